@@ -1,0 +1,278 @@
+"""The mixture: one frozen pydantic model per stage, read from strict YAML.
+
+Strict means: unknown and duplicate keys, text where a number belongs (YAML reads `1e-3` and `262,144` as text, `no`
+as false) and numbers out of range are errors that name file and dotted key. What changes the output lies in the file;
+the command line decides only where the work runs. Each field's description is what `loopmix config` prints beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import ConfigError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
+Glob = Annotated[str, Field(min_length=1)]
+Option = str | int | float | bool | None
+Frac = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Frozen(BaseModel):
+    """Base of all configuration models: immutable, strict, closed."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Columns(Frozen):
+    """Which column or key holds what; null: the source has none. Dots step into nested ones, as in `meta.license`."""
+
+    content: str = Field("content", description="text or bytes of the document; the only one that must exist")
+    path: str | None = Field(None, description="file path; without one the input file and row stand in")
+    repo: str | None = Field(None, description="repository name")
+    revision: str | None = Field(None, description="commit or version")
+    revision_time: str | None = Field(None, description="when that revision was made, timestamp or ISO 8601 text")
+    license: str | None = Field(None, description="SPDX id, or a list of them, which is joined with OR")
+    stars: str | None = Field(None, description="popularity count of the repository")
+
+
+class Source(Frozen):
+    """One place that documents come from."""
+
+    name: Name = Field(description="unique; part of every doc_id and the balancing group of text")
+    kind: Literal["directory", "git", "parquet", "jsonl", "datatrove"] = Field(description="how to read it")
+    path: str = Field("", description="folder, file or glob; relative to the mixture file; any fsspec URL")
+    pool: Literal["code", "text", "auto"] = Field("auto", description="auto: decided per document by its language")
+    license: str | None = Field(None, description="licence of documents that carry none of their own")
+    repo: str | None = Field(None, description="repository of documents that carry none of their own")
+    columns: Columns = Field(default_factory=Columns, description="column mapping of parquet and jsonl")
+    include: tuple[Glob, ...] = Field(("*",), min_length=1, description="glob patterns on the path; any one suffices")
+    exclude: tuple[Glob, ...] = Field((), description="glob patterns on the path; any one excludes")
+    reader: str | None = Field(None, description="datatrove only: class in datatrove.pipeline.readers")
+    reader_options: dict[str, Option | list[Option] | dict[str, Option]] = Field(
+        default_factory=dict, description="datatrove only: its constructor arguments"
+    )
+    n_slices: Count = Field(1, description="datatrove only: ranks the reader is divided into; one shard each")
+
+    @model_validator(mode="after")
+    def _kind_fits(self) -> Source:
+        if self.kind == "datatrove" and not self.reader:
+            raise ValueError("a datatrove source needs `reader`")
+        if self.kind != "datatrove" and (self.reader or self.reader_options):
+            raise ValueError("`reader` and `reader_options` belong to datatrove sources only")
+        if self.kind != "datatrove" and not self.path:
+            raise ValueError("`path` is missing")
+        if self.kind != "datatrove" and self.n_slices != 1:
+            raise ValueError("`n_slices` belongs to datatrove sources only; `ingest.shard_bytes` cuts the others")
+        if self.kind == "datatrove" and (self.include, self.exclude) != (("*",), ()):
+            raise ValueError("`include` and `exclude` have no effect on datatrove; use the reader's `glob_pattern`")
+        if self.kind in ("directory", "git") and self.columns != Columns():
+            raise ValueError("`columns` has no effect on files; it belongs to parquet, jsonl and datatrove sources")
+        return self
+
+
+class Ingest(Frozen):
+    """Cut the sources into shards. The partition made here lasts until packing."""
+
+    shard_bytes: Annotated[int, Field(ge=1024)] = Field(64_000_000, description="raw bytes a shard aims at")
+    max_document_bytes: Count = Field(8_000_000, description="larger documents get a ledger row but no content")
+
+
+class Exchange(Frozen):
+    """How a global stage divides its keys. The count is part of the mixture, never the number of CPUs."""
+
+    n_partitions: Count = Field(8, description="partitions of the key space; bounds the memory of one task")
+
+
+class Classify(Frozen):
+    """Which language a document is in."""
+
+    min_confidence: Frac = Field(0.5, description="content verdicts below it are filed as unknown")
+    max_scan_bytes: Count = Field(8_192, description="bytes that content rules read")
+
+
+class CodeRules(Frozen):
+    """Thresholds of code rules; a document that crosses one is dropped. Sources stand in `text/code_rules.py`."""
+
+    min_chars: int = Field(50, description="characters")
+    max_lines: int = Field(100_000, description="lines")
+    max_line_chars: int = Field(1_000, description="longest line; markup and data languages have their own limit")
+    max_mean_line_chars: float = Field(100, description="mean line; markup and data languages are exempt")
+    max_markup_line_chars: int = Field(100_000, description="longest line in markup and data languages")
+    min_alpha_frac: Frac = Field(0.25, description="letters among all characters")
+    max_encoded_frac: Frac = Field(0.5, description="characters in base64, hex or escape runs")
+    max_encoded_run_chars: int = Field(1_024, description="longest such run")
+    max_data_lines: int = Field(512, description="lines of JSON, YAML, plain data")
+    max_duplicate_line_frac: Frac = Field(0.7, description="characters in lines seen before in the file")
+    max_parse_error_frac: Frac = Field(0.5, description="bytes under syntax errors, where a grammar is at hand")
+
+
+class TextRules(Frozen):
+    """Thresholds of prose rules. Sources stand in `text/text_rules.py`."""
+
+    min_words: int = Field(50, description="words")
+    max_words: int = Field(1_000_000, description="words")
+    min_mean_word_chars: float = Field(2, description="mean word")
+    max_mean_word_chars: float = Field(12, description="mean word")
+    max_symbol_word_frac: Frac = Field(0.1, description="hash signs and ellipses for each word")
+    min_alpha_word_frac: Frac = Field(0.6, description="words with at least one letter")
+    max_bullet_line_frac: Frac = Field(0.9, description="lines that begin with a bullet")
+    max_ellipsis_line_frac: Frac = Field(0.3, description="lines that end in an ellipsis")
+    max_duplicate_line_frac: Frac = Field(0.3, description="characters in lines seen before in the document")
+    max_line_chars: int = Field(100_000, description="longest line")
+
+
+class Quality(Frozen):
+    """Measure every document; a rule that fires drops it in `select`."""
+
+    code: CodeRules = Field(default_factory=CodeRules, description="rules for the code pool")
+    text: TextRules = Field(default_factory=TextRules, description="rules for the text pool")
+    parse: bool = Field(True, description="parse code with tree-sitter where a grammar is at hand")
+    max_parse_bytes: Count = Field(65_536, description="larger files are not parsed")
+
+
+class NearDups(Exchange):
+    """MinHash-LSH over shingles of words, every candidate verified by exact Jaccard."""
+
+    shingle_words: Count = Field(5, description="words in a shingle; a word is a run of letters, digits, underscore")
+    n_bands: Count = Field(25, description="LSH bands")
+    rows_per_band: Count = Field(5, description="hashes in a band; bands x rows hashes are computed")
+    min_similarity: Annotated[float, Field(gt=0, le=1)] = Field(0.7, description="verified Jaccard of a near duplicate")
+    max_bucket_docs: Count = Field(32, description="buckets up to this size link all pairs, larger ones stars")
+
+
+class Select(Exchange):
+    """Choose the keepers and write every reason."""
+
+    drop_languages: tuple[str, ...] = Field((), description="languages that never enter")
+    drop_licenses: tuple[Literal["permissive", "unknown", "other"], ...] = Field(
+        (), description="licence classes that never enter"
+    )
+    drop_unknown: bool = Field(True, description="drop documents whose language could not be told")
+
+
+class Tokenizer(Frozen):
+    """The byte-level BPE that turns documents into token ids."""
+
+    path: str = Field("builtin", description="tokenizer.json, relative to the mixture file; builtin: the shipped one")
+
+
+class PoolBalance(Frozen):
+    """What one pool contributes."""
+
+    parts: Count = Field(1, description="this pool's part of the ratio code:text, in tokens")
+    shares: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="wanted share per group, relative weights; `others` stands for all groups not named; "
+        "empty: natural shares",
+    )
+    max_frac: dict[str, Frac] = Field(default_factory=dict, description="upper bound of a group within the pool")
+
+
+class Balance(Frozen):
+    """Exact token budgets. Text and code meet `parts` to the token, over the run and in every prefix."""
+
+    code: PoolBalance = Field(default_factory=PoolBalance, description="groups are languages")
+    text: PoolBalance = Field(default_factory=PoolBalance, description="groups are sources")
+    total_tokens: Count | None = Field(None, description="budget of the mixture; null: as much as the pools allow")
+    max_copies: Count = Field(1, description="how often a document may appear; above 4 repeats stop helping")
+
+
+class Pack(Frozen):
+    """Fixed-length sequences by best fit, documents never mixed across pools."""
+
+    seq_len: Annotated[int, Field(ge=8)] = Field(4096, description="tokens of a sequence")
+    n_shards: Count = Field(4, description="output shards; each is a contiguous slice of the stream")
+    n_partitions: Count = Field(4, description="independent packing problems; bounds the memory of one task")
+
+
+class Mixture(Frozen):
+    """Everything that decides the bytes of a run."""
+
+    name: Name = Field(description="shown in the report")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="key of every random choice")
+    sources: tuple[Source, ...] = Field(min_length=1, description="where documents come from")
+    ingest: Ingest = Field(default_factory=Ingest)
+    exact_dups: Exchange = Field(default_factory=Exchange, description="Group equal documents.")
+    classify: Classify = Field(default_factory=Classify)
+    quality: Quality = Field(default_factory=Quality)
+    near_dups: NearDups = Field(default_factory=NearDups)
+    select: Select = Field(default_factory=Select)
+    tokenizer: Tokenizer = Field(default_factory=Tokenizer)
+    balance: Balance = Field(default_factory=Balance)
+    pack: Pack = Field(default_factory=Pack)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Mixture:
+        names = [s.name for s in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two sources share a name: {sorted({n for n in names if names.count(n) > 1})}")
+        return self
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice; plain YAML would keep the last one silently."""
+
+
+def _construct_unique(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise ConfigError(f"line {key_node.start_mark.line + 1}: key {key!r} is not text; put it in quotes")
+        if key in seen:
+            raise ConfigError(f"line {key_node.start_mark.line + 1}: key {key!r} is given twice; keep one")
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_unique)
+
+
+def read_yaml(path: Path) -> Any:
+    """Parse a YAML file safely; ConfigError for unreadable files, bad syntax, duplicate or non-text keys."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def validate(model: type[Model], data: Any, *, where: str) -> Model:
+    """Build `model` from parsed YAML. Goes through JSON, where strict mode still takes a list for a tuple."""
+    try:
+        return model.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'file'}: {e['msg']} (got {e['input']!r:.80})" for e in found]
+        raise ConfigError(f"{where}: " + "; ".join(lines[:5])) from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: holds a value that is no text, number, list or mapping: {error}") from None
+
+
+def load_mixture(path: Path) -> Mixture:
+    """Read a mixture file; paths in it become absolute, relative to the file. Raises ConfigError."""
+    mixture = validate(Mixture, read_yaml(path), where=str(path))
+    base = str(path.resolve().parent)
+    sources = tuple(s.model_copy(update={"path": resolve(s.path, base=base)}) for s in mixture.sources)
+    tokenizer = mixture.tokenizer
+    if tokenizer.path != "builtin":
+        tokenizer = tokenizer.model_copy(update={"path": resolve(tokenizer.path, base=base)})
+    return mixture.model_copy(update={"sources": sources, "tokenizer": tokenizer})
+
+
+def resolve(path: str, *, base: str) -> str:
+    """An absolute form of `path`; URLs with a scheme and absolute paths stay as they are."""
+    if not path or "://" in path or posixpath.isabs(path):
+        return path
+    return posixpath.normpath(posixpath.join(base, path))

@@ -1,0 +1,35 @@
+"""Every error that Loopmix raises on purpose.
+
+LoopmixError              anything below; the command line prints it on one line and exits with 1
+├── ConfigError           the mixture or training file: unknown key, wrong type, impossible combination
+├── SchemaError           a table does not have the columns, types or values that `schema.py` demands
+├── StageError            a stage could not do its work on a shard; names the shard, the cause and the remedy
+├── StoreError            a file is missing, damaged, foreign, or cannot be written
+└── CheckpointError       a model folder or checkpoint is missing, damaged or of another shape
+
+A message says what, where (file, key, doc_id), the value seen, what was expected and what to do.
+"""
+
+
+class LoopmixError(Exception):
+    """Base of all errors that a user can cause and repair."""
+
+
+class ConfigError(LoopmixError):
+    """A configuration file cannot be used."""
+
+
+class SchemaError(LoopmixError):
+    """A table breaks its schema."""
+
+
+class StageError(LoopmixError):
+    """A stage failed on one shard."""
+
+
+class StoreError(LoopmixError):
+    """A file of the run is missing, damaged, foreign or not writable."""
+
+
+class CheckpointError(LoopmixError):
+    """A checkpoint or an exported model cannot be used."""

@@ -1,0 +1,158 @@
+"""Where work runs: in this process, or as Ray tasks. The only file that imports ray.
+
+An executor maps a picklable task over small items and yields results in completion order. Tasks write their own files
+and return a few numbers; no data passes the driver or the object store. Execution is at least once (Ray repeats a task
+whose worker died); equal bytes and atomic commits make it count once.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from pipeline.errors import ConfigError, LoopmixError, StageError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+OBJECT_STORE_BYTES = 200_000_000  # tasks return statistics only, so a small store is enough
+MAX_RETRIES = 3
+
+
+class Executor(Protocol):
+    """One method; `describe` says in words where the work runs."""
+
+    def map(self, task: Callable[[Item], Result], items: Sequence[Item], *, name: str) -> Iterator[tuple[Item, Result]]:
+        """Yield (item, task(item)) in completion order. The first failure ends the map with its LoopmixError."""
+        ...
+
+    def describe(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class InlineExecutor:
+    """A loop in this process: tests and small input. No start-up cost, same bytes."""
+
+    def map(self, task: Callable[[Item], Result], items: Sequence[Item], *, name: str) -> Iterator[tuple[Item, Result]]:
+        for item in items:
+            try:
+                result = task(item)
+            except LoopmixError:
+                raise
+            except Exception as error:
+                raise _failure(name, item, error) from error
+            yield item, result
+
+    def describe(self) -> str:
+        return "in this process"
+
+
+@dataclass(frozen=True)
+class RayExecutor:
+    """A window of Ray core tasks, one per item. Needs `ray.init`; see `connect`."""
+
+    n_cpus: int
+    address: str
+
+    def map(self, task: Callable[[Item], Result], items: Sequence[Item], *, name: str) -> Iterator[tuple[Item, Result]]:
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        remote = ray.remote(_call)
+        waiting = list(reversed(items))
+        running: dict[Any, Item] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < 2 * self.n_cpus:
+                    item = waiting.pop()
+                    options = {"name": f"{name}[{_number(item)}]", "num_cpus": 1, "max_retries": MAX_RETRIES}
+                    running[remote.options(**options).remote(task, item)] = item
+                # fetch_local=False: the default would copy every result to the driver's node
+                done, _ = ray.wait(list(running), num_returns=1, fetch_local=False)
+                item = running.pop(done[0])
+                try:
+                    result = ray.get(done[0])
+                except RayTaskError as error:
+                    if isinstance(error.cause, LoopmixError):
+                        raise error.cause from None
+                    raise _failure(name, item, error.cause or error) from error
+                except RayError as error:
+                    raise _failure(name, item, error) from error
+                yield item, result
+        finally:
+            for reference in running:
+                ray.cancel(reference)
+
+    def describe(self) -> str:
+        return f"Ray at {self.address}, {self.n_cpus} CPUs"
+
+
+def _call(task: Callable[[Item], Result], item: Item) -> Result:
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)  # the task was given one CPU
+    return task(item)
+
+
+def _number(item: object) -> object:
+    """Items are numbers or start with one; the rest is payload and no name."""
+    return item[0] if isinstance(item, tuple) and item else item
+
+
+def _failure(name: str, item: object, error: BaseException) -> StageError:
+    cause = " ".join(f"{type(error).__name__}: {error}".split())
+    return StageError(
+        f"{name} failed on item {_number(item)}: {cause[:500]}; repair the cause and run the same command again"
+    )
+
+
+@contextmanager
+def connect(address: str | None) -> Iterator[Executor]:
+    """An executor for `address`: None is inline, `local` starts a cluster, else `auto`, host:port or ray://host:port.
+
+    A cluster that we start binds to loopback, asks for a token, reports nothing outside and takes a bounded object
+    store. Raises ConfigError where Ray is not installed or the cluster cannot be reached.
+    """
+    if address is None:
+        yield InlineExecutor()
+        return
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    with tempfile.TemporaryDirectory(prefix="loopmix-ray-") as folder:
+        if address == "local":
+            _secure_local_cluster(Path(folder))
+        try:
+            import ray
+        except ModuleNotFoundError as error:
+            raise ConfigError("Ray is not installed; pip install 'loopmix[ray]', or leave --ray-address out") from error
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if address == "local":
+            options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "address": "local"}
+        else:
+            options["address"] = address
+        try:
+            ray.init(**options)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            cause = " ".join(str(error).split())[:300]
+            raise ConfigError(f"--ray-address {address}: cannot be used: {cause}; start the cluster first") from error
+        try:
+            yield RayExecutor(n_cpus=max(1, int(ray.cluster_resources().get("CPU", 1))), address=address)
+        finally:
+            ray.shutdown()
+
+
+def _secure_local_cluster(folder: Path) -> None:
+    """Set what Ray reads from the environment before it is imported; a Ray port without a token is code execution."""
+    # The switch that makes Ray keep 127.0.0.1 as a node address on every platform; without it, it picks the outer one.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    os.environ.pop("RAY_ADDRESS", None)
+    token = folder / "token"
+    token.write_text(secrets.token_hex(32), encoding="ascii")
+    token.chmod(0o600)
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)

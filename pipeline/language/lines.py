@@ -1,0 +1,93 @@
+"""What the first and last lines of a document say of themselves: shebang, editor modeline, signature."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.language.table import alias_table, interpreter_table
+
+N_LINES = 5  # where editors look for modelines: so many lines at either end
+MAX_EDGE_BYTES = 1_024  # bytes at either end that are searched for them
+
+_EXEC = re.compile(rb"^exec\s+(?:-\S+\s+)*([\w.+-]+)", re.MULTILINE)
+_VIM = re.compile(rb"(?:^|\s)(?:vim?(?:[<=>]?\d+)?|ex):(.*)")
+_VIM_TYPE = re.compile(rb"(?:^|[\s:])(?:ft|filetype|syn|syntax)\s*=\s*([\w+#.-]+)")
+_VERSION = re.compile(r"[\d.]+\Z")
+
+# How a document begins, in lower case and after blanks, where nothing but its language begins so.
+_SIGNATURES = (
+    (b"<?php", "PHP"),
+    (b"<!doctype html", "HTML"),
+    (b"<html", "HTML"),
+    (b"<?xml", "XML"),
+    (b"diff --git ", "Diff"),
+    (b"\\documentclass", "TeX"),
+    (b"%!ps", "PostScript"),
+    (b"{\\rtf", "Rich Text Format"),
+    (b"-----begin ", "Public Key"),
+)
+
+
+def by_shebang(head: bytes) -> tuple[str, ...]:
+    """Languages of the interpreter in `#!`, likeliest first; empty without a known one."""
+    if not head.startswith(b"#!"):
+        return ()
+    line, _, rest = head[2:1024].partition(b"\n")
+    words = line.decode("latin-1").split()
+    interpreter = _basename(words[0]) if words else ""
+    if interpreter == "env":
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+        interpreter = _basename(words[0]) if words else ""
+    if interpreter == "sh" and (match := _EXEC.search(rest)):  # `exec tclsh "$0" "$@"` under a shell's shebang
+        interpreter = match[1].decode("latin-1")
+        if interpreter not in interpreter_table():
+            interpreter = "sh"
+    table = interpreter_table()
+    return table.get(interpreter) or table.get(_VERSION.sub("", interpreter)) or ()
+
+
+def _basename(word: str) -> str:
+    return re.split(r"[/\\]", word)[-1].lower().removesuffix(".exe")
+
+
+def by_modeline(head: bytes, tail: bytes) -> str:
+    """The language that an Emacs or Vim modeline names, or an empty text. `tail` is the document's end."""
+    edges = head[:MAX_EDGE_BYTES].split(b"\n", N_LINES)[:N_LINES] + tail[-MAX_EDGE_BYTES:].split(b"\n")[-N_LINES - 1 :]
+    for line in edges:
+        mode = _emacs_mode(line) if b"-*-" in line else _vim_mode(line) if b":" in line else b""
+        if language := alias_table().get(mode.decode("latin-1").strip().lower()):
+            return language
+    return ""
+
+
+def _emacs_mode(line: bytes) -> bytes:
+    """The mode in `-*- C++ -*-` or `-*- mode: c++; tab-width: 4 -*-`."""
+    parts = line.split(b"-*-")
+    if len(parts) < 3:
+        return b""
+    if b":" not in parts[1]:
+        return parts[1]
+    variables = (variable.partition(b":") for variable in parts[1].split(b";"))
+    return next((value for key, _, value in variables if key.strip().lower() == b"mode"), b"")
+
+
+def _vim_mode(line: bytes) -> bytes:
+    options = _VIM.search(line)
+    kind = _VIM_TYPE.search(options[1]) if options else None
+    return kind[1] if kind else b""
+
+
+def by_signature(head: bytes) -> str:
+    """The language of a document that begins as only one language does, or an empty text."""
+    start = head[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for signature, language in _SIGNATURES:
+        if start.startswith(signature):
+            return "SVG" if language == "XML" and b"<svg" in head[:2048] else language
+    if start.startswith((b"--- ", b"index: ")) and b"\n+++ " in head and b"\n@@ " in head:
+        return "Diff"
+    return ""
+
+
+def is_markup(head: bytes) -> bool:
+    """True for what begins with a tag, as XML does and no programming language that shares an extension with it."""
+    return head[:256].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")

@@ -1,0 +1,137 @@
+"""linguist's list of languages as lookup tables. The data and their licence stand in `data/`.
+
+Names, extensions and file names are linguist's. What is added here, and why, is marked as an addition.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple
+
+from pipeline.language.shares import PAPER_LANGUAGES
+
+TEXT, UNKNOWN = "Text", "Unknown"  # prose without a format of its own; no verdict
+
+Type = Literal["programming", "markup", "data", "prose"]
+
+# Addition: names that linguist leaves to its content classifier, though they are prose by convention.
+TEXT_FILENAMES = (
+    "README", "AUTHORS", "CHANGELOG", "CHANGES", "CONTRIBUTORS", "COPYRIGHT", "CREDITS", "HISTORY", "HACKING", "LICENCE",
+    "MAINTAINERS", "NOTICE", "PATENTS", "RELEASE-NOTES", "THANKS", "TODO", "UNLICENSE", "UPGRADING",
+)  # fmt: skip
+
+# Addition: names that editors and Vim's own file types use in modelines but linguist does not know.
+MODE_NAMES = {
+    "make": "Makefile", "gmake": "Makefile", "dosbatch": "Batchfile", "dosini": "INI", "conf": "INI", "tex": "TeX",
+    "latex": "TeX", "octave": "MATLAB", "cperl": "Perl", "js2": "JavaScript", "shell-script": "Shell",
+    "gitconfig": "Git Config", "text": "Text", "rst": "reStructuredText",
+}  # fmt: skip
+
+# Addition: likeliest candidate where popularity in general says something else. A tie only falls this far when no rule
+# and not the model could settle it.
+EXTENSION_DEFAULTS = {
+    ".spec": "RPM Spec", ".shader": "ShaderLab", ".sls": "Salt", ".ks": "Kickstart", ".nb": "Wolfram Language",
+    ".mm": "Objective-C++", ".sch": "KiCad Schematic", ".frag": "GLSL", ".n": "Roff", ".st": "Smalltalk", ".pp": "Puppet",
+    ".toc": "TeX", ".x": "Linker Script", ".i": "SWIG", ".cl": "OpenCL", ".fs": "F#", ".g": "GAP", ".mod": "AMPL",
+    ".bb": "BitBake", ".pro": "QMake",
+}  # fmt: skip
+
+
+class Language(NamedTuple):
+    """One entry of the list. `group` is the language that linguist's statistics count it under, mostly itself."""
+
+    name: str
+    type: Type
+    group: str
+    extensions: tuple[str, ...]
+    filenames: tuple[str, ...]
+    interpreters: tuple[str, ...]
+    aliases: tuple[str, ...]
+
+
+def read_json(name: str) -> Any:
+    """A packaged data file."""
+    return json.loads((files("pipeline.language") / "data" / name).read_text("utf-8"))
+
+
+@lru_cache(maxsize=1)
+def languages() -> Mapping[str, Language]:
+    """All languages by name, in alphabetical order."""
+    table: dict[str, Language] = {}
+    for name, row in read_json("languages.json").items():
+        lists = (tuple(row.get(key, ())) for key in ("extensions", "filenames", "interpreters", "aliases"))
+        table[name] = Language(name, row["type"], row.get("group", name), *lists)
+    return table
+
+
+def group_of(language: str) -> str:
+    """The language under which statistics count this one: TypeScript for TSX, XML for Maven POM."""
+    entry = languages().get(language)
+    return entry.group if entry else language
+
+
+def by_popularity(names: Iterable[str]) -> tuple[str, ...]:
+    """Sort by the order of PAPER_LANGUAGES (a language stands where its group stands), then by name."""
+    rank = {name: i for i, name in enumerate(PAPER_LANGUAGES)}
+    last = len(rank)
+
+    def key(name: str) -> tuple[int, bool, str]:
+        group = group_of(name)
+        return rank.get(name, rank.get(group, last)), name != group, name
+
+    return tuple(sorted(set(names), key=key))
+
+
+@lru_cache(maxsize=1)
+def extension_table() -> Mapping[str, tuple[str, ...]]:
+    """Candidates of each extension, in lower case and with its dot, likeliest first."""
+    table = _invert({name: language.extensions for name, language in languages().items()})
+    for extension, default in EXTENSION_DEFAULTS.items():
+        table[extension] = (default, *(name for name in table[extension] if name != default))
+    return table
+
+
+@lru_cache(maxsize=1)
+def filename_table() -> Mapping[str, tuple[str, ...]]:
+    """Candidates of each full file name, likeliest first. Case counts."""
+    table = _invert({name: language.filenames for name, language in languages().items()})
+    return table | {name: (TEXT,) for name in TEXT_FILENAMES}
+
+
+@lru_cache(maxsize=1)
+def folded_filename_table() -> Mapping[str, tuple[str, ...]]:
+    """As `filename_table`, names in lower case: the last resort for `dockerfile` or `Readme`."""
+    table: dict[str, tuple[str, ...]] = {}
+    for name, candidates in filename_table().items():
+        table.setdefault(name.lower(), candidates)
+    return table
+
+
+@lru_cache(maxsize=1)
+def interpreter_table() -> Mapping[str, tuple[str, ...]]:
+    """Candidates of each interpreter, likeliest first."""
+    return _invert({name: language.interpreters for name, language in languages().items()})
+
+
+@lru_cache(maxsize=1)
+def alias_table() -> Mapping[str, str]:
+    """Language of each alias, lower case; a name is an alias of itself, with hyphens for its spaces."""
+    table = {name.lower().replace(" ", "-"): name for name in languages()}
+    for name, language in languages().items():
+        for alias in language.aliases:
+            table.setdefault(alias.lower(), name)
+    for alias, name in MODE_NAMES.items():
+        table.setdefault(alias, name)
+    return table
+
+
+def _invert(table: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    names = defaultdict(list)
+    for name, values in table.items():
+        for value in values:
+            names[value].append(name)
+    return {value: by_popularity(found) for value, found in names.items()}

@@ -1,0 +1,114 @@
+"""Questions about one thing of a run: why a document met its fate, and where a packed token comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.errors import LoopmixError
+from pipeline.runfiles import RunFiles
+from pipeline.text.reasons import REASONS
+
+MAX_FOUND = 20
+
+
+def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
+    """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
+
+    Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `keeper_path`
+    and `sequences` (where its first pieces are packed).
+    """
+    found = 0
+    for shard in range(run.n_shards):
+        ledger = run.tables.read("ledger", shard)
+        exact = pc.or_(pc.equal(ledger["doc_id"], name), pc.equal(ledger["path"], name))
+        ending = pc.ends_with(ledger["path"], "/" + name.lstrip("/"))
+        rows = pc.indices_nonzero(pc.or_(exact, ending)).to_pylist()
+        if not rows:
+            continue
+        quality = run.tables.read("quality", shard)
+        groups = run.tables.read("exact_dups", shard, columns=["group_size"])
+        for row in rows[: MAX_FOUND - found]:
+            fact: dict[str, Any] = ledger.slice(row, 1).to_pylist()[0]
+            fact["features"] = {
+                k: v for k, v in quality.slice(row, 1).to_pylist()[0].items() if k not in ("doc_id", "fired")
+            }
+            fact["group_size"] = groups["group_size"][row].as_py()
+            fact["meanings"] = {r: REASONS[r] for r in fact["reasons"]}
+            fact["keeper_path"] = _path_of(run, fact["keeper_id"]) if fact["keeper_id"] else None
+            fact["sequences"] = list(_places(run, fact["doc_id"])) if fact["n_packed_tokens"] else []
+            found += 1
+            yield fact
+        if found >= MAX_FOUND:
+            return
+    if not found:
+        raise LoopmixError(f"{name!r}: no document of this run has that doc_id, path or path ending")
+
+
+def _path_of(run: RunFiles, doc_id: str) -> str | None:
+    for shard in run.shards("ledger", columns=["doc_id", "path"]):
+        row = pc.index(shard["doc_id"], doc_id).as_py()
+        if row >= 0:
+            return str(shard["path"][row].as_py())
+    return None
+
+
+def _places(run: RunFiles, doc_id: str, *, limit: int = 5) -> Iterator[int]:
+    """Numbers of the first sequences in which the document has a piece."""
+    base, n = 0, 0
+    for table in run.packed():
+        pieces = table["doc_ids"].combine_chunks()
+        hits = pc.indices_nonzero(pc.equal(pieces.flatten(), doc_id))
+        parents = pc.list_parent_indices(pieces).take(hits)
+        for row in pc.unique(parents).to_pylist():
+            if n == limit:
+                return
+            n += 1
+            yield base + int(row)
+        base += table.num_rows
+
+
+def trace(run: RunFiles, sequence: int, *, offset: int | None = None) -> list[dict[str, Any]]:
+    """The pieces of packed sequence number `sequence` (or the one that holds token `offset`): document and origin.
+
+    LoopmixError if there is no such sequence, or the offset lies in the padding.
+    """
+    base = 0
+    for table in run.packed():
+        if sequence < base + table.num_rows:
+            return _pieces_of(run, table.slice(sequence - base, 1), sequence, offset)
+        base += table.num_rows
+    raise LoopmixError(f"sequence {sequence}: the run has sequences 0 to {base - 1}")
+
+
+def _pieces_of(run: RunFiles, row: pa.Table, sequence: int, offset: int | None) -> list[dict[str, Any]]:
+    fact = row.to_pylist()[0]
+    cu = fact["cu_seqlens"]
+    if offset is not None and not 0 <= offset < cu[-1]:
+        raise LoopmixError(f"sequence {sequence}: token {offset} is not real; it has tokens 0 to {cu[-1] - 1}")
+    wanted = [j for j in range(len(cu) - 1) if offset is None or cu[j] <= offset < cu[j + 1]]
+    origin = _origins(run, {fact["doc_ids"][j] for j in wanted})
+    return [
+        {
+            "sequence": sequence,
+            "pool": fact["pool"],
+            "group": fact["groups"][j],
+            "tokens": [cu[j], cu[j + 1]],
+            "doc_offset": fact["doc_offsets"][j],
+            **origin[fact["doc_ids"][j]],
+        }
+        for j in wanted
+    ]
+
+
+def _origins(run: RunFiles, ids: set[str]) -> dict[str, dict[str, Any]]:
+    columns = ["doc_id", "source", "repo", "path", "revision", "license", "input_file", "input_row"]
+    wanted = pa.array(sorted(ids), pa.string())
+    found: dict[str, dict[str, Any]] = {}
+    for shard in run.shards("documents", columns=columns):
+        for row in shard.filter(pc.is_in(shard["doc_id"], value_set=wanted)).to_pylist():
+            found[row["doc_id"]] = row
+    return found

@@ -1,0 +1,60 @@
+"""The built-in PLT trainer: it validates a packed mixture by training on it. Needs torch; nothing else of Loopmix does.
+
+    train(config, data=RUN, out=MODEL, on_event=...)   train or resume; the result holds a verdict
+    load(FOLDER)                                       module with forward(tokens_BT, doc_index_BT) -> logits_BTV
+    export(MODEL, out=DIR)                             config.json and model.safetensors under the released names
+    diagnose(MODEL, data=RUN)                          what each loop does, in the report's measures
+
+Read `model.py` first: it states the loop rules.
+"""
+
+from pipeline.plt.config import TrainConfig, read_config
+from pipeline.plt.events import (
+    Check,
+    Diagnostics,
+    Evaluated,
+    Evaluation,
+    GroupLoss,
+    LoopDiagnostics,
+    Noted,
+    Saved,
+    Started,
+    Stat,
+    Step,
+    Stepped,
+    TrainEvent,
+    TrainRecord,
+    TrainResult,
+    Verdict,
+)
+from pipeline.plt.export import diagnose, export, load
+from pipeline.plt.model import PLT
+from pipeline.plt.train import train
+from pipeline.plt.verdict import judge
+
+__all__ = [
+    "PLT",
+    "Check",
+    "Diagnostics",
+    "Evaluated",
+    "Evaluation",
+    "GroupLoss",
+    "LoopDiagnostics",
+    "Noted",
+    "Saved",
+    "Started",
+    "Stat",
+    "Step",
+    "Stepped",
+    "TrainConfig",
+    "TrainEvent",
+    "TrainRecord",
+    "TrainResult",
+    "Verdict",
+    "diagnose",
+    "export",
+    "judge",
+    "load",
+    "read_config",
+    "train",
+]

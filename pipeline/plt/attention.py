@@ -1,0 +1,129 @@
+"""Attention that never leaves its document: the layout of a batch, rotary positions, the global and the local branch.
+
+Shapes: B batch, T tokens, H query heads, K key/value heads, C head width; N window blocks of W tokens each.
+
+One implementation serves CPU and CUDA: torch's fused attention with boolean masks, which are built once per batch and
+shared by all layers and loops. A mask costs B*T*T bytes. The local branch would waste all but W keys of each row, so
+it is cut into blocks of W queries that see 2W keys: linear in T, and exactly the keys i - W .. i.
+"""
+
+# ruff: noqa: N815 (shape suffixes)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+PADDING = -1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All that document boundaries decide for one batch."""
+
+    window: int
+    cos_B1TC: Tensor
+    sin_B1TC: Tensor
+    linked_BT1: Tensor  # True where token i - 1 belongs to the same document: only there may the shift carry a state
+    causal_B1TT: Tensor  # [query, key] allowed in loop 1 and in the global branch
+    local_M1WS: Tensor  # the same for the local branch; M = B*N blocks, S = 2W keys
+
+
+def build_layout(doc_index_BT: Tensor, *, window: int, head_dim: int, rope_theta: float, dtype: torch.dtype) -> Layout:
+    """Lay out a batch. A document is a run of equal indexes; runs of -1 are padding, and each pad sees itself only."""
+    linked_BT = torch.zeros_like(doc_index_BT, dtype=torch.bool)
+    linked_BT[:, 1:] = (doc_index_BT[:, 1:] == doc_index_BT[:, :-1]) & (doc_index_BT[:, 1:] != PADDING)
+    segment_BT = (~linked_BT).cumsum(dim=1)  # a pad is never linked, so it is a segment of its own
+    cos_B1TC, sin_B1TC = _rotary_tables(_positions(linked_BT), head_dim=head_dim, theta=rope_theta, dtype=dtype)
+    n_tokens = doc_index_BT.shape[1]
+    causal_TT = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=doc_index_BT.device).tril()
+    same_BTT = segment_BT[:, :, None] == segment_BT[:, None, :]
+    return Layout(
+        window=window,
+        cos_B1TC=cos_B1TC,
+        sin_B1TC=sin_B1TC,
+        linked_BT1=linked_BT[:, :, None],
+        causal_B1TT=(same_BTT & causal_TT)[:, None],
+        local_M1WS=_local_mask(segment_BT, window=window),
+    )
+
+
+def _positions(linked_BT: Tensor) -> Tensor:
+    """Each token's place in its document."""
+    index_T = torch.arange(linked_BT.shape[1], device=linked_BT.device)
+    start_BT = torch.where(linked_BT, 0, index_T).cummax(dim=1).values
+    return index_T - start_BT
+
+
+def _rotary_tables(positions_BT: Tensor, *, head_dim: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and sines in half-split order (the two halves of a head rotate against each other), as Llama does."""
+    wide = torch.promote_types(dtype, torch.float32)  # bfloat16 positions would run together beyond 256
+    exponent = torch.arange(0, head_dim, 2, device=positions_BT.device).to(wide) / head_dim
+    angle_BTc = positions_BT[:, :, None].to(wide) * theta**-exponent
+    angle_B1TC = torch.cat((angle_BTc, angle_BTc), dim=-1)[:, None]
+    return angle_B1TC.cos(), angle_B1TC.sin()
+
+
+def _local_mask(segment_BT: Tensor, *, window: int) -> Tensor:
+    """Block n holds queries nW .. nW+W-1 and keys nW-W .. nW+W-1; allowed: same document, 0 <= i - j <= W."""
+    n_rows, n_tokens = segment_BT.shape
+    n_blocks = -(-n_tokens // window)
+    tail = n_blocks * window - n_tokens
+    # Places outside the row get segments that no token has; queries there see their own place, or softmax has no key.
+    queries_BNW = functional.pad(segment_BT, (0, tail), value=-1).view(n_rows, n_blocks, window)
+    keys_BS = functional.pad(segment_BT, (window, tail), value=-1)
+    keys_BNS = keys_BS.unfold(1, 2 * window, window)
+    place_W = torch.arange(window, device=segment_BT.device)
+    place_S = torch.arange(2 * window, device=segment_BT.device) - window
+    distance_WS = place_W[:, None] - place_S[None, :]
+    seen_WS = (distance_WS >= 0) & (distance_WS <= window)
+    allowed_BNWS = (queries_BNW[..., None] == keys_BNS[..., None, :]) & seen_WS
+    return allowed_BNWS.reshape(n_rows * n_blocks, 1, window, 2 * window)
+
+
+def rotate(x_BHTC: Tensor, *, layout: Layout) -> Tensor:
+    """Apply rotary positions. Tables stay wide, the result has the type of the input."""
+    first, second = x_BHTC.chunk(2, dim=-1)
+    turned_BHTC = torch.cat((-second, first), dim=-1)
+    return (x_BHTC * layout.cos_B1TC + turned_BHTC * layout.sin_B1TC).to(x_BHTC.dtype)
+
+
+def attend_global(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, *, layout: Layout) -> Tensor:
+    """Full causal attention inside each document."""
+    return _attend(q_BHTC, k_BKTC, v_BKTC, allowed=layout.causal_B1TT)
+
+
+def attend_local(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, *, layout: Layout) -> Tensor:
+    """Attention to the token itself and the `window` tokens before it, inside each document."""
+    n_rows, n_heads, n_tokens, head_dim = q_BHTC.shape
+    window = layout.window
+    tail = -n_tokens % window
+    queries = (
+        functional.pad(q_BHTC, (0, 0, 0, tail))
+        .view(n_rows, n_heads, -1, window, head_dim)
+        .transpose(1, 2)
+        .flatten(0, 1)
+    )
+    y_MHWC = _attend(queries, _blocks(k_BKTC, window=window), _blocks(v_BKTC, window=window), allowed=layout.local_M1WS)
+    y_BHNWC = y_MHWC.view(n_rows, -1, n_heads, window, head_dim).transpose(1, 2)
+    return y_BHNWC.flatten(2, 3)[:, :, :n_tokens]
+
+
+def _blocks(x_BKTC: Tensor, *, window: int) -> Tensor:
+    """Each block of W tokens with the block before it, as rows of a batch: (B*N, K, 2W, C)."""
+    n_rows, n_heads, n_tokens, head_dim = x_BKTC.shape
+    padded_BKTC = functional.pad(x_BKTC, (0, 0, window, -n_tokens % window))
+    x_BKNWC = padded_BKTC.view(n_rows, n_heads, -1, window, head_dim)
+    x_BKNSC = torch.cat((x_BKNWC[:, :, :-1], x_BKNWC[:, :, 1:]), dim=3)
+    return x_BKNSC.transpose(1, 2).flatten(0, 1)
+
+
+def _attend(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, *, allowed: Tensor) -> Tensor:
+    # Key heads are repeated by hand: with a mask, torch's own grouping falls back to a slow kernel on CUDA.
+    n_repeats = q_BHTC.shape[1] // k_BKSC.shape[1]
+    k_BHSC = k_BKSC.repeat_interleave(n_repeats, dim=1)
+    v_BHSC = v_BKSC.repeat_interleave(n_repeats, dim=1)
+    return functional.scaled_dot_product_attention(q_BHTC, k_BHSC, v_BHSC, attn_mask=allowed)

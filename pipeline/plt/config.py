@@ -1,0 +1,126 @@
+"""The training file: one frozen model per section, read as strictly as the mixture (see `pipeline/config.py`).
+
+Defaults are those of the LoopCoder-v2 report where it gives a number; what it leaves open (batch, steps, last learning
+rate) has no default or a modest one. The sequence length is not here: the packed data decide it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config import Count, Frac, Frozen, read_yaml, validate
+
+Positive = Annotated[float, Field(gt=0)]
+TokenId = Annotated[int, Field(ge=0)]
+
+
+class ModelConfig(Frozen):
+    """Shape of the network. One loop is a plain Llama; more loops add the gates and nothing else."""
+
+    vocab_size: Count = Field(description="rows of the embedding; at least the tokenizer's size")
+    n_layers: Count = Field(description="layers of the block that every loop shares")
+    hidden_size: Count = Field(description="width of the residual stream")
+    n_heads: Count = Field(description="query heads; hidden_size / n_heads is the head's width and must be even")
+    n_kv_heads: Count = Field(description="key and value heads; divides n_heads")
+    intermediate_size: Count = Field(description="width of the SwiGLU")
+    n_loops: Annotated[int, Field(ge=1, le=16)] = Field(2, description="passes through the block, R")
+    embedding_scale: float = Field(0.707, description="a: weight of the token embedding in loops 2..R")
+    hidden_scale: float = Field(0.053, description="b: weight of the shifted state of the loop before")
+    normalize_per_loop: bool = Field(True, description="apply the final norm to a state before it is shifted")
+    gate: Literal["hidden", "query"] = Field(
+        "hidden", description="what the gate reads: the layer's input or the query"
+    )
+    window: Count = Field(64, description="keys to the left that the local branch sees, besides the token itself")
+    rope_theta: Positive = Field(500_000.0, description="base of the rotary frequencies")
+    norm_eps: Positive = Field(1.0e-5, description="added to the mean square in every norm")
+    init_std: Positive = Field(0.02, description="standard deviation of all matrices at step 0; gates start at zero")
+    max_positions: Count | None = Field(None, description="written to exports; null: the sequence length of the data")
+    bos_token_id: TokenId | None = Field(None, description="written to exports; training does not use it")
+    eos_token_id: TokenId | None = Field(None, description="written to exports; training does not use it")
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden_size // self.n_heads
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> ModelConfig:
+        if self.hidden_size % (2 * self.n_heads):
+            raise ValueError(f"hidden_size {self.hidden_size} / n_heads {self.n_heads} is not an even whole number")
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(f"n_heads {self.n_heads} is not a multiple of n_kv_heads {self.n_kv_heads}")
+        return self
+
+
+class OptimiserConfig(Frozen):
+    """AdamW with linear warmup and cosine decay. Decay falls on matrices only."""
+
+    n_steps: Count = Field(description="updates; the stream is read again from its start when they need more")
+    peak_lr: Positive = Field(4.0e-4, description="learning rate after warmup")
+    min_lr_frac: Frac = Field(0.1, description="learning rate of the last step, as a part of peak_lr")
+    warmup_frac: Frac = Field(0.05, description="part of n_steps over which the rate rises from zero")
+    beta1: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="decay of the first moment")
+    beta2: Annotated[float, Field(ge=0, lt=1)] = Field(0.95, description="decay of the second moment")
+    eps: Positive = Field(1.0e-15, description="added to the root of the second moment")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="decoupled; matrices only")
+    clip_norm: Positive = Field(1.0, description="upper bound of the gradient's norm")
+
+
+class DataConfig(Frozen):
+    """How the packed stream is cut into steps and held-out sequences."""
+
+    sequences_per_step: Count = Field(description="sequences of one update, in stream order")
+    grad_accumulation: Count = Field(1, description="parts into which a step's sequences are divided to save memory")
+    n_held_out_sequences: Count = Field(32, description="last sequences of the stream, never trained on")
+    code_parts: Count = Field(1, description="what the mixture promises: code tokens for ...")
+    text_parts: Count = Field(1, description="... so many text tokens; the verdict checks it on the tokens seen")
+
+    @model_validator(mode="after")
+    def _parts_divide(self) -> DataConfig:
+        if self.sequences_per_step % self.grad_accumulation:
+            raise ValueError(
+                f"sequences_per_step {self.sequences_per_step} is not a multiple of "
+                f"grad_accumulation {self.grad_accumulation}"
+            )
+        return self
+
+
+class EvalConfig(Frozen):
+    """When and how closely the model is looked at."""
+
+    every_steps: Count = Field(50, description="updates between evaluations; step 0 and the last are always evaluated")
+    min_group_tokens: Count = Field(256, description="held-out targets below which a group is not judged")
+    n_diagnose_sequences: Count = Field(16, description="held-out sequences that the loop diagnostics read")
+
+
+class RunConfig(Frozen):
+    """Seed, arithmetic and safety."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="key of the first weights")
+    checkpoint_every_steps: Count = Field(50, description="updates between checkpoints; the last is always saved")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is one")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of matrix products; weights stay float32; auto: bfloat16 on CUDA"
+    )
+    n_threads: Count | None = Field(
+        None, description="CPU threads; null: torch decides. Another count rounds differently"
+    )
+    activation_checkpointing: bool = Field(False, description="recompute layers in the backward pass to save memory")
+    compile: bool = Field(False, description="torch.compile the loss; needs a C++ compiler or Triton")
+
+
+class TrainConfig(Frozen):
+    """Everything that decides the bytes of a trained model, next to the packed data."""
+
+    model: ModelConfig
+    optimiser: OptimiserConfig
+    data: DataConfig
+    eval: EvalConfig = Field(default_factory=EvalConfig)
+    run: RunConfig = Field(default_factory=RunConfig)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a training file. Raises ConfigError that names the file and the dotted key."""
+    return validate(TrainConfig, read_yaml(path), where=str(path))

@@ -1,0 +1,262 @@
+"""PLT, the parallel loop transformer of LoopCoder-v2, as one readable module.
+
+The loop rules, for token i of document d, with E the token embeddings, N the final norm and f the shared layers:
+
+1. Loop 1 is a plain Llama pass over E. Every layer keeps its keys and values (after rotation) for all later loops.
+2. Loop r >= 2 reads a*E_i + b*shift(N(z(r-1)))_i. The shift moves states one token to the right; at the first token of
+   every document it is zero, so nothing crosses a document boundary. Positions do not move with it.
+3. In loops >= 2 each layer attends twice with the same query: globally to the keys and values that the *same layer*
+   kept in loop 1, and locally to this loop's own, at most `window` tokens back (64 to the left and the token itself).
+4. A gate per head and token mixes the two before the output projection: g * global + (1 - g) * local. It starts at 0.5.
+5. All loops share all weights; loops >= 2 share the gates, which loop 1 does not have. With one loop there are none.
+6. Only the last loop is read out: logits = Head(N(z(R))). Gradients flow into loop-1 keys and values and into E.
+7. Documents attend to themselves only, in every branch, and each counts its positions from zero.
+
+`shared/reference` aside, the sources are the LoopCoder-v2 report (arXiv 2606.18023), section 3, and its released
+inference code, which adds a, b and the norm between loops.
+
+Shapes: B batch, T tokens, D hidden, H heads, K kv heads, V vocab, C head dim. State names are Llama's, plus `plt_gate`.
+"""
+
+# ruff: noqa: N815 (shape suffixes)
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from pipeline.plt.attention import Layout, attend_global, attend_local, build_layout, rotate
+from pipeline.plt.config import ModelConfig
+
+Kept = tuple[Tensor, Tensor]  # one layer's keys and values of loop 1, both BKTC
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What the loops leave behind; `states_BTD[r - 1]` is z(r), before the final norm."""
+
+    embeddings_BTD: Tensor
+    states_BTD: tuple[Tensor, ...]
+    gates_BHT: tuple[tuple[Tensor, ...], ...]  # per loop (none in loop 1) and layer: weight of the global branch
+    kept: tuple[Kept, ...]
+    layout: Layout
+
+
+class Norm(nn.Module):
+    """Root-mean-square norm with a learned scale."""
+
+    def __init__(self, size: int, *, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        return functional.rms_norm(x_BTD, self.weight.shape, self.weight, self.eps)
+
+
+class Gate(nn.Module):
+    """Weight of the global branch, one number per head and token, from the layer's input or from the query."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.reads_query = config.gate == "query"
+        width = config.head_dim if self.reads_query else config.hidden_size
+        self.weight = nn.Parameter(torch.zeros(config.n_heads, width))
+        self.bias = nn.Parameter(torch.zeros(config.n_heads))
+        if not self.reads_query:
+            self.gate_norm = Norm(config.hidden_size, eps=config.norm_eps)
+
+    def forward(self, x_BTD: Tensor, *, q_BHTC: Tensor) -> Tensor:
+        if self.reads_query:
+            return (torch.einsum("bhtc,hc->bht", q_BHTC, self.weight) + self.bias[:, None]).sigmoid()
+        return functional.linear(self.gate_norm(x_BTD), self.weight, self.bias).transpose(1, 2).sigmoid()
+
+
+class Attention(nn.Module):
+    """Projections of one layer, used by every loop; `first` serves loop 1 and `again` the others."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        kv_size = config.n_kv_heads * config.head_dim
+        self.head_dim = config.head_dim
+        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=False)
+        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        if config.n_loops > 1:
+            self.plt_gate = Gate(config)
+
+    def first(self, normed_BTD: Tensor, *, layout: Layout) -> tuple[Tensor, Kept]:
+        q_BHTC, k_BKTC, v_BKTC = self._project(normed_BTD, layout)
+        y_BHTC = attend_global(q_BHTC, k_BKTC, v_BKTC, layout=layout)
+        return self._merge(y_BHTC), (k_BKTC, v_BKTC)
+
+    def again(self, normed_BTD: Tensor, *, x_BTD: Tensor, kept: Kept, layout: Layout) -> tuple[Tensor, Tensor]:
+        """`x_BTD` is the layer's input before its norm; the gate has a norm of its own."""
+        q_BHTC, k_BKTC, v_BKTC = self._project(normed_BTD, layout)
+        global_BHTC = attend_global(q_BHTC, *kept, layout=layout)
+        local_BHTC = attend_local(q_BHTC, k_BKTC, v_BKTC, layout=layout)
+        gate_BHT = self.plt_gate(x_BTD, q_BHTC=q_BHTC)
+        gate_BHT1 = gate_BHT[..., None]
+        return self._merge(gate_BHT1 * global_BHTC + (1 - gate_BHT1) * local_BHTC), gate_BHT
+
+    def _project(self, normed_BTD: Tensor, layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
+        q_BHTC = self._split(self.q_proj(normed_BTD))
+        k_BKTC = self._split(self.k_proj(normed_BTD))
+        v_BKTC = self._split(self.v_proj(normed_BTD))
+        return rotate(q_BHTC, layout=layout), rotate(k_BKTC, layout=layout), v_BKTC
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:2], -1, self.head_dim).transpose(1, 2)
+
+    def _merge(self, y_BHTC: Tensor) -> Tensor:
+        y_BTD: Tensor = self.o_proj(y_BHTC.transpose(1, 2).flatten(2))
+        return y_BTD
+
+
+class MLP(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        y_BTD: Tensor = self.down_proj(functional.silu(self.gate_proj(x_BTD)) * self.up_proj(x_BTD))
+        return y_BTD
+
+
+class Layer(nn.Module):
+    """Pre-norm attention and SwiGLU around the residual stream."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.input_layernorm = Norm(config.hidden_size, eps=config.norm_eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = Norm(config.hidden_size, eps=config.norm_eps)
+        self.mlp = MLP(config)
+
+    def first(self, x_BTD: Tensor, layout: Layout) -> tuple[Tensor, Kept]:
+        y_BTD, kept = self.self_attn.first(self.input_layernorm(x_BTD), layout=layout)
+        return self._feed(x_BTD + y_BTD), kept
+
+    def again(self, x_BTD: Tensor, kept: Kept, *, layout: Layout) -> tuple[Tensor, Tensor]:
+        y_BTD, gate_BHT = self.self_attn.again(self.input_layernorm(x_BTD), x_BTD=x_BTD, kept=kept, layout=layout)
+        return self._feed(x_BTD + y_BTD), gate_BHT
+
+    def _feed(self, x_BTD: Tensor) -> Tensor:
+        y_BTD: Tensor = x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
+        return y_BTD
+
+
+class LoopedBlock(nn.Module):
+    """Embeddings, the shared layers and the final norm: everything but the head."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
+        self.norm = Norm(config.hidden_size, eps=config.norm_eps)
+        self.recompute_layers = False  # activation checkpointing; loop-1 keys and values stay alive either way
+
+    def forward(self, tokens_BT: Tensor, doc_index_BT: Tensor) -> Tensor:
+        """The last loop's state, normalised: what the head reads."""
+        z_BTD = self.passes(tokens_BT, doc_index_BT).states_BTD[-1]
+        y_BTD: Tensor = self.norm(z_BTD)
+        return y_BTD
+
+    def passes(self, tokens_BT: Tensor, doc_index_BT: Tensor) -> Passes:
+        """Run all loops and keep each one's state."""
+        layout = self._layout(doc_index_BT)
+        embeddings_BTD = self.embed_tokens(tokens_BT)
+        z_BTD, kept = self.first(embeddings_BTD, layout=layout)
+        states, gates = [z_BTD], []
+        for _ in range(1, self.config.n_loops):
+            z_BTD, loop_gates = self.again(self.mix(embeddings_BTD, z_BTD, layout=layout), kept=kept, layout=layout)
+            states.append(z_BTD)
+            gates.append(loop_gates)
+        return Passes(embeddings_BTD, tuple(states), tuple(gates), kept, layout)
+
+    def first(self, x_BTD: Tensor, *, layout: Layout) -> tuple[Tensor, tuple[Kept, ...]]:
+        """Loop 1: the state and every layer's keys and values."""
+        kept = []
+        for layer in self.layers:
+            x_BTD, layer_kept = self._call(layer.first, x_BTD, layout)
+            kept.append(layer_kept)
+        return x_BTD, tuple(kept)
+
+    def mix(self, embeddings_BTD: Tensor, z_BTD: Tensor, *, layout: Layout) -> Tensor:
+        """The input of a loop >= 2 from the state of the loop before."""
+        if self.config.normalize_per_loop:
+            z_BTD = self.norm(z_BTD)
+        # roll brings the row's last token to its front; that place never links, so it is zeroed like any other start.
+        # where, not a product: a product would let an infinite state of another document through as NaN.
+        shifted_BTD = torch.where(layout.linked_BT1, z_BTD.roll(1, dims=1), 0.0)
+        return self.config.embedding_scale * embeddings_BTD + self.config.hidden_scale * shifted_BTD
+
+    def again(self, x_BTD: Tensor, *, kept: tuple[Kept, ...], layout: Layout) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """A loop >= 2: the state and every layer's gate."""
+        gates = []
+        for layer, layer_kept in zip(self.layers, kept, strict=True):
+            x_BTD, gate_BHT = self._call(layer.again, x_BTD, layer_kept, layout=layout)
+            gates.append(gate_BHT)
+        return x_BTD, tuple(gates)
+
+    def _layout(self, doc_index_BT: Tensor) -> Layout:
+        config = self.config
+        return build_layout(
+            doc_index_BT,
+            window=config.window,
+            head_dim=config.head_dim,
+            rope_theta=config.rope_theta,
+            dtype=self.norm.weight.dtype,
+        )
+
+    def _call(self, step: Any, *args: Any, **options: Any) -> Any:
+        if self.recompute_layers and torch.is_grad_enabled():
+            return checkpoint(step, *args, use_reentrant=False, **options)
+        return step(*args, **options)
+
+
+class PLT(nn.Module):
+    """The whole model: `forward(tokens_BT, doc_index_BT)` gives `logits_BTV`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = LoopedBlock(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    def forward(self, tokens_BT: Tensor, doc_index_BT: Tensor) -> Tensor:
+        """`doc_index_BT` numbers the document of each token within its row; -1 is padding."""
+        if tokens_BT.ndim != 2 or tokens_BT.shape != doc_index_BT.shape:
+            raise ValueError(
+                f"tokens have shape {tuple(tokens_BT.shape)} and document indexes {tuple(doc_index_BT.shape)}; "
+                "expected one shape (rows, tokens) for both"
+            )
+        logits_BTV: Tensor = self.lm_head(self.model(tokens_BT, doc_index_BT))
+        return logits_BTV
+
+
+def build_model(config: ModelConfig, *, seed: int) -> PLT:
+    """A fresh model. Each matrix draws from its own generator, keyed by seed and name.
+
+    So models that differ only in the number of loops start from equal weights, on any device.
+    """
+    model = PLT(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 2 and "plt_gate" not in name:
+                key = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+                generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little", signed=True))
+                parameter.normal_(0.0, config.init_std, generator=generator)
+    return model

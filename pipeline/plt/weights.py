@@ -1,0 +1,166 @@
+"""A model as two files: config.json with the released model's keys, model.safetensors with its state names.
+
+One loop is written as a plain Llama. The vendor's inference code would read `plt_num_loops: 1` as its older two-loop
+design, and stock loaders know Llama. All six plt_ keys are always written for more loops, because the vendor's class
+and its inference code fall back to different defaults where one is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pipeline.config import validate
+from pipeline.errors import CheckpointError, ConfigError
+from pipeline.plt.config import ModelConfig
+from pipeline.plt.model import PLT
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
+_LLAMA = ("llama", "LlamaForCausalLM")
+_PLT = ("iquestpltcoder", "IQuestPLTCoderForCausalLM")
+_TRANSFORMERS_VERSION = "4.57.1"  # what the released config names; its key layout is the one written here
+
+_SAME_MEANING = {
+    "vocab_size": "vocab_size",
+    "num_hidden_layers": "n_layers",
+    "hidden_size": "hidden_size",
+    "num_attention_heads": "n_heads",
+    "num_key_value_heads": "n_kv_heads",
+    "intermediate_size": "intermediate_size",
+    "initializer_range": "init_std",
+    "max_position_embeddings": "max_positions",
+    "rms_norm_eps": "norm_eps",
+    "rope_theta": "rope_theta",
+    "bos_token_id": "bos_token_id",
+    "eos_token_id": "eos_token_id",
+}  # released key -> our key
+_SAME_MEANING_LOOPED = {
+    "plt_emb_scale": "embedding_scale",
+    "plt_hidden_scale": "hidden_scale",
+    "plt_normalize_per_loop": "normalize_per_loop",
+    "plt_num_loops": "n_loops",
+}
+_FIXED: dict[str, Any] = {
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "hidden_act": "silu",
+    "mlp_bias": False,
+    "rope_scaling": None,
+    "tie_word_embeddings": False,
+}  # the only values this architecture has
+_AUTO_MAP = {"AutoConfig": "configuration_iquestpltcoder.IQuestPLTCoderConfig"}  # a file that the vendor publishes
+
+
+def to_released(config: ModelConfig, *, dtype: torch.dtype) -> dict[str, Any]:
+    """The released config.json's keys for `config`, sorted."""
+    looped = config.n_loops > 1
+    model_type, architecture = _PLT if looped else _LLAMA
+    keys = {key: getattr(config, ours) for key, ours in _SAME_MEANING.items()} | _FIXED
+    keys |= {
+        "architectures": [architecture],
+        "dtype": str(dtype).removeprefix("torch."),
+        "head_dim": config.head_dim,
+        "model_type": model_type,
+        "transformers_version": _TRANSFORMERS_VERSION,
+        "use_cache": True,
+    }
+    if looped:
+        keys |= {key: getattr(config, ours) for key, ours in _SAME_MEANING_LOOPED.items()}
+        keys |= {
+            "auto_map": _AUTO_MAP,
+            "plt_gate_use_hidden_states": config.gate == "hidden",
+            "plt_window_size": [config.window, 0],
+        }
+    return dict(sorted(keys.items()))
+
+
+def from_released(keys: dict[str, Any], *, where: str) -> ModelConfig:
+    """The inverse of `to_released`. Raises CheckpointError for another architecture or missing keys."""
+    model_type = keys.get("model_type")
+    if model_type not in (_LLAMA[0], _PLT[0]):
+        raise CheckpointError(f"{where}: model_type is {model_type!r}, expected {_PLT[0]!r} or {_LLAMA[0]!r}")
+    looped = model_type == _PLT[0]
+    wanted = _SAME_MEANING | (_SAME_MEANING_LOOPED if looped else {})
+    needed = [*wanted, "head_dim", *(("plt_gate_use_hidden_states", "plt_window_size") if looped else ())]
+    missing = [key for key in needed if key not in keys]
+    other = {key: keys[key] for key, value in _FIXED.items() if key in keys and keys[key] != value}
+    if missing or other:
+        raise CheckpointError(f"{where}: keys {missing} are missing and values {other} differ from {_FIXED}")
+    ours = {our_key: keys[key] for key, our_key in wanted.items()}
+    if looped:
+        left, right = keys["plt_window_size"]
+        if right != 0:
+            raise CheckpointError(f"{where}: plt_window_size is {[left, right]}, expected no tokens to the right")
+        ours |= {"gate": "hidden" if keys["plt_gate_use_hidden_states"] else "query", "window": left}
+        # The vendor's null scale means 1.
+        ours |= {key: 1.0 for key in ("embedding_scale", "hidden_scale") if ours[key] is None}
+    else:
+        ours["n_loops"] = 1
+    try:
+        config = validate(ModelConfig, ours, where=where)
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from None
+    if keys["head_dim"] != config.head_dim:
+        raise CheckpointError(
+            f"{where}: head_dim is {keys['head_dim']}, expected hidden size / heads {config.head_dim}"
+        )
+    return config
+
+
+def write_model(model: PLT, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
+    """Write both files into an existing folder. The bytes depend on nothing but the model and `dtype`."""
+    keys = to_released(model.config, dtype=dtype)
+    (folder / CONFIG_NAME).write_text(json.dumps(keys, indent=2) + "\n", encoding="utf-8")
+    tensors = {name: t.detach().to("cpu", dtype).contiguous() for name, t in model.state_dict().items()}
+    # One metadata key: its map is written in no fixed order.
+    save_file(tensors, str(folder / WEIGHTS_NAME), metadata={"format": "pt"})
+
+
+def read_model(folder: Path) -> PLT:
+    """Read both files. Raises CheckpointError where they are missing, damaged or do not fit each other."""
+    config_path, weights_path = folder / CONFIG_NAME, folder / WEIGHTS_NAME
+    try:
+        keys = json.loads(config_path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise CheckpointError(
+            f"{config_path}: cannot be read ({error}); expected a folder written by `loopmix train` or `export`"
+        ) from error
+    if not isinstance(keys, dict):
+        raise CheckpointError(f"{config_path}: holds {type(keys).__name__}, expected a mapping")
+    config = from_released(keys, where=str(config_path))
+    tensors = read_tensors(weights_path)
+    with torch.device("meta"):
+        model = PLT(config)
+    check_tensors(tensors, model=model, where=str(weights_path))
+    model.load_state_dict(tensors, assign=True)
+    return model.eval()
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, on the CPU."""
+    try:
+        tensors: dict[str, Tensor] = load_file(str(path), device="cpu")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}); the file is missing or damaged") from error
+    # Tensors read from a file may begin at any address, and matrix products round by alignment; a copy is aligned.
+    return {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def check_tensors(tensors: dict[str, Tensor], *, model: PLT, where: str) -> None:
+    """Raise CheckpointError unless names and shapes are exactly the model's."""
+    expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if found != expected:
+        missing, unknown = sorted(expected.keys() - found), sorted(found.keys() - expected)
+        shapes = {n: (found[n], expected[n]) for n in expected.keys() & found if found[n] != expected[n]}
+        raise CheckpointError(
+            f"{where}: {len(missing)} tensors missing {missing[:3]}, {len(unknown)} unknown {unknown[:3]}, "
+            f"shapes (found, expected) {dict(sorted(shapes.items())[:3])}; the file belongs to another model"
+        )

@@ -1,0 +1,113 @@
+"""The stages in order: the table of contents of Loopmix.
+
+    raw shards -> documents -> exact_dups -> languages + quality + signatures -> near_dups -> decisions
+               -> tokens -> plan -> packed -> ledger
+
+Each line of `stages` is one stage: its table, its code version, its function, its part of the mixture, what it reads.
+Raise a version when the function's output changes. Balance needs true token counts, so it comes after tokenize; the
+ledger joins everything, so it comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
+
+from pipeline.config import Mixture
+from pipeline.errors import StoreError
+from pipeline.sources import Slice
+from pipeline.stage import (
+    MANIFEST,
+    ExchangeStage,
+    MapStage,
+    Run,
+    Stage,
+    fingerprint,
+    forget_others,
+    record,
+    refuse_foreign,
+    run_exchange,
+    run_maps,
+)
+from pipeline.stages.account import NoConfig, account
+from pipeline.stages.balance import balance
+from pipeline.stages.classify import classify
+from pipeline.stages.exact_dups import group_equal
+from pipeline.stages.ingest import Inputs, describe, ingest, plan
+from pipeline.stages.measure import measure
+from pipeline.stages.near_dups import link, sign
+from pipeline.stages.pack import pack
+from pipeline.stages.select import select
+from pipeline.stages.tokenize import end_of_document, tokenize, tokenizer_hash
+from pipeline.store import part
+
+_LEDGER_INPUTS = (
+    ("languages", ("pool", "language", "decided_by")),
+    ("quality", ("fired",)),
+    ("decisions", ("keep", "reasons", "keeper_id", "similarity")),
+    ("plan", ("group", "n_tokens", "n_copies", "cut_tokens")),
+)
+
+
+def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
+    """Every stage of mixture `m`, in the order of work. Neighbouring map stages run fused."""
+    read = partial(ingest, slices=slices)
+    choose = partial(select, n_pair_shards=m.near_dups.n_partitions)
+    lay_out = partial(pack, ratio=m.balance, pad_id=end_of_document(m.tokenizer))
+    inputs, seed = Inputs(sources=m.sources, ingest=m.ingest), str(m.seed)
+    text = ("doc_id", "content")
+    origin = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
+    first, pool, keep = ("exact_dups", ("is_first",)), ("languages", ("pool", "language")), ("decisions", ("keep",))
+    return [
+        ExchangeStage("documents", 1, read, inputs, (), describe(slices)),
+        ExchangeStage("exact_dups", 1, group_equal, m.exact_dups, ("documents",)),
+        MapStage("languages", 1, classify, m.classify, (), (*text, "path", "pool_hint")),
+        MapStage("quality", 1, measure, m.quality, (pool,), (*text, "problem")),
+        MapStage("signatures", 1, sign, m.near_dups, (first,), text),
+        ExchangeStage("near_dups", 1, link, m.near_dups, ("exact_dups", "signatures")),
+        ExchangeStage("decisions", 1, choose, m.select, ("exact_dups", "languages", "quality", "near_dups")),
+        MapStage("tokens", 1, tokenize, m.tokenizer, (keep,), text, tokenizer_hash(m.tokenizer)),
+        ExchangeStage("plan", 1, balance, m.balance, ("languages", "decisions", "tokens"), seed),
+        ExchangeStage("packed", 1, lay_out, m.pack, ("languages", "tokens", "plan"), seed),
+        MapStage("ledger", 1, account, NoConfig(), _LEDGER_INPUTS, origin),
+    ]
+
+
+def curate(run: Run) -> None:
+    """Make or complete the run: skip what stands, redo what is missing, damaged or changed.
+
+    Raises ConfigError for a mixture that cannot be made, StageError and StoreError for work and files that fail.
+    """
+    store = run.store
+    if store.list("") and not store.exists(MANIFEST) and not store.exists("state"):
+        raise StoreError(f"{store.root}: holds files but no run; choose an empty or new folder for --out")
+    slices = plan(run.mixture)
+    todo = stages(run.mixture, slices)
+    marks: dict[str, str] = {}
+    for stage in todo:
+        marks[stage.name] = fingerprint(stage, known=marks)
+    forget_others(run, marks)
+    for stage in todo:
+        folder, names = _files(run.mixture, stage.name, n_shards=len(slices))
+        refuse_foreign(run, folder, stage=stage.name, expected=names)
+    for fused, block in groupby(todo, key=lambda s: isinstance(s, MapStage)):
+        if fused:
+            maps = [s for s in block if isinstance(s, MapStage)]
+            made = run_maps(run, maps, marks=marks, n_shards=len(slices))
+            for stage in maps:
+                record(run, stage.name, mark=marks[stage.name], version=stage.version, markers=made[stage.name])
+            continue
+        for stage in block:
+            if isinstance(stage, ExchangeStage):
+                markers = run_exchange(run, stage, mark=marks[stage.name], n_shards=len(slices))
+                record(run, stage.name, mark=marks[stage.name], version=stage.version, markers=markers)
+
+
+def _files(mixture: Mixture, table: str, *, n_shards: int) -> tuple[str, set[str]]:
+    """The folder of a table and the names of its shards."""
+    if table == "packed":
+        total = mixture.pack.n_shards
+        return "packed", {part(i, total, suffix="arrow") for i in range(total)}
+    total = mixture.near_dups.n_partitions if table == "near_dups" else n_shards
+    return f"tables/{table}", {part(i, total) for i in range(total)}

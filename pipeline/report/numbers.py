@@ -1,0 +1,375 @@
+"""Everything the report says, as one tree of frozen data. Terminal, page and report.json show nothing else.
+
+Fractions lie in [0, 1]. "Before" is measured in bytes, because dropped documents are never tokenized; "kept" counts the
+tokens of what passed, each document once; "after" the tokens of the packed stream, repeats included. Nothing here
+depends on the clock but `Work`, which repeats what the manifest holds: one run, one report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+Level = Literal["fail", "warn", "note"]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The whole run in one row. A kept document can stay out of the mixture: the balance may not need it."""
+
+    n_docs: int
+    n_bytes: int
+    n_kept_docs: int
+    n_kept_bytes: int
+    n_kept_tokens: int
+    n_packed_docs: int
+    n_packed_bytes: int  # of the documents that enter, each once and whole
+    n_packed_tokens: int
+    n_cut_docs: int  # enter truncated, because a budget ends inside them
+    n_secret_docs: int  # hold something that looks like a credential
+    n_packed_secret_docs: int
+    n_personal_docs: int  # hold something that looks like personal data
+    n_packed_personal_docs: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """A language of the code pool or a source of the text pool. The docs fields from `ingest` on add up to n_docs."""
+
+    pool: str
+    name: str
+    n_docs: int
+    n_bytes: int
+    n_ingest_docs: int  # dropped here first; a later stage may object too
+    n_rules_docs: int
+    n_exact_docs: int
+    n_near_docs: int
+    n_surplus_docs: int  # kept, not needed for the balance
+    n_packed_docs: int
+    n_kept_tokens: int
+    n_packed_tokens: int
+    n_copies: int  # whole copies in the mixture, over all documents
+    before_frac: float  # of the pool's bytes
+    kept_frac: float  # of the pool's kept tokens
+    after_frac: float  # of the pool's packed tokens
+    target_frac: float | None  # None: natural shares
+    max_frac: float | None
+
+    @property
+    def n_kept_docs(self) -> int:
+        return self.n_surplus_docs + self.n_packed_docs
+
+
+@dataclass(frozen=True)
+class PaperShare:
+    """A language of the paper's table, or all others, as part of the code pool."""
+
+    name: str
+    before_frac: float
+    kept_frac: float
+    after_frac: float
+    target_frac: float | None
+    paper_frac: float
+
+
+@dataclass(frozen=True)
+class FlowStep:
+    """What is left after a stage. Tokens are known for kept documents only."""
+
+    stage: str
+    n_docs: int
+    n_bytes: int
+    n_tokens: int | None
+
+
+@dataclass(frozen=True)
+class Drop:
+    """How often a reason was given. Documents can have several, so rows do not add up; `only` ones do."""
+
+    reason: str
+    stage: str
+    meaning: str
+    n_docs: int
+    n_code_docs: int
+    n_text_docs: int
+    n_bytes: int
+    n_only_docs: int  # nothing else was wrong with them
+
+
+@dataclass(frozen=True)
+class SizeBin:
+    """Groups of equal documents with low to high members."""
+
+    low: int
+    high: int
+    n_groups: int
+    n_docs: int
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Values from low up to, but not at, high; the last bin includes it."""
+
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Equal documents and verified near duplicates."""
+
+    n_groups: int
+    n_repeats: int  # documents beyond the first of each group
+    sizes: tuple[SizeBin, ...]
+    n_candidates: int | None  # pairs that shared a band; None: an older manifest
+    n_pairs: int
+    min_similarity: float
+    similarities: tuple[Bin, ...]
+    n_exact_docs: int  # dropped as equal, nothing earlier being wrong
+    n_near_docs: int
+
+
+@dataclass(frozen=True)
+class License:
+    """A licence, or a class of them. The empty name stands for documents without one."""
+
+    name: str
+    license_class: str
+    n_docs: int
+    n_kept_docs: int
+    n_kept_tokens: int
+    n_packed_tokens: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A way of telling the language, and how sure it was."""
+
+    decided_by: str
+    n_docs: int
+    n_bytes: int
+    mean_confidence: float
+
+
+@dataclass(frozen=True)
+class StreamPoint:
+    """Extremes of the prefix balance up to sequence `n_sequences`, since the point before."""
+
+    n_sequences: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Code against text, in real tokens. The prefix balance is code x text_parts - text x code_parts."""
+
+    code_parts: int
+    text_parts: int
+    n_code_tokens: int
+    n_text_tokens: int
+    worst_prefix: int
+    max_prefix: int  # the promise: one sequence length, times the larger part
+    points: tuple[StreamPoint, ...]
+
+    @property
+    def is_exact(self) -> bool:
+        return self.n_code_tokens * self.text_parts == self.n_text_tokens * self.code_parts
+
+    @property
+    def is_kept(self) -> bool:
+        return self.is_exact and self.worst_prefix <= self.max_prefix
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of the stream that ends at sequence `n_sequences`: shares of its code tokens, in the order of names."""
+
+    n_sequences: int
+    fracs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class StreamMix:
+    """Which languages the code tokens are in along the stream; the last name stands for all others."""
+
+    names: tuple[str, ...]
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class PieceBin:
+    """Sequences that hold low to high pieces of documents."""
+
+    low: int
+    high: int
+    n_code: int
+    n_text: int
+
+
+@dataclass(frozen=True)
+class PoolPacking:
+    """How full one pool's sequences are."""
+
+    pool: str
+    n_sequences: int
+    n_pieces: int
+    n_real_tokens: int
+    n_padding_tokens: int
+
+    @property
+    def padding_frac(self) -> float:
+        return self.n_padding_tokens / max(1, self.n_real_tokens + self.n_padding_tokens)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The packed sequences."""
+
+    seq_len: int
+    n_full_sequences: int  # no padding at all
+    n_split_docs: int  # longer than a sequence, so cut into several pieces
+    pools: tuple[PoolPacking, ...]
+    pieces: tuple[PieceBin, ...]
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """A stage's cost. Seconds add up over its tasks, so with n workers the clock showed about an n-th."""
+
+    name: str
+    seconds: float
+    docs_per_second: float | None  # input documents of the run; None: too fast to measure
+    megabytes_per_second: float | None
+    n_files: int
+    n_stored_bytes: int
+
+
+@dataclass(frozen=True)
+class BadShard:
+    """A slice of the input that could not be read and was skipped whole."""
+
+    stage: str
+    shard: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Mean training loss, in nats, of the steps since the point before."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class GroupLoss:
+    """Held-out loss of a group; of a whole pool where the group is empty. None: no finite number."""
+
+    pool: str
+    group: str
+    n_tokens: int
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One evaluation."""
+
+    step: int
+    loss: float | None
+    pools: tuple[GroupLoss, ...]
+    groups: tuple[GroupLoss, ...]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What one loop of the model does to the prediction."""
+
+    loop: int
+    loss: float | None
+    output_shift: float | None  # mean KL to the loop before, in nats
+    effective_rank: float | None
+    gate_mean: float | None  # weight of the global branch; None: no gate
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of the verdict."""
+
+    name: str
+    status: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """A model trained on this run. Without `status` the training has not finished."""
+
+    status: str | None
+    message: str
+    is_same_data: bool  # the model folder names the hashes of this run's packed shards
+    n_parameters: int | None
+    n_loops: int | None
+    n_steps: int
+    n_wanted_steps: int | None
+    n_epochs: float | None
+    unigram_entropies: dict[str, float]  # nats, per pool: what token frequencies alone would reach
+    curve: tuple[CurvePoint, ...]
+    evaluations: tuple[HeldOut, ...]
+    checks: tuple[Check, ...]
+    loops: tuple[Loop, ...]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to know before the mixture is used."""
+
+    level: Level
+    message: str
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The report."""
+
+    name: str
+    version: str
+    seed: int
+    n_shards: int
+    totals: Totals
+    notices: tuple[Notice, ...]
+    groups: tuple[Group, ...]  # most packed tokens first
+    paper: tuple[PaperShare, ...]
+    flow: tuple[FlowStep, ...]
+    drops: tuple[Drop, ...]
+    duplicates: Duplicates
+    license_classes: tuple[License, ...]
+    licenses: tuple[License, ...]
+    decisions: tuple[Decision, ...]
+    confidences: tuple[Bin, ...]
+    balance: Balance
+    mix: StreamMix
+    packing: Packing
+    work: tuple[StageWork, ...]
+    bad_shards: tuple[BadShard, ...]
+    training: Training | None
+
+    def of_pool(self, pool: str) -> tuple[Group, ...]:
+        return tuple(g for g in self.groups if g.pool == pool)
+
+
+_NUMBERS = TypeAdapter(Numbers)
+
+
+def to_json(numbers: Numbers) -> bytes:
+    """The bytes of report.json."""
+    return _NUMBERS.dump_json(numbers, indent=1) + b"\n"
+
+
+def from_json(data: bytes) -> Numbers:
+    """Read report.json back. Raises pydantic's ValidationError for anything else."""
+    return _NUMBERS.validate_json(data)

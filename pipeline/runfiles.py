@@ -1,0 +1,74 @@
+"""A finished run as its readers see it: the manifest's facts and the shards of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.config import Mixture, validate
+from pipeline.errors import StoreError
+from pipeline.schema import NEAR_DUPS, check, packed_schema
+from pipeline.stage import MANIFEST, read_manifest
+from pipeline.store import Store, Tables
+
+STAGES = (
+    "documents",
+    "exact_dups",
+    "languages",
+    "quality",
+    "signatures",
+    "near_dups",
+    "decisions",
+    "tokens",
+    "plan",
+    "packed",
+    "ledger",
+)
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Read access to a run. Raises StoreError where the run is not finished or not a run."""
+
+    store: Store
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        manifest = read_manifest(self.store)
+        missing = [s for s in STAGES if s not in manifest["stages"]]
+        if missing:
+            raise StoreError(
+                f"{self.store.full(MANIFEST)}: stages {missing} are not done; finish with `loopmix curate` first"
+            )
+        return manifest
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        return validate(Mixture, self.manifest["mixture"], where=self.store.full(MANIFEST))
+
+    @property
+    def n_shards(self) -> int:
+        return len(self.manifest["stages"]["documents"]["files"])
+
+    @property
+    def tables(self) -> Tables:
+        return Tables(self.store, self.n_shards)
+
+    def shards(self, table: str, *, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """Every shard of an aligned table, in order."""
+        return (self.tables.read(table, shard, columns=columns) for shard in range(self.n_shards))
+
+    def near_dups(self) -> pa.Table:
+        """All verified pairs."""
+        files = self.manifest["stages"]["near_dups"]["files"]
+        return pa.concat_tables(self.store.read_parquet(f["path"], schema=NEAR_DUPS) for f in files)
+
+    def packed(self) -> Iterator[pa.Table]:
+        """Every packed shard in stream order, memory-mapped where the disk is local."""
+        schema = packed_schema(self.mixture.pack.seq_len)
+        for file in self.manifest["stages"]["packed"]["files"]:
+            yield check(self.store.open_ipc(file["path"]).read_all(), schema, name=file["path"])

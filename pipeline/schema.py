@@ -1,0 +1,212 @@
+"""The columns of every table, in one place. A table is a set of shards; see `store.py` for where they lie.
+
+All tables but `near_dups` and `packed` are *aligned*: shard k has one row for each row of shard k of `documents`,
+in the same order, so a join is reading side by side. A document's `position` is its shard number times 2**32 plus its
+row: eight bytes that name a document inside one run. Exchanges move positions, hashes and counts, never text.
+
+Types: `doc_id` is 32 hex characters, a 128-bit hash of source, input file and row (not of the text, so that exact
+duplicates stay visible). Counts are int64, fractions float64 in [0, 1].
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from pipeline.errors import SchemaError
+
+POOLS = ("code", "text")
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+def _required_list(name: str, item: pa.DataType) -> pa.Field:
+    return pa.field(name, pa.list_(pa.field("element", item, nullable=False)), nullable=False)
+
+
+DOCUMENTS = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("source", pa.string()),  # the source's name in the mixture
+        pa.field("repo", pa.string()),
+        _required("path", pa.string()),  # as the source gives it; never opened, only classified and shown
+        pa.field("revision", pa.string()),
+        pa.field("revision_time", pa.timestamp("us", tz="UTC")),  # decides "newest" between copies
+        pa.field("license", pa.string()),
+        pa.field("stars", pa.int64()),
+        _required("pool_hint", pa.string()),  # code, text or auto, from the source
+        _required("content", pa.large_binary()),  # UTF-8 wherever `encoding` says it could be decoded
+        _required("n_bytes", pa.int64()),  # of content
+        _required("content_hash", pa.binary(16)),  # xxh3-128 of content
+        _required("encoding", pa.string()),  # what the raw bytes were: utf-8, utf-8-sig, utf-16, cp1252, ..., or binary
+        _required("input_file", pa.string()),  # relative to the source's root
+        _required("input_row", pa.int64()),
+        pa.field("problem", pa.string()),  # why content is empty or cut: too_large, unreadable_row, ...
+    ]
+)
+
+EXACT_DUPS = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("group_position", pa.uint64()),  # position of the group's first document, its representative
+        _required("group_size", pa.int64()),  # documents with these bytes, this one included
+        _required("is_first", pa.bool_()),  # this document is the representative
+    ]
+)
+
+LANGUAGES = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("pool", pa.string()),  # code or text
+        _required("language", pa.string()),  # linguist's name; "Text" for prose
+        _required("confidence", pa.float64()),
+        _required("decided_by", pa.string()),  # filename, extension, shebang, modeline, heuristic, model, hint, ...
+    ]
+)
+
+FIRED = pa.struct([_required("rule", pa.string()), _required("value", pa.float64())])
+
+QUALITY = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required_list("fired", FIRED),  # every rule that fires, with the measured value, in documented order
+        _required("n_chars", pa.int64()),
+        _required("n_lines", pa.int64()),
+        _required("max_line_chars", pa.int64()),
+        _required("mean_line_chars", pa.float64()),
+        _required("alpha_frac", pa.float64()),
+        _required("digit_frac", pa.float64()),
+        _required("space_frac", pa.float64()),
+        _required("duplicate_line_frac", pa.float64()),
+        _required("encoded_frac", pa.float64()),  # chars inside base64, hex or \\u runs
+        _required("n_words", pa.int64()),
+        _required("mean_word_chars", pa.float64()),
+        _required("stop_word_frac", pa.float64()),  # text pool only, else 0
+        pa.field("parse_error_frac", pa.float64()),  # bytes under tree-sitter ERROR nodes; null: not parsed
+        _required("n_secrets", pa.int64()),
+        _required("n_personal", pa.int64()),
+    ]
+)
+
+SIGNATURES = pa.schema(
+    [
+        _required("n_shingles", pa.int64()),  # repeats included; 0: not signed (an equal document is, or no words)
+        pa.field("signature", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
+    ]
+)
+
+NEAR_DUPS = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("other_id", pa.string()),
+        _required("similarity", pa.float64()),  # exact Jaccard of the two shingle sets
+        _required("position", pa.uint64()),
+        _required("other_position", pa.uint64()),
+    ]
+)
+
+DECISIONS = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("keep", pa.bool_()),
+        _required_list("reasons", pa.string()),  # all reasons in documented order; empty when kept
+        pa.field("keeper_id", pa.string()),
+        pa.field("similarity", pa.float64()),  # to the keeper, verified; 1.0 for an exact duplicate
+    ]
+)
+
+TOKENS = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        pa.field("token_ids", pa.large_list(pa.field("element", pa.uint32(), nullable=False))),  # null if dropped
+        _required("n_tokens", pa.int64()),  # the end-of-document token included
+    ]
+)
+
+PLAN = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        pa.field("group", pa.string()),  # unit of balancing: a language or a text source; null if dropped
+        _required("n_tokens", pa.int64()),
+        _required("n_copies", pa.int64()),  # whole copies in the mixture
+        _required("cut_tokens", pa.int64()),  # tokens of one more, truncated copy; 0: none
+    ]
+)
+
+LEDGER = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("source", pa.string()),
+        pa.field("repo", pa.string()),
+        _required("path", pa.string()),
+        pa.field("revision", pa.string()),
+        pa.field("license", pa.string()),
+        _required("pool", pa.string()),
+        _required("language", pa.string()),
+        _required("decided_by", pa.string()),
+        _required("n_bytes", pa.int64()),
+        _required("keep", pa.bool_()),
+        _required("fate", pa.string()),  # packed, cut, surplus (kept, not needed for the balance), dropped
+        _required_list("reasons", pa.string()),
+        _required_list("fired", FIRED),
+        pa.field("keeper_id", pa.string()),
+        pa.field("similarity", pa.float64()),
+        pa.field("group", pa.string()),
+        _required("n_tokens", pa.int64()),
+        _required("n_copies", pa.int64()),
+        _required("n_packed_tokens", pa.int64()),
+    ]
+)
+
+ALIGNED = {
+    "documents": DOCUMENTS,
+    "exact_dups": EXACT_DUPS,
+    "languages": LANGUAGES,
+    "quality": QUALITY,
+    "signatures": SIGNATURES,
+    "decisions": DECISIONS,
+    "tokens": TOKENS,
+    "plan": PLAN,
+    "ledger": LEDGER,
+}
+TABLES = ALIGNED | {"near_dups": NEAR_DUPS}
+
+
+def packed_schema(seq_len: int) -> pa.Schema:
+    """Columns of a packed shard; one row is one sequence of exactly `seq_len` tokens.
+
+    Piece j of a sequence is token_ids[cu_seqlens[j]:cu_seqlens[j + 1]]; it is a slice of document doc_ids[j] that
+    starts at token doc_offsets[j] of that document's `tokens` row. Everything after n_real is padding.
+    """
+    return pa.schema(
+        [
+            _required("token_ids", pa.list_(pa.field("element", pa.uint32(), nullable=False), seq_len)),
+            _required("n_real", pa.int32()),
+            _required_list("cu_seqlens", pa.int32()),  # from 0 to n_real, one more entry than pieces
+            _required_list("doc_ids", pa.string()),
+            _required_list("doc_offsets", pa.int64()),
+            _required("pool", pa.string()),
+            _required_list("groups", pa.string()),  # the balancing group of each piece: language or text source
+        ]
+    )
+
+
+def check(table: pa.Table, schema: pa.Schema, *, name: str) -> pa.Table:
+    """Return `table` with exactly the columns, order and types of `schema`; raise SchemaError where it cannot be.
+
+    Runs on every read and write. Nulls in a required column are an error, not a repair.
+    """
+    missing = [f.name for f in schema if f.name not in table.column_names]
+    if missing:
+        raise SchemaError(f"{name}: columns {missing} are missing; found {table.column_names}")
+    extra = [c for c in table.column_names if c not in schema.names]
+    if extra:
+        raise SchemaError(f"{name}: columns {extra} are not in the schema; expected {schema.names}")
+    for field in schema:
+        column = table.column(field.name)
+        if column.type != field.type:
+            raise SchemaError(f"{name}: column {field.name!r} has type {column.type}, expected {field.type}")
+        if not field.nullable and column.null_count:
+            raise SchemaError(f"{name}: column {field.name!r} holds {column.null_count} nulls, expected none")
+    return table.select(schema.names).cast(schema)

@@ -1,0 +1,191 @@
+"""Git checkouts: the tracked files of the commit that is checked out, read from the repository's own store.
+
+What is read is the commit HEAD, not the working tree. So every document's revision is true to the byte, line ends are
+those of the repository, untracked and edited files stay out, links and submodules are passed over, and nothing can
+change between planning and reading. `path` is one checkout or bare repository, or a folder or glob with several below.
+
+Only git's plumbing is called, without the user's configuration and with every door shut through which a repository
+could run a program or reach the network: hooks, monitors, filters, lazy fetching.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import IO
+
+from pipeline.config import Source
+from pipeline.errors import ConfigError, StoreError
+from pipeline.sources.local import SKIPPED_FOLDERS
+from pipeline.sources.names import is_safe, matcher, to_bytes, to_text
+from pipeline.sources.roots import Root, locate
+from pipeline.sources.rows import TOO_LARGE, Found
+from pipeline.sources.slices import InputFile, Slice, group_files
+from pipeline.sources.values import Facts
+
+_REGULAR = (b"100644", b"100755", b"100664")  # the last is historic; 120000 would be a link, 160000 a submodule
+_MICROS = 1_000_000
+_CLOSED_DOORS = (
+    "core.fsmonitor=false",
+    f"core.hooksPath={os.devnull}",
+    "protocol.allow=never",
+    "log.showSignature=false",
+)
+
+
+def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
+    """Files of every checkout in order of their paths, grouped to about `shard_bytes`; no slice spans two checkouts."""
+    root = _locate(source)
+    chosen = matcher(source.include, source.exclude)
+    slices = []
+    homes = list(_homes(root))
+    for home in homes:
+        files = [file for file in _tracked(root, home) if chosen(file.path.removeprefix(home))]
+        for group in group_files(files, shard_bytes=shard_bytes):
+            slices.append(Slice(source.name, group, n_bytes=sum(file.size for file in group)))
+    if not homes:
+        raise ConfigError(
+            f"sources.{source.name}.path: {source.path} is no git checkout and has none below it; "
+            "use kind: directory, or clone the repository"
+        )
+    if not slices:
+        raise ConfigError(f"sources.{source.name}: no tracked file of {source.path} matches include and exclude")
+    return slices
+
+
+def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[Found]:
+    """The rows of one slice."""
+    root = _locate(source)
+    for home, files in groupby(piece.files, key=lambda file: _home_of(root, file.path)):
+        repo = source.repo or (home[:-1] or Path(root.path).name).removesuffix(".git")
+        yield from _read_home(root, home, files=list(files), repo=repo, max_document_bytes=max_document_bytes)
+
+
+def _locate(source: Source) -> Root:
+    root = locate(source)
+    if root.fs is not None or root.only is not None:
+        raise ConfigError(f"sources.{source.name}.path: {source.path} is no folder of this machine; clone it first")
+    return root
+
+
+def _is_checkout(folder: Path) -> bool:
+    """A checkout, a worktree or submodule (where `.git` is a file), or a bare repository."""
+    return (folder / ".git").exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())
+
+
+def _homes(root: Root) -> Iterator[str]:
+    """Checkouts at or below the root, in order, each as a path that ends in a slash; "" is the root itself."""
+    named = matcher(("/" + root.glob,)) if root.glob is not None else None
+    pending = [""]
+    while pending:
+        home = pending.pop()
+        if (named is None or (home and named(home[:-1]))) and _is_checkout(_folder(root, home)):
+            yield home
+            continue
+        with os.scandir(os.fsencode(_folder(root, home))) as entries:
+            below = [e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name not in SKIPPED_FOLDERS]
+        pending += sorted((f"{home}{to_text(name)}/" for name in below), reverse=True)
+
+
+def _home_of(root: Root, path: str) -> str:
+    """The checkout that a planned path lies in: the outermost one, as in planning."""
+    if not is_safe(path):
+        raise StoreError(f"{root.path}: the planned name {path!r} leads out of its folder; run again")
+    parts = path.split("/")
+    homes = ("".join(part + "/" for part in parts[:n]) for n in range(len(parts)))
+    for home in homes:
+        if _is_checkout(_folder(root, home)):
+            return home
+    raise StoreError(f"{root.path}/{path}: lies in no git checkout any more; run again, which plans anew")
+
+
+def _folder(root: Root, home: str) -> Path:
+    return Path(root.path) / os.fsdecode(to_bytes(home))
+
+
+def _tracked(root: Root, home: str) -> list[InputFile]:
+    """Regular files of HEAD. The version names commit and blob, so that reading needs no second look at HEAD."""
+    folder = _folder(root, home)
+    commit = _output(folder, "rev-parse", "--verify", "HEAD^{commit}").strip().decode("ascii")
+    files = []
+    for entry in _output(folder, "ls-tree", "-r", "-z", "-l", "--full-tree", commit).split(b"\0")[:-1]:
+        about, _, name = entry.partition(b"\t")
+        mode, _, blob, size = about.split()
+        if mode in _REGULAR:
+            files.append(InputFile(home + to_text(name), int(size), f"{commit}:{blob.decode('ascii')}"))
+    return sorted(files, key=lambda f: f.path)
+
+
+def _read_home(root: Root, home: str, *, files: list[InputFile], repo: str, max_document_bytes: int) -> Iterator[Found]:
+    commit = files[0].version.partition(":")[0]
+    wanted = [file for file in files if file.size <= max_document_bytes]
+    objects = _objects(_folder(root, home), [commit, *(file.version.partition(":")[2] for file in wanted)])
+    facts = Facts(repo=repo, revision=commit, revision_micros=_committed_at(next(objects)) * _MICROS)
+    for file in files:
+        known = facts._replace(path=file.path.removeprefix(home))
+        if file.size > max_document_bytes:
+            yield Found(file.path, 0, None, TOO_LARGE, known)
+        else:
+            yield Found(file.path, 0, next(objects), None, known)
+
+
+def _committed_at(commit: bytes) -> int:
+    """Seconds since 1970, from the line `committer NAME <MAIL> SECONDS ZONE` of a commit object."""
+    line = next(line for line in commit.split(b"\n") if line.startswith(b"committer "))
+    return int(line.rpartition(b"> ")[2].split()[0])
+
+
+def _objects(folder: Path, names: list[str]) -> Iterator[bytes]:
+    """Contents of git objects, in order. Names go in by a file: two full pipes would wait for each other."""
+    with tempfile.TemporaryFile() as asked:
+        asked.write("".join(name + "\n" for name in names).encode("ascii"))
+        asked.seek(0)
+        with _start(folder, "cat-file", "--batch", "--buffer", stdin=asked) as process:
+            assert process.stdout is not None
+            for name in names:
+                header = process.stdout.readline().split()
+                content = process.stdout.read(int(header[2]) + 1) if len(header) == 3 else b""
+                if len(header) != 3 or len(content) != int(header[2]) + 1:
+                    raise StoreError(
+                        f"{folder}: git object {name} is missing or damaged; run git fsck there, or clone it in full"
+                    )
+                yield content[:-1]
+
+
+def _output(folder: Path, *arguments: str) -> bytes:
+    with _start(folder, *arguments) as process:
+        output, complaint = process.communicate()
+    if process.returncode:
+        said = " ".join(complaint.decode("utf-8", errors="replace").split())
+        raise ConfigError(f"{folder}: git {arguments[0]} failed: {said}; expected a checkout with at least one commit")
+    return output
+
+
+def _start(folder: Path, *arguments: str, stdin: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    git = shutil.which("git")
+    if git is None:
+        raise ConfigError(f"{folder}: reading a git checkout needs the program git; install it or use kind: directory")
+    settings = [part for door in (*_CLOSED_DOORS, f"safe.directory={folder.resolve()}") for part in ("-c", door)]
+    return subprocess.Popen(  # noqa: S603 (no shell; all arguments are ours)
+        [git, *settings, "-C", str(folder), *arguments],
+        stdin=stdin or subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if stdin else subprocess.PIPE,
+        env={
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent),
+            "GIT_ALLOW_PROTOCOL": "none",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_TERMINAL_PROMPT": "0",
+        },
+    )

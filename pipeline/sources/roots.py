@@ -1,0 +1,159 @@
+"""Where a source lies: a folder, a file or a glob, on this machine or on any file system that fsspec knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from pipeline.config import Source
+from pipeline.errors import ConfigError, LoopmixError, StoreError
+from pipeline.sources.local import Listing, open_below, walk
+from pipeline.sources.names import has_magic, is_safe, matcher, pruner, split_glob, to_text
+from pipeline.sources.slices import InputFile
+
+_VERSION_KEYS = ("ETag", "etag", "md5Hash", "checksum", "generation", "LastModified", "last_modified", "mtime")
+
+
+@dataclass(frozen=True)
+class Root:
+    """The folder that all paths of a source hang on, and what the mixture's `path` says about the files in it."""
+
+    path: str  # absolute; in the terms of `fs`
+    fs: Any = None  # an fsspec file system; None: this machine, read without fsspec
+    only: str | None = None  # `path` named this one file
+    glob: str | None = None  # `path` was a glob; this is its part below the folder
+
+    def join(self, path: str) -> str:
+        """`path` in the terms of `fs`."""
+        return f"{self.path.rstrip('/')}/{path}"
+
+    @property
+    def takes_links(self) -> bool:
+        """Whether the mixture named the files itself, links included."""
+        return self.only is not None or self.glob is not None
+
+
+def locate(source: Source) -> Root:
+    """Find out what `source.path` is. Raises ConfigError if nothing lies there."""
+    where = f"sources.{source.name}.path: {source.path}"
+    fs, path = None, source.path
+    if "://" in path:
+        with store_errors(f"{where}: cannot be reached"):
+            fs, path = fsspec.core.url_to_fs(path)
+        if isinstance(fs, LocalFileSystem):
+            fs = None
+    if fs is None:
+        path = str(Path(path).absolute())
+        is_folder, is_file = Path(path).is_dir(), Path(path).is_file()
+    else:
+        path = path.rstrip("/") or "/"
+        with store_errors(f"{where}: cannot be reached"):
+            is_folder, is_file = fs.isdir(path), fs.isfile(path)
+    if is_folder:
+        return Root(path, fs)
+    if is_file:
+        folder, _, name = path.rpartition("/")
+        return Root(folder or "/", fs, only=name)
+    if has_magic(path):
+        folder, pattern = split_glob(path)
+        if fs is not None or Path(folder).is_dir():
+            return Root(folder, fs, glob=pattern)
+    raise ConfigError(f"{where} does not exist; expected a folder, a file or a glob")
+
+
+def list_files(source: Source, *, root: Root, suffixes: tuple[str, ...] = ()) -> list[InputFile]:
+    """The source's files, sorted by path. Below a folder only those with one of `suffixes`, if any are given.
+
+    A glob of the mixture is read from its folder down, and include and exclude apply to the path from there.
+    ConfigError if none is left, because a source without files is a slip.
+    """
+    listing = _list(root, exclude=source.exclude)
+    chosen = matcher(source.include, source.exclude)
+    named = matcher((root.glob if "/" in root.glob else "/" + root.glob,)) if root.glob is not None else None
+    files = [
+        file
+        for file in listing.files
+        if chosen(file.path)
+        and (named is None or named(file.path))
+        and (root.takes_links or not suffixes or file.path.lower().endswith(suffixes))
+    ]
+    if not files:
+        raise ConfigError(
+            f"sources.{source.name}: no file of {source.path} matches; looked at {len(listing.files)} files, "
+            f"expected {' or '.join(suffixes) or 'any'} with include {list(source.include)} and exclude "
+            f"{list(source.exclude)}; {listing.n_links} links were not followed (a glob as `path` takes them)"
+        )
+    unsafe = [file.path for file in files if not is_safe(file.path)]
+    if unsafe:
+        raise ConfigError(f"sources.{source.name}: the name {unsafe[0]!r} leads out of its folder; exclude it")
+    return files
+
+
+def _list(root: Root, *, exclude: tuple[str, ...]) -> Listing:
+    if root.only is not None:
+        return Listing([_one_file(root, name=root.only)], 0)
+    max_depth = None if root.glob is None or "**" in root.glob else root.glob.count("/")
+    if root.fs is not None:
+        return _list_remote(root, max_depth=max_depth)
+    return walk(root.path, prunes=pruner(exclude), max_depth=max_depth, take_links=root.takes_links)
+
+
+def _one_file(root: Root, *, name: str) -> InputFile:
+    if root.fs is None:
+        found = (Path(root.path) / name).stat()
+        return InputFile(to_text(os.fsencode(name)), found.st_size, str(found.st_mtime_ns))
+    with store_errors(f"{root.path}/{name}: cannot be read"):
+        return _describe(name, info=root.fs.info(root.join(name)))
+
+
+def _list_remote(root: Root, *, max_depth: int | None) -> Listing:
+    above = root.join("")
+    with store_errors(f"{root.path}: cannot be listed"):
+        root.fs.invalidate_cache()
+        depth = None if max_depth is None else max_depth + 1
+        found = root.fs.find(root.path, maxdepth=depth, withdirs=False, detail=True)
+    files = [_describe(name.removeprefix(above), info=info) for name, info in found.items()]
+    return Listing(sorted(files, key=lambda f: f.path), 0)
+
+
+def _describe(path: str, *, info: dict[str, Any]) -> InputFile:
+    version = next((str(info[key]) for key in _VERSION_KEYS if info.get(key) is not None), "")
+    return InputFile(path, int(info.get("size") or 0), version)
+
+
+def open_file(root: Root, file: InputFile) -> BinaryIO:
+    """Open one planned file. StoreError if it left, changed, or cannot be read."""
+    if not is_safe(file.path):
+        raise StoreError(f"{root.path}: the planned name {file.path!r} leads out of its folder; run again")
+    where = root.join(file.path)
+    if root.fs is None:
+        try:
+            return open_below(root.path, file, take_links=root.takes_links)
+        except OSError as error:
+            raise StoreError(f"{where}: cannot be read: {error.strerror}; make it readable or exclude it") from error
+    with store_errors(f"{where}: cannot be read"):
+        now = _describe(file.path, info=root.fs.info(where))
+        if now != file:
+            raise StoreError(f"{where}: is {now}, planned was {file}; run again, which plans anew")
+        opened: BinaryIO = root.fs.open(where, "rb")
+        return opened
+
+
+@contextmanager
+def store_errors(what: str) -> Iterator[None]:
+    """Turn whatever a file system raises into a StoreError; each has its own exceptions, not all of them OSErrors."""
+    try:
+        yield
+    except LoopmixError:
+        raise
+    except ImportError as error:
+        raise ConfigError(f"{what}: {error}; install the package that it names") from error
+    except Exception as error:
+        raise StoreError(f"{what}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,107 @@
+"""Found documents -> a `documents` table. The one place that decodes, hashes, and says what is wrong with a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import pyarrow as pa
+import xxhash
+
+from pipeline.config import Source
+from pipeline.schema import DOCUMENTS
+from pipeline.sources.values import Facts
+from pipeline.text.decode import BINARY, decode
+
+UNREADABLE = "unreadable_row"
+TOO_LARGE = "too_large"
+UNREAD = "unread"  # `encoding` of a row whose bytes were never looked at
+_BATCH_BYTES = 16_000_000  # of content held as Python bytes before it moves into Arrow
+_BATCH_ROWS = 16_384
+
+
+class Found(NamedTuple):
+    """One input row as a reader hands it over."""
+
+    input_file: str
+    input_row: int
+    content: bytes | None  # raw, not decoded; None: could not be had, and `problem` says why
+    problem: str | None = None
+    facts: Facts = Facts()
+
+
+class _Settled(NamedTuple):
+    content: bytes
+    encoding: str
+    problem: str | None
+
+
+def documents(found: Iterable[Found], *, source: Source, max_document_bytes: int) -> pa.Table:
+    """The table of one shard, rows in the order in which they are found."""
+    batches = [_batch(rows, source=source, max_document_bytes=max_document_bytes) for rows in _in_batches(found)]
+    return pa.Table.from_batches(batches, schema=DOCUMENTS)
+
+
+def document_id(source: str, *, input_file: str, input_row: int) -> str:
+    """32 hex characters that name an input row, wherever the source's folder lies and however it is cut."""
+    return xxhash.xxh3_128_hexdigest(f"{source}\0{input_file}\0{input_row}".encode())
+
+
+def _in_batches(found: Iterable[Found]) -> Iterator[list[Found]]:
+    rows: list[Found] = []
+    n_bytes = 0
+    for row in found:
+        rows.append(row)
+        n_bytes += len(row.content or b"")
+        if n_bytes >= _BATCH_BYTES or len(rows) >= _BATCH_ROWS:
+            yield rows
+            rows, n_bytes = [], 0
+    if rows:
+        yield rows
+
+
+def _settle(row: Found, *, max_document_bytes: int) -> _Settled:
+    """Decode the content, or leave it out and say why. White space alone is kept, but named a problem."""
+    raw = row.content
+    if raw is None:
+        return _Settled(b"", UNREAD, row.problem)
+    if len(raw) > max_document_bytes:
+        return _Settled(b"", UNREAD, TOO_LARGE)
+    content, encoding = decode(raw)
+    if encoding == BINARY:
+        return _Settled(b"", BINARY, BINARY)
+    if len(content) > max_document_bytes:
+        return _Settled(b"", encoding, TOO_LARGE)
+    return _Settled(content, encoding, "empty" if _is_blank(content) else None)
+
+
+def _is_blank(content: bytes) -> bool:
+    rest = content.lstrip()
+    if not rest or rest[0] < 0x80:
+        return not rest
+    return not rest[:256].decode("utf-8", errors="ignore").strip() and not rest.decode("utf-8").strip()
+
+
+def _batch(rows: list[Found], *, source: Source, max_document_bytes: int) -> pa.RecordBatch:
+    settled = [_settle(row, max_document_bytes=max_document_bytes) for row in rows]
+    facts = [row.facts for row in rows]
+    n = len(rows)
+    columns = {
+        "doc_id": [document_id(source.name, input_file=r.input_file, input_row=r.input_row) for r in rows],
+        "source": [source.name] * n,
+        "repo": [f.repo or source.repo for f in facts],
+        "path": [row.facts.path or f"{row.input_file}#{row.input_row}" for row in rows],
+        "revision": [f.revision for f in facts],
+        "revision_time": [f.revision_micros for f in facts],
+        "license": [f.license or source.license for f in facts],
+        "stars": [f.stars for f in facts],
+        "pool_hint": [source.pool] * n,
+        "content": [s.content for s in settled],
+        "n_bytes": [len(s.content) for s in settled],
+        "content_hash": [xxhash.xxh3_128_digest(s.content) for s in settled],
+        "encoding": [s.encoding for s in settled],
+        "input_file": [row.input_file for row in rows],
+        "input_row": [row.input_row for row in rows],
+        "problem": [s.problem for s in settled],
+    }
+    return pa.record_batch([pa.array(columns[f.name], type=f.type) for f in DOCUMENTS], schema=DOCUMENTS)

@@ -1,0 +1,101 @@
+"""From whatever a column or key holds to what `documents` wants. A value of another kind counts as absent.
+
+Only content decides whether a row can be read; a licence that is a number or a date that no one can parse must not
+cost a document.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from pipeline.config import Columns
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INT64 = 2**63
+
+
+class Facts(NamedTuple):
+    """What a source knows about a document besides its content."""
+
+    path: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+    revision_micros: int | None = None  # microseconds since 1970, UTC
+    license: str | None = None
+    stars: int | None = None
+
+
+def facts_of(row: dict[str, Any], *, columns: Columns) -> Facts:
+    """Read the mapped keys of one row."""
+    return Facts(
+        path=text_of(find(row, key=columns.path)),
+        repo=text_of(find(row, key=columns.repo)),
+        revision=text_of(find(row, key=columns.revision)),
+        revision_micros=micros_of(find(row, key=columns.revision_time)),
+        license=license_of(find(row, key=columns.license)),
+        stars=count_of(find(row, key=columns.stars)),
+    )
+
+
+def find(row: Any, *, key: str | None) -> Any:
+    """The value of `key`; dots step into nested mappings unless a key with that very spelling exists."""
+    if key is None or not isinstance(row, dict):
+        return None
+    if key in row or "." not in key:
+        return row.get(key)
+    head, _, rest = key.partition(".")
+    return find(row.get(head), key=rest)
+
+
+def text_of(value: Any) -> str | None:
+    """Text, or a whole number written out; empty text is none. Unpaired surrogates are written as escapes."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="backslashreplace")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value:
+        return None
+    return value if value.isascii() else value.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
+def license_of(value: Any) -> str | None:
+    """A licence, or several joined with OR: data sets list what a detector found in the repository, in no set order.
+
+    Doubles go and the order stays. What a list means is up to its source; OR lets `select` see each member.
+    """
+    if not isinstance(value, list | tuple):
+        return text_of(value)
+    names = [name for name in map(text_of, value) if name is not None]
+    return " OR ".join(dict.fromkeys(names)) or None
+
+
+def count_of(value: Any) -> int | None:
+    """A whole number that fits 64 bits; data sets with gaps store counts as floats, some as text."""
+    if isinstance(value, bytes):
+        value = text_of(value)
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
+        return None
+    return value
+
+
+def micros_of(value: Any) -> int | None:
+    """Microseconds since 1970 of a time or of ISO 8601 text. Without a time zone it is UTC.
+
+    Bare numbers are refused: seconds, milliseconds and years look alike.
+    """
+    if isinstance(value, bytes):
+        value = text_of(value)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,1 @@
+"""One file is one stage is one public function. Stages know each other only through tables."""

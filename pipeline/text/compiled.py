@@ -1,0 +1,23 @@
+"""Compile a numba kernel: cached on disk where that is possible, compiled at each start where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def compiled(function: Kernel) -> Kernel:
+    """`numba.njit` that releases the GIL and survives a read-only home and installation.
+
+    Trap: numba notices a change in the file of a cached kernel, but not in another file that the kernel calls into.
+    So a kernel and its helpers stand in one file.
+    """
+    try:
+        kernel = numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # numba: "no locator available", neither __pycache__ nor the user's cache can be written
+        kernel = numba.njit(nogil=True)(function)
+    return kernel  # type: ignore[no-any-return]

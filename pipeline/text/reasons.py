@@ -1,0 +1,53 @@
+"""Why a document is dropped: every reason, in the order in which the ledger lists them.
+
+The order is part of the contract: first what the input did to the document, then what it is, then the rules of its
+pool, then who it duplicates. A document carries *all* reasons that apply, never only the first.
+"""
+
+from __future__ import annotations
+
+REASONS: dict[str, str] = {
+    # what ingest found
+    "unreadable_row": "the input row could not be read as a document",
+    "too_large": "larger than ingest.max_document_bytes; its content was not loaded",
+    "empty": "no content, or white space only",
+    "binary": "not text in any encoding that could be detected",
+    # what it is
+    "unknown_language": "the language could not be told and select.drop_unknown is set",
+    "dropped_language": "its language stands in select.drop_languages",
+    "dropped_license": "its licence class stands in select.drop_licenses",
+    # rules of the code pool
+    "too_short": "fewer characters than quality.code.min_chars",
+    "too_many_lines": "more lines than quality.code.max_lines",
+    "long_line": "a line longer than quality.code.max_line_chars (markup: max_markup_line_chars)",
+    "long_mean_line": "mean line longer than quality.code.max_mean_line_chars",
+    "low_alpha": "fewer letters than quality.code.min_alpha_frac",
+    "encoded_data": "more encoded characters than quality.code.max_encoded_frac",
+    "long_encoded_run": "an encoded run longer than quality.code.max_encoded_run_chars",
+    "data_too_long": "a data file of more lines than quality.code.max_data_lines",
+    "duplicate_lines": "more repeated lines than quality.code.max_duplicate_line_frac",
+    "generated": "its first lines say that a program wrote it",
+    "parse_errors": "more bytes under syntax errors than quality.code.max_parse_error_frac",
+    # rules of the text pool
+    "few_words": "fewer words than quality.text.min_words",
+    "many_words": "more words than quality.text.max_words",
+    "word_length": "mean word outside quality.text.min_mean_word_chars .. max_mean_word_chars",
+    "symbols": "more hash signs and ellipses for each word than quality.text.max_symbol_word_frac",
+    "few_alpha_words": "fewer words with a letter than quality.text.min_alpha_word_frac",
+    "bullets": "more bullet lines than quality.text.max_bullet_line_frac",
+    "ellipses": "more lines ending in an ellipsis than quality.text.max_ellipsis_line_frac",
+    "text_duplicate_lines": "more repeated lines than quality.text.max_duplicate_line_frac",
+    "text_long_line": "a line longer than quality.text.max_line_chars",
+    # who it duplicates; the ledger names the keeper
+    "exact_duplicate": "a better document has the same bytes",
+    "near_duplicate": "it, or its equal, reaches near_dups.min_similarity to its keeper",
+}
+
+INGEST_PROBLEMS = ("unreadable_row", "too_large", "empty", "binary")
+
+
+def in_order(reasons: set[str]) -> list[str]:
+    """`reasons` in documented order; an unknown reason is a programming error."""
+    unknown = reasons - REASONS.keys()
+    assert not unknown, f"undocumented reasons {unknown}"
+    return [r for r in REASONS if r in reasons]

@@ -1,0 +1,134 @@
+"""Hand-made tables and executors for tests of single stages."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import xxhash
+
+from pipeline.config import Mixture, Source
+from pipeline.executor import Executor, InlineExecutor
+from pipeline.progress import silent
+from pipeline.schema import DECISIONS, DOCUMENTS, LANGUAGES, QUALITY, TOKENS
+from pipeline.stage import ExchangeStage, Marker, Run, fingerprint, record, run_exchange
+from pipeline.store import Tables, open_store
+
+
+@dataclass(frozen=True)
+class ShuffledExecutor:
+    """Completes items in a keyed random order: whatever depends on arrival order breaks."""
+
+    seed: int
+
+    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
+        order = list(items)
+        random.Random(f"{self.seed} {name}").shuffle(order)
+        return iter([(item, task(item)) for item in order])
+
+    def describe(self) -> str:
+        return "in shuffled order"
+
+
+def make_run(folder: Path, *, executor: Executor | None = None, **mixture: Any) -> Run:
+    """A run without sources that are read; tables are written by hand."""
+    sources = mixture.pop("sources", (Source(name="hand", kind="directory", path="/nowhere"),))
+    built = Mixture(name="hand", sources=sources, **mixture)
+    return Run(open_store(str(folder)), built, executor or InlineExecutor(), silent())
+
+
+def doc_id(shard: int, row: int) -> str:
+    return xxhash.xxh3_128_hexdigest(f"{shard} {row}".encode())
+
+
+def documents(shard: int, contents: Sequence[str], **columns: Sequence[Any]) -> pa.Table:
+    """Documents with these contents; further columns override the defaults."""
+    n = len(contents)
+    raw = [c.encode() for c in contents]
+    values: dict[str, Sequence[Any]] = {
+        "doc_id": [doc_id(shard, i) for i in range(n)],
+        "source": ["hand"] * n,
+        "path": [f"{shard}/{i}.txt" for i in range(n)],
+        "pool_hint": ["auto"] * n,
+        "content": raw,
+        "n_bytes": [len(r) for r in raw],
+        "content_hash": [xxhash.xxh3_128_digest(r) for r in raw],
+        "encoding": ["utf-8"] * n,
+        "input_file": [f"{shard}/{i}.txt" for i in range(n)],
+        "input_row": [0] * n,
+    }
+    for name in ("repo", "revision", "revision_time", "license", "stars", "problem"):
+        values[name] = [None] * n
+    values |= columns
+    return pa.table({f.name: pa.array(values[f.name], f.type) for f in DOCUMENTS}, schema=DOCUMENTS)
+
+
+def write_documents(run: Run, shards: Sequence[pa.Table]) -> Tables:
+    tables = Tables(run.store, len(shards))
+    for shard, table in enumerate(shards):
+        tables.write("documents", shard, data=table)
+    return tables
+
+
+def write_facts(
+    run: Run,
+    shards: Sequence[pa.Table],
+    *,
+    pool: str = "code",
+    language: str = "Python",
+    fired: dict[str, str] | None = None,
+) -> Tables:
+    """Tables `languages` and `quality`: one language for all, and one fired rule for the doc_ids given."""
+    tables = Tables(run.store, len(shards))
+    for shard, table in enumerate(shards):
+        ids = table["doc_id"].to_pylist()
+        languages = [
+            {"doc_id": i, "pool": pool, "language": language, "confidence": 1.0, "decided_by": "hand"} for i in ids
+        ]
+        tables.write("languages", shard, data=pa.Table.from_pylist(languages, schema=LANGUAGES))
+        quality = []
+        for i in ids:
+            rules = [{"rule": fired[i], "value": 1.0}] if fired and i in fired else []
+            zeros: dict[str, Any] = {f.name: 0 for f in QUALITY}
+            quality.append(zeros | {"doc_id": i, "fired": rules, "parse_error_frac": None})
+        tables.write("quality", shard, data=pa.Table.from_pylist(quality, schema=QUALITY))
+    return tables
+
+
+def write_tokens(run: Run, shards: Sequence[tuple[pa.Table, Sequence[int | None]]]) -> None:
+    """Tables `decisions` and `tokens`; a length of None is a dropped document. Token ids count up from 1."""
+    tables = Tables(run.store, len(shards))
+    for shard, (table, lengths) in enumerate(shards):
+        ids = table["doc_id"].to_pylist()
+        decisions = [
+            {
+                "doc_id": i,
+                "keep": n is not None,
+                "reasons": [] if n is not None else ["empty"],
+                "keeper_id": None,
+                "similarity": None,
+            }
+            for i, n in zip(ids, lengths, strict=True)
+        ]
+        tables.write("decisions", shard, data=pa.Table.from_pylist(decisions, schema=DECISIONS))
+        tokens = [
+            {"doc_id": i, "token_ids": None if n is None else list(range(1, n + 1)), "n_tokens": n or 0}
+            for i, n in zip(ids, lengths, strict=True)
+        ]
+        tables.write("tokens", shard, data=pa.Table.from_pylist(tokens, schema=TOKENS))
+
+
+def run_stage(run: Run, name: str, make: Callable[..., list[Marker]], *, config: Any, n_shards: int) -> list[Marker]:
+    stage = ExchangeStage(name, 1, make, config, (), str(run.mixture.seed))
+    markers = run_exchange(run, stage, mark=(mark := fingerprint(stage, known={})), n_shards=n_shards)
+    record(run, name, mark=mark, version=1, markers=markers)
+    return markers
+
+
+def digests(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder` by its relative path."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
