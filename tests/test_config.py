@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from pipeline.cli import main
+from pipeline.config import Mixture, load_mixture
+from pipeline.errors import ConfigError
+from pipeline.explain import explain
+
+GOOD = """
+name: small
+sources:
+  - {name: code, kind: directory, path: src, pool: code}
+  - {name: prose, kind: jsonl, path: /data/prose/*.jsonl.gz, pool: text, columns: {content: text, path: id}}
+balance:
+  code: {parts: 2, shares: {Python: 10.1, others: 30}}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mixture.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    mixture = load_mixture(write(tmp_path, GOOD))
+    assert [s.path for s in mixture.sources] == [str(tmp_path / "src"), "/data/prose/*.jsonl.gz"]
+    assert mixture.tokenizer.path == "builtin"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "seeed: 1\n", "seeed: Extra inputs"),
+        (GOOD + "name: again\n", "line 8: key 'name' is given twice"),
+        (GOOD + "seed: 1e3\n", r"seed: Input should be a valid integer"),
+        (GOOD + "pack: {seq_len: 262,144}\n", "mixture.yaml: "),
+        (GOOD + 'pack: {seq_len: "4096"}\n', r"pack\.seq_len: Input should be a valid integer"),
+        (GOOD + "seed: no\n", "seed: Input should be a valid integer"),
+        (GOOD + "seed: -1\n", "greater than or equal to 0"),
+        (GOOD + "near_dups: {min_similarity: .nan}\n", r"near_dups\.min_similarity"),
+        (GOOD + "near_dups: {min_similarity: 1.5}\n", "less than or equal to 1"),
+        (GOOD + "1: one\n", "key 1 is not text"),
+        (GOOD.replace("prose,", "code,"), "two sources share a name"),
+        (GOOD.replace("directory", "ftp"), r"sources\.0\.kind"),
+        (GOOD.replace("name: small", "name: ../small"), "name: String should match"),
+        ("name: x\nsources: []\n", "sources"),
+        ("[1, 2", "is not valid YAML"),
+        ("just text", "Input should be an object"),
+        ("name: !!python/object/apply:os.system ['true']\n", "is not valid YAML"),
+        ("name: 2020-01-01\nsources: []\n", "no text, number, list or mapping"),
+        ("a: " + "[" * 20_000, "is not valid YAML"),
+        ("name: x\nsources: [{name: d, kind: datatrove}]", "needs `reader`"),
+        ("name: x\nsources: [{name: d, kind: jsonl}]", "`path` is missing"),
+    ],
+)
+def test_bad_files_are_refused_with_the_place(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_mixture(write(tmp_path, text))
+    assert "mixture.yaml" in str(caught.value)
+
+
+def test_missing_and_binary_files_are_config_errors(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_mixture(tmp_path / "none.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_mixture(tmp_path / "binary.yaml")
+
+
+def test_shown_mixture_is_commented_yaml_that_loads_to_the_same(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    result = CliRunner().invoke(main, ["config", str(path)])
+    assert result.exit_code == 0, result.output
+    again = write(tmp_path, result.output)
+    assert load_mixture(again) == load_mixture(write(tmp_path, GOOD))
+    uncommented = [line for line in result.output.splitlines() if "#" not in line]
+    assert len(uncommented) < 8, uncommented
+
+
+def test_every_field_says_what_it_means() -> None:
+    mixture = Mixture.model_validate_json('{"name": "x", "sources": [{"name": "a", "kind": "git", "path": "/x"}]}')
+    for line in explain(mixture):
+        assert "#" in line, line
+    assert yaml.safe_load("\n".join(explain(mixture)))["pack"]["seq_len"] == 4096
+
+
+def test_errors_are_one_line_and_exit_with_one(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["config", str(write(tmp_path, "name: 1\n"))])
+    assert result.exit_code == 1
+    assert result.output.startswith("loopmix: ConfigError: ")
+    assert len(result.output.splitlines()) == 1
+
+
+def test_wrong_usage_exits_with_two() -> None:
+    assert CliRunner().invoke(main, ["curate"]).exit_code == 2
+    assert CliRunner().invoke(main, ["nothing"]).exit_code == 2
