@@ -17,7 +17,7 @@ from pipeline.errors import LoopmixError
 from pipeline.exchange import columns, positions, shard_of
 from pipeline.runfiles import STAGES, RunFiles
 from pipeline.schema import ALIGNED
-from pipeline.stages.tokenize import load_encoder, tokenizer_file
+from pipeline.stages.tokenize import load_encoder
 from pipeline.store import FileEntry
 from pipeline.text.compiled import compiled
 from pipeline.text.keys import id_words, keyed_hash, stage_key
@@ -215,7 +215,7 @@ def slice_hashes(tokens: np.ndarray, starts: np.ndarray, lengths: np.ndarray) ->
 
 def _text(run: RunFiles) -> tuple[bool, str]:
     """Decode a keyed sample of kept documents back to their bytes."""
-    encoder = load_encoder(str(tokenizer_file(run.mixture.tokenizer)))
+    encoder = load_encoder(run.mixture.tokenizer.path)
     n_kept = sum(int(pc.sum(t["keep"]).as_py() or 0) for t in run.shards("decisions", columns=["keep"]))
     limit = min(1.0, N_DECODED / max(1, n_kept)) * 2**64
     n_same = n_seen = 0

@@ -61,7 +61,7 @@ def train(
 
     The vocabulary has exactly `vocab_size` entries. Where the sample gives fewer merges, reserved tokens fill the end:
     a model's shape is fixed before its tokenizer is known, and an unused row is harmless where a wrong shape is not.
-    (They are the added tokens beyond the first 64.) `on_progress(n_texts, n_chars)` is called now and then while reading.
+    (They are the added tokens beyond the first 64.) `on_progress(n_texts, n_chars)` is called while reading.
     The file to ship is `result.to_str()`: compact JSON, equal for equal texts.
     """
     room = vocab_size - N_SPECIAL - N_BYTES

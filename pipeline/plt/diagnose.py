@@ -201,6 +201,7 @@ def _summarise(measured: list[_Measured], *, row: int, effective_rank: float) ->
     shift_RT = np.concatenate([m.shift_RT for m in measured], axis=1)
     ranks_T = np.concatenate([m.ranks_RT[row] for m in measured])
     extra_RT = shift_RT[1:]
+    whole = extra_RT.sum()  # zero where no loop changes anything, not a number where the model diverged
     gates = np.stack([m.gates_RL[row] for m in measured])
     return LoopDiagnostics(
         loop=row + 1,
@@ -216,7 +217,7 @@ def _summarise(measured: list[_Measured], *, row: int, effective_rank: float) ->
         gate_saturated_frac=float(np.mean([m.saturated_R[row] for m in measured])) if looped else None,
         layer_gate_means=tuple(gates.mean(axis=0).tolist()) if looped else (),
         output_shift=stat("output_shift"),
-        output_shift_frac=float(shift_RT[row].sum() / extra_RT.sum()) if looped else None,
+        output_shift_frac=float(shift_RT[row].sum() / whole) if looped and whole > 0 else None,
         peak_frac=float((extra_RT.argmax(axis=0) == row - 1).mean()) if looped else None,
         output_entropy=stat("output_entropy"),
         loss=stat("loss"),

@@ -29,7 +29,8 @@ _ZSTD = (".zst", ".zstd")
 _SUFFIXES = tuple(stem + end for stem in (".jsonl", ".ndjson", ".json") for end in ("", *_GZIP, *_ZSTD))
 _EXPANSION = 4  # raw bytes for each compressed one, as code and prose have it; an estimate for progress only
 _BLOCK_BYTES = 1 << 20
-_ZSTD_INPUT_BYTES = 4_096  # a hostile frame grows each of them to at most 32 KiB
+_ZSTD_INPUT_BYTES = 512  # a hostile frame can make 32 KiB of each, and a call returns all that its input makes
+_ZSTD_OUTPUT_BYTES = 1 << 14  # the library's own buffer
 _MAX_WINDOW_BYTES = 1 << 31  # what `zstd --long=31` makes; older public dumps use it
 _LINE_PER_DOCUMENT = 8  # a line may be this often the largest document: JSON writes some bytes with six
 _LINE_EXTRA_BYTES = 1 << 16  # and this much for the other keys
@@ -177,23 +178,30 @@ def _refuse_foreign(head: bytes, *, where: str) -> None:
 
 
 def _unzstd(opened: BinaryIO) -> Iterator[bytes]:
-    """All frames of a file. Unlike the library's reader this notices a frame that breaks off."""
+    """All frames of a file, in blocks. Unlike the library's reader this notices a frame that breaks off."""
+    made: list[bytes] = []
+    n_made = 0
+    for piece in _unzstd_pieces(opened):
+        made.append(piece)
+        n_made += len(piece)
+        if n_made >= _BLOCK_BYTES:
+            yield b"".join(made)
+            made, n_made = [], 0
+    yield b"".join(made)
+
+
+def _unzstd_pieces(opened: BinaryIO) -> Iterator[bytes]:
     frames = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
-    frame = frames.decompressobj()
-    begun = True
-    while True:
-        data = opened.read(_ZSTD_INPUT_BYTES)
-        if not data:
-            break
+    frame = frames.decompressobj(write_size=_ZSTD_OUTPUT_BYTES)
+    open_ended = True  # also before the first byte: an empty file holds no frame
+    while data := opened.read(_ZSTD_INPUT_BYTES):
         while data:
-            begun = True
-            block = frame.decompress(data)
-            if block:
-                yield block
-            data = b""
+            yield frame.decompress(data)
+            data, open_ended = b"", True
             if frame.eof:
-                data, frame, begun = frame.unused_data, frames.decompressobj(), False
-    if begun:
+                data, open_ended = frame.unused_data, False
+                frame = frames.decompressobj(write_size=_ZSTD_OUTPUT_BYTES)
+    if open_ended:
         raise EOFError("the last frame is not complete")
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,38 +13,29 @@ from pipeline.errors import ConfigError
 from pipeline.schema import TOKENS
 
 
-def tokenizer_file(config: Tokenizer) -> Path:
-    """The tokenizer.json that `config` names."""
-    return tokenizer.BUILTIN if config.path == "builtin" else Path(config.path)
-
-
-def tokenizer_hash(config: Tokenizer) -> str:
-    """SHA-256 of the tokenizer file; part of the fingerprint. ConfigError if it cannot be read."""
-    path = tokenizer_file(config)
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigError(f"tokenizer.path {config.path!r}: cannot be read: {error}") from error
-
-
-def end_of_document(config: Tokenizer) -> int:
-    """The id that ends each document and fills what is left of a sequence."""
-    return load_encoder(str(tokenizer_file(config))).eos_id
-
-
 @lru_cache(maxsize=2)
 def load_encoder(path: str) -> tokenizer.Encoder:
-    """The encoder of a tokenizer file, kept between the shards of one process."""
+    """The encoder of a tokenizer file, or of `builtin`; kept between the shards of one process. Raises ConfigError."""
     try:
         return tokenizer.load(path)
     except tokenizer.TokenizerError as error:
         raise ConfigError(f"tokenizer.path: {error}") from error
 
 
+def tokenizer_hash(config: Tokenizer) -> str:
+    """SHA-256 of the tokenizer file; part of the fingerprint."""
+    return load_encoder(config.path).file_hash
+
+
+def end_of_document(config: Tokenizer) -> int:
+    """The id that ends each document and fills what is left of a sequence."""
+    return load_encoder(config.path).eos_id
+
+
 def tokenize(documents: pa.Table, decisions: pa.Table, *, config: Tokenizer) -> pa.Table:
     """Table `tokens` of one shard; a dropped document has null ids and no tokens."""
     keep = decisions["keep"].to_numpy()
-    encoder = load_encoder(str(tokenizer_file(config)))
+    encoder = load_encoder(config.path)
     kept = documents["content"].filter(pa.array(keep)).to_pylist()
     offsets, ids = encoder.encode_batch(kept)
     n_tokens = np.zeros(documents.num_rows, np.int64)

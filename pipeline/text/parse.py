@@ -1,9 +1,9 @@
 """How much of a source file its grammar cannot read, with tree-sitter and the grammars of `semble-grammars`.
 
-Deterministic: the work is bounded by counting (bytes, parser steps), never by a clock, so that a busy machine gives the
-same answer. None says that the file was not parsed: no grammar in GRAMMARS, longer than the caller allows, or given up
-after the allowed steps. Real files need up to 0.1 steps a byte; some garbage needs a number that grows with the square
-of its length, in any grammar, and would take minutes.
+Deterministic: the work is bounded by counting (bytes, brackets, parser steps), never by a clock, so that a busy machine
+gives the same answer. None says that the file was not parsed: no grammar in GRAMMARS, longer than the caller allows,
+nested deeper than MAX_DEPTH, or given up after the allowed steps. The last two are for garbage: on some the time (or
+the memory) that a grammar takes grows with the square of the length, up to minutes and gigabytes for 64 kB.
 
 Parsing is native code and costs more than all other measurements together: 1 CPU second for 5 to 8 MB.
 """
@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from functools import lru_cache
 
+import numpy as np
 from semble_grammars import GrammarLoadError, UnsupportedPlatformError, get_language
 from tree_sitter import Language, Node, Parser
 
@@ -57,6 +58,8 @@ GRAMMARS = {
     "XML": "xml",
 }
 
+MAX_DEPTH = 1_000  # open brackets of one kind; real files stay below 100, but for "<", which is also a comparison
+
 _CACHE_VARIABLE = "SEMBLE_GRAMMARS_CACHE_DIR"
 
 
@@ -72,10 +75,21 @@ def parse_error_frac(content: bytes, language: str) -> float | None:
     n_visible = len(content.translate(None, b" \t\r\n\f"))
     if n_visible == 0:
         return 0.0
-    root = _parse(content, _load(grammar))
+    root = None if _depth(content) > MAX_DEPTH else _parse(content, _load(grammar))
     if root is None:
         return None
     return min(_count_error_bytes(root) / n_visible, 1.0) if root.has_error else 0.0
+
+
+def _depth(content: bytes) -> int:
+    """How many brackets of one kind are open at once, at most; strings and comments are not told apart."""
+    data = np.frombuffer(content, np.uint8)
+    deepest = 0
+    for opening, closing in ("()", "[]", "{}", "<>"):
+        if content.count(opening.encode()) > deepest:
+            level = np.cumsum((data == ord(opening)).astype(np.int32) - (data == ord(closing)))
+            deepest = max(deepest, int(np.max(level - np.minimum(np.minimum.accumulate(level), 0))))
+    return deepest
 
 
 def _parse(content: bytes, grammar: Language) -> Node | None:

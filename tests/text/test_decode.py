@@ -15,10 +15,10 @@ from pipeline.text.decode import decode
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
 
-RUSSIAN = "Функция возвращает длину строки, если она не пуста.\nИначе возвращает ноль и печатает предупреждение.\n"
+RUSSIAN = "Функция возвращает длину строки, если она не пуста.\nИначе возвращает ноль и печатает предупреждение.\n"  # noqa: RUF001
 GERMAN = "Die Prüfung schlägt fehl, wenn die Größe der Datei größer als das Maß ist.\n"
 JAPANESE = "この関数は文字列の長さを返します。空の場合はゼロを返し、警告を表示します。設定ファイルを読み込みます。\n"
-CHINESE = "这个函数返回字符串的长度。如果字符串为空，则返回零并打印警告。请先读取配置文件，然后再运行程序。\n"
+CHINESE = "这个函数返回字符串的长度。如果字符串为空，则返回零并打印警告。请先读取配置文件，然后再运行程序。\n"  # noqa: RUF001
 KOREAN = "이 함수는 문자열의 길이를 반환합니다. 비어 있으면 영을 반환하고 경고를 출력합니다.\n"
 
 
@@ -85,11 +85,13 @@ def test_decode_ignores_the_declared_encoding_when_it_cannot_be() -> None:
 
 
 def test_decode_keeps_good_characters_when_utf8_is_cut() -> None:
-    raw = (RUSSIAN * 3).encode()[:-2]
-    content, encoding = decode(raw)
-    assert encoding == "utf-8-damaged"
-    assert content.decode() == (RUSSIAN * 3)[:-2] + "\ufffd"[:0] + content.decode()[len(RUSSIAN * 3) - 2 :]
-    assert content.decode().count("\ufffd") == 1
+    raw = (RUSSIAN * 3 + "я").encode()[:-1]
+    assert decode(raw) == ((RUSSIAN * 3 + "\ufffd").encode(), "utf-8-damaged")
+
+
+def test_decode_keeps_good_characters_when_one_line_is_in_another_encoding() -> None:
+    raw = (RUSSIAN * 3).encode() + "Prüfung\n".encode("cp1252")
+    assert decode(raw) == ((RUSSIAN * 3 + "Pr\ufffdfung\n").encode(), "utf-8-damaged")
 
 
 @pytest.mark.parametrize(
