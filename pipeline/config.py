@@ -52,7 +52,9 @@ class Source(Frozen):
     pool: Literal["code", "text", "auto"] = Field("auto", description="auto: decided per document by its language")
     license: str | None = Field(None, description="licence of documents that carry none of their own")
     repo: str | None = Field(None, description="repository of documents that carry none of their own")
-    columns: Columns = Field(default_factory=Columns, description="column mapping of parquet and jsonl")
+    columns: Columns = Field(
+        default_factory=Columns, description="mapping of parquet columns, jsonl keys, datatrove metadata"
+    )
     include: tuple[Glob, ...] = Field(("*",), min_length=1, description="glob patterns on the path; any one suffices")
     exclude: tuple[Glob, ...] = Field((), description="glob patterns on the path; any one excludes")
     reader: str | None = Field(None, description="datatrove only: class in datatrove.pipeline.readers")
@@ -95,7 +97,7 @@ class Classify(Frozen):
     """Which language a document is in."""
 
     min_confidence: Frac = Field(0.5, description="content verdicts below it are filed as unknown")
-    max_scan_bytes: Count = Field(8_192, description="bytes that content rules read")
+    max_scan_bytes: Count = Field(8_192, description="bytes that content rules and guesslang read, from the start")
 
 
 class CodeRules(Frozen):

@@ -83,7 +83,8 @@ def pair_buckets() -> NDArray[np.int16]:
     y = first + np.uint64(ord(" ") << 8)
     z = np.uint64(3) + (last << np.uint64(2))
     mixed = y * k2 ^ z * k0
-    return ((mixed ^ mixed >> np.uint64(47)) * k2 % np.uint64(N_BUCKETS)).astype(np.int16)
+    buckets: NDArray[np.int16] = ((mixed ^ mixed >> np.uint64(47)) * k2 % np.uint64(N_BUCKETS)).astype(np.int16)
+    return buckets
 
 
 def linguist_labels() -> tuple[tuple[str, ...], ...]:
@@ -103,19 +104,19 @@ def scores(contents: Sequence[bytes]) -> Floats:
 
 
 @compiled
-def _forward(  # type: ignore[no-untyped-def]  # noqa: ANN202 (numba infers the types)
-    data,  # noqa: ANN001
-    ends,  # noqa: ANN001
-    buckets,  # noqa: ANN001
-    table,  # noqa: ANN001
-    kernel_0,  # noqa: ANN001
-    bias_0,  # noqa: ANN001
-    kernel_1,  # noqa: ANN001
-    bias_1,  # noqa: ANN001
-    kernel_2,  # noqa: ANN001
-    bias_2,  # noqa: ANN001
-    out,  # noqa: ANN001
-):
+def _forward(
+    data: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+    buckets: NDArray[np.int16],
+    table: Floats,
+    kernel_0: Floats,
+    bias_0: Floats,
+    kernel_1: Floats,
+    bias_1: Floats,
+    kernel_2: Floats,
+    bias_2: Floats,
+    out: Floats,
+) -> None:
     """One row of `out` per document; `ends` are the documents' ends in `data`."""
     n_labels = out.shape[1]
     counts = np.zeros(N_BUCKETS, np.int32)
@@ -144,7 +145,7 @@ def _forward(  # type: ignore[no-untyped-def]  # noqa: ANN202 (numba infers the 
 
 
 @compiled
-def _layer(x, kernel, bias):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _layer(x: Floats, kernel: Floats, bias: Floats) -> Floats:
     """A dense layer with rectified units, summed input by input."""
     out = bias.copy()
     for j in range(x.size):
@@ -154,6 +155,6 @@ def _layer(x, kernel, bias):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
 
 
 @compiled
-def _add(out, row, factor):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _add(out: Floats, row: Floats, factor: np.float32) -> None:
     for k in range(out.size):
         out[k] += factor * row[k]

@@ -7,9 +7,8 @@ where time decides, equal input would no longer give equal output.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import regex
@@ -19,8 +18,7 @@ from pipeline.language.table import read_json
 SECONDS = 10.0  # a guard against a hang, not a budget
 
 MAX_LINE_BYTES = 400
-MAX_BLANKS = 40
-_LONG = re.compile(rb"(\s{%d})\s+|([^\n]{%d})[^\n]+" % (MAX_BLANKS, MAX_LINE_BYTES))
+GENERIC = frozenset((".action", ".alg", ".app", ".msg", ".network", ".resource", ".srv", ".tag", ".target"))
 
 
 class Rule(NamedTuple):
@@ -40,31 +38,52 @@ def rules() -> Mapping[str, tuple[Rule, ...]]:
             Rule(tuple(r["languages"]), tuple(r.get("match", ())), tuple(r.get("absent", ()))) for r in block["rules"]
         )
         table |= dict.fromkeys(block["extensions"], found)
-    # Additions: the two upper-case spellings that mean C++, tried on nothing but Objective-C.
+    return table | _additions(table)
+
+
+def _additions(table: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ...]]:
+    """Our own rules, tried before linguist's: only where a language has a line that no rival could contain."""
+    own = (
+        # linguist's pattern for GAP matches any comment with the word Declare in it
+        (".gd", "GDScript", r"^(?:@?tool$|extends |class_name |@?onready |@?export|(?:static )?func \w+\()"),
+        (".cfg", "HAProxy", r"^(?:frontend|backend|listen|defaults|global)\b.*\n(?:[ \t]*\n|[ \t]*#.*\n)*[ \t]+[a-z]"),
+        (".rsc", "Rascal", r"^module [\w:]+[ \t]*$"),
+        (".ash", "AGS Script", r"^(?:import (?:function|int|void|bool|struct|static)|struct \w+|#ifn?def|#define) ?"),
+        (".pro", "IDL", r"(?i:^[ \t]*(?:pro|function)[ \t]+\w+[ \t]*(?:,|$))"),
+    )
+    rules_of = {
+        extension: (Rule((name,), (pattern,), ()), *table.get(extension, ())) for extension, name, pattern in own
+    }
     objective_c = next(rule for rule in table[".h"] if rule.languages == ("Objective-C",))
-    always = Rule(("C++",), (), ())
-    return table | {".C": (always,), ".H": (objective_c, always)}
+    always = Rule(("C++",), (), ())  # for the upper-case spellings of C's extensions
+    return rules_of | {".C": (always,), ".H": (objective_c, always)}
 
 
 @lru_cache(maxsize=1)
 def generic_extensions() -> frozenset[str]:
-    """Extensions too common to believe without a pattern that agrees: linguist's list and those with one language."""
-    listed = frozenset(read_json("heuristics.json")["generic"])
-    return listed | {extension for extension, found in rules().items() if len({r.languages for r in found}) == 1}
+    """Extensions too common to believe without a pattern that agrees: linguist's list and our additions."""
+    return frozenset(read_json("heuristics.json")["generic"]) | GENERIC
+
+
+def without_rule(candidates: tuple[str, ...], extension: str) -> tuple[str, ...]:
+    """Candidates that no pattern could have confirmed. Where all patterns failed, these are the likelier ones."""
+    ruled = {name for rule in rules().get(extension, ()) for name in rule.languages}
+    return tuple(name for name in candidates if name not in ruled)
 
 
 def calm(head: bytes) -> bytes:
-    """`head` as the patterns see it: Unix line ends, lines cut, long runs of blanks shortened.
+    """`head` as the patterns see it: Unix line ends, lines cut, one blank line where there were more.
 
-    That is enough for linguist's patterns, whose `$` does not match before a carriage return, and takes from hostile
-    input what makes a search slow.
+    linguist's `$` does not match before a carriage return, and the rest takes from hostile input what makes a search
+    slow: a pattern then repeats over a line, not over the document.
     """
     if b"\r" in head:
         head = head.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return _LONG.sub(rb"\1\2", head)
+    lines = [line[:MAX_LINE_BYTES] for line in head.split(b"\n")]
+    return b"\n".join([line for line, last in zip(lines, [b"", *lines], strict=False) if last.strip() or line.strip()])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compile(pattern: str) -> regex.Pattern[bytes]:
     return regex.compile(pattern.encode(), regex.MULTILINE)
 
@@ -76,12 +95,15 @@ def _finds(pattern: str, head: bytes) -> bool:
         return False
 
 
-def by_heuristics(extension: str, head: bytes) -> tuple[str, ...]:
-    """Languages of the first rule that holds; empty if none does or the extension has no rules."""
+def by_heuristics(extension: str, head: bytes) -> tuple[tuple[str, ...], bool]:
+    """Languages of the first rule that holds, and whether a pattern confirmed it. Empty if none does.
+
+    The last rule of many extensions has no pattern: it is what the extension means by itself.
+    """
     found = rules().get(extension, ())
     if any(rule.match or rule.absent for rule in found):
         head = calm(head)
     for rule in found:
         if all(_finds(p, head) for p in rule.match) and not any(_finds(p, head) for p in rule.absent):
-            return rule.languages
-    return ()
+            return rule.languages, bool(rule.match or rule.absent)
+    return (), False

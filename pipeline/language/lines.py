@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from pipeline.language.table import alias_table, interpreter_table
@@ -82,10 +83,25 @@ def by_signature(head: bytes) -> str:
     start = head[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for signature, language in _SIGNATURES:
         if start.startswith(signature):
-            return "SVG" if language == "XML" and b"<svg" in head[:2048] else language
+            return _xml_dialect(head) if language == "XML" else language
     if start.startswith((b"--- ", b"index: ")) and b"\n+++ " in head and b"\n@@ " in head:
         return "Diff"
-    return ""
+    return "JSON" if start.startswith((b"{", b"[")) and _is_json(head) else ""
+
+
+def _is_json(head: bytes) -> bool:
+    """True if the text, or its first line where each line is a value of its own, is an object or holds one."""
+    for part in (head, head.lstrip().partition(b"\n")[0]):
+        try:
+            value = json.loads(part)
+        except (ValueError, RecursionError):  # a UnicodeDecodeError is a ValueError
+            continue
+        return bool(value) and (isinstance(value, dict) or isinstance(value[0], dict | list))
+    return False
+
+
+def _xml_dialect(head: bytes) -> str:
+    return "SVG" if b"<svg" in head[:2048] else "XSLT" if b"<xsl:stylesheet" in head[:2048] else "XML"
 
 
 def is_markup(head: bytes) -> bool:

@@ -25,15 +25,14 @@ PAPER_SHARES = {
 }
 
 PAPER_LANGUAGES = (
-    "Java", "Python", "JavaScript", "Markdown", "TypeScript", "C", "C++", "PHP", "C#", "HTML",
-    "JSON", "XML", "YAML", "CSS", "SQL", "Go", "Shell", "Rust", "Ruby", "Kotlin",
-    "Swift", "SCSS", "Scala", "Dart", "Lua", "Perl", "R", "Objective-C", "Haskell", "TeX",
-    "Vue", "Julia", "Assembly", "Makefile", "Dockerfile", "TOML", "INI", "CMake", "PowerShell", "Batchfile",
-    "MATLAB", "Groovy", "Elixir", "Erlang", "Clojure", "OCaml", "F#", "Fortran", "Pascal", "Less",
-    "Svelte", "reStructuredText", "AsciiDoc", "HCL", "Protocol Buffer", "GraphQL", "Cuda", "Verilog", "SystemVerilog", "VHDL",
-    "GLSL", "HLSL", "Visual Basic .NET", "Objective-C++", "Common Lisp", "Scheme", "Emacs Lisp", "Racket", "Vim script", "Tcl",
-    "Solidity", "Zig", "Nim", "Nix", "D", "Crystal", "CoffeeScript", "Ada", "COBOL", "Prolog",
-    "Diff", "XSLT", "Awk", "Thrift", "GDScript", "ActionScript", "Haxe", "Elm", "PureScript", "Standard ML",
-    "SAS", "Stata", "Apex", "Wolfram Language", "ANTLR", "Yacc", "AutoHotkey", "AppleScript", "Smalltalk", "Agda",
-    "Lean", "Idris", "V",
+    "Java", "Python", "JavaScript", "Markdown", "TypeScript", "C", "C++", "PHP", "C#", "HTML", "JSON", "XML", "YAML",
+    "CSS", "SQL", "Go", "Shell", "Rust", "Ruby", "Kotlin", "Swift", "SCSS", "Scala", "Dart", "Lua", "Perl", "R",
+    "Objective-C", "Haskell", "TeX", "Vue", "Julia", "Assembly", "Makefile", "Dockerfile", "TOML", "INI", "CMake",
+    "PowerShell", "Batchfile", "MATLAB", "Groovy", "Elixir", "Erlang", "Clojure", "OCaml", "F#", "Fortran", "Pascal",
+    "Less", "Svelte", "reStructuredText", "AsciiDoc", "HCL", "Protocol Buffer", "GraphQL", "Cuda", "Verilog",
+    "SystemVerilog", "VHDL", "GLSL", "HLSL", "Visual Basic .NET", "Objective-C++", "Common Lisp", "Scheme",
+    "Emacs Lisp", "Racket", "Vim script", "Tcl", "Solidity", "Zig", "Nim", "Nix", "D", "Crystal", "CoffeeScript",
+    "Ada", "COBOL", "Prolog", "Diff", "XSLT", "Awk", "Thrift", "GDScript", "ActionScript", "Haxe", "Elm",
+    "PureScript", "Standard ML", "SAS", "Stata", "Apex", "Wolfram Language", "ANTLR", "Yacc", "AutoHotkey",
+    "AppleScript", "Smalltalk", "Agda", "Lean", "Idris", "V",
 )  # fmt: skip

@@ -20,8 +20,8 @@ Type = Literal["programming", "markup", "data", "prose"]
 
 # Addition: names that linguist leaves to its content classifier, though they are prose by convention.
 TEXT_FILENAMES = (
-    "README", "AUTHORS", "CHANGELOG", "CHANGES", "CONTRIBUTORS", "COPYRIGHT", "CREDITS", "HISTORY", "HACKING", "LICENCE",
-    "MAINTAINERS", "NOTICE", "PATENTS", "RELEASE-NOTES", "THANKS", "TODO", "UNLICENSE", "UPGRADING",
+    "README", "AUTHORS", "CHANGELOG", "CHANGES", "CONTRIBUTORS", "COPYRIGHT", "CREDITS", "HISTORY", "HACKING",
+    "LICENCE", "MAINTAINERS", "NOTICE", "PATENTS", "RELEASE-NOTES", "THANKS", "TODO", "UNLICENSE", "UPGRADING",
 )  # fmt: skip
 
 # Addition: names that editors and Vim's own file types use in modelines but linguist does not know.
@@ -34,10 +34,11 @@ MODE_NAMES = {
 # Addition: likeliest candidate where popularity in general says something else. A tie only falls this far when no rule
 # and not the model could settle it.
 EXTENSION_DEFAULTS = {
-    ".spec": "RPM Spec", ".shader": "ShaderLab", ".sls": "Salt", ".ks": "Kickstart", ".nb": "Wolfram Language",
-    ".mm": "Objective-C++", ".sch": "KiCad Schematic", ".frag": "GLSL", ".n": "Roff", ".st": "Smalltalk", ".pp": "Puppet",
-    ".toc": "TeX", ".x": "Linker Script", ".i": "SWIG", ".cl": "OpenCL", ".fs": "F#", ".g": "GAP", ".mod": "AMPL",
-    ".bb": "BitBake", ".pro": "QMake",
+    ".m": "MATLAB", ".spec": "RPM Spec", ".shader": "ShaderLab", ".sls": "Salt", ".ks": "Kickstart",
+    ".rsc": "RouterOS Script", ".nb": "Wolfram Language", ".mm": "Objective-C++", ".sch": "KiCad Schematic",
+    ".frag": "GLSL", ".trigger": "Apex", ".scd": "SuperCollider", ".cl": "OpenCL", ".bf": "Brainfuck",
+    ".bb": "BitBake", ".pro": "QMake", ".pp": "Puppet", ".x": "Linker Script", ".t": "Perl", ".ash": "KoLmafia ASH",
+    ".txt": "Text",
 }  # fmt: skip
 
 
@@ -90,6 +91,9 @@ def by_popularity(names: Iterable[str]) -> tuple[str, ...]:
 def extension_table() -> Mapping[str, tuple[str, ...]]:
     """Candidates of each extension, in lower case and with its dot, likeliest first."""
     table = _invert({name: language.extensions for name, language in languages().items()})
+    for extension, names in table.items():
+        if "XML" in names:  # a tag at the start tells XML from its rivals, so it is never the likelier guess
+            table[extension] = (*(name for name in names if name != "XML"), "XML")
     for extension, default in EXTENSION_DEFAULTS.items():
         table[extension] = (default, *(name for name in table[extension] if name != default))
     return table
@@ -99,7 +103,7 @@ def extension_table() -> Mapping[str, tuple[str, ...]]:
 def filename_table() -> Mapping[str, tuple[str, ...]]:
     """Candidates of each full file name, likeliest first. Case counts."""
     table = _invert({name: language.filenames for name, language in languages().items()})
-    return table | {name: (TEXT,) for name in TEXT_FILENAMES}
+    return table | dict.fromkeys(TEXT_FILENAMES, (TEXT,))
 
 
 @lru_cache(maxsize=1)

@@ -8,12 +8,12 @@ The order, the first that decides wins:
                  several candidates, or none:
     shebang      the interpreter's language
     modeline     an editor's mode in the first or last lines
+    heuristic    linguist's patterns for this extension (a modeline outside the candidates comes after them)
     signature    an opening that only one language has
-    heuristic    linguist's patterns for this extension
+    prose        no candidates, and the content reads as a natural language
     model        guesslang: among the candidates, or among all languages with `min_confidence`
     popularity   the likeliest candidate of the path
-    prose        no candidates, and the content reads as a natural language
-    none         "Unknown"
+    none         no candidates, and the model is unsure: "Unknown"
 
 Confidence is the model's probability for its own verdicts, else the share of right verdicts that the rule had on
 labelled files (CONFIDENCE). Markdown, HTML and other formats of prose are code here, as in the paper's mixture; only
@@ -29,22 +29,22 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.language.guesslang import Floats, linguist_labels, scores
-from pipeline.language.heuristics import by_heuristics, generic_extensions
+from pipeline.language.heuristics import by_heuristics, generic_extensions, without_rule
 from pipeline.language.lines import MAX_EDGE_BYTES, by_modeline, by_shebang, by_signature, is_markup
 from pipeline.language.path import Candidates, by_path
 from pipeline.language.prose import is_markdown, is_prose
-from pipeline.language.table import TEXT, UNKNOWN, group_of
+from pipeline.language.table import EXTENSION_DEFAULTS, TEXT, UNKNOWN
 
 CONFIDENCE = {
     "hint": 1.0,
-    "filename": 0.98,
+    "filename": 0.99,
     "extension": 0.99,
-    "shebang": 0.93,
+    "shebang": 0.96,
     "modeline": 0.99,
-    "signature": 0.95,
+    "signature": 0.7,
     "heuristic": 0.98,
-    "popularity": 0.7,
-    "prose": 0.95,
+    "popularity": 0.65,
+    "prose": 0.9,
     "none": 0.0,
 }
 MODEL_BATCH = 1_024  # documents that the model scores at once
@@ -113,48 +113,53 @@ def _verdict(language: str, hint: str, *, decided_by: str, confidence: float | N
 
 def _by_rules(path: Candidates, content: bytes | memoryview, max_scan_bytes: int) -> tuple[str, str] | _Open:
     """A language and the rule that decided, or what is left to the model."""
-    candidates = path.languages
-    if len(candidates) == 1 and candidates[0] != TEXT and path.extension not in generic_extensions():
+    candidates, weak = path.languages, path.extension in generic_extensions()
+    plain = candidates[:1] == (TEXT,)
+    if len(candidates) == 1 and not plain and not weak:
         return candidates[0], path.rule
     head = bytes(content[:max_scan_bytes])
     if b"\0" in head:  # binary: its bytes tell nothing to rules made for text
-        return (candidates[0], path.rule if len(candidates) == 1 else "popularity") if candidates else (UNKNOWN, "none")
-    if found := _by_edges(candidates, head, bytes(content[-MAX_EDGE_BYTES:])):
-        return found
-    if found := by_heuristics(path.extension, head) if candidates else ():
-        if len(found) == 1:
-            return found[0], "heuristic"
-        candidates = tuple(name for name in candidates if name in found) or found
-    elif path.extension in generic_extensions():
-        candidates = ()
+        named = (
+            (candidates[0], path.rule if len(candidates) == 1 else "popularity") if candidates else (UNKNOWN, "none")
+        )
+        return (UNKNOWN, "none") if weak else named
+    if not candidates:
+        return _by_content(head, content)
+    if interpreters := by_shebang(head):
+        return next((name for name in interpreters if name in candidates), interpreters[0]), "shebang"
+    mode = by_modeline(head, bytes(content[-MAX_EDGE_BYTES:]))
+    if mode and (mode in candidates or plain):
+        return mode, "modeline"
+    found, confirmed = by_heuristics(path.extension, head)
+    if len(found) == 1:
+        return found[0], "heuristic" if confirmed else path.rule
+    if mode:
+        return mode, "modeline"
+    if weak and not found:
+        return _by_content(head, content)
+    candidates = tuple(name for name in candidates if name in found) or candidates
     if len(candidates) == 1:
         return candidates[0], path.rule
-    if candidates:
-        markup = is_markup(head)
-        if "XML" in candidates and markup:
-            return "XML", "signature"
-        return _Open(tuple(name for name in candidates if name != "XML"), head)
-    return _by_content(head)
+    if "XML" in candidates and is_markup(head):
+        return "XML", "signature"
+    likely = () if found or path.extension in EXTENSION_DEFAULTS else without_rule(candidates, path.extension)
+    return _Open(likely + tuple(name for name in candidates if name not in (*likely, "XML")), head)
 
 
-def _by_edges(candidates: tuple[str, ...], head: bytes, tail: bytes) -> tuple[str, str] | None:
-    """What the first and last lines say. They override a path that only says Text."""
-    interpreters = by_shebang(head)
-    if likely := next((name for name in interpreters if name in candidates), "") or next(iter(interpreters), ""):
-        return likely, "shebang"
-    if language := by_modeline(head, tail):
+def _by_content(head: bytes, content: bytes | memoryview) -> tuple[str, str] | _Open:
+    """As `_by_rules` for a document whose path says nothing, or nothing to be believed."""
+    if interpreters := by_shebang(head):
+        return interpreters[0], "shebang"
+    if language := by_modeline(head, bytes(content[-MAX_EDGE_BYTES:])):
         return language, "modeline"
-    if (not candidates or candidates == (TEXT,)) and (language := by_signature(head)) and not candidates:
+    if language := by_signature(head):
         return language, "signature"
-    return None
-
-
-def _by_content(head: bytes) -> tuple[str, str] | _Open:
-    text = head.decode("utf-8", "ignore")
-    if not text.strip():
+    if not head.strip():
         return UNKNOWN, "none"
-    if is_prose(text):
-        return ("Markdown" if is_markdown(text) else TEXT), "prose"
+    if is_prose(head):
+        return ("Markdown" if is_markdown(head, prose=True) else TEXT), "prose"
+    if is_markdown(head, prose=False):
+        return "Markdown", "signature"
     return _Open((), head)
 
 
@@ -180,8 +185,3 @@ def _by_model(found: _Open, row: Floats, *, hint: str, min_confidence: float) ->
     best_value = max(known.values())
     choice = next(name for name in found.candidates if known.get(name) == best_value)
     return _verdict(choice, hint, decided_by="model", confidence=round(best_value, 4))
-
-
-def same_language(first: str, second: str) -> bool:
-    """True where linguist's statistics count both names as one language."""
-    return group_of(first) == group_of(second)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -76,18 +77,23 @@ class ModelFolder:
         final = self.path / "checkpoints" / f"step-{step:08d}"
         if final.exists():  # resumed here, and nothing was left to do
             return final
-        counters = Counters(step, n_tokens, *_measure(self.path / METRICS_NAME), machine)
+        metrics_path = self.path / METRICS_NAME
+        counters = Counters(step, n_tokens, metrics_path.stat().st_size, _hash(metrics_path), machine)
         partial = final.with_name(f".{final.name}.partial")
-        partial.mkdir(parents=True)
-        write_model(model, partial)
-        save_file(optimiser_state, str(partial / OPTIMISER_NAME))
-        hashes = {name: _hash(partial / name) for name in _FILES}
-        state = vars(counters) | {"files": hashes}
-        (partial / _STATE_NAME).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-        for path in (*partial.iterdir(), partial):
-            _sync_path(path)
-        partial.rename(final)
-        _sync_path(final.parent)
+        try:
+            partial.mkdir(parents=True)
+            write_model(model, partial)
+            save_file(optimiser_state, str(partial / OPTIMISER_NAME))
+            state = vars(counters) | {"files": {name: _hash(partial / name) for name in _FILES}}
+            (partial / _STATE_NAME).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+            for path in (*partial.iterdir(), partial):
+                _sync_path(path)
+            partial.rename(final)
+            _sync_path(final.parent)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{final}: cannot be written ({error}); free the space or fix access, then run again"
+            ) from error
         _clean(final.parent, keep=final)
         return final
 
@@ -99,7 +105,10 @@ def open_folder(path: Path, *, identity: dict[str, Any]) -> Iterator[ModelFolder
     Raises CheckpointError if the folder is in use, holds something else, belongs to another training file or other
     data, or if its checkpoint is damaged.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be made a folder ({error}); choose another --out") from error
     _check_identity(path, identity)
     with (path / METRICS_NAME).open("ab") as metrics:
         try:
@@ -215,10 +224,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: holds {type(value).__name__}, expected a mapping; {_REMEDY}")
     return value
-
-
-def _measure(path: Path) -> tuple[int, str]:
-    return path.stat().st_size, _hash(path)
 
 
 def _hash(path: Path) -> str:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.errors import ConfigError
 from pipeline.plt.data import NO_TARGET, Batch, Split, make_batch, read_sequence
 from pipeline.plt.events import Diagnostics, LoopDiagnostics, Stat
 from pipeline.plt.loss import Machine, chunk_tokens
@@ -57,6 +58,11 @@ def diagnose_split(model: PLT, split: Split, *, n_sequences: int, machine: Machi
             if passes.layout.linked_BT1.any():
                 measured.append(_measure(model, passes, batch=batch, n_sample=n_sample))
                 n_tokens += int(passes.layout.linked_BT1.sum())
+    if not measured:
+        raise ConfigError(
+            f"{split.run.folder}: the first {len(indexes)} held-out sequences hold only documents of one token, "
+            "which have nothing to measure; hold out more sequences"
+        )
     n_loops = model.config.n_loops
     ranks = _effective_ranks([m.sample_RTD for m in measured])
     loops = tuple(_summarise(measured, row=row, effective_rank=ranks[row]) for row in range(n_loops))

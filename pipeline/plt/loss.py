@@ -36,7 +36,8 @@ class Machine:
         """What rounding depends on besides the configuration: a checkpoint resumed elsewhere gives other bytes."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         n_threads = str(torch.get_num_threads()) if self.device.type == "cpu" else "any"
-        return {"torch": torch.__version__, "device": name, "n_threads": n_threads}
+        dtype = str(self.dtype).removeprefix("torch.")
+        return {"torch": torch.__version__, "device": name, "dtype": dtype, "n_threads": n_threads}
 
 
 def choose_machine(config: RunConfig) -> Machine:

@@ -12,8 +12,9 @@ The loop rules, for token i of document d, with E the token embeddings, N the fi
 6. Only the last loop is read out: logits = Head(N(z(R))). Gradients flow into loop-1 keys and values and into E.
 7. Documents attend to themselves only, in every branch, and each counts its positions from zero.
 
-`shared/reference` aside, the sources are the LoopCoder-v2 report (arXiv 2606.18023), section 3, and its released
-inference code, which adds a, b and the norm between loops.
+Sources: the LoopCoder-v2 report (arXiv 2606.18023); a, b and the norm between loops come from its released inference
+code and config.json. Rules 2 and 7 at document starts are ours: the report does not say how it packs, and this is the
+packing that agrees with its inference code, where every request starts from a zero state.
 
 Shapes: B batch, T tokens, D hidden, H heads, K kv heads, V vocab, C head dim. State names are Llama's, plus `plt_gate`.
 """

@@ -41,7 +41,7 @@ def learning_rate(step: int, *, config: OptimiserConfig) -> float:
 def pack_state(optimiser: torch.optim.AdamW, *, model: nn.Module) -> dict[str, Tensor]:
     """Both moments of every parameter under `exp_avg.NAME` and `exp_avg_sq.NAME`. The checkpoint knows the step."""
     return {
-        f"{moment}.{name}": optimiser.state[parameter][moment].contiguous()
+        f"{moment}.{name}": optimiser.state[parameter][moment].cpu().contiguous()
         for name, parameter in model.named_parameters()
         for moment in _MOMENTS
     }

@@ -67,7 +67,8 @@ def train(config: TrainConfig, *, data: Path, out: Path, on_event: OnEvent = ign
     identity = {
         "format": _FORMAT,
         "seq_len": split.run.seq_len,
-        "config": config.model_dump(mode="json"),
+        # Device and threads may change between two lives of a run; it says so when that moves the last digits.
+        "config": config.model_dump(mode="json", exclude={"run": {"device", "n_threads"}}),
         "data": split.run.hashes,
     }
     with checkpoint.open_folder(out, identity=identity) as folder:

@@ -61,10 +61,11 @@ def _local(root: Root, file: InputFile) -> bytes | str:
             content = opened.read()
     except OSError:
         return UNREADABLE
-    return _whole(root, file, content)
+    return _whole(content, root=root, file=file)
 
 
-def _whole(root: Root, file: InputFile, content: bytes) -> bytes:
+def _whole(content: bytes, *, root: Root, file: InputFile) -> bytes:
+    """`content` if it has the planned size; a file may shrink or grow while it is read."""
     if len(content) != file.size:
         raise StoreError(
             f"{root.join(file.path)}: gave {len(content)} bytes, planned were {file.size}; "
@@ -98,5 +99,5 @@ def _fetch(root: Root, files: list[InputFile]) -> list[bytes | str]:
         if isinstance(answer, BaseException):
             contents.append(UNREADABLE)
         else:
-            contents.append(_whole(root, file, bytes(answer)))
+            contents.append(_whole(bytes(answer), root=root, file=file))
     return contents

@@ -11,6 +11,7 @@ could run a program or reach the network: hooks, monitors, filters, lazy fetchin
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -87,8 +88,11 @@ def _homes(root: Root) -> Iterator[str]:
         if (named is None or (home and named(home[:-1]))) and _is_checkout(_folder(root, home)):
             yield home
             continue
-        with os.scandir(os.fsencode(_folder(root, home))) as entries:
-            below = [e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name not in SKIPPED_FOLDERS]
+        try:
+            with os.scandir(os.fsencode(_folder(root, home))) as entries:
+                below = [e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name not in SKIPPED_FOLDERS]
+        except OSError as error:
+            raise StoreError(f"{root.path}/{home}: cannot be listed: {error.strerror}; make it readable") from error
         pending += sorted((f"{home}{to_text(name)}/" for name in below), reverse=True)
 
 
@@ -125,7 +129,7 @@ def _read_home(root: Root, home: str, *, files: list[InputFile], repo: str, max_
     commit = files[0].version.partition(":")[0]
     wanted = [file for file in files if file.size <= max_document_bytes]
     objects = _objects(_folder(root, home), [commit, *(file.version.partition(":")[2] for file in wanted)])
-    facts = Facts(repo=repo, revision=commit, revision_micros=_committed_at(next(objects)) * _MICROS)
+    facts = Facts(repo=repo, revision=commit, revision_micros=_committed_at(next(objects)))
     for file in files:
         known = facts._replace(path=file.path.removeprefix(home))
         if file.size > max_document_bytes:
@@ -134,10 +138,10 @@ def _read_home(root: Root, home: str, *, files: list[InputFile], repo: str, max_
             yield Found(file.path, 0, next(objects), None, known)
 
 
-def _committed_at(commit: bytes) -> int:
-    """Seconds since 1970, from the line `committer NAME <MAIL> SECONDS ZONE` of a commit object."""
-    line = next(line for line in commit.split(b"\n") if line.startswith(b"committer "))
-    return int(line.rpartition(b"> ")[2].split()[0])
+def _committed_at(commit: bytes) -> int | None:
+    """Microseconds since 1970, from the line `committer NAME <MAIL> SECONDS ZONE` of a commit object."""
+    found = re.search(rb"^committer .*> (-?\d{1,12}) [+-]\d+$", commit, re.MULTILINE)
+    return int(found[1]) * _MICROS if found else None
 
 
 def _objects(folder: Path, names: list[str]) -> Iterator[bytes]:

@@ -41,6 +41,8 @@ _FOREIGN_STARTS = {
     b"\x28\xb5\x2f\xfd": "Zstandard data; name it .zst",
     b"\xff\xfe": "UTF-16; convert it to UTF-8",
     b"\xfe\xff": "UTF-16; convert it to UTF-8",
+    b"BZh": "bzip2 data; unpack it",
+    b"\xfd7zXZ": "xz data; unpack it",
     b"PAR1": "parquet; use kind: parquet",
 }
 
@@ -157,7 +159,7 @@ def _blocks(opened: BinaryIO, *, file: InputFile, where: str, start: int) -> Ite
         if name.endswith(_GZIP):
             opened = _ungzip(opened)
         else:
-            _refuse_foreign(opened.read(4), where=where)
+            _refuse_foreign(opened.read(8), where=where)
             opened.seek(start)
         while block := opened.read(_BLOCK_BYTES):
             yield block

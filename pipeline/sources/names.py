@@ -23,12 +23,16 @@ _MAGIC = re.compile(r"[*?[]")
 def to_text(name: bytes) -> str:
     """A file name as valid UTF-8 text; reversible."""
     text = name.decode("utf-8", errors="surrogateescape")
+    if name.isascii() and b"\\" not in name:
+        return text
     text = _ESCAPE.sub(r"\\x5cx\1", text)
     return "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
 
 
 def to_bytes(name: str) -> bytes:
     """The file name that `to_text` has written as `name`."""
+    if "\\" not in name:
+        return name.encode("utf-8")
     return b"".join(
         bytes([int(part, 16)]) if i % 2 else part.encode("utf-8") for i, part in enumerate(_ESCAPE.split(name))
     )

@@ -30,7 +30,7 @@ _DAMAGED = "is damaged, cut short or cannot be read; fetch it again or exclude i
 
 
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
-    """Neighbouring row groups of a file together, up to `shard_bytes` of uncompressed content."""
+    """Neighbouring row groups of a file together, up to `shard_bytes` of uncompressed columns."""
     root = locate(source)
     files = list_files(source, root=root, suffixes=_SUFFIXES)
     with ThreadPoolExecutor(_FOOTER_THREADS) as threads:
@@ -66,28 +66,30 @@ def read(source: Source, piece: Slice) -> Iterator[Found]:
 
 
 def _footer(root: Root, file: InputFile) -> pq.FileMetaData | None:
-    try:
-        with open_file(root, file) as opened, store_errors(root.join(file.path)):
+    """The footer, or None if it is damaged. A file that cannot be read at all is an error at once."""
+    with open_file(root, file) as opened, store_errors(f"{root.join(file.path)}: cannot be read"):
+        try:
             return pq.read_metadata(opened)
-    except StoreError:
-        return None
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the system's; Arrow's own bear no number
+                raise
+            return None
 
 
 def _cut(source: Source, *, file: InputFile, footer: pq.FileMetaData, shard_bytes: int) -> Iterator[Slice]:
-    """An empty file makes one empty slice: it was there, and the plan says so."""
+    """An empty file makes one empty slice: it was there, and the plan says so.
+
+    Sizes are those of whole row groups. Asking for single columns would be closer where other columns are large, but
+    some damaged footers then end the process: pyarrow 26 lets a C++ exception through `RowGroupMetaData.column`.
+    """
     first, n_bytes = 0, 0
     for k in range(footer.num_row_groups):
-        size = _content_bytes(footer.row_group(k), content=source.columns.content)
+        size = max(0, footer.row_group(k).total_byte_size)
         if k > first and n_bytes + size > shard_bytes:
             yield Slice(source.name, (file,), first, k, n_bytes)
             first, n_bytes = k, 0
         n_bytes += size
     yield Slice(source.name, (file,), first, footer.num_row_groups, n_bytes)
-
-
-def _content_bytes(group: pq.RowGroupMetaData, *, content: str) -> int:
-    chunks = [group.column(i) for i in range(group.num_columns)]
-    return sum(c.total_uncompressed_size for c in chunks if c.path_in_schema == content)
 
 
 def _mapped(columns: Columns) -> dict[str, str]:
@@ -196,13 +198,13 @@ def _contents(column: pa.Array) -> list[bytes | None]:
 
 
 def _values(column: pa.Array) -> list[Any]:
-    """Python values for `values.py`; text as bytes, because it may be broken."""
-    kind = column.type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        column = column.cast(pa.list_(pa.large_binary()))
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        column = column.cast(pa.large_binary())
-    values: list[Any] = column.to_pylist()
+    """Python values for `values.py`; text as bytes where it is no UTF-8, which parquet does not rule out."""
+    values: list[Any]
+    try:
+        values = column.to_pylist()
+    except UnicodeDecodeError:
+        is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+        values = column.cast(pa.list_(pa.large_binary()) if is_list else pa.large_binary()).to_pylist()
     return values
 
 

@@ -18,7 +18,7 @@ from pipeline.sources.local import Listing, open_below, walk
 from pipeline.sources.names import has_magic, is_safe, matcher, pruner, split_glob, to_text
 from pipeline.sources.slices import InputFile
 
-_VERSION_KEYS = ("ETag", "etag", "md5Hash", "checksum", "generation", "LastModified", "last_modified", "mtime")
+_VERSION_KEYS = ("ETag", "etag", "blob_id", "md5Hash", "checksum", "LastModified", "last_modified", "mtime")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,9 @@ def _list_remote(root: Root, *, max_depth: int | None) -> Listing:
         root.fs.invalidate_cache()
         depth = None if max_depth is None else max_depth + 1
         found = root.fs.find(root.path, maxdepth=depth, withdirs=False, detail=True)
-    files = [_describe(name.removeprefix(above), info=info) for name, info in found.items()]
+        # web servers list names without sizes
+        known = {name: info if info.get("size") is not None else root.fs.info(name) for name, info in found.items()}
+    files = [_describe(name.removeprefix(above), info=info) for name, info in known.items()]
     return Listing(sorted(files, key=lambda f: f.path), 0)
 
 
@@ -140,7 +142,7 @@ def open_file(root: Root, file: InputFile) -> BinaryIO:
             raise StoreError(f"{where}: cannot be read: {error.strerror}; make it readable or exclude it") from error
     with store_errors(f"{where}: cannot be read"):
         now = _describe(file.path, info=root.fs.info(where))
-        if now != file:
+        if now.size != file.size or (file.version and now.version != file.version):
             raise StoreError(f"{where}: is {now}, planned was {file}; run again, which plans anew")
         opened: BinaryIO = root.fs.open(where, "rb")
         return opened

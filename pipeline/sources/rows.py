@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import xxhash
 
@@ -18,6 +19,7 @@ TOO_LARGE = "too_large"
 UNREAD = "unread"  # `encoding` of a row whose bytes were never looked at
 _BATCH_BYTES = 16_000_000  # of content held as Python bytes before it moves into Arrow
 _BATCH_ROWS = 16_384
+_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # microseconds since 1970
 
 
 class Found(NamedTuple):
@@ -85,18 +87,18 @@ def _is_blank(content: bytes) -> bool:
 def _batch(rows: list[Found], *, source: Source, max_document_bytes: int) -> pa.RecordBatch:
     settled = [_settle(row, max_document_bytes=max_document_bytes) for row in rows]
     facts = [row.facts for row in rows]
+    contents = _joined([s.content for s in settled])
     n = len(rows)
-    columns = {
+    columns: dict[str, list[Any]] = {
         "doc_id": [document_id(source.name, input_file=r.input_file, input_row=r.input_row) for r in rows],
         "source": [source.name] * n,
         "repo": [f.repo or source.repo for f in facts],
         "path": [row.facts.path or f"{row.input_file}#{row.input_row}" for row in rows],
         "revision": [f.revision for f in facts],
-        "revision_time": [f.revision_micros for f in facts],
+        "revision_time": [_in_calendar(f.revision_micros) for f in facts],
         "license": [f.license or source.license for f in facts],
         "stars": [f.stars for f in facts],
         "pool_hint": [source.pool] * n,
-        "content": [s.content for s in settled],
         "n_bytes": [len(s.content) for s in settled],
         "content_hash": [xxhash.xxh3_128_digest(s.content) for s in settled],
         "encoding": [s.encoding for s in settled],
@@ -104,4 +106,18 @@ def _batch(rows: list[Found], *, source: Source, max_document_bytes: int) -> pa.
         "input_row": [row.input_row for row in rows],
         "problem": [s.problem for s in settled],
     }
-    return pa.record_batch([pa.array(columns[f.name], type=f.type) for f in DOCUMENTS], schema=DOCUMENTS)
+    arrays = [pa.array(columns[f.name], type=f.type) if f.name in columns else contents for f in DOCUMENTS]
+    return pa.record_batch(arrays, schema=DOCUMENTS)
+
+
+def _in_calendar(micros: int | None) -> int | None:
+    """Years 1 to 9999; what lies outside is no date, and Python cannot show it."""
+    return micros if micros is not None and _YEAR_1 <= micros < _YEAR_10000 else None
+
+
+def _joined(contents: list[bytes]) -> pa.Array:
+    """A large_binary array made with a single copy; appending value by value costs several."""
+    offsets = np.zeros(len(contents) + 1, dtype=np.int64)
+    np.cumsum([len(content) for content in contents], out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(contents))]
+    return pa.Array.from_buffers(pa.large_binary(), len(contents), buffers)

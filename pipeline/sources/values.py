@@ -50,9 +50,11 @@ def find(row: Any, *, key: str | None) -> Any:
 
 def text_of(value: Any) -> str | None:
     """Text, or a whole number written out; empty text is none. Unpaired surrogates are written as escapes."""
+    if value is None:
+        return None
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="backslashreplace")
-    if isinstance(value, int) and not isinstance(value, bool):
+    elif isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value:
         return None

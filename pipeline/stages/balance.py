@@ -1,6 +1,6 @@
 """Balance: decide to the token which documents enter, how often, and which one of each group is cut.
 
-A group is a language (code) or a source (text). Documents of a group stand in a keyed random order; the budget takes
+A group is a language family (code) or a source (text). Documents of a group stand in a keyed random order; the budget takes
 whole copies from its start and cuts one document where it ends. To find that place without listing every document,
 shards first count tokens in buckets of the key; only the bucket in which a group's budget ends is listed.
 """
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from pipeline.config import Balance, PoolBalance
 from pipeline.exchange import Channel, positions
+from pipeline.language.table import group_of
 from pipeline.schema import PLAN
 from pipeline.stage import Job, Marker, Outcome
 from pipeline.store import Tables
@@ -52,12 +53,16 @@ def balance(job: Job, *, config: Balance) -> list[Marker]:
 
 
 def groups_of(tables: Tables, shard: int) -> pa.Table:
-    """doc_id, pool, group, n_tokens of each document of a shard; group is null where it was dropped."""
+    """doc_id, pool, group, n_tokens of each document of a shard; group is null where it was dropped.
+
+    Dialects count with their family, as in the paper's table: TSX is TypeScript, a C header is C.
+    """
     documents = tables.read("documents", shard, columns=["doc_id", "source"])
     languages = tables.read("languages", shard, columns=["pool", "language"])
     keep = tables.read("decisions", shard, columns=["keep"])["keep"]
     tokens = tables.read("tokens", shard, columns=["n_tokens"])
-    group = pc.if_else(pc.equal(languages["pool"], "code"), languages["language"], documents["source"])
+    folded = pa.array([group_of(x) for x in languages["language"].to_pylist()], pa.string())
+    group = pc.if_else(pc.equal(languages["pool"], "code"), folded, documents["source"])
     return pa.table(
         {
             "doc_id": documents["doc_id"],

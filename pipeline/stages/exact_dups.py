@@ -25,9 +25,11 @@ def group_equal(job: Job, *, config: Exchange) -> list[Marker]:
 
 
 def _hash(tables: Tables, out: Channel, shard: int, _: None) -> Outcome:
-    hashes = tables.read("documents", shard, columns=["content_hash"])["content_hash"].combine_chunks()
-    words = np.frombuffer(b"".join(hashes.to_pylist()), dtype="<u8").reshape(-1, 2)
-    position = positions(shard, np.arange(words.shape[0]))
+    documents = tables.read("documents", shard, columns=["content_hash", "n_bytes"])
+    rows = np.flatnonzero(documents["n_bytes"].to_numpy())  # documents without content equal nothing
+    hashes = documents["content_hash"].take(pa.array(rows)).to_pylist()
+    words = np.frombuffer(b"".join(hashes), dtype="<u8").reshape(-1, 2)
+    position = positions(shard, rows)
     table = pa.table({"high": words[:, 0].copy(), "low": words[:, 1].copy(), "position": position})
     entry = out.scatter(shard, table, partition=spread(mix(words[:, 0]), out.n_partitions))
     return Outcome((entry,), {"n_docs": table.num_rows})

@@ -21,7 +21,7 @@ from pipeline.schema import POOLS, packed_schema
 from pipeline.stage import Job, Marker, Outcome
 from pipeline.store import Tables, part
 from pipeline.text.keys import id_words, keyed_hash, stage_key
-from pipeline.text.packing import best_fit, interleave, split
+from pipeline.text.packing import best_fit, copy_slices, interleave, split
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,9 @@ def _route(
     lists = ids["token_ids"].combine_chunks()
     values, first = np.asarray(lists.values), np.asarray(lists.offsets, np.int64)[row] + offset
     ends = np.concatenate(([0], np.cumsum(length)))
-    index = np.arange(ends[-1]) + np.repeat(first - ends[:-1], length)
-    tokens = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(values[index]))
+    mine = np.empty(ends[-1], np.uint32)
+    copy_slices(values, first, length, mine, ends[:-1])
+    tokens = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(mine))
     take = pa.array(row)
     table = pa.table(
         {
@@ -156,16 +157,15 @@ def _write(tokens: Channel, layout: Layout, shard: int, _: None) -> Outcome:
     number, start = columns(rows, "number", "start")
     lists = rows["tokens"].combine_chunks()
     length = np.asarray(lists.value_lengths(), np.int64)
-    distinct, first = np.unique(number, return_index=True)
+    distinct, first_piece = np.unique(number, return_index=True)
     row = np.searchsorted(distinct, number)
     grid = np.full((distinct.size, layout.seq_len), layout.pad_id, np.uint32)
-    ends = np.concatenate(([0], np.cumsum(length)))
-    within = np.arange(ends[-1]) - np.repeat(ends[:-1], length)
-    grid[np.repeat(row, length), np.repeat(start, length) + within] = np.asarray(lists.flatten())
+    first = np.asarray(lists.offsets, np.int64)[:-1]
+    copy_slices(np.asarray(lists.values), first, length, grid.reshape(-1), row * layout.seq_len + start)
     n_real = np.bincount(row, weights=length, minlength=distinct.size).astype(np.int32)
     n_pieces = np.bincount(row, minlength=distinct.size)
     schema = packed_schema(layout.seq_len)
-    is_code = rows["is_code"].to_numpy()[first] if distinct.size else np.zeros(0, bool)
+    is_code = rows["is_code"].to_numpy()[first_piece] if distinct.size else np.zeros(0, bool)
     offsets = pa.array(np.concatenate(([0], np.cumsum(n_pieces))), pa.int32())
 
     def per_piece(name: str, column: str) -> pa.ListArray:

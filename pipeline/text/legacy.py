@@ -18,6 +18,7 @@ _OTHER_SCRIPTS = ("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "cp1253", 
 _LATIN = ("cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257")
 _RARE = ("mac_roman", "cp850", "cp437", "iso8859_15", "latin_1")  # asked when nothing above decodes
 _ALL = _EAST_ASIAN + _OTHER_SCRIPTS + _LATIN + _RARE
+_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949"}
 _DECLARED = re.compile(rb"(?:coding|charset)\s*[:=]\s*[\"']?([A-Za-z0-9][\w-]{2,19})")  # PEP 263, XML, HTML, vim
 _DECLARED_BYTES = 1_024
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
@@ -60,9 +61,6 @@ def _declared(raw: bytes) -> list[str]:
             continue
         found += ["cp1252", "latin_1"] if name in ("iso8859_1", "ascii") else [_SUPERSETS.get(name, name)]
     return [name for name in found if name in _ALL and _decodes(raw, encoding=name)]
-
-
-_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "cp1252": "cp1252"}
 
 
 def _decodes(raw: bytes, *, encoding: str) -> bool:

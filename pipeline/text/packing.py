@@ -103,3 +103,13 @@ def interleave(n_code: np.ndarray, n_text: np.ndarray, *, code_parts: int, text_
     out = np.zeros(n_code.size + n_text.size, np.bool_)
     worst = _interleave(n_code.astype(np.int64), n_text.astype(np.int64), code_parts, text_parts, out)
     return out, int(worst)
+
+
+@compiled
+def copy_slices(
+    source: np.ndarray, starts: np.ndarray, lengths: np.ndarray, target: np.ndarray, places: np.ndarray
+) -> None:
+    """target[places[i] : places[i] + lengths[i]] = source[starts[i] : starts[i] + lengths[i]] for each i."""
+    for i in range(starts.size):
+        for k in range(lengths[i]):
+            target[places[i] + k] = source[starts[i] + k]

@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from semble_grammars import GrammarLoadError, UnsupportedPlatformError, get_language
@@ -93,9 +94,19 @@ def _depth(content: bytes) -> int:
 
 
 def _parse(content: bytes, grammar: Language) -> Node | None:
-    """The root of the syntax tree, or None if the parser was stopped. A step is the parser's: about 100 operations."""
-    allowed = 64 + len(content) // 8
+    """The root of the syntax tree, or None if the parser was stopped.
+
+    A step is 100 operations of the parser, or one request for text, which it makes whenever it has looked ahead to the
+    end of the file: a few times in most files, at every token in some garbage.
+    """
+    allowed = 64 + len(content) // 10
     n_steps = 0
+    view = memoryview(content)  # tree-sitter 0.26 never frees what it is given here; let it be small
+
+    def read(offset: int, _point: Any) -> memoryview:
+        nonlocal n_steps
+        n_steps += 1
+        return view[offset:] if n_steps <= allowed else view[:0]
 
     def stop(_offset: int, _has_error: bool) -> bool:
         nonlocal n_steps
@@ -103,12 +114,12 @@ def _parse(content: bytes, grammar: Language) -> Node | None:
         return n_steps > allowed
 
     try:  # a parser that was stopped would go on where it was, so each file gets its own
-        tree = Parser(grammar).parse(lambda offset, _point: content[offset:], progress_callback=stop)
+        tree = Parser(grammar).parse(read, progress_callback=stop)
     except ValueError:
         if n_steps > allowed:
             return None
         raise
-    return tree.root_node
+    return tree.root_node if n_steps <= allowed else None
 
 
 def _count_error_bytes(root: Node) -> int:

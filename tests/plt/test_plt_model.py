@@ -124,6 +124,17 @@ def test_document_when_its_index_returns_later_is_another_document():
     assert torch.equal(repeated, numbered)
 
 
+def test_positions_when_documents_are_packed_restart_at_each():
+    options = {"window": 4, "head_dim": 8, "rope_theta": 100.0, "dtype": torch.float64}
+    packed = build_layout(documents_of(7, 5, padding=3), **options)
+    alone = build_layout(documents_of(7), **options)
+    for table, expected in ((packed.cos_B1TC, alone.cos_B1TC), (packed.sin_B1TC, alone.sin_B1TC)):
+        assert torch.equal(table[0, 0, :7], expected[0, 0])
+        assert torch.equal(table[0, 0, 7:12], expected[0, 0, :5])
+        assert torch.equal(table[0, 0, 12:], expected[0, 0, :1].expand(3, -1))
+    assert packed.linked_BT1[0, :, 0].tolist() == [False, *[True] * 6, False, *[True] * 4, False, False, False]
+
+
 def test_local_branch_when_window_is_64_sees_64_to_the_left_and_itself():
     n_tokens = 200
     layout = build_layout(documents_of(n_tokens), window=64, head_dim=2, rope_theta=1e4, dtype=torch.float64)

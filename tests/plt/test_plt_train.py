@@ -128,15 +128,21 @@ from pathlib import Path
 sys.path[:0] = [{here!r}]
 from plt_runs import tiny_config
 from pipeline.plt import train
-hook, count = sys.argv[1], int(sys.argv[2])
-def trap(event, args):
-    global count
-    if event == hook and ({out!r} in str(args[0]) or str(args[0]).endswith(".safetensors")):
-        count -= 1
-        if count == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(trap)
-train(tiny_config(), data=Path({run!r}), out=Path({out!r}))
+def life(hook, count):
+    def trap(event, args):
+        nonlocal count
+        if event == hook and ({out!r} in str(args[0]) or str(args[0]).endswith(".safetensors")):
+            count -= 1
+            if count == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(trap)
+    train(tiny_config(), data=Path({run!r}), out=Path({out!r}))
+for hook, count in {moments!r}:
+    child = os.fork()  # one life of the run; only the first import of torch is slow
+    if child == 0:
+        life(hook, count)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -144,13 +150,11 @@ def test_training_when_killed_while_it_writes_resumes_to_the_same_bytes(tmp_path
     run, config = make_run(tmp_path / "run"), tiny_config()
     train(config, data=run, out=tmp_path / "undisturbed")
     out = tmp_path / "killed"
-    script = _KILLED_WHILE_WRITING.format(here=str(Path(__file__).parent), run=str(run), out=str(out))
-    # The moments: half-written checkpoint, whole but not yet in place, older one half removed, result not in place.
-    for hook, count in (("open", 6), ("os.rename", 2), ("os.remove", 2), ("os.rename", 3)):
-        done = subprocess.run(
-            [sys.executable, "-c", script, hook, str(count)], cwd=Path.cwd(), check=False, timeout=120
-        )
-        assert done.returncode == -signal.SIGKILL
+    # Half-written checkpoint; whole but not in place; older one half removed; result not in place.
+    moments = [("open", 6), ("os.rename", 2), ("os.remove", 2), ("os.rename", 3)]
+    script = _KILLED_WHILE_WRITING.format(here=str(Path(__file__).parent), run=str(run), out=str(out), moments=moments)
+    done = subprocess.run([sys.executable, "-c", script], check=True, timeout=300, capture_output=True, text=True)
+    assert done.stdout.split() == [str(-signal.SIGKILL)] * len(moments)
     train(config, data=run, out=out)
     assert _files(out) == _files(tmp_path / "undisturbed")
 
@@ -293,3 +297,29 @@ def test_training_file_when_wrong_is_refused_with_the_dotted_key(tmp_path):
         read_config(path)
     path.write_text(good + "optimiser: {n_steps: 5}\ndata: {sequences_per_step: 2}\n")
     assert read_config(path).optimiser.eps == 1e-15
+
+
+def test_training_when_resumed_with_other_threads_goes_on_and_says_so(tmp_path):
+    run, out, events = make_run(tmp_path / "run"), tmp_path / "model", []
+
+    def stop(event):
+        if isinstance(event, Saved):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(tiny_config(n_steps=4), data=run, out=out, on_event=stop)
+    train(tiny_config(n_steps=4, run={"n_threads": 2}), data=run, out=out, on_event=events.append)
+    assert any(isinstance(e, Noted) and "n_threads 1 -> 2" in e.message for e in events)
+    assert next(e for e in events if isinstance(e, Started)).first_step == 3
+
+
+def test_checkpoint_when_the_disk_is_full_says_so(tmp_path, monkeypatch):
+    def full(*_args, **_options):
+        raise OSError(28, "No space left on device")
+
+    run = make_run(tmp_path / "run")
+    monkeypatch.setattr("pipeline.plt.checkpoint.save_file", full)
+    with pytest.raises(CheckpointError, match=r"step-00000003: cannot be written .*No space left"):
+        train(tiny_config(), data=run, out=tmp_path / "model")
+    monkeypatch.undo()
+    assert train(tiny_config(), data=run, out=tmp_path / "model").record.n_steps == 8

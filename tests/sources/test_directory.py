@@ -10,6 +10,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
@@ -202,6 +203,22 @@ def test_remote_directory_is_an_error_when_a_file_is_gone_and_a_row_when_it_cann
     memory.pipe({"/sources-gone/b": b"bb"})
     with pytest.raises(StoreError, match="gave 2 bytes, planned were 1"):
         read_slice(source, piece, max_document_bytes=10)
+
+
+def test_directory_gives_a_row_when_a_remote_file_may_not_be_read(
+    rows_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    willing = MemoryFileSystem.cat_file
+
+    def cat_file(self: Any, path: str, *more: Any, **options: Any) -> bytes:
+        if path.endswith("locked"):
+            raise PermissionError(path)
+        return willing(self, path, *more, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", cat_file)
+    fsspec.filesystem("memory").pipe({"/sources-box/a": b"a", "/sources-box/locked": b"b", "/sources-box/z": b"z"})
+    rows = rows_of(_source("memory://sources-box"))
+    assert [(row["path"], row["problem"]) for row in rows] == [("a", None), ("locked", "unreadable_row"), ("z", None)]
 
 
 @pytest.mark.parametrize("path", ["nosuch://bucket/x", "memory://sources-none"])

@@ -230,6 +230,7 @@ def test_zstandard_file_is_read_when_its_window_is_long(tmp_path: Path, rows_of:
         (zstandard.compress(GOOD), r"name it \.zst"),
         ("{}\n".encode("utf-16"), "UTF-16"),
         (b"PAR1....PAR1", "kind: parquet"),
+        (b"BZh91AY", "bzip2"),
     ],
 )
 def test_plain_file_is_an_error_when_it_is_something_else(tmp_path: Path, raw: bytes, what: str) -> None:

@@ -106,6 +106,7 @@ def test_decode_keeps_good_characters_when_one_line_is_in_another_encoding() -> 
         b"line one\x00line two\x00" * 50,
         bytes(range(1, 32)) * 8,
         b"\xef\xbb\xbf\xff\xfe\xff\xfe",
+        b"\xef\xbb\xbfa\x00b",
         b"\xff\xfe\x00",
     ],
 )

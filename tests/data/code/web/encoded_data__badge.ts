@@ -1,0 +1,19 @@
+export const badge = `
+hMeZ94WNuWL3ip+T019aLnGoP98mp8juyx+Im8Dn9h1UKmCKhB3r/BSjrP5/FXzRlGjE8SC1DMYQ
+g/io6bRUwOMdh2tMChGNys5WJal9+JpeOppXB2xGgy0IrKLTaTWWWA/CFkCAKKHulSZmfCKEidAg
+OZzlYhH+O35FEBkfCVLf4EymKvDwDppFnunErYKAB116s9DZi9ZU1lCMGzTHZID/O+VYxh4CvSb0
+tmVS2XVlKwX+8Hg/iMOWpFQ5FRey/LycIOE9En0k3xdvNP8w5/TN9GNICJitk6mvJ+GC3kqjXtuK
+3pksIFnWeOB2poVrQ23pDvs7KJ7TGoikr+m3KGR0SsnlDw+ghZPuw4VzRTaDpcWZm7T3DjRu+Mae
+N4u66km5g9FOiMgRkdck4gmopOv/OPvL7ZIiFfsNKng6fPQf3rVlvUu+Rr5svU8uRSDCAt3XBAv4
+8uLLPrZne/dLCJkfzIpwInJ1QSpygNiKisNa1cAtspZA1w+kK9/n3E1vhtlVkPRlDKi2V2RfuMwI
+VyZu3NA6hTR7Xyx2ec3dDEFdBZrMVrxkubIvii6W/FFIy14vek4wHszHD6WfSHUi9dQnhAD6p9/B
+087vUuAJosbeR9QuLC5DybWtLQglK1nAvIXKP4aA4s0/UhgtF7dJYhiSZsqaM7zfsRTLANNbV5dj
+PGuk0LNOe8ua6EdyCtQwo8AKkwy1Ru8IG1UQQrlbVelJ6PrRd4EW/ehXsgA/AdqApk716cQnCXVq
+icj1Mn6d/9N6NYJCnGwOSm7UQlSRmpcqNIgzCpxbqIsBtkGtrLstrf85a7ArCxkEcc6l15H86/N4
+gL1Dd0s8rAyYxzFA0uy6aMndER8HWjYfBgxssv8VzBxmq0OwkfXqUJnoA1dI1LSm
+`;
+
+/** Data address of the badge, for an image element. */
+export function badgeAddress(): string {
+  return "data:image/webp;base64," + badge.replace(/\s+/g, "");
+}

@@ -1,0 +1,106 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from language_snippets import HASKELL, JAVA, PROSE, PYTHON, RUST
+
+from pipeline.language import classify_files
+from pipeline.language.table import languages
+from pipeline.language.verdict import CONFIDENCE, classify_batch, classify_one
+
+WORKED = [
+    # path, content, hint -> pool, language, decided_by
+    ("src/lib.rs", RUST, "auto", "code", "Rust", "heuristic"),
+    ("Main.java", JAVA, "auto", "code", "Java", "extension"),
+    ("Main.java", b"", "code", "code", "Java", "extension"),
+    ("Main.java", b"\0\1\2", "auto", "code", "Java", "extension"),
+    ("lamp.h", b"\0\1", "auto", "code", "C", "popularity"),
+    ("lamp.h", b"// -*- C++ -*-\nint lamp();\n", "auto", "code", "C++", "modeline"),
+    ("lamp.js", b"// -*- Mode: Java -*-\nlet x = 1\n", "auto", "code", "JavaScript", "extension"),
+    ("lamp.m", b"x = magic(4);\ndisp(x)\n", "auto", "code", "MATLAB", "popularity"),
+    ("lamp.cgi", b"#!/usr/bin/perl\nprint 1;\n", "auto", "code", "Perl", "shebang"),
+    ("lamp.cgi", b"#!/usr/bin/tclsh\nputs 1\n", "auto", "code", "Tcl", "shebang"),
+    ("Lamp.cls", b"public with sharing class Lamp {}\n", "auto", "code", "Apex", "popularity"),
+    ("lamp.mm", b"<?xml version='1.0'?><map/>", "auto", "code", "XML", "signature"),
+    ("lamp.pl", b"lit(X) :- on(X).\n", "auto", "code", "Prolog", "heuristic"),
+    ("lamp.spec", b"Name: lamp\nVersion: 1\n", "auto", "code", "RPM Spec", "popularity"),
+    ("lamp.cmp", b"to be, or not\n", "auto", "code", "Unknown", "none"),
+    ("lamp.7", b".TH LAMP 7\n.SH NAME\nlamp\n", "auto", "code", "Roff Manpage", "heuristic"),
+    ("README", PROSE, "auto", "text", "Text", "filename"),
+    ("README.md", PROSE, "auto", "code", "Markdown", "heuristic"),
+    ("notes.txt", PROSE, "auto", "text", "Text", "extension"),
+    ("notes.txt", PROSE, "code", "code", "Text", "extension"),
+    ("notes.txt", b"*lamp.txt* help\n vim:tw=78:ft=help:\n", "auto", "code", "Vim Help File", "modeline"),
+    ("lamp.py", PYTHON, "text", "text", "Text", "hint"),
+    ("", PROSE, "auto", "text", "Text", "prose"),
+    ("", PROSE, "code", "code", "Text", "prose"),
+    ("", b"# Lamps\n\n**Do** this:\n\n" + PROSE, "auto", "code", "Markdown", "prose"),
+    ("", HASKELL, "auto", "code", "Haskell", "model"),
+    ("", PYTHON, "auto", "code", "Unknown", "none"),  # the model gives it 0.31
+    ("", b"#!/usr/bin/env python3\n" + PYTHON, "auto", "code", "Python", "shebang"),
+    ("", b"<?php echo 1;\n", "auto", "code", "PHP", "signature"),
+    ("", b"", "auto", "code", "Unknown", "none"),
+    ("", b" \n\t\n", "text", "text", "Text", "hint"),
+    ("", b"\x7fELF\0\0\0\0", "auto", "code", "Unknown", "none"),
+    ("outlook.msg", b"\xd0\xcf\0\0", "auto", "code", "Unknown", "none"),
+]
+
+
+@pytest.mark.parametrize(("path", "content", "hint", "pool", "language", "decided_by"), WORKED)
+def test_classify_one_follows_the_order_of_rules(
+    path: str, content: bytes, hint: str, pool: str, language: str, decided_by: str
+) -> None:
+    verdict = classify_one(path, content, pool_hint=hint)
+    assert (verdict.pool, verdict.language, verdict.decided_by) == (pool, language, decided_by)
+    assert verdict.confidence == CONFIDENCE.get(decided_by, verdict.confidence)
+
+
+def test_min_confidence_decides_what_is_unknown() -> None:
+    assert classify_one("", PYTHON, min_confidence=0.3).language == "Python"
+    assert classify_one("", PYTHON, min_confidence=0.3).confidence == pytest.approx(0.3094, abs=1e-4)
+    assert classify_one("", PYTHON, min_confidence=0.4) == ("code", "Unknown", 0.0, "none")
+
+
+def test_only_the_first_bytes_count_when_the_limit_is_small() -> None:
+    content = b"int lamp;\n" * 100 + b"class Lamp {};\n"
+    assert classify_one("lamp.h", content, max_scan_bytes=1_000).language == "C"
+    assert classify_one("lamp.h", content, max_scan_bytes=1_100).language == "C++"
+
+
+def test_the_last_lines_count_even_behind_the_limit() -> None:
+    content = b"lamp\n" * 1_000 + b"# vim: ft=nginx\n"
+    assert classify_one("site.unheardof", content, max_scan_bytes=100).language == "Nginx"
+
+
+PATHS = st.one_of(
+    st.text(max_size=30),
+    st.builds(
+        "{}{}".format, st.text(max_size=8), st.sampled_from([".h", ".m", ".txt", ".ts", ".7", ".cgi", ".inc", ""])
+    ),
+)
+CONTENTS = st.one_of(st.binary(max_size=300), st.sampled_from([PROSE, PYTHON, RUST, b"", b"\xff" * 50, b"\xe2\x82"]))
+HINTS = st.sampled_from(["auto", "code", "text"])
+
+
+@given(st.lists(st.tuples(PATHS, CONTENTS, HINTS), max_size=8))
+def test_a_batch_equals_its_documents_alone_and_never_raises(rows: list[tuple[str, bytes, str]]) -> None:
+    paths, contents, hints = ([row[i] for row in rows] for i in range(3))
+    verdicts = classify_batch(paths, contents, pool_hints=hints)
+    assert verdicts == classify_batch(paths, [memoryview(c) for c in contents], pool_hints=hints)
+    assert verdicts == [classify_one(p, c, pool_hint=h) for p, c, h in rows]
+    for verdict, hint in zip(verdicts, hints, strict=True):
+        assert verdict.language in languages() or verdict.language == "Unknown"
+        assert verdict.pool == hint or hint == "auto"
+        assert 0 <= verdict.confidence <= 1
+
+
+def test_classify_files_reads_folders_and_ignores_names_on_request(tmp_path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "lamp.java").write_bytes(HASKELL)
+    (tmp_path / "a.txt").write_bytes(PROSE.decode().encode("utf-16"))
+    rows = list(classify_files([tmp_path]))
+    assert [(row["path"], row["language"], row["pool"]) for row in rows] == [
+        ((tmp_path / "a.txt").as_posix(), "Text", "text"),
+        ((tmp_path / "b" / "lamp.java").as_posix(), "Java", "code"),
+    ]
+    blind = list(classify_files([tmp_path / "b" / "lamp.java"], content_only=True))
+    assert [(row["language"], row["decided_by"]) for row in blind] == [("Haskell", "model")]

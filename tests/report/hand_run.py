@@ -1,0 +1,265 @@
+"""A finished run of nine documents, made by hand so that every number of its report can be counted on paper."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from handmade import doc_id, make_run
+
+from pipeline.config import Balance, Pack, PoolBalance, Source
+from pipeline.runfiles import STAGES, RunFiles
+from pipeline.schema import ALIGNED, NEAR_DUPS, packed_schema
+from pipeline.stage import Marker, Run, record
+from pipeline.store import FileEntry, Tables, part
+
+SEQ_LEN = 10
+
+
+@dataclass(frozen=True)
+class Doc:
+    """One document and everything that the stages said about it."""
+
+    path: str
+    language: str
+    n_bytes: int
+    n_tokens: int = 0
+    n_copies: int = 0
+    cut: int = 0
+    reasons: tuple[str, ...] = ()
+    fired: tuple[tuple[str, float], ...] = ()
+    keeper: tuple[int, int] | None = None
+    similarity: float | None = None
+    license: str | None = "MIT"
+    source: str = "web"
+    group_size: int = 1
+    is_first: bool = True
+    decided_by: str = "extension"
+    confidence: float = 1.0
+    n_secrets: int = 0
+    n_personal: int = 0
+
+    @property
+    def pool(self) -> str:
+        return "text" if self.language == "Text" else "code"
+
+
+SHARDS: tuple[tuple[Doc, ...], ...] = (
+    (
+        Doc("src/a.py", "Python", 100, n_tokens=10, n_copies=1, group_size=2, n_secrets=2),
+        Doc(
+            "src/b.py",
+            "Python",
+            100,
+            reasons=("exact_duplicate",),
+            keeper=(0, 0),
+            similarity=1.0,
+            group_size=2,
+            is_first=False,
+        ),
+        Doc("src/c.js", "JavaScript", 50, n_tokens=6, n_copies=1, license="GPL-3.0"),
+        Doc(
+            "src/d.js",
+            "JavaScript",
+            40,
+            reasons=("long_line", "near_duplicate"),
+            fired=(("long_line", 2345.0),),
+            keeper=(0, 2),
+            similarity=0.8125,
+            license=None,
+            n_secrets=1,
+        ),
+        Doc("e.txt", "Text", 80, n_tokens=12, n_copies=1, license="CC-BY-4.0", source="prose", decided_by="source"),
+    ),
+    (
+        Doc("src/f.rs", "Rust", 30, reasons=("empty",)),
+        Doc("src/g.py", "Python", 60, n_tokens=7, license="Apache-2.0", decided_by="shebang", confidence=0.9),
+        Doc("h.txt", "Text", 20, n_tokens=8, cut=4, license=None, source="prose", decided_by="source", n_personal=1),
+        Doc(
+            "src/i",
+            "Unknown",
+            10,
+            reasons=("binary", "unknown_language"),
+            license=None,
+            decided_by="content",
+            confidence=0.25,
+        ),
+    ),
+)
+
+# (pool, [(shard, row, offset, length), ...]) for each sequence, in stream order
+STREAM = (
+    ("code", [(0, 0, 0, 10)]),
+    ("text", [(0, 4, 0, 10)]),
+    ("code", [(0, 2, 0, 6)]),
+    ("text", [(0, 4, 10, 2), (1, 2, 0, 4)]),
+)
+# (first, second, similarity) of verified pairs
+PAIRS = (((0, 2), (0, 3), 0.8125), ((0, 0), (1, 1), 1.0))
+
+
+def hand_run(folder: Path, *, shards: Sequence[Sequence[Doc]] = SHARDS, problem: str | None = None) -> RunFiles:
+    """Write the run and return it. `problem` marks input shard 1 as skipped."""
+    run = _mixture(folder)
+    tables = Tables(run.store, len(shards))
+    made: dict[str, list[FileEntry]] = {stage: [] for stage in STAGES}
+    for shard, docs in enumerate(shards):
+        for table, columns in _columns(shard, docs).items():
+            schema = ALIGNED[table]
+            rows = pa.table({f.name: pa.array(columns[f.name], f.type) for f in schema}, schema=schema)
+            made[table].append(tables.write(table, shard, data=rows))
+    made["near_dups"] = [_write_pairs(run)]
+    made["packed"] = _write_packed(run, shards)
+    for stage, files in made.items():
+        counts = {"n_candidates": 5, "n_pairs": len(PAIRS)} if stage == "near_dups" else {}
+        markers = [
+            Marker("m", (f,), counts, problem if stage == "documents" and i == 1 else None, 0.5)
+            for i, f in enumerate(files)
+        ]
+        record(run, stage, mark="m", version=1, markers=markers)
+    return RunFiles(run.store)
+
+
+def _mixture(folder: Path) -> Run:
+    shares = {"Python": 2.0, "Go": 1.0, "others": 1.0}
+    return make_run(
+        folder,
+        sources=(Source(name="web", kind="directory", path="/w"), Source(name="prose", kind="directory", path="/p")),
+        balance=Balance(code=PoolBalance(shares=shares, max_frac={"JavaScript": 0.375})),
+        pack=Pack(seq_len=SEQ_LEN, n_shards=2),
+    )
+
+
+def _columns(shard: int, docs: Sequence[Doc]) -> dict[str, dict[str, list[Any]]]:
+    """Column values of every aligned table of one shard."""
+    n = len(docs)
+    ids = [doc_id(shard, row) for row in range(n)]
+    keep = [not d.reasons for d in docs]
+    group = [(d.language if d.pool == "code" else d.source) if k else None for d, k in zip(docs, keep, strict=True)]
+    keepers = [doc_id(*d.keeper) if d.keeper else None for d in docs]
+    own = {
+        name: [getattr(d, name) for d in docs]
+        for name in (
+            "path", "language", "n_bytes", "n_tokens", "n_copies", "reasons", "similarity", "license", "source", "pool",
+            "group_size", "is_first", "decided_by", "confidence", "n_secrets", "n_personal",
+        )
+    }  # fmt: skip
+    common = own | {
+        "doc_id": ids,
+        "keep": keep,
+        "keeper_id": keepers,
+        "group": group,
+        "cut_tokens": [d.cut for d in docs],
+        "n_packed_tokens": [d.n_copies * d.n_tokens + d.cut for d in docs],
+        "fired": [[{"rule": r, "value": v} for r, v in d.fired] for d in docs],
+        "fate": [_fate(d) for d in docs],
+        "token_ids": [list(range(d.n_tokens)) if k else None for d, k in zip(docs, keep, strict=True)],
+        "repo": ["some/repo"] * n,
+        "revision": ["abc123"] * n,
+        "pool_hint": ["auto"] * n,
+        "content": [b""] * n,
+        "content_hash": [bytes(16)] * n,
+        "encoding": ["utf-8"] * n,
+        "input_file": [d.path for d in docs],
+    }
+    return {
+        table: {f.name: common.get(f.name, [None if f.nullable else 0] * n) for f in schema}
+        for table, schema in ALIGNED.items()
+    }
+
+
+def _fate(doc: Doc) -> str:
+    if doc.reasons:
+        return "dropped"
+    return "packed" if doc.n_copies else "cut" if doc.cut else "surplus"
+
+
+def _write_pairs(run: Run) -> FileEntry:
+    rows = [
+        {"doc_id": doc_id(*a), "other_id": doc_id(*b), "similarity": s, "position": 0, "other_position": 1}
+        for a, b, s in PAIRS
+    ]
+    name = f"tables/near_dups/{part(0, 1)}"
+    return run.store.write_parquet(name, pa.Table.from_pylist(rows, schema=NEAR_DUPS), schema=NEAR_DUPS)
+
+
+def _write_packed(run: Run, shards: Sequence[Sequence[Doc]]) -> list[FileEntry]:
+    schema = packed_schema(SEQ_LEN)
+    rows = []
+    for pool, pieces in STREAM:
+        docs = [shards[shard][row] for shard, row, _, _ in pieces]
+        ends = [0]
+        for *_, length in pieces:
+            ends.append(ends[-1] + length)
+        rows.append(
+            {
+                "token_ids": [1] * SEQ_LEN,
+                "n_real": ends[-1],
+                "cu_seqlens": ends,
+                "doc_ids": [doc_id(shard, row) for shard, row, _, _ in pieces],
+                "doc_offsets": [offset for _, _, offset, _ in pieces],
+                "pool": pool,
+                "groups": [d.language if d.pool == "code" else d.source for d in docs],
+            }
+        )
+    halves = (rows[:3], rows[3:])
+    return [
+        run.store.write_ipc(
+            f"packed/{part(i, 2, suffix='arrow')}", [pa.RecordBatch.from_pylist(half, schema=schema)], schema=schema
+        )
+        for i, half in enumerate(halves)
+    ]
+
+
+def renamed(**changes: dict[str, Any]) -> tuple[tuple[Doc, ...], ...]:
+    """SHARDS with other fields for the documents whose path ends in the given letter, as in renamed(a={...})."""
+    return tuple(tuple(replace(d, **changes.get(d.path.removeprefix("src/")[0], {})) for d in docs) for docs in SHARDS)
+
+
+def model_folder(folder: Path, run: RunFiles, *, n_steps: int = 20, finished: bool = True) -> Path:
+    """What `loopmix train` leaves, as far as the report reads it."""
+    folder.mkdir(parents=True)
+    files = run.manifest["stages"]["packed"]["files"]
+    identity = {"format": 1, "data": {Path(f["path"]).name: f["sha256"] for f in files}}
+    (folder / "train.json").write_text(json.dumps(identity))
+    entries: list[dict[str, Any]] = [_evaluation(0, 5.0)]
+    for step in range(1, n_steps + 1):
+        entries.append({"kind": "step", "step": step, "loss": 5.0 - step / 10, "lr": 0.1, "grad_norm": 1.0})
+        if step % 10 == 0:
+            entries.append(_evaluation(step, 5.0 - step / 10))
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(e) + "\n" for e in entries))
+    if finished:
+        (folder / "result.json").write_text(json.dumps(_result(n_steps)))
+    return folder
+
+
+def _evaluation(step: int, loss: float) -> dict[str, Any]:
+    def entry(pool: str, group: str, more: float) -> dict[str, Any]:
+        return {"pool": pool, "group": group, "n_tokens": 100, "loss": loss + more}
+
+    return {
+        "kind": "evaluation",
+        "step": step,
+        "n_tokens": 200,
+        "loss": loss,
+        "pools": [entry("code", "", 0.5), entry("text", "", -0.5)],
+        "groups": [entry("code", "Python", 0.5), entry("text", "prose", -0.5)],
+    }
+
+
+def _result(n_steps: int) -> dict[str, Any]:
+    loop = {"loop": 1, "loss": {"mean": 3.0, "ci95": 0.1}, "output_shift": {"mean": 0.5, "ci95": 0.1}}
+    checks = [{"name": "finite_loss", "status": "pass", "message": "Finite.", "numbers": {}}]
+    return {
+        "verdict": {"status": "pass", "message": "The mixture trains.", "checks": checks},
+        "n_parameters": 1234,
+        "n_loops": 2,
+        "n_wanted_steps": n_steps,
+        "n_epochs": 1.5,
+        "unigram_entropies": {"code": 4.5, "text": 4.25},
+        "diagnostics": {"loops": [loop | {"effective_rank": 7.5, "gate_mean": None}]},
+    }

@@ -1,0 +1,152 @@
+"""The page: safe with hostile names, complete without the network, the same everywhere."""
+
+from __future__ import annotations
+
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
+import pytest
+from hand_run import hand_run, model_folder, renamed
+
+from pipeline.report import write_report
+from pipeline.report.compute import compute
+from pipeline.report.markup import element, text
+from pipeline.report.page import render
+from pipeline.report.svg import draw, literal
+
+HOSTILE = "<script>alert('1')</script>\"&\x1b[31m\u202e$x^2$ &amp; 日本"
+VOID = {"meta", "br", "path", "use", "rect", "line"}
+
+
+class _Reader(HTMLParser):
+    """Collects tags and attributes, and checks that tags close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.ids: list[str] = []
+        self.said: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in ("meta", "br"):
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.said.append(data)
+
+
+def _read(page: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(page)
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("page")
+    run = hand_run(folder / "run", problem="part-1.parquet: page checksum <mismatch>")
+    _, path = write_report(run, model=model_folder(folder / "model", run))
+    return Path(path).read_text(encoding="utf-8")
+
+
+def test_page_when_read_is_well_formed_with_unique_ids(page: str) -> None:
+    reader = _read(page)
+    assert len(reader.ids) == len(set(reader.ids))
+    targets = [a["href"] for tag, a in reader.tags if tag == "a"]
+    assert targets
+    assert all(t is not None and t.startswith("#") and t[1:] in reader.ids for t in targets)
+
+
+def test_page_when_opened_asks_nothing_of_the_network(page: str) -> None:
+    reader = _read(page)
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form", "image"} & {
+        t for t, _ in reader.tags
+    }
+    assert not re.search(r"https?:|//[a-z]|@import|@font-face|url\((?!#)", page)
+    for tag, attributes in reader.tags:
+        assert not any(name.startswith("on") or name == "src" for name in attributes), tag
+        assert all((attributes.get(name) or "#").startswith("#") for name in ("href", "xlink:href"))
+    policy = next(a["content"] for t, a in reader.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
+
+
+def test_page_when_read_aloud_names_every_chart_twice(page: str) -> None:
+    reader = _read(page)
+    charts = [a for tag, a in reader.tags if tag == "svg"]
+    labels = [a["aria-label"] for a in charts]
+    assert all(a["role"] == "img" and a["aria-label"] for a in charts)
+    assert len(charts) == 20
+    assert sorted(labels[::2]) == sorted(labels[1::2])  # wide and narrow; one of the two is always hidden
+    figures = page.split("<figure>")[1:]
+    assert all("<table>" in f.split("</figure>")[0] for f in figures)
+
+
+def test_page_when_names_are_hostile_shows_them_as_text(tmp_path: Path) -> None:
+    shards = renamed(a={"language": HOSTILE, "license": HOSTILE}, c={"decided_by": HOSTILE}, e={"source": HOSTILE})
+    page = render(compute(hand_run(tmp_path, shards=shards, problem=HOSTILE))).decode()
+    reader = _read(page)
+    assert "script" not in {tag for tag, _ in reader.tags}
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    said = "".join(reader.said)
+    assert said.count("<script>alert('1')</script>\"&\\x1b[31m\\u202e$x^2$ &amp; 日本") > 5
+
+
+def _settings() -> dict[str, object]:
+    return {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != "backend"}  # reading it loads pyplot
+
+
+def test_page_when_drawn_leaves_matplotlib_alone(tmp_path: Path) -> None:
+    run = hand_run(tmp_path)
+    numbers = compute(run)
+    with matplotlib.rc_context({"font.size": 31, "axes.facecolor": "red", "svg.fonttype": "path"}):
+        before = _settings()
+        styled = render(numbers)
+        assert _settings() == before
+    assert styled == render(numbers)
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_page_when_colours_are_replaced_keeps_no_stand_in(page: str) -> None:
+    assert "#0101" not in page
+    style = page.split("<style>")[1].split("</style>")[0]
+    used = set(re.findall(r"var\(--(\w+)\)", page))
+    defined = set(re.findall(r"--(\w+):", style))
+    assert used <= defined
+
+
+def test_element_when_values_need_escaping() -> None:
+    made = element("p", 'a < b & "c"', css="x", title="'\"<>")
+    assert made == '<p class="x" title="&#x27;&quot;&lt;&gt;">a &lt; b &amp; &quot;c&quot;</p>'
+    assert text(made) == made
+
+
+def test_literal_when_names_hold_formulas_or_rare_letters() -> None:
+    assert literal("a$x$") == r"a\$x\$"
+    assert literal("日本\n") == "???"
+    assert literal("x" * 40, limit=10) == "xxxxxxxxx…"
+
+
+def test_draw_when_text_looks_like_a_colour_keeps_it() -> None:
+    svg = draw("t", lambda figure: figure.text(0.5, 0.5, "#01010b <x>") and None, width=100, height=50, label='a "b"')
+    assert "#01010b &lt;x&gt;" in svg
+    assert 'aria-label="a &quot;b&quot;"' in svg
+    assert svg == draw(
+        "t", lambda figure: figure.text(0.5, 0.5, "#01010b <x>") and None, width=100, height=50, label='a "b"'
+    )

@@ -1,0 +1,99 @@
+"""Terminal tables and the story of one document."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from hand_run import hand_run, model_folder, renamed
+from rich.console import Console
+
+from pipeline.lookup import why
+from pipeline.report.compute import compute
+from pipeline.report.terminal import fate_lines, print_report
+from pipeline.report.words import percent, plain, points, seconds, short, size, tick
+
+
+def _printed(numbers: object, *, width: int = 80) -> str:
+    out = io.StringIO()
+    print_report(numbers, Console(file=out, width=width))  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def test_report_when_piped_is_plain_and_fits_80_columns(tmp_path: Path) -> None:
+    run = hand_run(tmp_path / "run")
+    printed = _printed(compute(run, model=model_folder(tmp_path / "model", run)))
+    assert "\x1b" not in printed
+    assert "…" not in printed
+    assert max(len(line) for line in printed.splitlines()) <= 80
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    assert "balance exact: code 16, text 16 tokens" in lines
+    assert "Python 3 2 10 66.7% 73.9% 62.5% 50.0% 10.1%" in lines
+    assert "long_line rules 1 11.1% 40 B 0" in lines
+    assert "code 2 2 16 20.000%" in lines
+    assert "held-out loss 5.000 at step 0, 3.000 at step 20" in lines
+
+
+def test_report_when_numbers_are_huge_breaks_none(tmp_path: Path) -> None:
+    big = 987_654_321_012_345
+    shards = renamed(a={"n_bytes": big}, c={"language": "Visual Basic .NET"})
+    printed = _printed(compute(hand_run(tmp_path, shards=shards)))
+    assert max(len(line) for line in printed.splitlines()) <= 80
+    assert "988 TB" in printed
+
+
+def test_report_when_names_hold_markup_prints_them(tmp_path: Path) -> None:
+    shards = renamed(a={"language": "[red]x[/red]\x1b[0m"})
+    printed = _printed(compute(hand_run(tmp_path, shards=shards)), width=200)
+    assert "[red]x[/red]\\x1b[0m" in printed
+    assert "\x1b" not in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.py", ["fate in the mixture", "tokens 10 of group Python; 10 packed: 1 whole copy", "packed in sequence 0"]),
+        ("b.py", ["fate dropped", "because exact_duplicate: a better document has the same bytes"]),
+        ("b.py", ["equals 1 other documents have the same bytes"]),
+        (
+            "d.js",
+            [
+                "because long_line: a line longer than quality.code.max_line_chars (markup: max_markup_line_chars); "
+                "measured 2,345",
+                "near_duplicate: it, or its equal, reaches near_dups.min_similarity to its keeper",
+            ],
+        ),
+        ("g.py", ["fate kept, but not needed for the balance", "tokens 7 of group Python; 0 packed"]),
+        ("h.txt", ["tokens 8 of group prose; 4 packed: 0 whole copies and 4 tokens of one more"]),
+    ],
+)
+def test_fate_when_documents_differ(tmp_path: Path, name: str, expected: list[str]) -> None:
+    (fact,) = why(hand_run(tmp_path), name)
+    lines = [" ".join(line.split()) for line in fate_lines(fact)]
+    assert all(line in lines for line in expected), lines
+
+
+def test_fate_when_there_is_a_keeper_names_it(tmp_path: Path) -> None:
+    (fact,) = why(hand_run(tmp_path), "src/d.js")
+    line = next(line for line in fate_lines(fact) if line.strip().startswith("keeper"))
+    assert f"src/c.js ({fact['keeper_id']}), similarity 0.812" in line
+
+
+def test_fate_when_the_path_is_hostile_shows_escapes(tmp_path: Path) -> None:
+    (fact,) = why(hand_run(tmp_path, shards=renamed(a={"path": "src/\x1b]0;x\x07a\n.py"})), "src/\x1b]0;x\x07a\n.py")
+    lines = fate_lines(fact)
+    assert lines[0] == "src/\\x1b]0;x\\x07a\\n.py"
+    assert all(line.isprintable() for line in lines)
+
+
+def test_words_when_numbers_are_small_or_large() -> None:
+    assert [short(n) for n in (0, 9_999, 10_000, 99_949, 99_950, 999_499, 999_500, 1.5e9)] == [
+        "0", "9,999", "10.0k", "99.9k", "100k", "999k", "1.00M", "1.50B",
+    ]  # fmt: skip
+    assert [size(n) for n in (0, 40, 1_000, 1_234_567)] == ["0 B", "40 B", "1.00 kB", "1.23 MB"]
+    assert [percent(x) for x in (None, 0, 0.0004, 0.5, 1)] == ["\N{EN DASH}", "0.0%", "<0.1%", "50.0%", "100.0%"]
+    assert [points(x) for x in (0.0001, 0.012, -0.012)] == ["0.0", "+1.2", "-1.2"]
+    assert [tick(n) for n in (0, 500, 20_000, 2.5e6)] == ["0", "500", "20k", "2.5M"]
+    assert [seconds(x) for x in (0.04, 99.9, 120, 7_200)] == ["0.0 s", "99.9 s", "2.0 min", "2.0 h"]
+    assert plain("é\t\udc80") == "é\\t\\udc80"

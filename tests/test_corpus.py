@@ -1,0 +1,218 @@
+"""The whole path on the small corpus: every document meets the fate that its name announces. See data/README.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from pipeline.config import load_mixture
+from pipeline.executor import InlineExecutor
+from pipeline.progress import Progress
+from pipeline.recipe import curate
+from pipeline.runfiles import RunFiles
+from pipeline.stage import Run
+from pipeline.store import open_store
+from pipeline.text.reasons import REASONS
+from pipeline.verify import verify
+
+DATA = Path(__file__).resolve().parent / "data"
+
+LANGUAGES = {
+    ".R": "R", ".c": "C", ".cpp": "C++", ".cs": "C#", ".css": "CSS", ".ex": "Elixir", ".go": "Go", ".h": "C",
+    ".hs": "Haskell", ".html": "HTML", ".java": "Java", ".jl": "Julia", ".js": "JavaScript", ".json": "JSON",
+    ".kt": "Kotlin", ".lua": "Lua", ".md": "Markdown", ".php": "PHP", ".pl": "Perl", ".py": "Python", ".rb": "Ruby",
+    ".rs": "Rust", ".scala": "Scala", ".scss": "SCSS", ".sh": "Shell", ".sql": "SQL", ".swift": "Swift",
+    ".toml": "TOML", ".ts": "TypeScript", ".tsx": "TSX", ".txt": "Text", ".xml": "XML", ".yaml": "YAML",
+}  # fmt: skip
+NAMES = {"Dockerfile": "Dockerfile", "Makefile": "Makefile", "keep__count_words": "Python"}  # the last by its shebang
+
+# (source, path) of a dropped copy -> of the document that is kept in its place
+KEEPERS = {
+    ("code", "store/near_duplicate__units_with_onions.py"): ("code", "store/keep__units.py"),
+    ("vendored", "exact_duplicate__ledger.py"): ("code", "store/keep__ledger.py"),
+    ("vendored", "exact_duplicate__roman.rs"): ("code", "systems/keep__roman.rs"),
+    ("vendored", "exact_duplicate__low_tide.txt"): ("prose", "keep__low_tide.txt"),
+    ("vendored", "near_duplicate__scheduler.go"): ("code", "systems/keep__scheduler.go"),
+    ("vendored", "near_duplicate__on_keeping_a_diary.txt"): ("prose", "keep__on_keeping_a_diary.txt"),
+    ("vendored", "exact_duplicate+near_duplicate__undo_stack.js"): ("code", "web/keep__undo_stack.js"),
+    ("records", "js/near_duplicate__undo_stack.js"): ("code", "web/keep__undo_stack.js"),
+    ("records", "lib/exact_duplicate__collatz.py"): ("records", "src/keep__collatz.py"),
+    ("records", "maths/dropped_license+exact_duplicate__collatz.py"): ("records", "src/keep__collatz.py"),
+    ("records", "src/near_duplicate__moon.js"): ("records", "src/keep__moon.js"),
+    ("records", "cards/exact_duplicate__CardNumber.java"): ("records", "cards/keep__CardNumber.java"),
+}
+
+ENCODINGS = {
+    "store/keep__Invoice.cs": "utf-16",
+    "store/keep__RateLimiter.cs": "utf-8-sig",
+    "keep__drachen.txt": "cp1252",
+    "keep__youchai.txt": "utf-8",
+    "web/binary+unknown_language__dot.png": "binary",
+}
+
+
+def run_of(mixture: str, folder: Path) -> RunFiles:
+    """Make the run in this process."""
+    store = open_store(str(folder))
+    curate(Run(store, load_mixture(DATA / mixture), InlineExecutor(), Progress(Console(), quiet=True)))
+    return RunFiles(store)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
+    return run_of("mixture.yaml", tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def ledger(run: RunFiles) -> list[dict[str, Any]]:
+    return [row for shard in run.shards("ledger") for row in shard.to_pylist()]
+
+
+def fate(path: str) -> tuple[str, ...]:
+    """The reasons that a path announces; none for a document to keep."""
+    named = [part for part in PurePosixPath(path).parts if "__" in part]
+    if not named:
+        return ("unreadable_row", "unknown_language")  # of records.jsonl, whose broken line has no path
+    reasons = named[-1].split("__")[0].split("+")
+    return () if reasons == ["keep"] else tuple(reasons)
+
+
+def language(path: str) -> str:
+    name = PurePosixPath(path)
+    return NAMES.get(name.name) or LANGUAGES[name.suffix]
+
+
+def test_every_file_and_row_of_the_corpus_has_one_ledger_row(ledger: list[dict[str, Any]]):
+    found = Counter(row["source"] for row in ledger)
+    for source, folder in (("code", "code"), ("vendored", "vendored"), ("prose", "text")):
+        assert found[source] == sum(f.is_file() for f in (DATA / folder).rglob("*"))
+    lines = (DATA / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    assert found["records"] == sum(bool(line) for line in lines)
+    assert len({row["doc_id"] for row in ledger}) == len(ledger) > 90
+
+
+def test_every_document_meets_its_fate(ledger: list[dict[str, Any]]):
+    wanted = {(row["source"], row["path"]): fate(row["path"]) for row in ledger}
+    assert {(row["source"], row["path"]): tuple(row["reasons"]) for row in ledger} == wanted
+    assert {(row["source"], row["path"]): row["keep"] for row in ledger} == {k: not v for k, v in wanted.items()}
+
+
+def test_corpus_shows_every_documented_reason(ledger: list[dict[str, Any]]):
+    assert {reason for row in ledger for reason in row["reasons"]} == set(REASONS)
+
+
+def test_every_copy_names_the_better_document_when_it_is_dropped(ledger: list[dict[str, Any]]):
+    names = {row["doc_id"]: (row["source"], row["path"]) for row in ledger}
+    found = {names[row["doc_id"]]: names[row["keeper_id"]] for row in ledger if row["keeper_id"]}
+    assert found == KEEPERS
+
+
+def test_rules_that_fire_are_the_reasons_that_rules_give(ledger: list[dict[str, Any]]):
+    others = {"dropped_language", "dropped_license", "unknown_language", "exact_duplicate", "near_duplicate"}
+    others |= {"unreadable_row", "too_large", "empty", "binary"}
+    for row in ledger:
+        assert [f["rule"] for f in row["fired"]] == [r for r in row["reasons"] if r not in others], row["path"]
+
+
+def shingles(text: str) -> set[tuple[str, ...]]:
+    """Five successive words, counted by another route than the pipeline's."""
+    words = re.findall(r"[a-z0-9_]+", text.lower())
+    return {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
+
+
+def similarity(first: Path, second: Path) -> float:
+    a, b = (shingles(path.read_text(encoding="ascii")) for path in (first, second))
+    return len(a & b) / len(a | b)
+
+
+def test_chain_keeps_both_ends_when_only_the_middle_is_near_to_each(ledger: list[dict[str, Any]]):
+    a, b, c = (
+        DATA / "code" / "store" / name
+        for name in ("keep__units.py", "near_duplicate__units_with_onions.py", "keep__units_with_onions_and_garlic.py")
+    )
+    assert similarity(a, b) > 0.75 < similarity(b, c)
+    assert similarity(a, c) < 0.7
+    row = next(row for row in ledger if row["path"] == f"store/{b.name}")
+    assert row["similarity"] == pytest.approx(similarity(a, b), abs=1e-12)
+
+
+def test_kept_documents_are_in_the_language_of_their_names(ledger: list[dict[str, Any]]):
+    kept = [row for row in ledger if row["keep"]]
+    assert {row["path"]: row["language"] for row in kept} == {row["path"]: language(row["path"]) for row in kept}
+    assert len({row["language"] for row in kept}) > 30
+    assert {row["pool"] for row in kept if row["language"] == "Text"} == {"text"}
+    assert {row["pool"] for row in kept if row["language"] == "Markdown"} == {"code"}
+
+
+def test_encodings_are_told_and_line_ends_stay_when_files_are_read(run: RunFiles):
+    columns = ["path", "encoding", "content"]
+    documents = {row["path"]: row for shard in run.shards("documents", columns=columns) for row in shard.to_pylist()}
+    assert {path: documents[path]["encoding"] for path in ENCODINGS} == ENCODINGS
+    assert documents["store/keep__RateLimiter.cs"]["content"].startswith(b"using System;\r\n")
+    assert "läßt" in documents["keep__drachen.txt"]["content"].decode("utf-8")
+    assert documents["store/keep__Invoice.cs"]["content"].startswith(b"using System;\nusing")
+
+
+def test_rows_carry_repository_licence_and_stars_when_the_source_has_them(run: RunFiles):
+    columns = ["path", "repo", "license", "stars", "revision"]
+    documents = {row["path"]: row for shard in run.shards("documents", columns=columns) for row in shard.to_pylist()}
+    moon = documents["src/keep__moon.js"]
+    assert moon == {
+        "path": "src/keep__moon.js", "repo": "example/almanac", "license": "Apache-2.0", "stars": 120,
+        "revision": "0be7a94",
+    }  # fmt: skip
+    assert documents["exact_duplicate__ledger.py"]["repo"] == "example/project-with-copies"
+    assert documents["store/keep__ledger.py"]["license"] == "MIT"
+
+
+def test_every_promise_holds_when_verified(run: RunFiles):
+    assert run.n_shards >= 4
+    findings = list(verify(run))
+    assert len(findings) >= 8
+    assert [f for f in findings if not f.kept] == []
+
+
+def test_text_and_code_are_equal_to_the_token_when_packed(run: RunFiles, ledger: list[dict[str, Any]]):
+    tokens: Counter[str] = Counter()
+    for row in ledger:
+        tokens[row["pool"]] += row["n_packed_tokens"]
+    assert tokens["code"] == tokens["text"] > 1_000
+    assert [table.num_rows > 0 for table in run.packed()] == [True, True]
+
+
+def test_other_mixture_holds_its_promises_when_ratio_shares_and_copies_differ(tmp_path: Path):
+    run = run_of("shares.yaml", tmp_path)
+    assert [f for f in verify(run) if not f.kept] == []
+    rows = [row for shard in run.shards("ledger") for row in shard.to_pylist() if row["n_packed_tokens"]]
+    tokens: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        tokens[row["pool"], row["group"]] += row["n_packed_tokens"]
+    pools = {pool: sum(n for (p, _), n in tokens.items() if p == pool) for pool in ("code", "text")}
+    assert pools == {"code": 3_600, "text": 2_400}
+    assert tokens["code", "Python"] == 1_440
+    assert tokens["code", "JavaScript"] == 720
+    assert tokens["text", "records"] <= 240
+    assert max(row["n_copies"] for row in rows) <= 2
+
+
+def test_git_is_told_to_leave_the_bytes_alone():
+    assert "* -text" in (DATA / ".gitattributes").read_text(encoding="ascii").splitlines()
+    assert (DATA / "code" / "store" / "keep__RateLimiter.cs").read_bytes().count(b"\r\n") > 60
+
+
+def test_records_hold_one_broken_and_one_blank_line():
+    lines = (DATA / "records.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    assert lines.count("") == 1
+    broken = 0
+    for line in filter(None, lines):
+        try:
+            json.loads(line)
+        except ValueError:
+            broken += 1
+    assert broken == 1
