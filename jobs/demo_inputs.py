@@ -34,7 +34,9 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from importlib.metadata import Distribution, distributions
+from email import message_from_string
+from email.message import Message
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -200,8 +202,7 @@ def keyed_order(source: str, candidates: Iterable[Candidate]) -> list[Candidate]
 def _read(candidates: Iterable[Candidate]) -> Iterator[Document]:
     """Candidates that turn out to be text."""
     for candidate in candidates:
-        text = read_text(candidate.file)
-        if text is not None:
+        if (text := read_text(candidate.file)) is not None:
             yield Document(text, candidate.shown.removesuffix(".gz"), candidate.origin)
 
 
@@ -224,20 +225,20 @@ def installed() -> list[Package]:
     """Every installed distribution but this project, by name. Scripts and data outside site-packages are left out."""
     found: dict[str, Package] = {}
     for distribution in distributions():
-        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        metadata = message_from_string(text)
+        name, version = metadata["Name"], metadata["Version"]
         if not name or name.lower() == OWN_NAME or name in found:
             continue
-        origin = Origin(name, version, spdx(distribution))
-        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-        description = text.partition("\n\n")[2] or distribution.metadata["Description"] or ""
+        description = text.partition("\n\n")[2] or metadata["Description"] or ""
         files = [path for path in map(str, distribution.files or ()) if not path.startswith("..")]
-        found[name] = Package(origin, Path(str(distribution.locate_file(""))), files, description)
+        origin, root = Origin(name, version, spdx(metadata)), Path(str(distribution.locate_file("")))
+        found[name] = Package(origin, root, files, description)
     return [found[name] for name in sorted(found)]
 
 
-def spdx(distribution: Distribution) -> str | None:
+def spdx(metadata: Message) -> str | None:
     """The licence as an SPDX expression where the metadata are clear about it."""
-    metadata = distribution.metadata
     if expression := metadata["License-Expression"]:
         return str(expression)
     field = (metadata["License"] or "").strip()
@@ -296,9 +297,7 @@ def _system_files(*, prose: bool) -> Iterator[Candidate]:
 
 def _system_versions() -> dict[str, str]:
     """Package -> version where the machine keeps Debian's list."""
-    if not DPKG_STATUS.is_file():
-        return {}
-    text = DPKG_STATUS.read_text(encoding="utf-8", errors="replace")
+    text = DPKG_STATUS.read_text(encoding="utf-8", errors="replace") if DPKG_STATUS.is_file() else ""
     return dict(re.findall(r"^Package: (\S+)$(?:\n.+)*?\nVersion: (\S+)$", text, re.MULTILINE))
 
 
@@ -339,8 +338,8 @@ def render(file: Path, *, command: tuple[str, ...]) -> str | None:
     source = read_text(file)
     if source is None or source.lstrip().startswith(".so "):
         return None
-    raw = source.encode("utf-8")
     try:  # a fixed command; groff is in its safer mode by itself
+        raw = source.encode("utf-8")
         done = subprocess.run(command, input=raw, capture_output=True, timeout=20, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -381,8 +380,7 @@ def module_docs(file: Path) -> str | None:
 
 
 def _docs(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, *, name: str) -> Iterator[str]:
-    doc = ast.get_docstring(node)
-    if doc:
+    if doc := ast.get_docstring(node):
         yield f"{name}\n\n{doc}" if name else doc
     for child in node.body:
         if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and child.name[0] != "_":

@@ -210,6 +210,7 @@ def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int
     import tokenizer
     from pipeline.config import load_mixture
     from pipeline.sample import sample
+    from pipeline.store import open_store
 
     def show(done: int, total: int) -> None:
         if done == total or done % 10 == 0:
@@ -218,9 +219,10 @@ def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int
     texts = sample(load_mixture(mixture), n_bytes=sample_bytes, on_slice=show)
     _print(f"  training {vocab_size:,} entries on {len(texts):,} documents, {sum(map(len, texts)):,} characters")
     try:
-        tokenizer.save(tokenizer.train(texts, vocab_size=vocab_size), out)
-    except (tokenizer.TokenizerError, OSError) as error:
+        trained = tokenizer.train(texts, vocab_size=vocab_size)
+    except tokenizer.TokenizerError as error:
         raise ConfigError(f"train-tokenizer: {error}") from error
+    open_store(str(out.parent)).write_bytes(out.name, trained.to_str().encode())
     _print(f"wrote {out}")
 
 
@@ -231,8 +233,15 @@ def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int
 def train(config: Path, data: Path, out: Path) -> None:
     """Train a PLT on the packed shards of a run and judge the mixture. Run again to go on where it stopped."""
     plt = _plt()
-    result = plt.train(plt.load_config(config), data=data, out=out, on_event=lambda event: _print(f"  {event}"))
-    _print("\n".join(result.verdict.lines()))
+    from pipeline.plt.narrate import event_lines, verdict_lines
+
+    def show(event: Any) -> None:
+        for line in event_lines(event):
+            _print(f"  {line}")
+
+    result = plt.train(plt.read_config(config), data=data, out=out, on_event=show)
+    for line in verdict_lines(result.verdict):
+        _print(line)
 
 
 @main.command()
@@ -240,7 +249,10 @@ def train(config: Path, data: Path, out: Path) -> None:
 @click.option("--data", required=True, type=click.Path(path_type=Path, file_okay=False), help="A finished run.")
 def diagnose(model: Path, data: Path) -> None:
     """Measure what each loop of a trained model does, on held-out sequences, as JSON."""
-    _print(json.dumps(_plt().diagnose(model, data=data).as_dict(), indent=1))
+    plt = _plt()
+    from pipeline.plt.events import to_json
+
+    _print(to_json(plt.diagnose(model, data=data), indent=1))
 
 
 @main.command()

@@ -25,7 +25,6 @@ from pipeline.stage import (
     Stage,
     fingerprint,
     forget_others,
-    record,
     refuse_foreign,
     run_exchange,
     run_maps,
@@ -94,14 +93,12 @@ def curate(run: Run) -> None:
     for fused, block in groupby(todo, key=lambda s: isinstance(s, MapStage)):
         if fused:
             maps = [s for s in block if isinstance(s, MapStage)]
-            made = run_maps(run, maps, marks=marks, n_shards=len(slices))
-            for stage in maps:
-                record(run, stage.name, mark=marks[stage.name], version=stage.version, markers=made[stage.name])
+            run_maps(run, maps, marks=marks, n_shards=len(slices))
             continue
         for stage in block:
             if isinstance(stage, ExchangeStage):
-                markers = run_exchange(run, stage, mark=marks[stage.name], n_shards=len(slices))
-                record(run, stage.name, mark=marks[stage.name], version=stage.version, markers=markers)
+                run_exchange(run, stage, mark=marks[stage.name], n_shards=len(slices))
+    store.remove("work")
 
 
 def _files(mixture: Mixture, table: str, *, n_shards: int) -> tuple[str, set[str]]:

@@ -189,28 +189,23 @@ def intact_markers(run: Run, step: str, *, fingerprint: str) -> dict[int, Marker
 # --- stages ----------------------------------------------------------------------------------------------------------
 
 
-def run_exchange(run: Run, stage: ExchangeStage, *, mark: str, n_shards: int) -> list[Marker]:
-    """Run an exchange stage unless all its files stand; afterwards its exchange files are gone."""
-    done = recorded(run, stage.name, mark=mark)
-    if done is not None:
+def run_exchange(run: Run, stage: ExchangeStage, *, mark: str, n_shards: int) -> None:
+    """Run an exchange stage unless all its files stand, record it, and remove its exchange files."""
+    if is_recorded(run, stage.name, mark=mark):
         run.progress.skipped(stage.name)
-        return done
+        return
     job = Job(run, stage.name, mark, Tables(run.store, n_shards))
     markers = stage.make(job, config=stage.config)
+    steps = [name for name in run.store.folders("state") if name.startswith(f"{stage.name}.")]
+    inner = sum(m.seconds for name in steps for m in read_markers(run.store, name).values())
+    record(run, stage.name, mark=mark, version=stage.version, markers=markers, inner_seconds=inner)
     run.store.remove(f"work/{stage.name}")
-    for folder in _step_folders(run.store, stage.name):
-        run.store.remove(f"state/{folder}")
-    return markers
+    for name in steps:
+        run.store.remove(f"state/{name}")
 
 
-def _step_folders(store: Store, stage: str) -> list[str]:
-    found = store._fs.ls(store.full("state"), detail=False) if store.exists("state") else []
-    names = [str(f).rstrip("/").rsplit("/", 1)[-1] for f in found]
-    return sorted(n for n in names if n.startswith(f"{stage}."))
-
-
-def run_maps(run: Run, stages: Sequence[MapStage], *, marks: dict[str, str], n_shards: int) -> dict[str, list[Marker]]:
-    """Run neighbouring map stages fused: each shard's text is read once for all tables that it still lacks."""
+def run_maps(run: Run, stages: Sequence[MapStage], *, marks: dict[str, str], n_shards: int) -> None:
+    """Run neighbouring map stages fused, reading each shard's text once for all tables it still lacks; record them."""
     markers = {s.name: intact_markers(run, s.name, fingerprint=marks[s.name]) for s in stages}
     todo = []
     for shard in range(n_shards):
@@ -227,7 +222,9 @@ def run_maps(run: Run, stages: Sequence[MapStage], *, marks: dict[str, str], n_s
                 for name, marker in made.items():
                     markers[name][shard] = marker
                 advance(next(iter(made.values())).counts)
-    return {name: [found[shard] for shard in range(n_shards)] for name, found in markers.items()}
+    for stage in stages:
+        found = [markers[stage.name][shard] for shard in range(n_shards)]
+        record(run, stage.name, mark=marks[stage.name], version=stage.version, markers=found)
 
 
 def _annotate_shard(
@@ -273,8 +270,13 @@ def read_manifest(store: Store) -> dict[str, Any]:
     return dict(manifest)
 
 
-def record(run: Run, name: str, *, mark: str, version: int, markers: Sequence[Marker]) -> None:
-    """Enter a finished stage into the manifest, written after everything that it names."""
+def record(
+    run: Run, name: str, *, mark: str, version: int, markers: Sequence[Marker], inner_seconds: float = 0.0
+) -> None:
+    """Enter a finished stage into the manifest, written after everything that it names.
+
+    `seconds` adds up over all tasks of all steps: work, not time on the clock.
+    """
     manifest = read_manifest(run.store)
     counts: dict[str, int] = {}
     for marker in markers:
@@ -287,7 +289,7 @@ def record(run: Run, name: str, *, mark: str, version: int, markers: Sequence[Ma
         "files": [asdict(f) for m in markers for f in m.files],
         "counts": dict(sorted(counts.items())),
         "problems": {str(i): m.problem for i, m in enumerate(markers) if m.problem},
-        "seconds": round(sum(m.seconds for m in markers), 3),
+        "seconds": round(inner_seconds + sum(m.seconds for m in markers), 3),
     }
     run.store.write_bytes(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
 
@@ -301,15 +303,15 @@ def forget_others(run: Run, marks: dict[str, str]) -> None:
         run.store.write_bytes(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
 
 
-def recorded(run: Run, name: str, *, mark: str) -> list[Marker] | None:
-    """The stage's markers if the manifest has it under this fingerprint and all its files stand undamaged."""
+def is_recorded(run: Run, name: str, *, mark: str) -> bool:
+    """True if the manifest has the stage under this fingerprint and all its files stand undamaged.
+
+    A stage with skipped bad shards counts only while bad shards are skipped.
+    """
     entry = read_manifest(run.store)["stages"].get(name)
-    if entry is None or entry["fingerprint"] != mark:
-        return None
-    files = tuple(FileEntry(**f) for f in entry["files"])
-    if not all(run.store.is_intact(f, by_hash=run.check == "hash") for f in files):
-        return None
-    return [Marker(mark, files, entry["counts"], None, entry["seconds"])]
+    if entry is None or entry["fingerprint"] != mark or (entry["problems"] and run.on_bad_shard != "skip"):
+        return False
+    return all(run.store.is_intact(FileEntry(**f), by_hash=run.check == "hash") for f in entry["files"])
 
 
 def refuse_foreign(run: Run, folder: str, *, stage: str, expected: set[str]) -> None:

@@ -107,6 +107,14 @@ class Store:
         files = [(posixpath.basename(f["name"]), int(f["size"])) for f in found if f["type"] == "file"]
         return dict(sorted(files))
 
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders right inside `folder`, sorted; empty if there is no such folder."""
+        try:
+            found = self._fs.ls(self.full(folder), detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(posixpath.basename(f["name"].rstrip("/")) for f in found if f["type"] == "directory")
+
     def remove(self, path: str) -> None:
         """Remove a file or a folder of this run; nothing happens if it is gone already."""
         try:

@@ -15,7 +15,7 @@ from pipeline.config import Mixture, Source
 from pipeline.executor import Executor, InlineExecutor
 from pipeline.progress import silent
 from pipeline.schema import DECISIONS, DOCUMENTS, LANGUAGES, QUALITY, TOKENS
-from pipeline.stage import ExchangeStage, Marker, Run, fingerprint, record, run_exchange
+from pipeline.stage import ExchangeStage, Marker, Run, fingerprint, run_exchange
 from pipeline.store import Tables, open_store
 
 
@@ -122,11 +122,9 @@ def write_tokens(run: Run, shards: Sequence[tuple[pa.Table, Sequence[int | None]
         tables.write("tokens", shard, data=pa.Table.from_pylist(tokens, schema=TOKENS))
 
 
-def run_stage(run: Run, name: str, make: Callable[..., list[Marker]], *, config: Any, n_shards: int) -> list[Marker]:
+def run_stage(run: Run, name: str, make: Callable[..., list[Marker]], *, config: Any, n_shards: int) -> None:
     stage = ExchangeStage(name, 1, make, config, (), str(run.mixture.seed))
-    markers = run_exchange(run, stage, mark=(mark := fingerprint(stage, known={})), n_shards=n_shards)
-    record(run, name, mark=mark, version=1, markers=markers)
-    return markers
+    run_exchange(run, stage, mark=fingerprint(stage, known={}), n_shards=n_shards)
 
 
 def digests(folder: Path) -> dict[str, bytes]:

@@ -120,6 +120,11 @@ class TrainConfig(Frozen):
     eval: EvalConfig = Field(default_factory=EvalConfig)
     run: RunConfig = Field(default_factory=RunConfig)
 
+    @property
+    def n_read_sequences(self) -> int:
+        """Sequences that training reads from the start of the stream, repeats counted."""
+        return self.optimiser.n_steps * self.data.sequences_per_step
+
 
 def read_config(path: Path) -> TrainConfig:
     """Read a training file. Raises ConfigError that names the file and the dotted key."""

@@ -1,8 +1,8 @@
 """The packed run as the trainer reads it: sequences in stream order, batches of tensors, the held-out tail.
 
 Stream order is shards by name, then rows. Step k takes the next sequences of the training part and starts again at its
-beginning when it ends. The last sequences of the stream are held out; pieces of documents that also stand in the
-training part (repeated or split documents) are masked out of the held-out loss, or it would measure memory.
+beginning when it ends. The last sequences of the stream are held out; pieces of documents that training reads too
+(repeated or split documents) are masked out of the held-out loss, or it would measure memory.
 
 Shards are memory-mapped: a step reads only its own rows. Opening reads every shard once, for its hash and largest id.
 """
@@ -81,7 +81,7 @@ class PackedRun:
 
 @dataclass(frozen=True)
 class Split:
-    """Training part 0 .. n_train - 1 and the held-out tail; `seen` are documents of the tail that also train."""
+    """Training part 0 .. n_train - 1 and the held-out tail; `seen` are those of its documents that training reads."""
 
     run: PackedRun
     n_train: int
@@ -174,19 +174,20 @@ def _check_sequence(sequence: Sequence, *, where: str) -> None:
         raise SchemaError(f"{where}: pool {sequence.pool!r}, expected one of {POOLS}")
 
 
-def split_run(run: PackedRun, *, n_held_out: int) -> Split:
-    """Divide the stream. Documents of the tail are looked up among all others, trained on in this run or not."""
+def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None) -> Split:
+    """Divide the stream. Training will read its first `n_read` sequences (None: all); their documents are `seen`."""
     n_train = run.n_sequences - n_held_out
     if n_train < 1:
         raise ConfigError(
             f"data.n_held_out_sequences is {n_held_out} but {run.folder} holds {run.n_sequences} sequences; "
             "lower it, or curate more data"
         )
+    n_read = n_train if n_read is None else min(n_read, n_train)
     tail = {d for i in range(n_train, run.n_sequences) for d in read_sequence(run, i).doc_ids}
     wanted = pa.array(sorted(tail), pa.string())
     seen: set[str] = set()
     for start, block in zip(run.block_starts, run.blocks, strict=True):
-        ids = block.column("doc_ids").slice(0, max(0, n_train - int(start))).flatten()
+        ids = block.column("doc_ids").slice(0, max(0, n_read - int(start))).flatten()
         seen.update(ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist())
     return Split(run=run, n_train=n_train, seen=frozenset(seen))
 

@@ -70,9 +70,8 @@ def diagnose(model_folder: Path, *, data: Path, n_sequences: int | None = None) 
     run = open_packed(data)
     check_vocabulary(run, vocab_size=model.config.vocab_size)
     config = _train_config(model_folder)
-    split = split_run(
-        run, n_held_out=config.data.n_held_out_sequences if config else min(_TAIL, max(1, run.n_sequences - 1))
-    )
+    n_held_out = config.data.n_held_out_sequences if config else min(_TAIL, max(1, run.n_sequences - 1))
+    split = split_run(run, n_held_out=n_held_out, n_read=config.n_read_sequences if config else None)
     machine = choose_machine(config.run if config else RunConfig())
     n_sequences = n_sequences or (config.eval if config else EvalConfig()).n_diagnose_sequences
     return diagnose_split(model.to(machine.device), split, n_sequences=n_sequences, machine=machine)

@@ -59,7 +59,8 @@ _LOOP_OPTIONS = {"embedding_scale", "hidden_scale", "normalize_per_loop", "gate"
 def train(config: TrainConfig, *, data: Path, out: Path, on_event: OnEvent = ignore) -> TrainResult:
     """Train on `data`/packed into the folder `out`; an unfinished or finished `out` is taken up where it stands."""
     machine = choose_machine(config.run)
-    split = split_run(open_packed(data), n_held_out=config.data.n_held_out_sequences)
+    n_held_out, n_read = config.data.n_held_out_sequences, config.n_read_sequences
+    split = split_run(open_packed(data), n_held_out=n_held_out, n_read=n_read)
     unused = sorted(_LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
     if unused:
         on_event(Noted(f"model.n_loops is 1: {', '.join(unused)} have no effect"))

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.language.table import group_of
 from pipeline.runfiles import RunFiles
 from pipeline.text.reasons import INGEST_PROBLEMS
 
@@ -36,6 +37,7 @@ KEPT = "kept"
 _MAX_PENDING = 64  # shards whose sums are held before they are added up
 _LEDGER = [
     "source",
+    "group",
     "license",
     "pool",
     "language",
@@ -88,10 +90,11 @@ def roll_up(table: pa.Table, *keys: str) -> list[dict[str, Any]]:
     """Sums of all other columns per combination of `keys`, in their order; nulls last."""
     every = set(KEYS) | {"reason", *keys}
     sums = [c for c in table.column_names if c not in every]
-    return _sum(table, keys, sums).to_pylist()
+    rows: list[dict[str, Any]] = _sum(table, keys=keys, sums=sums).to_pylist()
+    return rows
 
 
-def _sum(table: pa.Table, keys: Iterable[str], sums: Iterable[str]) -> pa.Table:
+def _sum(table: pa.Table, *, keys: Iterable[str], sums: Iterable[str]) -> pa.Table:
     """Grouped sums. One thread and a sort, because several would add fractions in changing order."""
     keys, sums = list(keys), list(sums)
     out = table.group_by(keys, use_threads=False).aggregate([(s, "sum") for s in sums])
@@ -107,20 +110,21 @@ class _Sums:
         self.pending: list[pa.Table] = []
 
     def add(self, table: pa.Table) -> None:
-        self.pending.append(_sum(table, self.keys, self.sums))
+        self.pending.append(_sum(table, keys=self.keys, sums=self.sums))
         if len(self.pending) > _MAX_PENDING:
             self.pending = [self.total()]
 
     def total(self) -> pa.Table:
-        return _sum(pa.concat_tables(self.pending), self.keys, self.sums)
+        return _sum(pa.concat_tables(self.pending), keys=self.keys, sums=self.sums)
 
 
 def _cube(ledger: pa.Table, confidence: pa.ChunkedArray, *, found: pa.Table, seq_len: int) -> pa.Table:
+    """The facts of each document of a shard, ready to be summed."""
     n_tokens, n_copies, n_packed = (ledger[c].to_numpy() for c in ("n_tokens", "n_copies", "n_packed_tokens"))
     cut = n_packed - n_copies * n_tokens
     longest = np.where(n_copies > 0, n_tokens, cut)
     facts = {
-        "group": pc.if_else(pc.equal(ledger["pool"], "code"), ledger["language"], ledger["source"]),
+        "group": _groups(ledger),
         "stage": _first_stage(ledger["reasons"]),
         "n_docs": np.ones(ledger.num_rows, np.int64),
         "n_cut": (cut > 0).astype(np.int64),
@@ -130,7 +134,15 @@ def _cube(ledger: pa.Table, confidence: pa.ChunkedArray, *, found: pa.Table, seq
         "confidence": confidence,
     }
     same = {name: ledger[name] for name in (*KEYS, *SUMS) if name in ledger.column_names}
-    return pa.table(facts | same)
+    return pa.table(same | facts)
+
+
+def _groups(ledger: pa.Table) -> pa.ChunkedArray:
+    """The group in which a document was balanced; for a dropped one, in which it would have been."""
+    language = ledger["language"].combine_chunks().dictionary_encode()
+    family = pa.array([group_of(name) for name in language.dictionary.to_pylist()], pa.string())
+    own = pc.if_else(pc.equal(ledger["pool"], "code"), family.take(language.indices), ledger["source"])
+    return pc.coalesce(ledger["group"], own)
 
 
 def _first_stage(reasons: pa.ChunkedArray) -> pa.Array:

@@ -41,7 +41,6 @@ class Pattern:
     regex: re.Pattern[bytes]
 
 
-_NAMES = rb"(?i:passw(?:or)?d|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)"
 _PATTERNS = (
     Pattern(  # a header alone is code that handles keys; a key has a body
         "private key",
@@ -64,22 +63,30 @@ _PATTERNS = (
     Pattern("JSON web token", (b"eyj",), re.compile(rb"eyJ[\w-]{10,128}\.eyJ[\w-]{10,200}\.[\w-]{10}")),
     Pattern("password in a URL", (b"://",), re.compile(rb"://[^\s/:@\"'<>]{1,64}:([^\s/:@\"'<>]{8,64})@")),
 )
+_NAMES = rb"(?i:password|passwd|secret|token|(?:api|access|private)[_-]?key)"
 # A name with a quoted value assigned to it; the value is the group.
 _ASSIGNMENT = Pattern(
     "assignment",
-    (b"password", b"passwd", b"secret", b"token", b"api_key", b"api-key", b"apikey")
-    + (b"access_key", b"access-key", b"accesskey", b"private_key", b"private-key", b"privatekey"),
-    re.compile(_NAMES + rb"[A-Za-z0-9_-]{0,32}[\"'\]]{0,2}[ \t]{0,8}(?::=|=>|[=:])[ \t]{0,8}[\"']([^\"'\s]{8,128})[\"']"),
+    tuple(
+        b"password passwd secret token api_key api-key apikey access_key access-key accesskey "
+        b"private_key private-key privatekey".split()
+    ),
+    re.compile(
+        rb"(?i:passw(?:or)?d|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[A-Za-z0-9_-]{0,32}"
+        rb"[\"'\]]{0,2}[ \t]{0,8}(?::=|=>|[=:])[ \t]{0,8}[\"']([^\"'\s]{8,128})[\"']"
+    ),
 )
 _PLACE_HOLDER = re.compile(
     rb"(?i)example|changeme|change_me|dummy|your|placeholder|x{4}|\*{3}|\.{3}|1234|abcd|passw|secret|token|^https?:|[${<%(]"
 )
 _EMAIL_LOCAL_REVERSED = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9._%+-]{0,62}[A-Za-z0-9_])?(?![A-Za-z0-9._%+-])")
 _EMAIL_DOMAIN = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,6}([A-Za-z]{2,18})(?![A-Za-z0-9-])")
-_RESERVED_DOMAIN = re.compile(rb"(?i)(?:^|\.)(?:example\.(?:com|net|org|edu)|(?:example|test|invalid|localhost|local))$")
+_RESERVED_DOMAIN = re.compile(
+    rb"(?i)(?:^|\.)(?:example\.(?:com|net|org|edu)|(?:example|test|invalid|localhost|local))$"
+)
 # Last parts that follow an at sign in file names (icon@2x.png) and in code (matrix@other.shape), not in addresses.
 _NO_DOMAINS = frozenset(
-    b"png jpg jpeg gif svg webp ico css scss less js mjs ts tsx jsx json xml html htm md txt py rb java h c cc cpp so".split()
+    b"png jpg jpeg gif svg webp ico css scss less js mjs ts tsx jsx json xml html htm md txt py rb java cpp so".split()
 )
 _SERVICE_LOCALS = frozenset(b"git hg svn noreply no-reply root user username you me name foo bar".split())
 _VERSION_BEFORE = re.compile(rb"(?i)(?:version|release|revision|assembly|\bv|\bver)[^\r\n]{0,16}$")
@@ -95,7 +102,7 @@ def count(data: np.ndarray, offsets: np.ndarray) -> Findings:
     """Secrets and personal data in the documents data[offsets[k]:offsets[k + 1]]."""
     n_secrets = np.zeros(len(offsets) - 1, np.int64)
     n_personal = np.zeros(len(offsets) - 1, np.int64)
-    view = memoryview(data)
+    view = data.data  # a memoryview
     documents, places, kinds = _find(data, offsets.astype(np.int64, copy=False), *_TABLES)
     counted_to = -1
     for document, place, kind in zip(documents.tolist(), places.tolist(), kinds.tolist(), strict=True):
@@ -206,7 +213,7 @@ def _find(
     for document in range(offsets.size - 1):
         end = offsets[document + 1]
         for i in range(offsets[document], end - 1):
-            kind = np.int64(first[np.int64(data[i]) << 8 | np.int64(data[i + 1])])
+            kind = first[(data[i] & 0xFFFF) << 8 | data[i + 1]]
             if kind < 0:
                 continue
             place = i

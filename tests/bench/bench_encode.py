@@ -46,8 +46,8 @@ def _contents(source: Path) -> Iterator[bytes]:
             for batch in pq.ParquetFile(table).iter_batches(256, columns=["content"]):
                 yield from (value.as_py() for value in batch.column(0) if value.is_valid)
         return
-    for path in sorted(source.rglob("*.py")) or sorted(source.rglob("*")):
-        if path.is_file():
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
             yield path.read_bytes()
 
 
@@ -105,9 +105,7 @@ def _print(runs: dict[str, list[list[float]]]) -> None:
     n_tokens, n_bytes, n_docs = runs["ours"][0][3:]
     if any(row[3] != n_tokens for rows in runs.values() for row in rows):
         raise SystemExit("the engines disagree on the number of tokens")
-    print(
-        f"{n_docs} documents, {n_bytes / 1e6:.1f} MB, {n_tokens / 1e6:.2f} M tokens, {n_bytes / n_tokens:.2f} bytes/token"
-    )
+    print(f"{n_docs} documents, {n_bytes / 1e6:.1f} MB, {n_tokens} tokens, {n_bytes / n_tokens:.2f} bytes per token")
     medians = {
         engine: [statistics.median(column) for column in zip(*rows, strict=True)] for engine, rows in runs.items()
     }

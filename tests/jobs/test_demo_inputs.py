@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import shutil
 import sys
+from email import message_from_string
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -247,10 +248,23 @@ def test_no_document_comes_of_a_module_when_it_says_little_or_is_broken(tmp_path
         ("", None),
     ],
 )
-def test_licence_is_told_only_when_the_metadata_are_clear(tmp_path: Path, metadata: str, spdx: str | None):
-    install(tmp_path, "tool", files={}, metadata=metadata + "\n")
-    (distribution,) = importlib.metadata.distributions(path=[str(tmp_path)])
-    assert demo_inputs.spdx(distribution) == spdx
+def test_licence_is_told_only_when_the_metadata_are_clear(metadata: str, spdx: str | None):
+    assert demo_inputs.spdx(message_from_string(metadata)) == spdx
+
+
+@pytest.mark.parametrize("library", ["importlib.metadata", "importlib_metadata"])
+def test_packages_are_found_when_another_library_lists_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+):
+    """The backport answers for the standard library once anything has imported it, and raises for missing keys."""
+    other = pytest.importorskip(library)
+    install(tmp_path, "tool", files={"tool.py": "x = 1\n"}, metadata="Keywords: one\n\nA tool.\n")
+    (tmp_path / "broken-1.0.dist-info").mkdir()
+    monkeypatch.setattr(demo_inputs, "distributions", lambda: other.distributions(path=[str(tmp_path)]))
+    (package,) = demo_inputs.installed()
+    assert package.origin == ("tool", "1.0", None)
+    assert package.files[0] == "tool.py"
+    assert package.description == "A tool.\n"
 
 
 PAGE = (

@@ -94,6 +94,7 @@ def test_held_out_pieces_when_their_document_also_trains_are_not_scored(tmp_path
     )
     split = split_run(open_packed(write_rows(tmp_path, rows, seq_len=8)), n_held_out=1)
     assert split.seen == {"both"}
+    assert split_run(split.run, n_held_out=1, n_read=0).seen == frozenset()
     held_out = build_held_out(split, batch_size=4)
     assert held_out.n_masked_pieces == 1
     assert held_out.n_tokens == 3

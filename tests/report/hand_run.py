@@ -12,6 +12,7 @@ import pyarrow as pa
 from handmade import doc_id, make_run
 
 from pipeline.config import Balance, Pack, PoolBalance, Source
+from pipeline.language.table import group_of
 from pipeline.runfiles import STAGES, RunFiles
 from pipeline.schema import ALIGNED, NEAR_DUPS, packed_schema
 from pipeline.stage import Marker, Run, record
@@ -46,6 +47,10 @@ class Doc:
     @property
     def pool(self) -> str:
         return "text" if self.language == "Text" else "code"
+
+    @property
+    def group(self) -> str:
+        return group_of(self.language) if self.pool == "code" else self.source
 
 
 SHARDS: tuple[tuple[Doc, ...], ...] = (
@@ -139,7 +144,7 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[str, dict[str, list[Any]]]
     n = len(docs)
     ids = [doc_id(shard, row) for row in range(n)]
     keep = [not d.reasons for d in docs]
-    group = [(d.language if d.pool == "code" else d.source) if k else None for d, k in zip(docs, keep, strict=True)]
+    group = [d.group if k else None for d, k in zip(docs, keep, strict=True)]
     keepers = [doc_id(*d.keeper) if d.keeper else None for d in docs]
     own = {
         name: [getattr(d, name) for d in docs]
@@ -203,7 +208,7 @@ def _write_packed(run: Run, shards: Sequence[Sequence[Doc]]) -> list[FileEntry]:
                 "doc_ids": [doc_id(shard, row) for shard, row, _, _ in pieces],
                 "doc_offsets": [offset for _, _, offset, _ in pieces],
                 "pool": pool,
-                "groups": [d.language if d.pool == "code" else d.source for d in docs],
+                "groups": [d.group for d in docs],
             }
         )
     halves = (rows[:3], rows[3:])

@@ -58,6 +58,13 @@ def test_groups_when_counted_by_hand(numbers: Numbers) -> None:
     assert (prose.name, prose.n_packed_docs, prose.n_packed_tokens, prose.after_frac) == ("prose", 2, 16, 1.0)
 
 
+def test_groups_when_a_language_is_a_dialect_count_its_family(tmp_path: Path) -> None:
+    shards = renamed(c={"language": "TSX"}, d={"language": "TypeScript"}, f={"language": "TSX"})
+    code = {g.name: g for g in compute(hand_run(tmp_path, shards=shards)).of_pool("code")}
+    assert "TSX" not in code
+    assert (code["TypeScript"].n_docs, code["TypeScript"].n_packed_tokens) == (3, 6)
+
+
 def test_groups_when_summed_agree_with_totals(numbers: Numbers) -> None:
     for g in numbers.groups:
         lost = g.n_ingest_docs + g.n_rules_docs + g.n_exact_docs + g.n_near_docs
@@ -170,7 +177,7 @@ def test_notices_when_several_things_deserve_a_look(numbers: Numbers) -> None:
     text = "\n".join(f"{n.level}: {n.message}" for n in numbers.notices)
     assert "warn: Targets missed" in text
     assert "Go 0.0% for 25.0%" in text
-    assert "warn: 1 documents in the mixture hold what looks like a credential." in text
+    assert "warn: Documents in the mixture with what looks like a credential: 1." in text
     assert "warn: 20.0% of the packed tokens are padding" in text
     assert "note: 18.8% of the packed tokens have a licence that is not permissive." in text
     assert "fail" not in text
@@ -181,7 +188,7 @@ def test_notices_when_shards_were_skipped(tmp_path: Path) -> None:
     assert [(b.stage, b.shard, b.problem) for b in numbers.bad_shards] == [
         ("documents", 1, "part-1.parquet: is damaged")
     ]
-    assert "1 of 2 input shards could not be read" in numbers.notices[0].message
+    assert "skipped: 1 of 2" in numbers.notices[0].message
 
 
 def test_report_when_written_twice_has_the_same_bytes(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_report_when_names_hold_markup_prints_them(tmp_path: Path) -> None:
     [
         ("a.py", ["fate in the mixture", "tokens 10 of group Python; 10 packed: 1 whole copy", "packed in sequence 0"]),
         ("b.py", ["fate dropped", "because exact_duplicate: a better document has the same bytes"]),
-        ("b.py", ["equals 1 other documents have the same bytes"]),
+        ("b.py", ["equals others with the same bytes: 1"]),
         (
             "d.js",
             [
@@ -65,7 +65,7 @@ def test_report_when_names_hold_markup_prints_them(tmp_path: Path) -> None:
             ],
         ),
         ("g.py", ["fate kept, but not needed for the balance", "tokens 7 of group Python; 0 packed"]),
-        ("h.txt", ["tokens 8 of group prose; 4 packed: 0 whole copies and 4 tokens of one more"]),
+        ("h.txt", ["tokens 8 of group prose; 4 packed: its first ones only"]),
     ],
 )
 def test_fate_when_documents_differ(tmp_path: Path, name: str, expected: list[str]) -> None:

@@ -1,0 +1,71 @@
+"""Building blocks of the page. Every text goes through `text`, so a hostile name can never become markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from pipeline.report.charts import Chart
+from pipeline.report.words import plain
+
+_LONG = 30  # characters; longer text gets a column wide enough to read
+
+
+class Html(str):
+    """Text that is markup already; everything else is escaped."""
+
+    __slots__ = ()
+
+
+Cell = str | Html
+
+
+def text(value: Cell) -> Html:
+    """Escape `value`, and show control characters instead of sending them."""
+    return value if isinstance(value, Html) else Html(escape(plain(value), quote=True))
+
+
+def join(parts: Iterable[Cell]) -> Html:
+    """Parts side by side."""
+    return Html("".join(text(p) for p in parts))
+
+
+def element(tag: str, *parts: Cell, css: str = "", **attributes: str) -> Html:
+    """<tag class="css" ...>parts</tag>; underscores in attribute names become hyphens."""
+    given = {"class": css} if css else {}
+    given |= {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+    shown = "".join(f' {name}="{escape(value, quote=True)}"' for name, value in given.items())
+    return Html(f"<{tag}{shown}>{join(parts)}</{tag}>")
+
+
+def table(title: str, columns: Sequence[str], *, rows: Iterable[Sequence[Cell]], names: int = 1) -> Html:
+    """A table in a box that scrolls by itself. The first `names` columns are names, the others numbers."""
+
+    def cell(place: int, value: Cell) -> Html:
+        if place == 0:
+            return element("th", value, scope="row")
+        long = "long" if len(value) > _LONG and not isinstance(value, Html) else ""
+        return element("td", value, css=long if place < names else "n")
+
+    head = element("tr", *(element("th", c, css="n" if i >= names else "", scope="col") for i, c in enumerate(columns)))
+    body = [element("tr", *(cell(i, value) for i, value in enumerate(row))) for row in rows]
+    whole = element("table", element("caption", title), element("thead", head), element("tbody", *body))
+    return element("div", whole, css="scroll", tabindex="0", role="region", aria_label=title)
+
+
+def figure(chart: Chart, *beside: Cell) -> Html:
+    """A chart and, beside it where there is room, its numbers."""
+    wide = Html(chart.wide.replace("<svg ", '<svg class="wide" ', 1))
+    narrow = Html(chart.narrow.replace("<svg ", '<svg class="narrow" ', 1))
+    return element("figure", element("div", wide, narrow, css="chart"), element("div", *beside, css="beside"))
+
+
+def section(name: str, title: str, *parts: Cell, guide: str) -> Html:
+    """A section that begins by saying how to read it."""
+    return element("section", element("h2", title), element("p", guide, css="guide"), *parts, id=name)
+
+
+def bar(frac: float, *, colour: str) -> Html:
+    """A small horizontal bar of `frac` of its cell; `colour` is a variable of the style sheet."""
+    width = f"width:{max(0.0, min(1.0, frac)) * 100:.2f}%;background:var(--{colour})"
+    return element("span", element("span", style=width), css="bar", aria_hidden="true")

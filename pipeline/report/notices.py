@@ -1,0 +1,142 @@
+"""What a careful reader would point at before the mixture is used. Thresholds are ours; each says why it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pipeline.report.numbers import Level, Notice, Numbers
+from pipeline.report.words import exact, percent, plain
+
+MAX_MISSED_FRAC = 0.005  # of the pool: a share further from its target was stopped by a limit
+MAX_UNKNOWN_FRAC = 0.05  # of the documents: beyond it a source probably lacks its paths
+MAX_PADDING_FRAC = 0.05  # of the packed tokens: compute spent on nothing
+MAX_COPIES = 4  # repeats beyond this help a model little
+MAX_SURPLUS_FRAC = 0.25  # of a pool's kept tokens
+_MAX_NAMED = 3
+
+
+def notices_of(numbers: Numbers) -> Numbers:
+    """The same numbers with their notices, the gravest first."""
+    found = [Notice(level, message) for check in _CHECKS for level, message in check(numbers)]
+    rank: dict[Level, int] = {"fail": 0, "warn": 1, "note": 2}
+    return replace(numbers, notices=tuple(sorted(found, key=lambda n: rank[n.level])))
+
+
+_Found = Iterator[tuple[Level, str]]
+
+
+def _balance(numbers: Numbers) -> _Found:
+    """The one promise whose breach makes the data useless for what it is for."""
+    b = numbers.balance
+    if not b.is_exact:
+        yield (
+            "fail",
+            f"Balance is broken: code {exact(b.n_code_tokens)} and text {exact(b.n_text_tokens)} tokens are not "
+            f"{b.code_parts}:{b.text_parts}.",
+        )
+    if b.worst_prefix > b.max_prefix:
+        yield "fail", f"A prefix of the stream is off by {exact(b.worst_prefix)} tokens; {exact(b.max_prefix)} allowed."
+
+
+def _bad_shards(numbers: Numbers) -> _Found:
+    """Skipped input is missing from every number below."""
+    if numbers.bad_shards:
+        n = len(numbers.bad_shards)
+        yield "warn", f"Input shards that could not be read and were skipped: {n} of {numbers.n_shards}; see Work."
+
+
+def _training(numbers: Numbers) -> _Found:
+    """The verdict, and whether it is about these data at all."""
+    training = numbers.training
+    if training is None:
+        return
+    if not training.is_same_data:
+        yield "warn", "The model was trained on other packed shards than those of this run."
+    if training.status == "fail":
+        yield "fail", training.message
+    elif training.status != "pass":
+        yield "warn", training.message
+
+
+def _targets(numbers: Numbers) -> _Found:
+    """Shares that the mixture asked for and did not get, the furthest off first."""
+    missed = [
+        g for g in numbers.groups if g.target_frac is not None and abs(g.after_frac - g.target_frac) > MAX_MISSED_FRAC
+    ]
+    if missed:
+        missed.sort(key=lambda g: (-abs(g.after_frac - (g.target_frac or 0.0)), g.name))
+        shown = ", ".join(
+            f"{plain(g.name)} {percent(g.after_frac)} for {percent(g.target_frac)}" for g in missed[:_MAX_NAMED]
+        )
+        more = f" and {len(missed) - _MAX_NAMED} more" if len(missed) > _MAX_NAMED else ""
+        yield "warn", f"Targets missed, because a limit on tokens, copies or shares was met: {shown}{more}."
+
+
+def _copies(numbers: Numbers) -> _Found:
+    """Groups that the balance repeats too often."""
+    often = [g for g in numbers.groups if g.n_packed_tokens > MAX_COPIES * max(1, g.n_kept_tokens)]
+    if often:
+        names = ", ".join(plain(g.name) for g in often[:_MAX_NAMED])
+        more = f" and {len(often) - _MAX_NAMED} more" if len(often) > _MAX_NAMED else ""
+        yield "warn", f"Repeated more than {MAX_COPIES} times, where repeats stop helping: {names}{more}."
+
+
+def _unknown(numbers: Numbers) -> _Found:
+    """Many unknown languages usually mean that a column is not mapped."""
+    n = sum(d.n_docs for d in numbers.drops if d.reason == "unknown_language")
+    if n > MAX_UNKNOWN_FRAC * numbers.totals.n_docs:
+        share = percent(n / max(1, numbers.totals.n_docs))
+        yield "warn", f"The language of {share} of the documents could not be told; does each source name its paths?"
+
+
+def _padding(numbers: Numbers) -> _Found:
+    """Compute that would be spent on nothing."""
+    pools = numbers.packing.pools
+    n_padding = sum(p.n_padding_tokens for p in pools)
+    frac = n_padding / max(1, n_padding + sum(p.n_real_tokens for p in pools))
+    if frac > MAX_PADDING_FRAC:
+        yield "warn", f"{percent(frac)} of the packed tokens are padding; shorter sequences or more data fill better."
+
+
+def _sensitive(numbers: Numbers) -> _Found:
+    """Credentials ask for a decision; personal data is common in prose and only noted."""
+    t = numbers.totals
+    if t.n_packed_secret_docs:
+        yield "warn", f"Documents in the mixture with what looks like a credential: {exact(t.n_packed_secret_docs)}."
+    if t.n_packed_personal_docs:
+        yield "note", f"Documents in the mixture with what looks like personal data: {exact(t.n_packed_personal_docs)}."
+
+
+def _licenses(numbers: Numbers) -> _Found:
+    """What a lawyer would ask first."""
+    n = {c.name: c.n_packed_tokens for c in numbers.license_classes}
+    total = max(1, sum(n.values()))
+    if n.get("other"):
+        yield "note", f"{percent(n['other'] / total)} of the packed tokens have a licence that is not permissive."
+    if n.get("unknown"):
+        yield "note", f"{percent(n['unknown'] / total)} of the packed tokens have no known licence."
+
+
+def _surplus(numbers: Numbers) -> _Found:
+    """Data that passed and is not used: a hint to change parts or add to the other pool."""
+    for pool in ("code", "text"):
+        groups = numbers.of_pool(pool)
+        n_kept, n_packed = sum(g.n_kept_tokens for g in groups), sum(g.n_packed_tokens for g in groups)
+        if n_kept - n_packed > MAX_SURPLUS_FRAC * n_kept:
+            share = percent((n_kept - n_packed) / n_kept)
+            yield "note", f"{share} of the kept {pool} tokens stay out, because the balance does not need them."
+
+
+_CHECKS = (
+    _balance,
+    _training,
+    _bad_shards,
+    _targets,
+    _copies,
+    _sensitive,
+    _unknown,
+    _padding,
+    _surplus,
+    _licenses,
+)

@@ -1,0 +1,142 @@
+"""The packed stream: balance in every prefix, languages along it, and how full its sequences are. No token is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.report.numbers import Balance, Packing, PieceBin, PoolPacking, Segment, StreamMix, StreamPoint
+from pipeline.runfiles import RunFiles
+from pipeline.schema import POOLS
+
+N_POINTS = 200  # of the balance curve; each holds the extremes of its stretch, so no peak is lost
+N_SEGMENTS = 40
+N_NAMES = 7  # languages shown along the stream; more colours could not be told apart
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What is kept of each sequence, in stream order, and the tokens of each piece of code."""
+
+    n_real: np.ndarray
+    n_pieces: np.ndarray
+    is_code: np.ndarray
+    names: tuple[str, ...]
+    code_tokens: np.ndarray  # [segment, name]
+    segment_ends: np.ndarray
+
+
+def read_stream(run: RunFiles) -> Stream:
+    """Read lengths and groups of all packed shards."""
+    heads = [_head(t) for t in run.packed()]
+    n_real, n_pieces, is_code = (np.concatenate(c) for c in zip(*heads, strict=True))
+    ends = _ends(n_real.size, N_SEGMENTS)
+    sums: dict[str, np.ndarray] = {}
+    base = 0
+    for table in run.packed():
+        segment = np.searchsorted(ends, base + np.arange(table.num_rows), side="right")
+        _add_pieces(sums, table, segment=segment, n_segments=ends.size)
+        base += table.num_rows
+    names = tuple(sorted(sums, key=lambda name: (-int(sums[name].sum()), name)))
+    code_tokens = np.array([sums[name] for name in names], np.int64).reshape(len(names), ends.size).T
+    return Stream(n_real, n_pieces, is_code, names, code_tokens, ends)
+
+
+def _head(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Real tokens, pieces and pool of each sequence."""
+    n_pieces = pc.list_value_length(table["doc_ids"]).to_numpy().astype(np.int64)
+    is_code = pc.equal(table["pool"], "code").to_numpy()
+    return table["n_real"].to_numpy().astype(np.int64), n_pieces, is_code
+
+
+def _ends(n: int, n_parts: int) -> np.ndarray:
+    """Ends of at most `n_parts` even parts of n sequences; none of them is empty."""
+    return np.unique(np.linspace(0, n, min(n, n_parts) + 1).astype(np.int64)[1:])
+
+
+def _add_pieces(sums: dict[str, np.ndarray], table: pa.Table, *, segment: np.ndarray, n_segments: int) -> None:
+    """Add the tokens of each piece of code to its language and segment. A list of ends holds one more than pieces."""
+    table = table.select(["pool", "groups", "cu_seqlens"])
+    cu, groups = table["cu_seqlens"].combine_chunks(), table["groups"].combine_chunks()
+    ends = np.asarray(cu.flatten(), np.int64)
+    is_last = np.zeros(ends.size, bool)
+    is_last[np.cumsum(np.asarray(pc.list_value_length(cu))) - 1] = True
+    length = np.diff(ends, append=0)[~is_last]
+    row = np.asarray(pc.list_parent_indices(groups))
+    coded = groups.flatten().dictionary_encode()
+    code = np.asarray(coded.indices)
+    mine = pc.equal(table["pool"], "code").to_numpy()[row]
+    for number, name in enumerate(coded.dictionary.to_pylist()):
+        here = mine & (code == number)
+        if here.any():
+            found = np.bincount(segment[row[here]], weights=length[here], minlength=n_segments).astype(np.int64)
+            sums[name] = sums.get(name, np.zeros(n_segments, np.int64)) + found
+
+
+def balance_of(stream: Stream, *, code_parts: int, text_parts: int, seq_len: int) -> Balance:
+    """Balance over the run and in every prefix of the stream."""
+    signed = np.where(stream.is_code, stream.n_real * text_parts, -stream.n_real * code_parts)
+    prefix = np.cumsum(signed)
+    ends = _ends(prefix.size, N_POINTS)
+    points, start = [], 0
+    for end in ends.tolist():
+        part = prefix[start:end]
+        points.append(StreamPoint(n_sequences=end, low=int(part.min()), high=int(part.max())))
+        start = end
+    return Balance(
+        code_parts=code_parts,
+        text_parts=text_parts,
+        n_code_tokens=int(stream.n_real[stream.is_code].sum()),
+        n_text_tokens=int(stream.n_real[~stream.is_code].sum()),
+        worst_prefix=int(np.abs(prefix).max(initial=0)),
+        max_prefix=seq_len * max(code_parts, text_parts),
+        points=tuple(points),
+    )
+
+
+def mix_of(stream: Stream) -> StreamMix:
+    """Shares of the largest languages in each stretch of the stream, and of all others together."""
+    top, rest = stream.code_tokens[:, :N_NAMES], stream.code_tokens[:, N_NAMES:].sum(axis=1, keepdims=True)
+    tokens = np.concatenate((top, rest), axis=1)
+    fracs = tokens / np.maximum(1, tokens.sum(axis=1, keepdims=True))
+    segments = tuple(
+        Segment(int(end), tuple(float(x) for x in row)) for end, row in zip(stream.segment_ends, fracs, strict=True)
+    )
+    return StreamMix((*stream.names[:N_NAMES], "others"), segments)
+
+
+def packing_of(stream: Stream, *, seq_len: int, n_split_docs: int) -> Packing:
+    """How full the sequences are, per pool, and of how many pieces they are made."""
+    pools = []
+    for pool in POOLS:
+        mine = stream.is_code == (pool == "code")
+        n, n_real = int(mine.sum()), int(stream.n_real[mine].sum())
+        pools.append(PoolPacking(pool, n, int(stream.n_pieces[mine].sum()), n_real, n * seq_len - n_real))
+    return Packing(
+        seq_len=seq_len,
+        n_full_sequences=int((stream.n_real == seq_len).sum()),
+        n_split_docs=n_split_docs,
+        pools=tuple(pools),
+        pieces=_piece_bins(stream),
+    )
+
+
+def _piece_bins(stream: Stream) -> tuple[PieceBin, ...]:
+    """Sequences by their number of pieces, in doubling bins."""
+    bins = []
+    for low, high in doubling(int(stream.n_pieces.max(initial=0)), first=1):
+        here = (stream.n_pieces >= low) & (stream.n_pieces <= high)
+        bins.append(PieceBin(low, high, int((here & stream.is_code).sum()), int((here & ~stream.is_code).sum())))
+    return tuple(bins)
+
+
+def doubling(largest: int, *, first: int) -> list[tuple[int, int]]:
+    """Whole-number bins from `first` that reach `largest`: 1, 2, 3-4, 5-8, 9-16 and so on."""
+    bins, low, high = [], first, first
+    while low <= largest:
+        bins.append((low, high))
+        low, high = high + 1, max(high * 2, high + 1)
+    return bins

@@ -1,0 +1,91 @@
+"""How numbers and foreign names are written, the same in the terminal and on the page."""
+
+from __future__ import annotations
+
+import re
+
+NOTHING = "\N{EN DASH}"
+FLOW_WORDS = {
+    "read": "read",
+    "ingest": "readable text",
+    "rules": "passed the rules",
+    "exact": "equals removed",
+    "near": "near duplicates removed",
+    "balance": "in the mixture",
+}
+_COUNTS = ("", "k", "M", "B", "T")
+_BYTES = ("", "k", "M", "G", "T", "P")
+
+
+def exact(n: int) -> str:
+    """Every digit: 1,234,567."""
+    return f"{n:,}"
+
+
+def short(n: float) -> str:
+    """Three digits and a unit (thousand, million, billion): 1.23M; whole numbers below 10,000 in full."""
+    if abs(n) < 10_000 and n == int(n):
+        return f"{int(n):,}"
+    return _scaled(n, _COUNTS).replace(" ", "")
+
+
+def tick(n: float) -> str:
+    """A round number on an axis: 20k, 2.5M."""
+    return re.sub(r"\.0+(?=\D|$)|(?<=\.\d)0+(?=\D|$)", "", short(n))
+
+
+def size(n_bytes: float) -> str:
+    """Bytes in decimal units: 1.23 GB."""
+    text = _scaled(n_bytes, _BYTES)
+    return f"{text}B" if " " in text else f"{text} B"
+
+
+def _scaled(n: float, units: tuple[str, ...]) -> str:
+    unit = 0
+    while abs(n) >= 999.5 and unit < len(units) - 1:
+        n, unit = n / 1000, unit + 1
+    digits = 0 if (unit == 0 and n == int(n)) or abs(n) >= 99.95 else 1 if abs(n) >= 9.995 else 2
+    return f"{n:.{digits}f} {units[unit]}" if unit else f"{n:.{digits}f}"
+
+
+def percent(frac: float | None) -> str:
+    """One decimal; what is there but would round to zero is told apart from nothing."""
+    if frac is None:
+        return NOTHING
+    if 0 < frac < 0.0005:
+        return "<0.1%"
+    return f"{frac:.1%}"
+
+
+def points(frac: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return "0.0" if abs(frac) < 0.0005 else f"{frac * 100:+.1f}"
+
+
+def number(value: float | None, *, digits: int = 3) -> str:
+    """A measured number, or a dash."""
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def seconds(value: float) -> str:
+    """Seconds, from 100 on with minutes or hours."""
+    if value < 99.95:
+        return f"{value:.1f} s"
+    if value < 5_999.5:
+        return f"{value / 60:.1f} min"
+    return f"{value / 3600:.1f} h"
+
+
+def between(low: int, high: int) -> str:
+    """A bin of whole numbers: 3 or 3-4."""
+    return exact(low) if low == high else f"{exact(low)}\N{EN DASH}{exact(high)}"
+
+
+def plain(name: str) -> str:
+    """A foreign name, safe to print: what could steer a terminal or hide text is shown as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def license_name(name: str) -> str:
+    """A licence as the documents give it, or words for none."""
+    return plain(name) or "(none given)"
