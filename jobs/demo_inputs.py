@@ -31,6 +31,7 @@ import sys
 import sysconfig
 import time
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -125,10 +126,7 @@ class Package(NamedTuple):
 
 
 def collect(out: Path, *, max_bytes: int, say: Callable[[str], None] = print) -> dict[str, int]:
-    """Write every source below `out`, at most `max_bytes` of content in each pool; replaces what stood there.
-
-    Returns the documents of each source.
-    """
+    """Write every source below `out`, at most `max_bytes` of content in each pool; return how many each got."""
     out.mkdir(parents=True, exist_ok=True)
     packages = installed()
     prose = keyed_order("documentation", [*_package_files(packages, prose=True), *_system_files(prose=True)])
@@ -211,7 +209,7 @@ def read_text(file: Path) -> str | None:
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
             raw = opened.read(MAX_FILE_BYTES + 1)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return None
     if not raw.strip() or len(raw) > MAX_FILE_BYTES or b"\0" in raw:
         return None

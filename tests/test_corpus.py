@@ -53,7 +53,7 @@ ENCODINGS = {
     "store/keep__RateLimiter.cs": "utf-8-sig",
     "keep__drachen.txt": "cp1252",
     "keep__youchai.txt": "utf-8",
-    "web/binary+unknown_language__dot.png": "binary",
+    "web/binary__dot.png": "binary",
 }
 
 
@@ -78,7 +78,7 @@ def fate(path: str) -> tuple[str, ...]:
     """The reasons that a path announces; none for a document to keep."""
     named = [part for part in PurePosixPath(path).parts if "__" in part]
     if not named:
-        return ("unreadable_row", "unknown_language")  # of records.jsonl, whose broken line has no path
+        return ("unreadable_row",)  # of records.jsonl, whose broken line has no path
     reasons = named[-1].split("__")[0].split("+")
     return () if reasons == ["keep"] else tuple(reasons)
 

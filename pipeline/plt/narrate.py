@@ -38,5 +38,5 @@ def event_lines(event: TrainEvent) -> Iterator[str]:
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """The verdict's checks and its sentence."""
     for check in verdict.checks:
-        yield f"  {_MARKS[check.status]}  {check.name:<16} {check.message}"
+        yield f"  {_MARKS[check.status]}  {check.name:<20} {check.message}"
     yield f"verdict: {verdict.status.upper()}: {verdict.message}"

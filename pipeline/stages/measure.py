@@ -1,6 +1,6 @@
 """Measure: every document's features, every rule of its pool that fires, what looks like a secret or personal.
 
-It only measures; `select` drops. All features but syntax errors come from compiled passes over the shard's bytes.
+It only measures; `select` drops. All but syntax errors comes from compiled passes over the shard's bytes.
 """
 
 from __future__ import annotations
@@ -19,46 +19,50 @@ from pipeline.text.rules import Fired, in_rows, judge
 
 
 def measure(documents: pa.Table, languages: pa.Table, *, config: Quality) -> pa.Table:
-    """Table `quality` of one shard: documents needs doc_id, content and problem; languages pool and language."""
-    content = documents["content"].combine_chunks()
+    """Table `quality` of one shard: documents needs doc_id, content and problem; languages pool and language.
+
+    A document that ingest found a problem with, or that is blank, has that as its only reason: rules of its pool
+    would say the same again.
+    """
+    content = _one_chunk(documents["content"])
     data, offsets = _bytes_of(content)
     found = features.measure(data, offsets)
     private = secrets.count(data, offsets)
-    names = np.array(languages["language"].to_pylist(), object).astype(str)
-    is_code = np.array([pool == "code" for pool in languages["pool"].to_pylist()], bool)
-    problems = np.array([problem or "" for problem in documents["problem"].to_pylist()], object).astype(str)
+    names = _strings(languages["language"])
+    problems = _strings(documents["problem"])
     sound = (problems == "") & ~found.is_blank
+    is_code = _strings(languages["pool"]) == "code"
     columns = {f.name: getattr(found, f.name) for f in dataclasses.fields(found)}
     columns["parse_error_frac"] = _parse_errors(content, names, wanted=sound & is_code, config=config)
     columns["generated_line"] = _generated_lines(data, offsets, found.head_bytes, wanted=sound & is_code)
-    fired = [
-        *_problems(problems, blank=found.is_blank, n_bytes=np.diff(offsets)),
-        *judge(
-            code_rules.RULES,
-            features=columns,
-            thresholds=config.code.model_dump(),
-            languages=names,
-            among=sound & is_code,
-        ),
-        *judge(
-            text_rules.RULES,
-            features=columns,
-            thresholds=config.text.model_dump(),
-            languages=names,
-            among=sound & ~is_code,
-        ),
-    ]
-    columns["n_secrets"], columns["n_personal"] = private.n_secrets, private.n_personal
+    pools = (
+        (code_rules.RULES, config.code.model_dump(), sound & is_code),
+        (text_rules.RULES, config.text.model_dump(), sound & ~is_code),
+    )
+    fired = _problems(problems, blank=found.is_blank, n_bytes=np.diff(offsets))
+    for rules, thresholds, among in pools:
+        fired += judge(rules, features=columns, thresholds=thresholds, languages=names, among=among)
+    columns["n_secrets"], columns["n_personal"] = private.n_secrets * sound, private.n_personal * sound
     columns["stop_word_frac"] = np.where(is_code, 0.0, found.stop_word_frac)
-    return _table(documents, columns, fired)
+    return _table(documents["doc_id"], columns, fired)
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array; copies only where it has several chunks."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([pa.array([], column.type), *column.chunks])
+
+
+def _strings(column: pa.ChunkedArray) -> np.ndarray:
+    """The column as numpy text of fixed width, a null as an empty string."""
+    return np.array([value or "" for value in column.to_pylist()], np.str_)
 
 
 def _bytes_of(content: pa.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
-    """The array's bytes and int64 offsets, without a copy."""
-    if len(content) == 0:
-        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+    """The array's bytes and int64 offsets, without a copy. Of a slice: all bytes, and the offsets of the slice."""
     _, offsets, data = content.buffers()
-    raw = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    if not len(content):  # it may have no buffers at all
+        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+    raw = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
     return raw, np.frombuffer(offsets, np.int64)[content.offset : content.offset + len(content) + 1]
 
 
@@ -72,7 +76,7 @@ def _problems(problems: np.ndarray, *, blank: np.ndarray, n_bytes: np.ndarray) -
 def _parse_errors(
     content: pa.LargeBinaryArray, languages: np.ndarray, *, wanted: np.ndarray, config: Quality
 ) -> np.ndarray:
-    """Share of bytes under syntax errors; NaN where the file was not parsed."""
+    """Share of visible bytes in syntax errors; NaN where the file was not parsed."""
     result = np.full(len(content), np.nan)
     if not config.parse:
         return result
@@ -87,20 +91,22 @@ def _parse_errors(
 def _generated_lines(
     data: np.ndarray, offsets: np.ndarray, head_bytes: np.ndarray, *, wanted: np.ndarray
 ) -> np.ndarray:
+    """In which line a document says that a program wrote it; 0: nowhere."""
     result = np.zeros(len(head_bytes), np.int64)
+    sizes = np.minimum(head_bytes, code_rules.MAX_HEAD_BYTES)
     for row in np.flatnonzero(wanted).tolist():
         start = int(offsets[row])
-        result[row] = code_rules.generated_line(data[start : start + int(head_bytes[row])].tobytes())
+        result[row] = code_rules.generated_line(data[start : start + int(sizes[row])].tobytes())
     return result
 
 
-def _table(documents: pa.Table, columns: dict[str, np.ndarray], fired: list[Fired]) -> pa.Table:
-    offsets, reasons, values = in_rows(fired, n=documents.num_rows)
+def _table(doc_ids: pa.ChunkedArray, columns: dict[str, np.ndarray], fired: list[Fired]) -> pa.Table:
+    offsets, reasons, values = in_rows(fired, n=len(doc_ids))
     kind = QUALITY.field("fired").type
     codes = pa.array(list(REASONS), pa.string()).take(pa.array(reasons))
     rules = pa.StructArray.from_arrays([codes, pa.array(values, pa.float64())], fields=list(kind.value_type))
-    joined = {name: pa.array(values) for name, values in columns.items() if name in QUALITY.names}
+    joined = {name: pa.array(numbers) for name, numbers in columns.items() if name in QUALITY.names}
     joined["parse_error_frac"] = pa.array(columns["parse_error_frac"], mask=np.isnan(columns["parse_error_frac"]))
     joined["fired"] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), rules, type=kind)
-    joined["doc_id"] = documents["doc_id"].combine_chunks()
+    joined["doc_id"] = _one_chunk(doc_ids)
     return pa.table({name: joined[name] for name in QUALITY.names}, schema=QUALITY)

@@ -21,7 +21,7 @@ from pipeline.store import Tables, part
 from pipeline.text.keepers import choose_keepers
 from pipeline.text.keys import id_words, mix
 from pipeline.text.licenses import CLASSES, license_class
-from pipeline.text.reasons import in_order
+from pipeline.text.reasons import INGEST_PROBLEMS, in_order
 
 ORDER = ("license_class", "stars", "revision_time", "n_bytes", "high", "low")  # ascending is better
 _FAR = np.iinfo(np.int64).max
@@ -57,8 +57,8 @@ def own_reasons(tables: Tables, shard: int, *, config: Select) -> list[set[str]]
         reasons = {f["rule"] for f in rules}
         if problem is not None:
             reasons.add(problem)
-        if config.drop_unknown and language == "Unknown":
-            reasons.add("unknown_language")
+        if config.drop_unknown and language == "Unknown" and not reasons & set(INGEST_PROBLEMS):
+            reasons.add("unknown_language")  # where there was something to tell it from
         if language in dropped:
             reasons.add("dropped_language")
         if license_class(license_id) in classes:

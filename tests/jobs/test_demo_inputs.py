@@ -178,6 +178,7 @@ def test_order_depends_on_names_only_when_files_are_listed_otherwise(places: lis
         ("b.txt", "Grüße\n".encode("latin-1"), "Grüße\n"),
         ("c.txt.gz", gzip.compress(b"packed\n"), "packed\n"),
         ("d.gz", b"no gzip at all", None),
+        ("i.gz", gzip.compress(b"packed\n")[:10] + b"\xff" * 20, None),
         ("e.txt", b"nul\0here", None),
         ("f.txt", b"\x80\x81\x01\x02", None),
         ("g.txt", b" \n\t\n", None),
