@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -130,6 +131,7 @@ def connect(address: str | None) -> Iterator[Executor]:
             import ray
         except ModuleNotFoundError as error:
             raise ConfigError("Ray is not installed; pip install 'loopmix[ray]', or leave --ray-address out") from error
+        _must_answer(address)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if address == "local":
             options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "address": "local"}
@@ -144,6 +146,17 @@ def connect(address: str | None) -> Iterator[Executor]:
             yield RayExecutor(n_cpus=max(1, int(ray.cluster_resources().get("CPU", 1))), address=address)
         finally:
             ray.shutdown()
+
+
+def _must_answer(address: str) -> None:
+    """Ray waits half a minute for an address where nobody listens, and then ends the process: knock first."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"--ray-address {address}: nobody answers: {error}; start the cluster first") from error
 
 
 def _secure_local_cluster(folder: Path) -> None:

@@ -78,3 +78,6 @@ def test_unreachable_cluster_is_a_config_error() -> None:
     pytest.importorskip("ray")
     with pytest.raises(ConfigError, match="cannot be used"), connect("nonsense://nowhere"):
         pass
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999999"):
+        with pytest.raises(ConfigError, match="nobody answers"), connect(address):
+            pass
