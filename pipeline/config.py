@@ -108,26 +108,26 @@ class CodeRules(Frozen):
     max_line_chars: int = Field(1_000, description="longest line; markup and data languages have their own limit")
     max_mean_line_chars: float = Field(100, description="mean line; markup and data languages are exempt")
     max_markup_line_chars: int = Field(100_000, description="longest line in markup and data languages")
-    min_alpha_frac: Frac = Field(0.25, description="letters among all characters")
+    min_alpha_frac: Frac = Field(0.25, description="letters among visible characters")
     max_encoded_frac: Frac = Field(0.5, description="characters in base64, hex or escape runs")
     max_encoded_run_chars: int = Field(1_024, description="longest such run")
     max_data_lines: int = Field(512, description="lines of JSON, YAML, plain data")
-    max_duplicate_line_frac: Frac = Field(0.7, description="characters in lines seen before in the file")
-    max_parse_error_frac: Frac = Field(0.5, description="bytes under syntax errors, where a grammar is at hand")
+    max_duplicate_line_frac: Frac = Field(0.8, description="characters in lines seen before in the file")
+    max_parse_error_frac: Frac = Field(0.4, description="visible bytes in syntax errors, where a grammar is at hand")
 
 
 class TextRules(Frozen):
     """Thresholds of prose rules. Sources stand in `text/text_rules.py`."""
 
-    min_words: int = Field(50, description="words")
+    min_words: int = Field(30, description="words; letters in scripts without spaces")
     max_words: int = Field(1_000_000, description="words")
     min_mean_word_chars: float = Field(2, description="mean word")
-    max_mean_word_chars: float = Field(12, description="mean word")
-    max_symbol_word_frac: Frac = Field(0.1, description="hash signs and ellipses for each word")
+    max_mean_word_chars: float = Field(15, description="mean word")
+    max_symbol_word_frac: Frac = Field(0.1, description="hashtags or ellipses for each word")
     min_alpha_word_frac: Frac = Field(0.6, description="words with at least one letter")
     max_bullet_line_frac: Frac = Field(0.9, description="lines that begin with a bullet")
-    max_ellipsis_line_frac: Frac = Field(0.3, description="lines that end in an ellipsis")
-    max_duplicate_line_frac: Frac = Field(0.3, description="characters in lines seen before in the document")
+    max_ellipsis_line_frac: Frac = Field(0.5, description="lines that end in an ellipsis")
+    max_duplicate_line_frac: Frac = Field(0.4, description="characters in lines seen before in the document")
     max_line_chars: int = Field(100_000, description="longest line")
 
 
@@ -136,7 +136,7 @@ class Quality(Frozen):
 
     code: CodeRules = Field(default_factory=CodeRules, description="rules for the code pool")
     text: TextRules = Field(default_factory=TextRules, description="rules for the text pool")
-    parse: bool = Field(True, description="parse code with tree-sitter where a grammar is at hand")
+    parse: bool = Field(True, description="parse code with tree-sitter where a grammar is at hand; most of the time")
     max_parse_bytes: Count = Field(65_536, description="larger files are not parsed")
 
 

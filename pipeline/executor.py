@@ -12,7 +12,7 @@ import secrets
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -123,20 +123,16 @@ def connect(address: str | None) -> Iterator[Executor]:
     if address is None:
         yield InlineExecutor()
         return
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    with tempfile.TemporaryDirectory(prefix="loopmix-ray-") as folder:
-        if address == "local":
-            _secure_local_cluster(Path(folder))
+    with _private_cluster() if address == "local" else nullcontext():
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         try:
             import ray
         except ModuleNotFoundError as error:
             raise ConfigError("Ray is not installed; pip install 'loopmix[ray]', or leave --ray-address out") from error
         _must_answer(address)
-        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
         if address == "local":
-            options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "address": "local"}
-        else:
-            options["address"] = address
+            options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         try:
             ray.init(**options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -159,13 +155,33 @@ def _must_answer(address: str) -> None:
         raise ConfigError(f"--ray-address {address}: nobody answers: {error}; start the cluster first") from error
 
 
-def _secure_local_cluster(folder: Path) -> None:
-    """Set what Ray reads from the environment before it is imported; a Ray port without a token is code execution."""
-    # The switch that makes Ray keep 127.0.0.1 as a node address on every platform; without it, it picks the outer one.
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    os.environ.pop("RAY_ADDRESS", None)
-    token = folder / "token"
-    token.write_text(secrets.token_hex(32), encoding="ascii")
-    token.chmod(0o600)
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+@contextmanager
+def _private_cluster() -> Iterator[None]:
+    """The environment of a cluster of our own, read by Ray when it is imported; put back at the end.
+
+    A Ray port without a token is code execution for whoever reaches it.
+    """
+    with tempfile.TemporaryDirectory(prefix="loopmix-ray-") as folder:
+        token = Path(folder) / "token"
+        token.write_text(secrets.token_hex(32), encoding="ascii")
+        wanted: dict[str, str | None] = {
+            # Makes Ray keep 127.0.0.1 as a node address on every platform; else it picks an outer one.
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_ADDRESS": None,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+        }
+        before = {name: os.environ.get(name) for name in wanted}
+        _set_environment(wanted)
+        try:
+            yield
+        finally:
+            _set_environment(before)
+
+
+def _set_environment(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

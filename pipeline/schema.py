@@ -75,8 +75,8 @@ QUALITY = pa.schema(
         _required("n_lines", pa.int64()),
         _required("max_line_chars", pa.int64()),
         _required("mean_line_chars", pa.float64()),
-        _required("alpha_frac", pa.float64()),
-        _required("digit_frac", pa.float64()),
+        _required("alpha_frac", pa.float64()),  # of visible characters
+        _required("digit_frac", pa.float64()),  # of visible characters
         _required("space_frac", pa.float64()),
         _required("duplicate_line_frac", pa.float64()),
         _required("encoded_frac", pa.float64()),  # chars inside base64, hex or \\u runs

@@ -53,7 +53,7 @@ RULES = (
         "alpha_frac",
         "below",
         "min_alpha_frac",
-        "StarCoder2: fewer than 25 % letters",
+        "StarCoder2: fewer than 25 % letters; here of visible characters, or deep indentation alone would do",
         exempt=NUMBERED_LANGUAGES,
     ),
     Rule(
@@ -85,7 +85,7 @@ RULES = (
         "duplicate_line_frac",
         "above",
         "max_duplicate_line_frac",
-        "RefineCode: more than 70 % repeated lines; here weighed by characters, so that closing brackets do not count",
+        "RefineCode: more than 70 % repeated lines; here by characters, so that closing brackets hardly count",
     ),
     Rule("generated", "generated_line", "above", 0, "StarCoder2: a marker in the first five lines"),
     Rule(

@@ -21,10 +21,10 @@ class Features:
     n_lines: np.ndarray  # ended by LF, CR LF, CR or the end; the end after a line end begins no new line
     max_line_chars: np.ndarray
     mean_line_chars: np.ndarray  # float; line ends are not counted
-    alpha_frac: np.ndarray  # letters of any script
-    alnum_frac: np.ndarray
-    digit_frac: np.ndarray
-    space_frac: np.ndarray
+    alpha_frac: np.ndarray  # of visible characters (indentation says nothing): letters of any script
+    alnum_frac: np.ndarray  # of visible characters: letters and digits
+    digit_frac: np.ndarray  # of visible characters
+    space_frac: np.ndarray  # of all characters
     unspaced_frac: np.ndarray  # of letters: those of scripts without spaces between words, see scan.UNSPACED_BLOCKS
     duplicate_line_frac: np.ndarray  # of characters in lines that are not blank: those in lines seen before
     encoded_frac: np.ndarray  # of characters: in base64-like, hex or \u runs
@@ -33,7 +33,7 @@ class Features:
     mean_word_chars: np.ndarray
     alpha_word_frac: np.ndarray  # of pieces between spaces, signs included: those with a letter
     stop_word_frac: np.ndarray  # of words: English stop words
-    symbol_word_frac: np.ndarray  # hash signs or ellipses, whichever are more, for each piece
+    symbol_word_frac: np.ndarray  # hashtags or ellipses, whichever are more, for each piece
     bullet_line_frac: np.ndarray  # of all lines
     ellipsis_line_frac: np.ndarray  # of all lines
     head_bytes: np.ndarray  # where the first five lines end
@@ -58,15 +58,16 @@ def _name(counts: np.ndarray) -> Features:
     column = counts.T
     n_chars, n_lines = column[scan.N_CHARS], column[scan.N_LINES]
     n_pieces, n_words = column[scan.N_PIECES], column[scan.N_WORDS]
+    n_visible = n_chars - column[scan.N_SPACES]
     n_letters, n_digits = column[scan.N_LETTERS], column[scan.N_DIGITS]
     return Features(
         n_chars=n_chars,
         n_lines=n_lines,
         max_line_chars=column[scan.MAX_LINE_CHARS],
         mean_line_chars=_ratio(column[scan.N_LINE_CHARS], n_lines),
-        alpha_frac=_ratio(n_letters, n_chars),
-        alnum_frac=_ratio(n_letters + n_digits, n_chars),
-        digit_frac=_ratio(n_digits, n_chars),
+        alpha_frac=_ratio(n_letters, n_visible),
+        alnum_frac=_ratio(n_letters + n_digits, n_visible),
+        digit_frac=_ratio(n_digits, n_visible),
         space_frac=_ratio(column[scan.N_SPACES], n_chars),
         unspaced_frac=_ratio(column[scan.N_UNSPACED], n_letters),
         duplicate_line_frac=_ratio(column[scan.N_DUPLICATE_CHARS], column[scan.N_FILLED_CHARS]),
@@ -76,7 +77,7 @@ def _name(counts: np.ndarray) -> Features:
         mean_word_chars=_ratio(column[scan.N_WORD_CHARS], n_words),
         alpha_word_frac=_ratio(column[scan.N_ALPHA_WORDS], n_pieces),
         stop_word_frac=_ratio(column[scan.N_STOP_WORDS], n_words),
-        symbol_word_frac=_ratio(np.maximum(column[scan.N_HASHES], column[scan.N_ELLIPSES]), n_pieces),
+        symbol_word_frac=_ratio(np.maximum(column[scan.N_HASHTAGS], column[scan.N_ELLIPSES]), n_pieces),
         bullet_line_frac=_ratio(column[scan.N_BULLET_LINES], n_lines),
         ellipsis_line_frac=_ratio(column[scan.N_ELLIPSIS_LINES], n_lines),
         head_bytes=column[scan.HEAD_BYTES],

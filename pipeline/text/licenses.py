@@ -10,7 +10,7 @@ CLASSES = {"permissive": PERMISSIVE, "unknown": UNKNOWN, "other": OTHER}
 _PERMISSIVE_TEXT = """
 0bsd afl-3.0 apache-1.1 apache-2.0 artistic-2.0 blueoak-1.0.0 bsd-1-clause bsd-2-clause bsd-2-clause-patent
 bsd-3-clause bsd-3-clause-clear bsd-4-clause bsd-source-code bsl-1.0 cc-by-3.0 cc-by-4.0 cc0-1.0 curl ecl-2.0
-expat hpnd isc libpng libtiff mit mit-0 mit-cmu ms-pl ncsa openssl php-3.01 postgresql psf-2.0 public-domain
+expat hpnd isc libpng libtiff mit mit-0 mit-cmu ms-pl ncsa odc-by-1.0 openssl php-3.01 postgresql psf-2.0 public-domain
 python-2.0 ruby tcl unicode-3.0 unicode-dfs-2016 unlicense upl-1.0 vim w3c wtfpl x11 zlib zlib-acknowledgement
 zpl-2.1
 """

@@ -30,7 +30,7 @@ from pipeline.errors import StageError
 
 # Linguist's name -> grammar. Chosen by measurement: at most two in a hundred real files of the language come above
 # an error share of 0.2, and prose or another language mostly does. Left out on that ground: grammars that read
-# anything (PHP, HTML, Markdown, TeX, YAML, Lisps), that fail on sound files (SQL, Perl, R, OCaml, Fortran,
+# anything (PHP, HTML, Markdown, TeX, YAML, Lisps), that fail on sound files (SQL, Perl, R, OCaml, Fortran, Kotlin,
 # WebAssembly, Protocol Buffer of version 2, Vim Script, INI, Batchfile), and languages with too few files to tell.
 GRAMMARS = {
     "C": "c",
@@ -47,7 +47,6 @@ GRAMMARS = {
     "Java": "java",
     "JavaScript": "javascript",
     "Julia": "julia",
-    "Kotlin": "kotlin",
     "Lua": "lua",
     "Makefile": "make",
     "Objective-C": "objc",

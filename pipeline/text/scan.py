@@ -23,7 +23,7 @@ LETTER, DIGIT, SPACE, UNSPACED = 1, 2, 4, 8
     N_DIGITS,
     N_SPACES,
     N_UNSPACED,  # letters of scripts that put no space between words
-    N_HASHES,
+    N_HASHTAGS,
     N_ELLIPSES,  # "..." without overlap, and the one-character form
     N_PIECES,  # see `_scan_characters`
     N_WORDS,
@@ -135,7 +135,7 @@ def _scan_characters(data: np.ndarray, i: int, end: int, classes: np.ndarray, ro
     A piece is a run without spaces, cut at letters of unspaced scripts, each of which is a piece of its own. A piece
     with a letter or digit is a word. Punctuation that touches an unspaced letter is part of it, as it is in "word,".
     """
-    n_chars = n_letters = n_digits = n_spaces = n_unspaced = n_hashes = n_ellipses = 0
+    n_chars = n_letters = n_digits = n_spaces = n_unspaced = n_hashtags = n_ellipses = 0
     length, bits, dots = 0, 0, 0  # of the open piece: characters, classes seen; successive dots
     key = np.uint64(1)
     touches = False  # the open piece follows an unspaced letter
@@ -149,7 +149,8 @@ def _scan_characters(data: np.ndarray, i: int, end: int, classes: np.ndarray, ro
         n_letters += flags & LETTER
         n_digits += (flags & DIGIT) >> 1
         n_spaces += (flags & SPACE) >> 2
-        n_hashes += code == _HASH
+        if code == _HASH and length == 0 and i < end:  # "#topic", not the signs of a heading, "(#anchor)" or "C#"
+            n_hashtags += data[i] > 32 and data[i] != _HASH
         dots = dots + 1 if code == _DOT else 0
         if dots == 3 or code == _ELLIPSIS:
             n_ellipses += 1
@@ -169,7 +170,7 @@ def _scan_characters(data: np.ndarray, i: int, end: int, classes: np.ndarray, ro
     if length > 0:
         _end_piece(length, bits, key, touches, row)
     row[N_CHARS], row[N_LETTERS], row[N_DIGITS], row[N_SPACES] = n_chars, n_letters, n_digits, n_spaces
-    row[N_UNSPACED], row[N_HASHES], row[N_ELLIPSES] = n_unspaced, n_hashes, n_ellipses
+    row[N_UNSPACED], row[N_HASHTAGS], row[N_ELLIPSES] = n_unspaced, n_hashtags, n_ellipses
     for column in (N_PIECES, N_WORDS, N_ALPHA_WORDS, N_WORD_CHARS):
         row[column] += n_unspaced
 

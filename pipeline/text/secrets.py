@@ -63,7 +63,6 @@ _PATTERNS = (
     Pattern("JSON web token", (b"eyj",), re.compile(rb"eyJ[\w-]{10,128}\.eyJ[\w-]{10,200}\.[\w-]{10}")),
     Pattern("password in a URL", (b"://",), re.compile(rb"://[^\s/:@\"'<>]{1,64}:([^\s/:@\"'<>]{8,64})@")),
 )
-_NAMES = rb"(?i:password|passwd|secret|token|(?:api|access|private)[_-]?key)"
 # A name with a quoted value assigned to it; the value is the group.
 _ASSIGNMENT = Pattern(
     "assignment",
@@ -88,6 +87,8 @@ _RESERVED_DOMAIN = re.compile(
 _NO_DOMAINS = frozenset(
     b"png jpg jpeg gif svg webp ico css scss less js mjs ts tsx jsx json xml html htm md txt py rb java cpp so".split()
 )
+_IN_URL = re.compile(rb"://[^\s\"'<>]*$")  # user:password@host
+_VERSION = re.compile(rb"\d+\.\d+\.")  # left-pad@1.2.3
 _SERVICE_LOCALS = frozenset(b"git hg svn noreply no-reply root user username you me name foo bar".split())
 _VERSION_BEFORE = re.compile(rb"(?i)(?:version|release|revision|assembly|\bv|\bver)[^\r\n]{0,16}$")
 _ADDRESS = re.compile(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})")
@@ -154,6 +155,8 @@ def _email_length(before: bytes, window: bytes) -> int:
     local = _EMAIL_LOCAL_REVERSED.match(before[::-1])
     domain = _EMAIL_DOMAIN.match(window, 1)
     if local is None or domain is None or domain.group(1).lower() in _NO_DOMAINS:
+        return 0
+    if _IN_URL.search(before) or _VERSION.match(domain.group()):
         return 0
     if _RESERVED_DOMAIN.search(domain.group()) or local.group()[::-1].lower() in _SERVICE_LOCALS:
         return 0

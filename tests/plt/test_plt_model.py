@@ -173,6 +173,16 @@ def test_gradient_when_loops_share_keys_flows_into_first_loop_keys_and_embedding
     assert of_embeddings.abs().sum() > 0
 
 
+def test_gradient_when_only_the_injected_embedding_is_read_flows_into_it():
+    model = awake_model(tiny_model(n_layers=1, hidden_scale=0.0))
+    block = model.model
+    with torch.no_grad():
+        block.layers[0].self_attn.plt_gate.bias.fill_(-60.0)  # no weight on the global branch
+    tokens = random_tokens(1, 12)
+    block.passes(tokens, documents_of(12)).states_BTD[-1].square().sum().backward()
+    assert (block.embed_tokens.weight.grad[tokens[0]].abs().sum(dim=1) > 0).all()
+
+
 def test_activation_checkpointing_when_on_gives_the_same_gradients():
     gradients = []
     for recompute in (False, True):

@@ -49,6 +49,12 @@ def pieces_of(text: str) -> list[str]:
     return pieces
 
 
+def is_hashtag(text: str, k: int) -> bool:
+    """A hash sign at the start of a piece, and neither a space nor another one behind it."""
+    starts = k == 0 or text[k - 1].isspace() or is_unspaced(text[k - 1])
+    return text[k] == "#" and starts and text[k + 1 : k + 2] > " " and text[k + 1] != "#"
+
+
 def lines_of(text: str) -> list[str]:
     lines = re.split(r"\r\n|\r|\n", text)
     return lines[:-1] if lines[-1] == "" else lines
@@ -81,6 +87,8 @@ def reference(document: bytes) -> dict[str, float]:
     filled = [line for line in lines if line.strip()]
     repeated = [line for k, line in enumerate(filled) if line in filled[:k]]
     letters, digits = sum(c.isalpha() for c in text), sum(c.isdecimal() for c in text)
+    n_visible = sum(not c.isspace() for c in text)
+    n_hashtags = sum(is_hashtag(text, k) for k in range(len(text)))
     head = re.match(rb"(?:[^\r\n]*(?>\r\n|\r|\n)){5}", document)
     ellipses = text.count("...") + text.count("…")
     stop_words = [w for w in words if re.sub("[A-Z]", lambda m: m.group().lower(), w) in scan.STOP_WORDS]
@@ -89,9 +97,9 @@ def reference(document: bytes) -> dict[str, float]:
         "n_lines": len(lines),
         "max_line_chars": max(map(len, lines), default=0),
         "mean_line_chars": ratio(sum(map(len, lines)), len(lines)),
-        "alpha_frac": ratio(letters, len(text)),
-        "alnum_frac": ratio(letters + digits, len(text)),
-        "digit_frac": ratio(digits, len(text)),
+        "alpha_frac": ratio(letters, n_visible),
+        "alnum_frac": ratio(letters + digits, n_visible),
+        "digit_frac": ratio(digits, n_visible),
         "space_frac": ratio(sum(c.isspace() for c in text), len(text)),
         "unspaced_frac": ratio(sum(map(is_unspaced, text)), letters),
         "duplicate_line_frac": ratio(sum(map(len, repeated)), sum(map(len, filled))),
@@ -101,7 +109,7 @@ def reference(document: bytes) -> dict[str, float]:
         "mean_word_chars": ratio(sum(map(len, words)), len(words)),
         "alpha_word_frac": ratio(sum(any(c.isalpha() for c in p) for p in pieces), len(pieces)),
         "stop_word_frac": ratio(len(stop_words), len(words)),
-        "symbol_word_frac": ratio(max(text.count("#"), ellipses), len(pieces)),
+        "symbol_word_frac": ratio(max(n_hashtags, ellipses), len(pieces)),
         "bullet_line_frac": ratio(sum(line.lstrip()[:1] in tuple("-*•") for line in lines), len(lines)),
         "ellipsis_line_frac": ratio(sum(line.rstrip().endswith(("...", "…")) for line in lines), len(lines)),
         "head_bytes": head.end() if head else len(document),
@@ -196,6 +204,10 @@ def test_words_are_letters_when_the_script_has_no_spaces():
     assert seen["unspaced_frac"] == 4 / 9
 
 
+def test_hash_signs_are_counted_when_they_begin_a_hashtag():
+    assert one("#one and #two of C# ## in (#three)\n# Title\n")["symbol_word_frac"] == 2 / 10
+
+
 def test_hangul_words_are_split_at_spaces_when_measured():
     assert one("안녕 세계")["n_words"] == 2
 
@@ -236,7 +248,7 @@ def test_encoded_characters_are_counted_when_a_run_is_long_enough(document, n_en
 def test_measure_is_right_when_a_line_has_ten_million_characters():
     seen = one("ä" * 5_000_000 + "\n" + "b" * 10_000_000)
     assert (seen["n_chars"], seen["n_lines"], seen["max_line_chars"]) == (15_000_001, 2, 10_000_000)
-    assert seen["alpha_frac"] == 15_000_000 / 15_000_001
+    assert (seen["alpha_frac"], seen["space_frac"]) == (1, 1 / 15_000_001)
 
 
 def test_measure_is_right_when_a_document_has_a_million_equal_lines():
