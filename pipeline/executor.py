@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -163,7 +164,7 @@ def _private_cluster() -> Iterator[None]:
     """
     with tempfile.TemporaryDirectory(prefix="loopmix-ray-") as folder:
         token = Path(folder) / "token"
-        token.write_text(secrets.token_hex(32), encoding="ascii")
+        token.write_text(_token(), encoding="ascii")
         wanted: dict[str, str | None] = {
             # Makes Ray keep 127.0.0.1 as a node address on every platform; else it picks an outer one.
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -177,6 +178,12 @@ def _private_cluster() -> Iterator[None]:
             yield
         finally:
             _set_environment(before)
+
+
+@lru_cache(maxsize=1)
+def _token() -> str:
+    """One secret for all clusters of this process: Ray's core reads it once and keeps it."""
+    return secrets.token_hex(32)
 
 
 def _set_environment(values: dict[str, str | None]) -> None:
