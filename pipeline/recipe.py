@@ -79,7 +79,7 @@ def curate(run: Run) -> None:
     Raises ConfigError for a mixture that cannot be made, StageError and StoreError for work and files that fail.
     """
     store = run.store
-    if store.list("") and not store.exists(MANIFEST) and not store.exists("state"):
+    if store.files("") and not store.exists(MANIFEST) and not store.exists("state"):
         raise StoreError(f"{store.root}: holds files but no run; choose an empty or new folder for --out")
     slices = plan(run.mixture)
     todo = stages(run.mixture, slices)

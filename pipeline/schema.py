@@ -39,7 +39,7 @@ DOCUMENTS = pa.schema(
         _required("content", pa.large_binary()),  # UTF-8 wherever `encoding` says it could be decoded
         _required("n_bytes", pa.int64()),  # of content
         _required("content_hash", pa.binary(16)),  # xxh3-128 of content
-        _required("encoding", pa.string()),  # of the raw bytes: utf-8, utf-16, cp1252, ..., utf-8-damaged, binary, unread
+        _required("encoding", pa.string()),  # of the raw bytes: utf-8, cp1252, ..., utf-8-damaged, binary, unread
         _required("input_file", pa.string()),  # relative to the source's root
         _required("input_row", pa.int64()),
         pa.field("problem", pa.string()),  # why content is empty or cut: too_large, unreadable_row, ...

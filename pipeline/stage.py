@@ -162,7 +162,7 @@ def write_marker(store: Store, step: str, index: int, *, marker: Marker) -> None
 def read_markers(store: Store, step: str) -> dict[int, Marker]:
     """All readable markers of a step. One that cannot be parsed counts as missing: its item is done again."""
     markers = {}
-    for name in store.list(f"state/{step}"):
+    for name in store.files(f"state/{step}"):
         if not name.endswith(".json"):
             continue
         try:
@@ -318,7 +318,7 @@ def refuse_foreign(run: Run, folder: str, *, stage: str, expected: set[str]) -> 
     """Remove what an earlier configuration of this run left in `folder`; raise StoreError for files it never wrote."""
     known = {f["path"] for f in read_manifest(run.store)["stages"].get(stage, {}).get("files", [])}
     known |= {entry.path for marker in read_markers(run.store, stage).values() for entry in marker.files}
-    for name in run.store.list(folder):
+    for name in run.store.files(folder):
         path = f"{folder}/{name}"
         if name in expected:
             continue

@@ -98,7 +98,7 @@ class Store:
         """True if there is a file or folder of that name."""
         return bool(self._fs.exists(self.full(path)))
 
-    def list(self, folder: str) -> dict[str, int]:
+    def files(self, folder: str) -> dict[str, int]:
         """Names and sizes of the files right inside `folder`, sorted; empty if there is no such folder."""
         try:
             found = self._fs.ls(self.full(folder), detail=True)

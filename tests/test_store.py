@@ -30,11 +30,11 @@ def test_tables_come_back_equal_on_disk_and_in_memory(tmp_path: Path) -> None:
         assert store.read_parquet("tables/x/part.parquet", schema=EXACT_DUPS).to_pylist() == table().to_pylist()
         only = store.read_parquet("tables/x/part.parquet", schema=EXACT_DUPS, columns=["is_first"])
         assert only.column_names == ["is_first"]
-        assert store.list("tables/x") == {"part.parquet": entry.n_bytes}
+        assert store.files("tables/x") == {"part.parquet": entry.n_bytes}
         store.remove("tables/x")
         store.remove("tables/x")
         assert not store.is_intact(entry, by_hash=False)
-        assert store.list("tables/x") == {}
+        assert store.files("tables/x") == {}
 
 
 def test_a_write_leaves_nothing_beside_its_file(tmp_path: Path) -> None:

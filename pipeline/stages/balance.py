@@ -1,8 +1,8 @@
 """Balance: decide to the token which documents enter, how often, and which one of each group is cut.
 
-A group is a language family (code) or a source (text). Documents of a group stand in a keyed random order; the budget takes
-whole copies from its start and cuts one document where it ends. To find that place without listing every document,
-shards first count tokens in buckets of the key; only the bucket in which a group's budget ends is listed.
+A group is a language family (code) or a source (text). Documents of a group stand in a keyed random order; the budget
+takes whole copies from its start and cuts one document where it ends. To find that place without listing every
+document, shards first count tokens in buckets of the key; only the bucket in which a group's budget ends is listed.
 """
 
 from __future__ import annotations

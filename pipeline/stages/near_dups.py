@@ -153,5 +153,6 @@ def _distinct(documents: pa.Table, *, config: NearDups) -> pa.LargeListArray:
 
 
 def _offsets(lists: pa.LargeListArray) -> np.ndarray:
-    offsets = np.asarray(lists.offsets, np.int64)
-    return offsets - offsets[0]
+    """Where each list begins and ends, counted from the first."""
+    offsets: np.ndarray = lists.offsets.to_numpy() - lists.offsets[0].as_py()
+    return offsets

@@ -21,3 +21,9 @@ def compiled(function: Kernel) -> Kernel:
     except RuntimeError:  # numba: "no locator available", neither __pycache__ nor the user's cache can be written
         kernel = numba.njit(nogil=True)(function)
     return kernel  # type: ignore[no-any-return]
+
+
+def inlined(function: Kernel) -> Kernel:
+    """A helper that becomes part of the kernel around it. For what is called at every word: a call with an array costs
+    some 10 ns, because numba counts references to it."""
+    return numba.njit(inline="always")(function)  # type: ignore[no-any-return]

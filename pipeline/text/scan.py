@@ -11,10 +11,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline.text.compiled import compiled
+from pipeline.text.compiled import compiled, inlined
 
 # Bits of a character's class.
 LETTER, DIGIT, SPACE, UNSPACED = 1, 2, 4, 8
+SIGN = 16  # hash sign, dot and ellipsis, which are looked at more closely
 
 # Columns of a row of counts. All are characters unless the name says otherwise.
 (
@@ -70,7 +71,7 @@ _LF, _CR, _HASH, _DOT, _BACKSLASH, _ELLIPSIS = 10, 13, 35, 46, 92, 0x2026
 _QUOTES_AND_COMMA = (34, 39, 44)
 _BULLETS = (45, 42, 0x2022)  # - * •
 _FNV_PRIME, _FNV_START = np.uint64(0x100000001B3), np.uint64(0xCBF29CE484222325)
-_STOP_KEYS = np.array([int.from_bytes(b"\x01" + w.encode(), "big") for w in STOP_WORDS], np.uint64)
+_STOP_KEYS = np.array([int.from_bytes(b"\x01" + w.encode(), "big") for w in STOP_WORDS], np.int64)
 
 
 @lru_cache(maxsize=1)
@@ -85,6 +86,7 @@ def character_classes() -> np.ndarray:
     classes = letters * LETTER + np.char.isdecimal(characters) * DIGIT + np.char.isspace(characters) * SPACE
     for first, last in UNSPACED_BLOCKS:
         classes[first : last + 1] += letters[first : last + 1] * UNSPACED
+    classes[[_HASH, _DOT, _ELLIPSIS]] += SIGN
     return np.asarray(classes, np.uint8)
 
 
@@ -135,11 +137,12 @@ def _scan_characters(data: np.ndarray, i: int, end: int, classes: np.ndarray, ro
     A piece is a run without spaces, cut at letters of unspaced scripts, each of which is a piece of its own. A piece
     with a letter or digit is a word. Punctuation that touches an unspaced letter is part of it, as it is in "word,".
     """
-    n_chars = n_letters = n_digits = n_spaces = n_unspaced = n_hashtags = n_ellipses = 0
-    length, bits, dots = 0, 0, 0  # of the open piece: characters, classes seen; successive dots
-    key = np.uint64(1)
+    n_chars = n_letters = n_digits = n_spaces = n_unspaced = 0
+    piece, length, bits = i, 0, 0  # the open piece: first byte, characters, classes seen
+    dots_end = i  # dots before it belong to an ellipsis that was counted
     touches = False  # the open piece follows an unspaced letter
     while i < end:
+        at = i
         code, size = data[i] & 0xFF, 1  # the mask makes it int64: numba would shift a uint8
         if code >= 0x80:
             code, size = _decode(data, i, end)
@@ -149,35 +152,35 @@ def _scan_characters(data: np.ndarray, i: int, end: int, classes: np.ndarray, ro
         n_letters += flags & LETTER
         n_digits += (flags & DIGIT) >> 1
         n_spaces += (flags & SPACE) >> 2
-        if code == _HASH and length == 0 and i < end:  # "#topic", not the signs of a heading, "(#anchor)" or "C#"
-            n_hashtags += data[i] > 32 and data[i] != _HASH
-        dots = dots + 1 if code == _DOT else 0
-        if dots == 3 or code == _ELLIPSIS:
-            n_ellipses += 1
-            dots = 0
         if flags & (SPACE | UNSPACED):
             alone = flags & UNSPACED != 0
             if length > 0:
-                _end_piece(length, bits, key, touches or alone, row)
+                _end_piece(data, piece, length, at, bits, touches or alone, row)
             n_unspaced += alone
             touches = alone
-            length, bits, key = 0, 0, np.uint64(1)
-        else:
-            length += 1
-            bits |= flags
-            lower = code | 0x20 if 0x41 <= code <= 0x5A else code if code < 0x80 else 0xFF
-            key = key << np.uint64(8) | np.uint64(lower)
+            piece, length, bits = i, 0, 0
+            continue
+        if flags & SIGN:
+            if code == _HASH:  # "#topic", not the signs of a heading, "(#anchor)" or "C#"
+                row[N_HASHTAGS] += length == 0 and i < end and data[i] > 32 and data[i] != _HASH
+            elif code == _ELLIPSIS:
+                row[N_ELLIPSES] += 1
+            elif at >= dots_end and at + 2 < end and data[at + 1] == _DOT and data[at + 2] == _DOT:
+                row[N_ELLIPSES] += 1
+                dots_end = at + 3
+        length += 1
+        bits |= flags
     if length > 0:
-        _end_piece(length, bits, key, touches, row)
+        _end_piece(data, piece, length, end, bits, touches, row)
     row[N_CHARS], row[N_LETTERS], row[N_DIGITS], row[N_SPACES] = n_chars, n_letters, n_digits, n_spaces
-    row[N_UNSPACED], row[N_HASHTAGS], row[N_ELLIPSES] = n_unspaced, n_hashtags, n_ellipses
+    row[N_UNSPACED] = n_unspaced
     for column in (N_PIECES, N_WORDS, N_ALPHA_WORDS, N_WORD_CHARS):
         row[column] += n_unspaced
 
 
-@compiled
-def _end_piece(length: int, bits: int, key: np.uint64, touches: bool, row: np.ndarray) -> None:
-    """Count one piece; `key` holds a 1 and the bytes of its lower-case form, which is exact up to seven characters."""
+@inlined
+def _end_piece(data: np.ndarray, start: int, length: int, end: int, bits: int, touches: bool, row: np.ndarray) -> None:
+    """Count the piece of data[start:end], `length` characters of the classes `bits`."""
     has_alnum = bits & (LETTER | DIGIT) != 0
     row[N_PIECES] += has_alnum or not touches
     if not has_alnum:
@@ -185,7 +188,10 @@ def _end_piece(length: int, bits: int, key: np.uint64, touches: bool, row: np.nd
     row[N_WORDS] += 1
     row[N_WORD_CHARS] += length
     row[N_ALPHA_WORDS] += bits & LETTER
-    if length <= 4:  # the longest stop word
+    if end - start <= 4:  # the longest stop word
+        key = 1
+        for k in range(start, end):
+            key = key << 8 | (data[k] | 0x20 if 0x41 <= data[k] <= 0x5A else data[k])
         for stop_key in _STOP_KEYS:
             row[N_STOP_WORDS] += key == stop_key
 

@@ -2,9 +2,10 @@
 
     python tests/bench/bench_near_dups.py [FILE.parquet] [--mb 20] [--rounds 3]
 
-Both sides start from document bytes and end with candidate pairs: word 5-gram shingles, 125 hashes, 25 bands of 5. Ours
-also verifies every candidate by exact Jaccard, and its pairs are counted after that. datasketch (pip install datasketch)
-hashes each distinct shingle with xxh32, as its users do for speed. Without a file, Python's standard library is read.
+Both sides start from document bytes and end with candidate pairs: word 5-gram shingles, 125 hashes, 25 bands of 5.
+Ours also verifies every candidate by exact Jaccard, and its pairs are counted after that. datasketch (pip install
+datasketch) hashes each distinct shingle with xxh32, as its users do for speed. Without a file, Python's standard
+library is read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -11,7 +12,7 @@ def shingles_of(*documents: str, n_words: int = 5) -> list[np.ndarray]:
     raw = [d.encode() for d in documents]
     offsets = np.concatenate(([0], np.cumsum([len(r) for r in raw]))).astype(np.int64)
     hashes, ends = shingle(np.frombuffer(b"".join(raw), np.uint8), offsets, n_words=n_words)
-    return [hashes[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [hashes[a:b] for a, b in pairwise(ends)]
 
 
 def words_of(document: str) -> list[str]:
