@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from statistics import fmean
+from statistics import fmean, pstdev
 
 from pipeline.plt.events import Check, Evaluation, GroupLoss, LoopDiagnostics, Status, TrainRecord, Verdict
 from pipeline.schema import POOLS
 
 _MAX_RISE_NATS = 0.25  # of the mean training loss from one tenth of the run to the next, at the end
-_MAX_JUMP_NATS = 1.0  # of a single step over the mean of the tenth before the last
+_MAX_JUMP_NATS = 1.0  # of a single step over the mean of the tenth before the last ...
+_MAX_JUMP_SIGMAS = 5.0  # ... or in standard deviations of that tenth, where steps are noisier
 _MIN_JUDGED_STEPS = 40  # fewer: a tenth of the run is too noisy to compare
 _MAX_RELAPSE_NATS = 0.1  # of a group over its best evaluation
 _MIN_SHIFT_NATS = 1e-4  # output shift below which a loop changes nothing
@@ -133,12 +134,13 @@ def _no_spike(record: TrainRecord) -> Check:
         message = f"{len(losses)} steps are too few to tell a spike from noise; {_MIN_JUDGED_STEPS} are needed."
         return _check("no_spike_at_end", "warn", message=message, n_steps=float(len(losses)))
     tenth = len(losses) // 10
-    before, last, highest = fmean(losses[-2 * tenth : -tenth]), fmean(losses[-tenth:]), max(losses[-tenth:])
+    earlier, latest = losses[-2 * tenth : -tenth], losses[-tenth:]
+    before, last, highest = fmean(earlier), fmean(latest), max(latest)
     numbers = {"mean_before": before, "mean_last": last, "max_last": highest}
     message = f"Mean training loss went from {before:.3f} to {last:.3f} nats over the last two tenths of the run"
     if last > before + _MAX_RISE_NATS:
         return _check("no_spike_at_end", "fail", message=f"{message}: it rises at the end.", **numbers)
-    if highest > before + _MAX_JUMP_NATS:
+    if highest > before + max(_MAX_JUMP_NATS, _MAX_JUMP_SIGMAS * pstdev(earlier)):
         return _check("no_spike_at_end", "warn", message=f"{message}, with a jump to {highest:.3f}.", **numbers)
     return _check("no_spike_at_end", "pass", message=f"{message}, without a jump.", **numbers)
 
