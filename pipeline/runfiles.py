@@ -38,6 +38,8 @@ class RunFiles:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
+        if not self.store.exists(MANIFEST):
+            raise StoreError(f"{self.store.full(MANIFEST)}: does not exist; make the run with `loopmix curate` first")
         manifest = read_manifest(self.store)
         missing = [s for s in STAGES if s not in manifest["stages"]]
         if missing:

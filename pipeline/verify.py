@@ -35,7 +35,11 @@ class Finding:
 
 
 def verify(run: RunFiles) -> Iterator[Finding]:
-    """Check every promise; yields one finding each. A check that cannot read its files is a broken promise."""
+    """Check every promise; yields one finding each. A check that cannot read its files is a broken promise.
+
+    Raises StoreError if there is no finished run.
+    """
+    _ = run.manifest
     checks: tuple[tuple[str, Callable[[RunFiles], tuple[bool, str]]], ...] = (
         ("files", _files),
         ("alignment", _alignment),
