@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 PADDING = -1
+KeyValues = tuple[Tensor, Tensor]  # one layer's keys, rotated, and values; both BKTC
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,12 @@ def rotate(x_BHTC: Tensor, *, layout: Layout) -> Tensor:
     return (x_BHTC * layout.cos_B1TC + turned_BHTC * layout.sin_B1TC).to(x_BHTC.dtype)
 
 
-def attend_global(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, *, layout: Layout) -> Tensor:
+def attend_global(q_BHTC: Tensor, key_values: KeyValues, *, layout: Layout) -> Tensor:
     """Full causal attention inside each document."""
-    return _attend(q_BHTC, k_BKTC, v_BKTC, allowed=layout.causal_B1TT)
+    return _attend(q_BHTC, key_values, allowed=layout.causal_B1TT)
 
 
-def attend_local(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, *, layout: Layout) -> Tensor:
+def attend_local(q_BHTC: Tensor, key_values: KeyValues, *, layout: Layout) -> Tensor:
     """Attention to the token itself and the `window` tokens before it, inside each document."""
     n_rows, n_heads, n_tokens, head_dim = q_BHTC.shape
     window = layout.window
@@ -107,7 +108,8 @@ def attend_local(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, *, layout: Layo
         .transpose(1, 2)
         .flatten(0, 1)
     )
-    y_MHWC = _attend(queries, _blocks(k_BKTC, window=window), _blocks(v_BKTC, window=window), allowed=layout.local_M1WS)
+    keys, values = (_blocks(x_BKTC, window=window) for x_BKTC in key_values)
+    y_MHWC = _attend(queries, (keys, values), allowed=layout.local_M1WS)
     y_BHNWC = y_MHWC.view(n_rows, -1, n_heads, window, head_dim).transpose(1, 2)
     return y_BHNWC.flatten(2, 3)[:, :, :n_tokens]
 
@@ -121,7 +123,8 @@ def _blocks(x_BKTC: Tensor, *, window: int) -> Tensor:
     return x_BKNSC.transpose(1, 2).flatten(0, 1)
 
 
-def _attend(q_BHTC: Tensor, k_BKSC: Tensor, v_BKSC: Tensor, *, allowed: Tensor) -> Tensor:
+def _attend(q_BHTC: Tensor, key_values: KeyValues, *, allowed: Tensor) -> Tensor:
+    k_BKSC, v_BKSC = key_values
     # Key heads are repeated by hand: with a mask, torch's own grouping falls back to a slow kernel on CUDA.
     n_repeats = q_BHTC.shape[1] // k_BKSC.shape[1]
     k_BHSC = k_BKSC.repeat_interleave(n_repeats, dim=1)

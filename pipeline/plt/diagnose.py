@@ -117,10 +117,12 @@ def _mean(values_T: Tensor, where_T: Tensor) -> float:
 
 
 def _step_sizes(states: list[Tensor], linked_T: Tensor) -> Floats:
+    """How far each loop moves a token; `states` begins with the embedding, here and below."""
     return _per_loop(_mean((b - a).norm(dim=-1)[0], linked_T) for a, b in pairwise(states))
 
 
 def _alignments(states: list[Tensor], linked_T: Tensor) -> Floats:
+    """Whether a loop goes on in the direction of the one before (1), across it (0) or back (-1)."""
     steps = [b - a for a, b in pairwise(states)]
     cosines = [functional.cosine_similarity(a, b, dim=-1)[0] for a, b in pairwise(steps)]
     return _per_loop([math.nan, *(_mean(c, linked_T) for c in cosines)])
@@ -170,6 +172,7 @@ def _read_out(model: PLT, normed: list[Tensor], *, targets_T: Tensor) -> _Output
 
 
 def _compare(logp_TV: Tensor, *, before: Tensor, targets: Tensor) -> Tensor:
+    """Four measures per token: KL to the loop before, entropy, loss, rank of the target."""
     p_TV = logp_TV.exp()
     target_T1 = targets.clamp(min=0)[:, None]
     true_T1 = logp_TV.gather(1, target_T1)
@@ -184,6 +187,7 @@ def _compare(logp_TV: Tensor, *, before: Tensor, targets: Tensor) -> Tensor:
 
 
 def _effective_ranks(samples: list[Tensor]) -> list[float]:
+    """Each loop's number of directions in use: exp of the entropy of its normalised singular values."""
     states_RSD = torch.cat(samples, dim=1)
     if not states_RSD.isfinite().all():  # a model that diverged has no spectrum
         return [math.nan] * len(states_RSD)

@@ -68,7 +68,7 @@ def evaluate(model: PLT, held_out: HeldOut, *, step: int, machine: Machine) -> E
     for batch, numbers in zip(held_out.batches, held_out.group_numbers, strict=True):
         there = batch.to(machine.device)
         with machine.autocast():
-            losses = token_losses(model, there.tokens_BT, there.doc_index_BT, targets_BT=there.targets_BT)
+            losses = token_losses(model, there.tokens_BT, doc_index_BT=there.doc_index_BT, targets_BT=there.targets_BT)
         scored = numbers >= 0
         sums += np.bincount(numbers[scored], weights=losses.double().cpu().numpy()[scored], minlength=n_groups)
         counts += np.bincount(numbers[scored], minlength=n_groups)

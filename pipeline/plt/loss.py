@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -28,8 +28,9 @@ class Machine:
     dtype: torch.dtype  # of matrix products; weights, sums and the residual stream stay float32
 
     def autocast(self) -> AbstractContextManager[None]:
-        enabled = self.dtype != torch.float32
-        context: AbstractContextManager[None] = torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled)
+        if self.dtype == torch.float32:
+            return nullcontext()
+        context: AbstractContextManager[None] = torch.autocast(self.device.type, dtype=self.dtype)
         return context
 
     def describe(self) -> dict[str, str]:
@@ -57,19 +58,20 @@ def chunk_tokens(device: torch.device, *, vocab_size: int) -> int:
     return max(1, _CHUNK_LOGITS[device.type] // vocab_size)
 
 
-def token_losses(model: PLT, tokens_BT: Tensor, doc_index_BT: Tensor, *, targets_BT: Tensor) -> Tensor:
+def token_losses(model: PLT, tokens_BT: Tensor, *, doc_index_BT: Tensor, targets_BT: Tensor) -> Tensor:
     """Cross-entropy in nats of each target, float32; zero where there is none."""
     hidden_BTD = model.model(tokens_BT, doc_index_BT)
     size = chunk_tokens(tokens_BT.device, vocab_size=model.config.vocab_size)
     recompute = model.model.recompute_layers and torch.is_grad_enabled()
     chunks = zip(torch.split(hidden_BTD.flatten(0, 1), size), torch.split(targets_BT.flatten(), size), strict=True)
     losses = [
-        checkpoint(_chunk_losses, model, *chunk, use_reentrant=False) if recompute else _chunk_losses(model, *chunk)
+        checkpoint(_chunk_losses, model, chunk, use_reentrant=False) if recompute else _chunk_losses(model, chunk)
         for chunk in chunks
     ]
     return torch.cat(losses).view_as(targets_BT)
 
 
-def _chunk_losses(model: PLT, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
+def _chunk_losses(model: PLT, chunk: tuple[Tensor, Tensor]) -> Tensor:
+    hidden_ND, targets_N = chunk
     logits_NV = model.lm_head(hidden_ND).float()
     return functional.cross_entropy(logits_NV, targets_N, ignore_index=NO_TARGET, reduction="none")

@@ -32,10 +32,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from pipeline.plt.attention import Layout, attend_global, attend_local, build_layout, rotate
+from pipeline.plt.attention import KeyValues, Layout, attend_global, attend_local, build_layout, rotate
 from pipeline.plt.config import ModelConfig
-
-Kept = tuple[Tensor, Tensor]  # one layer's keys and values of loop 1, both BKTC
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Passes:
     embeddings_BTD: Tensor
     states_BTD: tuple[Tensor, ...]
     gates_BHT: tuple[tuple[Tensor, ...], ...]  # per loop (none in loop 1) and layer: weight of the global branch
-    kept: tuple[Kept, ...]
+    kept: tuple[KeyValues, ...]
     layout: Layout
 
 
@@ -93,25 +91,25 @@ class Attention(nn.Module):
         if config.n_loops > 1:
             self.plt_gate = Gate(config)
 
-    def first(self, normed_BTD: Tensor, *, layout: Layout) -> tuple[Tensor, Kept]:
-        q_BHTC, k_BKTC, v_BKTC = self._project(normed_BTD, layout)
-        y_BHTC = attend_global(q_BHTC, k_BKTC, v_BKTC, layout=layout)
-        return self._merge(y_BHTC), (k_BKTC, v_BKTC)
+    def first(self, normed_BTD: Tensor, *, layout: Layout) -> tuple[Tensor, KeyValues]:
+        q_BHTC, own = self._project(normed_BTD, layout)
+        y_BHTC = attend_global(q_BHTC, own, layout=layout)
+        return self._merge(y_BHTC), own
 
-    def again(self, normed_BTD: Tensor, *, x_BTD: Tensor, kept: Kept, layout: Layout) -> tuple[Tensor, Tensor]:
+    def again(self, normed_BTD: Tensor, *, x_BTD: Tensor, kept: KeyValues, layout: Layout) -> tuple[Tensor, Tensor]:
         """`x_BTD` is the layer's input before its norm; the gate has a norm of its own."""
-        q_BHTC, k_BKTC, v_BKTC = self._project(normed_BTD, layout)
-        global_BHTC = attend_global(q_BHTC, *kept, layout=layout)
-        local_BHTC = attend_local(q_BHTC, k_BKTC, v_BKTC, layout=layout)
+        q_BHTC, own = self._project(normed_BTD, layout)
+        global_BHTC = attend_global(q_BHTC, kept, layout=layout)
+        local_BHTC = attend_local(q_BHTC, own, layout=layout)
         gate_BHT = self.plt_gate(x_BTD, q_BHTC=q_BHTC)
         gate_BHT1 = gate_BHT[..., None]
         return self._merge(gate_BHT1 * global_BHTC + (1 - gate_BHT1) * local_BHTC), gate_BHT
 
-    def _project(self, normed_BTD: Tensor, layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, normed_BTD: Tensor, layout: Layout) -> tuple[Tensor, KeyValues]:
         q_BHTC = self._split(self.q_proj(normed_BTD))
         k_BKTC = self._split(self.k_proj(normed_BTD))
         v_BKTC = self._split(self.v_proj(normed_BTD))
-        return rotate(q_BHTC, layout=layout), rotate(k_BKTC, layout=layout), v_BKTC
+        return rotate(q_BHTC, layout=layout), (rotate(k_BKTC, layout=layout), v_BKTC)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:2], -1, self.head_dim).transpose(1, 2)
@@ -145,11 +143,11 @@ class Layer(nn.Module):
         self.post_attention_layernorm = Norm(config.hidden_size, eps=config.norm_eps)
         self.mlp = MLP(config)
 
-    def first(self, x_BTD: Tensor, layout: Layout) -> tuple[Tensor, Kept]:
+    def first(self, x_BTD: Tensor, layout: Layout) -> tuple[Tensor, KeyValues]:
         y_BTD, kept = self.self_attn.first(self.input_layernorm(x_BTD), layout=layout)
         return self._feed(x_BTD + y_BTD), kept
 
-    def again(self, x_BTD: Tensor, kept: Kept, *, layout: Layout) -> tuple[Tensor, Tensor]:
+    def again(self, x_BTD: Tensor, kept: KeyValues, *, layout: Layout) -> tuple[Tensor, Tensor]:
         y_BTD, gate_BHT = self.self_attn.again(self.input_layernorm(x_BTD), x_BTD=x_BTD, kept=kept, layout=layout)
         return self._feed(x_BTD + y_BTD), gate_BHT
 
@@ -187,7 +185,7 @@ class LoopedBlock(nn.Module):
             gates.append(loop_gates)
         return Passes(embeddings_BTD, tuple(states), tuple(gates), kept, layout)
 
-    def first(self, x_BTD: Tensor, *, layout: Layout) -> tuple[Tensor, tuple[Kept, ...]]:
+    def first(self, x_BTD: Tensor, *, layout: Layout) -> tuple[Tensor, tuple[KeyValues, ...]]:
         """Loop 1: the state and every layer's keys and values."""
         kept = []
         for layer in self.layers:
@@ -204,7 +202,7 @@ class LoopedBlock(nn.Module):
         shifted_BTD = torch.where(layout.linked_BT1, z_BTD.roll(1, dims=1), 0.0)
         return self.config.embedding_scale * embeddings_BTD + self.config.hidden_scale * shifted_BTD
 
-    def again(self, x_BTD: Tensor, *, kept: tuple[Kept, ...], layout: Layout) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def again(self, x_BTD: Tensor, *, kept: tuple[KeyValues, ...], layout: Layout) -> tuple[Tensor, tuple[Tensor, ...]]:
         """A loop >= 2: the state and every layer's gate."""
         gates = []
         for layer, layer_kept in zip(self.layers, kept, strict=True):

@@ -179,7 +179,9 @@ class _Trainer:
         for part in parts:
             there = part.to(self.machine.device)
             with self.machine.autocast():
-                losses_BT = self.losses(self.model, there.tokens_BT, there.doc_index_BT, targets_BT=there.targets_BT)
+                losses_BT = self.losses(
+                    self.model, there.tokens_BT, doc_index_BT=there.doc_index_BT, targets_BT=there.targets_BT
+                )
             loss = losses_BT.sum() / n_targets
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.item()

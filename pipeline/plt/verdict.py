@@ -16,7 +16,7 @@ _MAX_RISE_NATS = 0.25  # of the mean training loss from one tenth of the run to 
 _MAX_JUMP_NATS = 1.0  # of a single step over the mean of the tenth before the last ...
 _MAX_JUMP_SIGMAS = 5.0  # ... or in standard deviations of that tenth, where steps are noisier
 _MIN_JUDGED_STEPS = 40  # fewer: a tenth of the run is too noisy to compare
-_MAX_RELAPSE_NATS = 0.1  # of a group over its best evaluation
+_MAX_RELAPSE_NATS = 0.2  # of a group over its best evaluation
 _MIN_SHIFT_NATS = 1e-4  # output shift below which a loop changes nothing
 _MAX_SATURATED_FRAC = 0.5
 
@@ -45,6 +45,7 @@ def _check(name: str, status: Status, /, *, message: str, **numbers: float) -> C
 
 
 def _finished(record: TrainRecord) -> Check:
+    """A loss that is no number ends training early; see `train.py`."""
     broken = [s.step for s in record.steps if not (math.isfinite(s.loss) and math.isfinite(s.grad_norm))]
     numbers = {"n_steps": float(record.n_steps), "n_wanted_steps": float(record.n_wanted_steps)}
     if broken:
@@ -57,6 +58,7 @@ def _finished(record: TrainRecord) -> Check:
 
 
 def _below_unigram(record: TrainRecord, pool: str) -> Check:
+    """Frequencies alone are the least that any readable text teaches; a pool of noise stays above their entropy."""
     name = f"{pool}_below_unigram"
     entropy = record.unigram_entropies.get(pool)
     scored = {p.pool: p for p in record.evaluations[-1].pools}.get(pool)
@@ -83,6 +85,7 @@ def _loss_of(evaluation: Evaluation, group: GroupLoss) -> float:
 
 
 def _groups_improved(record: TrainRecord) -> Check:
+    """Each group that is large enough must have learnt something, or its share of the mixture is wasted."""
     groups = _judged_groups(record)
     if not groups or len(record.evaluations) < 2:
         message = (
@@ -100,6 +103,7 @@ def _groups_improved(record: TrainRecord) -> Check:
 
 
 def _groups_held(record: TrainRecord) -> Check:
+    """A group that gets worse again while others improve is forgotten or was repeated too often."""
     relapses = {g.group: g.loss - min(_loss_of(e, g) for e in record.evaluations) for g in _judged_groups(record)}
     worst = max(relapses.values(), default=0.0)
     lost = [group for group, relapse in relapses.items() if not relapse <= _MAX_RELAPSE_NATS]
@@ -129,6 +133,7 @@ def _balance(record: TrainRecord) -> Check:
 
 
 def _no_spike(record: TrainRecord) -> Check:
+    """Compare the last tenth of the training losses with the tenth before it."""
     losses = [s.loss for s in record.steps if math.isfinite(s.loss)]
     if len(losses) < _MIN_JUDGED_STEPS:
         message = f"{len(losses)} steps are too few to tell a spike from noise; {_MIN_JUDGED_STEPS} are needed."
@@ -153,6 +158,7 @@ def _loop_checks(record: TrainRecord) -> Iterator[Check]:
 
 
 def _loops_matter(loops: list[LoopDiagnostics]) -> Check:
+    """A loop that changes no prediction costs a pass and gives nothing."""
     idle = [loop.loop for loop in loops if not loop.output_shift.mean > _MIN_SHIFT_NATS]
     numbers = {f"output_shift_{loop.loop}": loop.output_shift.mean for loop in loops}
     shown = ", ".join(f"{loop.output_shift.mean:.4f} (loop {loop.loop})" for loop in loops)
@@ -165,6 +171,7 @@ def _loops_matter(loops: list[LoopDiagnostics]) -> Check:
 
 
 def _gates_open(loops: list[LoopDiagnostics]) -> Check:
+    """Gates start at one half; stuck at either end, one of the two branches gets no gradient any more."""
     saturated = max(loop.gate_saturated_frac or 0.0 for loop in loops)
     means = {f"gate_{loop.loop}": loop.gate_mean.mean for loop in loops if loop.gate_mean}
     shown = ", ".join(f"{mean:.3f}" for mean in means.values())

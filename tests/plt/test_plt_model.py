@@ -143,7 +143,7 @@ def test_local_branch_when_window_is_64_sees_64_to_the_left_and_itself():
     for j in (0, 1, 63, 64, 65, 130):
         values = nothing.clone()
         values[0, 0, j] = 1.0
-        share = attend_local(nothing, nothing, values, layout=layout)[0, 0, :, 0]
+        share = attend_local(nothing, (nothing, values), layout=layout)[0, 0, :, 0]
         seen = torch.arange(n_tokens)
         share_of_one = 1 / (seen + 1).clamp(max=65).double()
         expected = torch.where((seen >= j) & (seen <= j + 64), share_of_one, 0.0)

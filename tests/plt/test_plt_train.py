@@ -28,7 +28,7 @@ def test_loss_when_computed_in_chunks_is_minus_log_probability_of_the_target(mon
     tokens, documents = random_tokens(2, 20), documents_of(12, 8).expand(2, -1)
     targets = random_tokens(2, 20, seed=1)
     targets[:, 11] = NO_TARGET
-    losses = token_losses(model, tokens, documents, targets_BT=targets)
+    losses = token_losses(model, tokens, doc_index_BT=documents, targets_BT=targets)
     expected = -model(tokens, documents).log_softmax(-1).gather(2, targets.clamp(min=0)[..., None])[..., 0]
     expected[:, 11] = 0.0
     torch.testing.assert_close(losses, expected)
