@@ -88,8 +88,8 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, **op
         progress.say(f"loopmix {__version__}: mixture {loaded.name!r} into {store.root}, {engine.describe()}")
         run: Run = Run(store, loaded, engine, progress, options["on_bad_shard"], options["check"])
         run_recipe(run)
-    if not options["quiet"]:
-        _report(out)
+    _report(out, brief=True, quiet=options["quiet"])
+    progress.say(f"all of it: loopmix report {out}")
 
 
 def _address(mixture: Any, executor: str, ray_address: str | None) -> str | None:
@@ -109,15 +109,17 @@ def _address(mixture: Any, executor: str, ray_address: str | None) -> str | None
     return "local" if sum(s.n_bytes for s in plan(mixture)) > INLINE_BYTES else None
 
 
-def _report(run: str) -> None:
+def _report(run: str, *, model: Path | None = None, brief: bool = False, quiet: bool = False) -> None:
+    """Write the report of a run and print it, or its first block."""
     from rich.console import Console
 
     from pipeline.report import write_report
     from pipeline.report.terminal import print_report
 
-    numbers, page = write_report(_open(run))
-    print_report(numbers, Console())
-    _print(f"\nreport: {page}")
+    numbers, page = write_report(_open(run), model=model)
+    if not quiet:
+        print_report(numbers, Console(), brief=brief)
+        _print(f"\nreport: {page}")
 
 
 @main.command()
@@ -125,14 +127,7 @@ def _report(run: str) -> None:
 @click.option("--model", type=click.Path(path_type=Path, file_okay=False), help="Add the curves of a trained model.")
 def report(run: str, model: Path | None) -> None:
     """Print the language shares, drops, duplicates and balance of RUN and write its HTML page."""
-    from rich.console import Console
-
-    from pipeline.report import write_report
-    from pipeline.report.terminal import print_report
-
-    numbers, page = write_report(_open(run), model=model)
-    print_report(numbers, Console())
-    _print(f"\nreport: {page}")
+    _report(run, model=model)
 
 
 @main.command()

@@ -23,9 +23,20 @@ _WIDTH = 80
 _STYLES = {"fail": "bold red", "warn": "yellow", "note": "cyan"}
 
 
-def print_report(numbers: Numbers, console: Console) -> None:
-    """Print the numbers from the most to the least asked for; report.json has every digit and every row."""
-    parts = (
+def print_report(numbers: Numbers, console: Console, *, brief: bool = False) -> None:
+    """Print the numbers from the most to the least asked for; report.json has every digit and every row.
+
+    With `brief` only the first block: what came in, what came out, the balance, what deserves a look.
+    """
+    parts = (_headline(numbers),) if brief else _parts(numbers)
+    for part in parts:
+        if part is not None:
+            console.print()
+            console.print(part, width=min(console.width, _WIDTH), soft_wrap=False)
+
+
+def _parts(numbers: Numbers) -> tuple[RenderableType | None, ...]:
+    return (
         _headline(numbers),
         _shares(numbers, "code"),
         _shares(numbers, "text"),
@@ -36,10 +47,6 @@ def print_report(numbers: Numbers, console: Console) -> None:
         _work(numbers),
         _verdict(numbers),
     )
-    for part in parts:
-        if part is not None:
-            console.print()
-            console.print(part, width=min(console.width, _WIDTH), soft_wrap=False)
 
 
 def _table(*columns: str, names: int = 1) -> Table:
