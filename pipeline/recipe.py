@@ -28,6 +28,7 @@ from pipeline.stage import (
     refuse_foreign,
     run_exchange,
     run_maps,
+    sweep,
 )
 from pipeline.stages.account import NoConfig, account
 from pipeline.stages.balance import balance
@@ -99,6 +100,7 @@ def curate(run: Run) -> None:
             if isinstance(stage, ExchangeStage):
                 run_exchange(run, stage, mark=marks[stage.name], n_shards=len(slices))
     store.remove("work")
+    sweep(run)
 
 
 def _files(mixture: Mixture, table: str, *, n_shards: int) -> tuple[str, set[str]]:

@@ -325,3 +325,11 @@ def refuse_foreign(run: Run, folder: str, *, stage: str, expected: set[str]) -> 
         if path not in known and not name.endswith(TEMPORARY):
             raise StoreError(f"{run.store.full(path)}: was not written by this run; move it away or use another --out")
         run.store.remove(path)
+
+
+def sweep(run: Run) -> None:
+    """Remove temporary files that tasks left beside their markers when they were killed."""
+    for step in run.store.folders("state"):
+        for name in run.store.files(f"state/{step}"):
+            if name.endswith(TEMPORARY):
+                run.store.remove(f"state/{step}/{name}")

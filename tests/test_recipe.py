@@ -108,6 +108,24 @@ def test_bytes_are_equal_on_ray(reference: Path, tmp_path: Path) -> None:
     assert shards(tmp_path) == shards(reference)
 
 
+def test_bytes_are_equal_on_another_filesystem(reference: Path, tmp_path: Path) -> None:
+    store = open_store(f"memory://{tmp_path.name}")
+    for _ in range(2):
+        curate(Run(store, load_mixture(MIXTURE), InlineExecutor(), silent()))
+    made = {
+        f"{folder}/{name}": store.read_bytes(f"{folder}/{name}")
+        for folder in ["packed", *(f"tables/{table}" for table in store.folders("tables"))]
+        for name in store.files(folder)
+    }
+    assert made == {
+        str(p.relative_to(reference)): p.read_bytes()
+        for folder in ("tables", "packed")
+        for p in sorted((reference / folder).rglob("*"))
+        if p.is_file()
+    }
+    assert all(f.kept for f in verify(RunFiles(store)))
+
+
 @pytest.mark.parametrize("n_items", [0, 2, 5, 9, 14, 20, 27, 35, 44, 54])
 def test_bytes_are_equal_after_a_stop_and_a_second_stop(reference: Path, tmp_path: Path, n_items: int) -> None:
     for n in (n_items, 7):
