@@ -203,7 +203,7 @@ def test_report_when_written_twice_has_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_report_when_the_run_is_not_finished_says_so(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="finish with `loopmix curate` first"):
+    with pytest.raises(StoreError, match="make the run with `loopmix curate` first"):
         write_report(RunFiles(open_store(str(tmp_path))))
 
 
