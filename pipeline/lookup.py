@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.config import Mixture
 from pipeline.errors import LoopmixError
 from pipeline.runfiles import RunFiles
 from pipeline.text.reasons import REASONS
 
 MAX_FOUND = 20
+_SETTING = re.compile(r"\b(?:ingest|quality|near_dups)(?:\.\w+)+")  # dotted keys in the sentences of REASONS
 
 
 def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
     """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
 
-    Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `keeper_path`
-    and `sequences` (where its first pieces are packed).
+    Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (the
+    settings that the sentence names, with their values), `keeper_path` and `sequences` (where its first pieces are).
     """
     found = 0
     for shard in range(run.n_shards):
@@ -38,6 +41,7 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
             }
             fact["group_size"] = groups["group_size"][row].as_py()
             fact["meanings"] = {r: REASONS[r] for r in fact["reasons"]}
+            fact["limits"] = {r: _limits(run.mixture, REASONS[r]) for r in fact["reasons"]}
             fact["keeper_path"] = _path_of(run, fact["keeper_id"]) if fact["keeper_id"] else None
             fact["sequences"] = list(_places(run, fact["doc_id"])) if fact["n_packed_tokens"] else []
             found += 1
@@ -46,6 +50,17 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
             return
     if not found:
         raise LoopmixError(f"{name!r}: no document of this run has that doc_id, path or path ending")
+
+
+def _limits(mixture: Mixture, meaning: str) -> dict[str, Any]:
+    """Values of the settings whose dotted keys stand in `meaning`."""
+    found: dict[str, Any] = {}
+    for key in _SETTING.findall(meaning):
+        value: Any = mixture
+        for part in key.split("."):
+            value = getattr(value, part)
+        found[key] = value
+    return found
 
 
 def _path_of(run: RunFiles, doc_id: str) -> str | None:

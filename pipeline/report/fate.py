@@ -47,6 +47,8 @@ def _reasons(fact: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for reason in fact["reasons"]:
         measured = f"; measured {_value(values[reason])}" if reason in values else ""
+        limits = fact.get("limits", {}).get(reason, {})
+        measured += "".join(f"; {key} is {_value(value)}" for key, value in limits.items())
         lines.append(f"{_INDENT}{'because' if not lines else '':<9} {reason}: {fact['meanings'][reason]}{measured}")
     unheeded = [r for r in values if r not in fact["reasons"]]
     if unheeded:
