@@ -60,8 +60,9 @@ def test_report_when_names_hold_markup_prints_them(tmp_path: Path) -> None:
             "d.js",
             [
                 "because long_line: a line longer than quality.code.max_line_chars (markup: max_markup_line_chars); "
-                "measured 2,345",
-                "near_duplicate: it, or its equal, reaches near_dups.min_similarity to its keeper",
+                "measured 2,345; quality.code.max_line_chars is 1,000",
+                "near_duplicate: it, or its equal, reaches near_dups.min_similarity to its keeper; "
+                "near_dups.min_similarity is 0.7",
             ],
         ),
         ("g.py", ["fate kept, but not needed for the balance", "tokens 7 of group Python; 0 packed"]),
