@@ -20,16 +20,16 @@ _RECORD_BATCHES = 3  # field number in the footer's flatbuffer table (format/Fil
 _BLOCK = 24  # bytes of a Block: int64 offset, int32 metadata length, padding, int64 body length
 
 
-def to_bytes(batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> bytes:
-    """The batches as a stream with a footer."""
+def to_bytes(batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> memoryview:
+    """The batches as a stream with a footer; a view, since shards are large."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
-    data = bytearray(memoryview(sink.getvalue())[_HEAD:])
+    data = memoryview(bytearray(sink.getvalue()))[_HEAD:]
     (length,) = struct.unpack_from("<i", data, len(data) - _TAIL)
-    _shift_blocks(memoryview(data)[len(data) - _TAIL - length : len(data) - _TAIL])
-    return bytes(data)
+    _shift_blocks(data[len(data) - _TAIL - length : len(data) - _TAIL])
+    return data
 
 
 def _shift_blocks(footer: memoryview) -> None:

@@ -73,7 +73,7 @@ class Store:
 
     # --- bytes ---------------------------------------------------------------------------------------------------
 
-    def write_bytes(self, path: str, data: bytes | pa.Buffer) -> FileEntry:
+    def write_bytes(self, path: str, data: bytes | memoryview | pa.Buffer) -> FileEntry:
         """Commit `data` under `path` atomically. Raises StoreError where the place cannot be written."""
         target = self.full(path)
         view = memoryview(data)

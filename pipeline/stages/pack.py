@@ -118,10 +118,13 @@ def _route(
     numbers = [order.gather_one(0, p)["number"].to_numpy() for p in range(order.n_partitions)]
     base = np.concatenate(([0], np.cumsum([a.size for a in numbers])))
     every = np.concatenate(numbers)
-    partition, sequence, start, position, offset, length = columns(
-        rows, "partition", "sequence", "start", "position", "offset", "length"
+    per_shard = _per_shard(every.size, layout.n_shards)
+    number = every[base[rows["partition"].to_numpy()] + rows["sequence"].to_numpy()]
+    by_shard = np.argsort(number // per_shard, kind="stable")
+    partition, start, position, offset, length = (
+        c[by_shard] for c in columns(rows, "partition", "start", "position", "offset", "length")
     )
-    number, row = every[base[partition] + sequence], row_of(position)
+    number, row = number[by_shard], row_of(position)
     ids = tables.read("tokens", shard, columns=["doc_id", "token_ids"])
     lists = ids["token_ids"].combine_chunks()
     values, first = np.asarray(lists.values), np.asarray(lists.offsets, np.int64)[row] + offset
@@ -141,7 +144,6 @@ def _route(
             "tokens": tokens,
         }
     )
-    per_shard = _per_shard(every.size, layout.n_shards)
     return Outcome((out.scatter(shard, table, partition=number // per_shard),), {"n_tokens": int(length.sum())})
 
 
@@ -151,16 +153,15 @@ def _per_shard(n_sequences: int, n_shards: int) -> int:
 
 def _write(tokens: Channel, layout: Layout, shard: int, _: None) -> Outcome:
     """Lay the pieces of this shard's sequences side by side and pad them to the sequence length."""
-    rows = tokens.gather(shard).combine_chunks()
+    gathered = tokens.gather(shard)
+    lists = gathered["tokens"].combine_chunks()
+    order = np.lexsort((gathered["start"].to_numpy(), gathered["number"].to_numpy()))
+    rows = gathered.drop_columns(["tokens"]).take(pa.array(order)).combine_chunks()
     number, start = columns(rows, "number", "start")
-    rows = rows.take(pa.array(np.lexsort((start, number)))).combine_chunks()
-    number, start = columns(rows, "number", "start")
-    lists = rows["tokens"].combine_chunks()
-    length = np.asarray(lists.value_lengths(), np.int64)
+    first, length = np.asarray(lists.offsets, np.int64)[order], np.asarray(lists.value_lengths(), np.int64)[order]
     distinct, first_piece = np.unique(number, return_index=True)
     row = np.searchsorted(distinct, number)
     grid = np.full((distinct.size, layout.seq_len), layout.pad_id, np.uint32)
-    first = np.asarray(lists.offsets, np.int64)[:-1]
     copy_slices(np.asarray(lists.values), first, length, grid.reshape(-1), row * layout.seq_len + start)
     n_real = np.bincount(row, weights=length, minlength=distinct.size).astype(np.int32)
     n_pieces = np.bincount(row, minlength=distinct.size)
