@@ -79,24 +79,25 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, **op
     from pipeline.progress import Progress
     from pipeline.recipe import curate as run_recipe
     from pipeline.stage import Run
+    from pipeline.stages.ingest import plan
     from pipeline.store import open_store
 
     loaded = load_mixture(mixture)
+    slices = plan(loaded)
     progress = Progress(Console(), quiet=options["quiet"])
-    with connect(_address(loaded, executor, ray_address)) as engine:
+    n_bytes = sum(s.n_bytes for s in slices)
+    with connect(_address(executor, ray_address, n_bytes=n_bytes)) as engine:
         store = open_store(out)
         progress.say(f"loopmix {__version__}: mixture {loaded.name!r} into {store.root}, {engine.describe()}")
         run: Run = Run(store, loaded, engine, progress, options["on_bad_shard"], options["check"])
-        run_recipe(run)
+        run_recipe(run, slices=slices)
     _report(out, brief=True, quiet=options["quiet"])
     progress.say(f"all of it: loopmix report {out}")
 
 
-def _address(mixture: Any, executor: str, ray_address: str | None) -> str | None:
+def _address(executor: str, ray_address: str | None, *, n_bytes: int) -> str | None:
     """Where to run: what was asked for, else Ray for large input where it is installed, else this process."""
     from importlib.util import find_spec
-
-    from pipeline.stages.ingest import plan
 
     if ray_address is not None:
         if executor == "inline":
@@ -106,7 +107,7 @@ def _address(mixture: Any, executor: str, ray_address: str | None) -> str | None
         return "local"
     if executor == "inline" or find_spec("ray") is None:
         return None
-    return "local" if sum(s.n_bytes for s in plan(mixture)) > INLINE_BYTES else None
+    return "local" if n_bytes > INLINE_BYTES else None
 
 
 def _report(run: str, *, model: Path | None = None, brief: bool = False, quiet: bool = False) -> None:

@@ -74,15 +74,16 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     ]
 
 
-def curate(run: Run) -> None:
+def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
     """Make or complete the run: skip what stands, redo what is missing, damaged or changed.
 
-    Raises ConfigError for a mixture that cannot be made, StageError and StoreError for work and files that fail.
+    `slices` is the plan of the input where the caller has made it already. Raises ConfigError for a mixture that
+    cannot be made, StageError and StoreError for work and files that fail.
     """
     store = run.store
     if store.files("") and not store.exists(MANIFEST) and not store.exists("state"):
         raise StoreError(f"{store.root}: holds files but no run; choose an empty or new folder for --out")
-    slices = plan(run.mixture)
+    slices = plan(run.mixture) if slices is None else slices
     todo = stages(run.mixture, slices)
     marks: dict[str, str] = {}
     for stage in todo:
