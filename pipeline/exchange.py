@@ -7,7 +7,6 @@ batch k of every file, in file order. So arrival order cannot matter, and a kill
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,11 +54,6 @@ class Channel:
 def _one_batch(table: pa.Table) -> pa.RecordBatch:
     batches = table.to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
-
-
-def columns(table: pa.Table, *names: str) -> Sequence[np.ndarray]:
-    """Columns as numpy arrays; they hold no nulls."""
-    return [table.column(n).to_numpy() for n in names]
 
 
 def positions(shard: int, rows: np.ndarray) -> np.ndarray:

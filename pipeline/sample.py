@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow.compute as pc
 
+from pipeline.columns import doc_words
 from pipeline.config import Mixture
 from pipeline.errors import ConfigError
 from pipeline.sources import plan_slices, read_slice
 from pipeline.stages.classify import classify
 from pipeline.stages.measure import measure
-from pipeline.text.keys import id_words, keyed_hash, stage_key
+from pipeline.text.keys import keyed_hash, stage_key
 
 MAX_DOCUMENT_BYTES = 50_000  # no single file may shape the vocabulary
 
@@ -33,7 +35,11 @@ class _Lot:
         heapq.heappush(self.heap, (-key, digest, text))
         self.seen.add(digest)
         self.n_bytes += len(text)
-        while self.heap and self.n_bytes - len(self.heap[0][2]) >= self.budget:
+        self.shrink(self.budget)
+
+    def shrink(self, budget: int) -> None:
+        """Give up documents of the largest keys while the rest still fills the budget."""
+        while self.heap and self.n_bytes - len(self.heap[0][2]) >= budget:
             _, out, gone = heapq.heappop(self.heap)
             self.seen.discard(out)
             self.n_bytes -= len(gone)
@@ -55,9 +61,8 @@ def sample(mixture: Mixture, *, n_bytes: int, on_slice: Callable[[int, int], Non
         documents = read_slice(source, piece, max_document_bytes=mixture.ingest.max_document_bytes)
         languages = classify(documents, config=mixture.classify)
         quality = measure(documents, languages, config=mixture.quality.model_copy(update={"parse": False}))
-        high, low = id_words("".join(documents["doc_id"].to_pylist()).encode())
-        keys = keyed_hash(key, high, low)
-        passes = np.array([not f and p is None for f, p in _verdicts(quality, documents)], bool)
+        keys = keyed_hash(key, *doc_words(documents))
+        passes = (pc.list_value_length(quality["fired"]).to_numpy() == 0) & documents["problem"].is_null().to_numpy()
         pools = languages["pool"].to_pylist()
         for row in np.flatnonzero(passes).tolist():
             content = documents["content"][row].as_py()
@@ -69,11 +74,5 @@ def sample(mixture: Mixture, *, n_bytes: int, on_slice: Callable[[int, int], Non
             raise ConfigError(f"sample: no {pool} document passes the rules; add a {pool} source to the mixture")
     smaller = min(lot.n_bytes for lot in lots.values())
     for lot in lots.values():
-        lot.budget = smaller
-        while lot.heap and lot.n_bytes - len(lot.heap[0][2]) >= smaller:
-            lot.n_bytes -= len(heapq.heappop(lot.heap)[2])
+        lot.shrink(smaller)
     return [text for lot in lots.values() for text in lot.texts()]
-
-
-def _verdicts(quality: object, documents: object) -> zip[tuple[list[object], str | None]]:
-    return zip(quality["fired"].to_pylist(), documents["problem"].to_pylist(), strict=True)  # type: ignore[index]

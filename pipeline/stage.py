@@ -270,6 +270,10 @@ def read_manifest(store: Store) -> dict[str, Any]:
     return dict(manifest)
 
 
+def _write_manifest(store: Store, manifest: dict[str, Any]) -> None:
+    store.write_bytes(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
+
+
 def record(
     run: Run, name: str, *, mark: str, version: int, markers: Sequence[Marker], inner_seconds: float = 0.0
 ) -> None:
@@ -291,7 +295,7 @@ def record(
         "problems": {str(i): m.problem for i, m in enumerate(markers) if m.problem},
         "seconds": round(inner_seconds + sum(m.seconds for m in markers), 3),
     }
-    run.store.write_bytes(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
+    _write_manifest(run.store, manifest)
 
 
 def forget_others(run: Run, marks: dict[str, str]) -> None:
@@ -300,7 +304,7 @@ def forget_others(run: Run, marks: dict[str, str]) -> None:
     current = {name: e for name, e in manifest["stages"].items() if e["fingerprint"] == marks.get(name)}
     if current != manifest["stages"]:
         manifest["stages"] = current
-        run.store.write_bytes(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
+        _write_manifest(run.store, manifest)
 
 
 def is_recorded(run: Run, name: str, *, mark: str) -> bool:
@@ -316,12 +320,13 @@ def is_recorded(run: Run, name: str, *, mark: str) -> bool:
 
 def refuse_foreign(run: Run, folder: str, *, stage: str, expected: set[str]) -> None:
     """Remove what an earlier configuration of this run left in `folder`; raise StoreError for files it never wrote."""
+    strange = [name for name in run.store.files(folder) if name not in expected]
+    if not strange:
+        return
     known = {f["path"] for f in read_manifest(run.store)["stages"].get(stage, {}).get("files", [])}
     known |= {entry.path for marker in read_markers(run.store, stage).values() for entry in marker.files}
-    for name in run.store.files(folder):
+    for name in strange:
         path = f"{folder}/{name}"
-        if name in expected:
-            continue
         if path not in known and not name.endswith(TEMPORARY):
             raise StoreError(f"{run.store.full(path)}: was not written by this run; move it away or use another --out")
         run.store.remove(path)

@@ -13,14 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.columns import columns, doc_words
 from pipeline.errors import LoopmixError
-from pipeline.exchange import columns, positions, shard_of
+from pipeline.exchange import positions, shard_of
 from pipeline.runfiles import STAGES, RunFiles
 from pipeline.schema import ALIGNED
 from pipeline.stages.tokenize import load_encoder
 from pipeline.store import FileEntry
 from pipeline.text.compiled import compiled
-from pipeline.text.keys import id_words, keyed_hash, stage_key
+from pipeline.text.keys import keyed_hash, stage_key
 
 N_DECODED = 1_000  # documents whose tokens are decoded and compared with their bytes
 
@@ -225,7 +226,7 @@ def _text(run: RunFiles) -> tuple[bool, str]:
     n_same = n_seen = 0
     for shard in range(run.n_shards):
         tokens = run.tables.read("tokens", shard)
-        key = keyed_hash(stage_key(0, "verify"), *id_words("".join(tokens["doc_id"].to_pylist()).encode()))
+        key = keyed_hash(stage_key(0, "verify"), *doc_words(tokens))
         rows = np.flatnonzero((key.astype(np.float64) < limit) & tokens["token_ids"].is_valid().to_numpy())
         content = run.tables.read("documents", shard, columns=["content"])["content"] if rows.size else None
         for row in rows.tolist():

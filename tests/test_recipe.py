@@ -21,7 +21,7 @@ from pipeline.errors import StoreError
 from pipeline.executor import Executor, InlineExecutor, connect
 from pipeline.progress import silent
 from pipeline.recipe import curate
-from pipeline.runfiles import RunFiles
+from pipeline.runfiles import STAGES, RunFiles
 from pipeline.stage import Run, read_manifest
 from pipeline.store import open_store
 from pipeline.verify import verify
@@ -92,7 +92,8 @@ def test_every_promise_holds(reference: Path) -> None:
 
 def test_nothing_but_results_is_left(reference: Path) -> None:
     assert sorted(p.name for p in reference.iterdir()) == ["manifest.json", "packed", "state", "tables"]
-    assert {p.name for p in (reference / "state").iterdir()} == set(read_manifest(open_store(str(reference)))["stages"])
+    made = set(read_manifest(open_store(str(reference)))["stages"])
+    assert {p.name for p in (reference / "state").iterdir()} == made == set(STAGES)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

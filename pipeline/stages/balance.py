@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.columns import doc_words
 from pipeline.config import Balance, PoolBalance
 from pipeline.exchange import Channel, positions
 from pipeline.language.table import group_of
@@ -21,7 +22,7 @@ from pipeline.schema import PLAN
 from pipeline.stage import Job, Marker, Outcome
 from pipeline.store import Tables
 from pipeline.text.budget import Pool, allocate, pool_budgets
-from pipeline.text.keys import id_words, keyed_hash, stage_key
+from pipeline.text.keys import keyed_hash, stage_key
 
 BUCKET_BITS = 12
 
@@ -74,7 +75,7 @@ def groups_of(tables: Tables, shard: int) -> pa.Table:
 
 
 def _keys(table: pa.Table, key: np.uint64) -> np.ndarray:
-    return keyed_hash(key, *id_words("".join(table["doc_id"].to_pylist()).encode()))
+    return keyed_hash(key, *doc_words(table))
 
 
 def _count(tables: Tables, out: Channel, key: np.uint64, shard: int, _: None) -> Outcome:

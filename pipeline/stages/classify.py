@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
 import pyarrow as pa
 
 from pipeline import schema
+from pipeline.columns import bytes_of
 from pipeline.config import Classify
 from pipeline.language.verdict import Verdict, classify_batch
 
@@ -43,7 +43,6 @@ def classify(documents: pa.Table, *, config: Classify) -> pa.Table:
 
 def _views(contents: pa.LargeBinaryArray) -> list[memoryview]:
     """One view per document into the array's own bytes."""
-    _, offsets_buffer, data_buffer = contents.buffers()
-    offsets = np.frombuffer(offsets_buffer, np.int64)[contents.offset : contents.offset + len(contents) + 1].tolist()
-    data = memoryview(data_buffer if data_buffer is not None else b"")
-    return [data[start:stop] for start, stop in pairwise(offsets)]
+    data, offsets = bytes_of(contents)
+    view: memoryview = data.data
+    return [view[start:stop] for start, stop in pairwise(offsets.tolist())]

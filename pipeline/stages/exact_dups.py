@@ -7,11 +7,13 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from pipeline.columns import columns
 from pipeline.config import Exchange
-from pipeline.exchange import Channel, columns, positions, row_of, shard_of, spread
+from pipeline.exchange import Channel, positions, row_of, shard_of, spread
 from pipeline.stage import Job, Marker, Outcome
 from pipeline.store import Tables
 from pipeline.text.keys import mix
+from pipeline.text.runs import starts_run
 
 
 def group_equal(job: Job, *, config: Exchange) -> list[Marker]:
@@ -40,9 +42,7 @@ def _group(hashes: Channel, out: Channel, partition: int, _: None) -> Outcome:
     high, low, position = columns(hashes.gather(partition), "high", "low", "position")
     order = np.lexsort((position, low, high))
     high, low, position = high[order], low[order], position[order]
-    new = np.ones(position.size, bool)
-    new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-    starts = np.flatnonzero(new)
+    starts = np.flatnonzero(starts_run(high, low))
     sizes = np.diff(np.append(starts, position.size))
     first, size = np.repeat(position[starts], sizes), np.repeat(sizes, sizes)
     many = size > 1

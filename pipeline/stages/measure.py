@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
+from pipeline.columns import bytes_of, one_chunk
 from pipeline.config import Quality
 from pipeline.schema import QUALITY
 from pipeline.text import code_rules, features, secrets, text_rules
@@ -24,8 +25,8 @@ def measure(documents: pa.Table, languages: pa.Table, *, config: Quality) -> pa.
     A document that ingest found a problem with, or that is blank, has that as its only reason: rules of its pool
     would say the same again.
     """
-    content = _one_chunk(documents["content"])
-    data, offsets = _bytes_of(content)
+    content = one_chunk(documents["content"])
+    data, offsets = bytes_of(content)
     found = features.measure(data, offsets)
     private = secrets.count(data, offsets)
     names = _strings(languages["language"])
@@ -47,23 +48,9 @@ def measure(documents: pa.Table, languages: pa.Table, *, config: Quality) -> pa.
     return _table(documents["doc_id"], columns, fired)
 
 
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    """The column as one array; copies only where it has several chunks."""
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([pa.array([], column.type), *column.chunks])
-
-
 def _strings(column: pa.ChunkedArray) -> np.ndarray:
     """The column as numpy text of fixed width, a null as an empty string."""
     return np.array([value or "" for value in column.to_pylist()], np.str_)
-
-
-def _bytes_of(content: pa.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
-    """The array's bytes and int64 offsets, without a copy. Of a slice: all bytes, and the offsets of the slice."""
-    _, offsets, data = content.buffers()
-    if not len(content):  # it may have no buffers at all
-        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
-    raw = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
-    return raw, np.frombuffer(offsets, np.int64)[content.offset : content.offset + len(content) + 1]
 
 
 def _problems(problems: np.ndarray, *, blank: np.ndarray, n_bytes: np.ndarray) -> list[Fired]:
@@ -108,5 +95,5 @@ def _table(doc_ids: pa.ChunkedArray, columns: dict[str, np.ndarray], fired: list
     joined = {name: pa.array(numbers) for name, numbers in columns.items() if name in QUALITY.names}
     joined["parse_error_frac"] = pa.array(columns["parse_error_frac"], mask=np.isnan(columns["parse_error_frac"]))
     joined["fired"] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), rules, type=kind)
-    joined["doc_id"] = _one_chunk(doc_ids)
+    joined["doc_id"] = one_chunk(doc_ids)
     return pa.table({name: joined[name] for name in QUALITY.names}, schema=QUALITY)

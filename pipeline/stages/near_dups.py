@@ -13,13 +13,15 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from pipeline.columns import bytes_of, columns, one_chunk
 from pipeline.config import NearDups
-from pipeline.exchange import Channel, columns, positions, row_of, shard_of, spread
+from pipeline.exchange import Channel, positions, row_of, shard_of, spread
 from pipeline.schema import NEAR_DUPS, SIGNATURES
 from pipeline.stage import Job, Marker, Outcome
 from pipeline.store import Tables, part
 from pipeline.text import minhash, shingles
 from pipeline.text.keys import mix
+from pipeline.text.runs import starts_run
 
 
 def sign(documents: pa.Table, exact_dups: pa.Table, *, config: NearDups) -> pa.Table:
@@ -129,18 +131,13 @@ def _verify(tables: Tables, links: Channel, sets: Channel, config: NearDups, par
 def _unique_pairs(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.lexsort((right, left))
     left, right = left[order], right[order]
-    new = np.ones(left.size, bool)
-    new[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
+    new = starts_run(left, right)
     return left[new], right[new]
 
 
 def _shingles(documents: pa.Table, *, config: NearDups) -> tuple[np.ndarray, np.ndarray]:
     """Shingle hashes of the table's documents and where each document's end."""
-    content = documents["content"].combine_chunks()
-    offsets = np.frombuffer(content.buffers()[1], np.int64)[content.offset :][: len(content) + 1]
-    raw = content.buffers()[2]
-    data = np.frombuffer(raw, np.uint8) if raw is not None else np.zeros(0, np.uint8)
-    return shingles.shingle(data, offsets if offsets.size else np.zeros(1, np.int64), n_words=config.shingle_words)
+    return shingles.shingle(*bytes_of(one_chunk(documents["content"])), n_words=config.shingle_words)
 
 
 def _distinct(documents: pa.Table, *, config: NearDups) -> pa.LargeListArray:

@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import arrowfile
+from pipeline.columns import columns, doc_words
 from pipeline.config import Balance, Pack
 from pipeline.errors import StageError
-from pipeline.exchange import Channel, columns, positions, row_of, shard_of, spread
+from pipeline.exchange import Channel, positions, row_of, shard_of, spread
 from pipeline.schema import POOLS, packed_schema
 from pipeline.stage import Job, Marker, Outcome
 from pipeline.store import Tables, part
-from pipeline.text.keys import id_words, keyed_hash, stage_key
+from pipeline.text.keys import keyed_hash, stage_key
 from pipeline.text.packing import best_fit, copy_slices, interleave, split
 
 
@@ -60,7 +61,7 @@ def _lengths(tables: Tables, out: Channel, layout: Layout, key: np.uint64, shard
     row = np.repeat(np.arange(plan.num_rows), total)
     copy = np.arange(row.size) - np.repeat(np.cumsum(total) - total, total)
     length = np.where(copy < n_copies[row], n_tokens[row], cut[row])
-    high, low = id_words("".join(plan["doc_id"].to_pylist()).encode())
+    high, low = doc_words(plan)
     keys = keyed_hash(key, high[row], low[row], copy.astype(np.uint64))
     partition = is_text.astype(np.int64)[row] * layout.n_partitions + spread(keys, layout.n_partitions)
     table = pa.table({"key": keys, "position": positions(shard, row), "copy": copy, "length": length})

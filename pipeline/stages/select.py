@@ -13,15 +13,17 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from pipeline.columns import columns, doc_words
 from pipeline.config import Select
-from pipeline.exchange import Channel, columns, positions, row_of, shard_of, spread
+from pipeline.exchange import Channel, positions, row_of, shard_of, spread
 from pipeline.schema import DECISIONS, NEAR_DUPS
 from pipeline.stage import Job, Marker, Outcome
 from pipeline.store import Tables, part
 from pipeline.text.keepers import choose_keepers
-from pipeline.text.keys import id_words, mix
+from pipeline.text.keys import mix
 from pipeline.text.licenses import CLASSES, license_class
 from pipeline.text.reasons import INGEST_PROBLEMS, in_order
+from pipeline.text.runs import starts_run
 
 ORDER = ("license_class", "stars", "revision_time", "n_bytes", "high", "low")  # ascending is better
 _FAR = np.iinfo(np.int64).max
@@ -93,7 +95,7 @@ def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: i
 def _order_keys(tables: Tables, shard: int) -> pa.Table:
     """Columns of ORDER (ascending is better) and the doc_id, for each document of the shard."""
     documents = tables.read("documents", shard, columns=["doc_id", "license", "stars", "revision_time", "n_bytes"])
-    high, low = id_words("".join(documents["doc_id"].to_pylist()).encode())
+    high, low = doc_words(documents)
     newest = documents["revision_time"].cast(pa.int64()).to_pylist()
     return pa.table(
         {
@@ -114,9 +116,7 @@ def _champion(offers: Channel, out: Channel, partition: int, _: None) -> Outcome
     rows = rows.filter(rows["passes"])
     keys = columns(rows, *ORDER)
     order = np.lexsort((*reversed(keys), rows["group"].to_numpy()))
-    group = rows["group"].to_numpy()[order]
-    first = np.ones(group.size, bool)
-    first[1:] = group[1:] != group[:-1]
+    first = starts_run(rows["group"].to_numpy()[order])
     best = rows.take(pa.array(order[first]))
     return Outcome((out.scatter(partition, best, partition=np.zeros(best.num_rows, np.int64)),), {})
 
