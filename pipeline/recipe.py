@@ -62,7 +62,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     return [
         ExchangeStage("documents", 1, read, inputs, (), describe(slices)),
         ExchangeStage("exact_dups", 1, group_equal, m.exact_dups, ("documents",)),
-        MapStage("languages", 1, classify, m.classify, (), (*text, "path", "pool_hint")),
+        MapStage("languages", 2, classify, m.classify, (), (*text, "path", "pool_hint")),
         MapStage("quality", 1, measure, m.quality, (pool,), (*text, "problem")),
         MapStage("signatures", 1, sign, m.near_dups, (first,), text),
         ExchangeStage("near_dups", 1, link, m.near_dups, ("exact_dups", "signatures")),

@@ -61,7 +61,12 @@ LANGUAGES = pa.schema(
         _required("pool", pa.string()),  # code or text
         _required("language", pa.string()),  # linguist's name; "Text" for prose
         _required("confidence", pa.float64()),
-        _required("decided_by", pa.string()),  # filename, extension, shebang, modeline, heuristic, model, hint, ...
+        _required(
+            "decided_by", pa.string()
+        ),  # hint, filename, extension, shebang, classifier, ...; all in report/words.py
+        pa.field("runner_up", pa.string()),  # the second likeliest language; null where content was not looked at
+        pa.field("runner_up_confidence", pa.float64()),
+        _required("content_kind", pa.string()),  # code, prose, data, binary, empty: by content, whatever the name says
     ]
 )
 

@@ -86,9 +86,8 @@ def write_facts(
     tables = Tables(run.store, len(shards))
     for shard, table in enumerate(shards):
         ids = table["doc_id"].to_pylist()
-        languages = [
-            {"doc_id": i, "pool": pool, "language": language, "confidence": 1.0, "decided_by": "hand"} for i in ids
-        ]
+        told = {"pool": pool, "language": language, "confidence": 1.0, "decided_by": "hand", "content_kind": "code"}
+        languages = [told | {"doc_id": i} for i in ids]
         tables.write("languages", shard, data=pa.Table.from_pylist(languages, schema=LANGUAGES))
         quality = []
         for i in ids:

@@ -35,6 +35,9 @@ def classify(documents: pa.Table, *, config: Classify) -> pa.Table:
             "language": pa.array(languages, pa.string()),
             "confidence": pa.array(confidences, pa.float64()),
             "decided_by": pa.array(decided_by, pa.string()),
+            "runner_up": pa.nulls(len(verdicts), pa.string()),
+            "runner_up_confidence": pa.nulls(len(verdicts), pa.float64()),
+            "content_kind": pa.array(["code"] * len(verdicts), pa.string()),
         },
         schema=schema.LANGUAGES,
     )

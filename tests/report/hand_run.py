@@ -41,6 +41,8 @@ class Doc:
     is_first: bool = True
     decided_by: str = "extension"
     confidence: float = 1.0
+    runner_up: tuple[str, float] | None = None
+    content_kind: str = "code"
     n_secrets: int = 0
     n_personal: int = 0
 
@@ -78,20 +80,53 @@ SHARDS: tuple[tuple[Doc, ...], ...] = (
             license=None,
             n_secrets=1,
         ),
-        Doc("e.txt", "Text", 80, n_tokens=12, n_copies=1, license="CC-BY-4.0", source="prose", decided_by="source"),
+        Doc(
+            "e.txt",
+            "Text",
+            80,
+            n_tokens=12,
+            n_copies=1,
+            license="CC-BY-4.0",
+            source="prose",
+            decided_by="hint",
+            content_kind="prose",
+        ),
     ),
     (
         Doc("src/f.rs", "Rust", 30, reasons=("empty",)),
-        Doc("src/g.py", "Python", 60, n_tokens=7, license="Apache-2.0", decided_by="shebang", confidence=0.9),
-        Doc("h.txt", "Text", 20, n_tokens=8, cut=4, license=None, source="prose", decided_by="source", n_personal=1),
+        Doc(
+            "src/g.py",
+            "Python",
+            60,
+            n_tokens=7,
+            license="Apache-2.0",
+            decided_by="classifier",
+            confidence=0.5,
+            runner_up=("Cython", 0.375),
+            content_kind="prose",
+        ),
+        Doc(
+            "h.txt",
+            "Text",
+            20,
+            n_tokens=8,
+            cut=4,
+            license=None,
+            source="prose",
+            decided_by="prose",
+            confidence=0.75,
+            n_personal=1,
+        ),
         Doc(
             "src/i",
             "Unknown",
             10,
             reasons=("binary", "unknown_language"),
             license=None,
-            decided_by="content",
+            decided_by="none",
             confidence=0.25,
+            runner_up=("C", 0.125),
+            content_kind="binary",
         ),
     ),
 )
@@ -150,7 +185,7 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[str, dict[str, list[Any]]]
         name: [getattr(d, name) for d in docs]
         for name in (
             "path", "language", "n_bytes", "n_tokens", "n_copies", "reasons", "similarity", "license", "source", "pool",
-            "group_size", "is_first", "decided_by", "confidence", "n_secrets", "n_personal",
+            "group_size", "is_first", "decided_by", "confidence", "content_kind", "n_secrets", "n_personal",
         )
     }  # fmt: skip
     common = own | {
@@ -158,6 +193,8 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[str, dict[str, list[Any]]]
         "keep": keep,
         "keeper_id": keepers,
         "group": group,
+        "runner_up": [d.runner_up and d.runner_up[0] for d in docs],
+        "runner_up_confidence": [d.runner_up and d.runner_up[1] for d in docs],
         "cut_tokens": [d.cut for d in docs],
         "n_packed_tokens": [d.n_copies * d.n_tokens + d.cut for d in docs],
         "fired": [[{"rule": r, "value": v} for r, v in d.fired] for d in docs],

@@ -140,8 +140,14 @@ def test_licenses_when_some_are_missing(numbers: Numbers) -> None:
 
 def test_decisions_when_confidences_differ(numbers: Numbers) -> None:
     found = {d.decided_by: (d.n_docs, d.mean_confidence) for d in numbers.decisions}
-    assert found == {"extension": (5, 1.0), "source": (2, 1.0), "shebang": (1, 0.9), "content": (1, 0.25)}
-    assert [b.n for b in numbers.confidences] == [0, 0, 1, 0, 0, 0, 0, 0, 0, 8]
+    assert found == {
+        "extension": (5, 1.0),
+        "hint": (1, 1.0),
+        "prose": (1, 0.75),
+        "classifier": (1, 0.5),
+        "none": (1, 0.25),
+    }
+    assert [b.n for b in numbers.confidences] == [0, 0, 1, 0, 0, 1, 0, 1, 0, 6]
 
 
 def test_balance_when_counted_by_hand(numbers: Numbers) -> None:

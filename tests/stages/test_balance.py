@@ -30,6 +30,7 @@ def fill(run: Run, *, scale: int = 50, n_shards: int = 4) -> Tables:
                 "language": lang,
                 "confidence": 1.0,
                 "decided_by": "hand",
+                "content_kind": "prose" if lang == "Text" else "code",
             }
             for i, lang in zip(table["doc_id"].to_pylist(), languages, strict=True)
         ]
@@ -118,6 +119,7 @@ def test_a_mixture_without_one_pool_is_refused(tmp_path: Path) -> None:
         "language": "C",
         "confidence": 1.0,
         "decided_by": "hand",
+        "content_kind": "code",
     }
     Tables(run.store, 1).write("languages", 0, data=pa.Table.from_pylist([row], schema=LANGUAGES))
     with pytest.raises(ConfigError, match="no text tokens"):
