@@ -11,10 +11,12 @@ import pyarrow.compute as pc
 
 from pipeline.config import Mixture
 from pipeline.errors import LoopmixError
+from pipeline.naming import disagrees
 from pipeline.runfiles import RunFiles
 from pipeline.text.reasons import REASONS
 
 MAX_FOUND = 20
+_TOLD = ("confidence", "runner_up", "runner_up_confidence", "content_kind")
 _SETTING = re.compile(r"\b(?:ingest|quality|near_dups)(?:\.\w+)+")  # dotted keys in the sentences of REASONS
 
 
@@ -22,7 +24,9 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
     """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
 
     Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (the
-    settings that the sentence names, with their values), `keeper_path` and `sequences` (where its first pieces are).
+    settings that the sentence names, with their values), `keeper_path` and `sequences` (where its first pieces are); of
+    its language `confidence`, `runner_up`, `runner_up_confidence`, `content_kind`, and as `name_says` what the name
+    claims where the content is of another kind.
     """
     found = 0
     for shard in range(run.n_shards):
@@ -34,11 +38,14 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
             continue
         quality = run.tables.read("quality", shard)
         groups = run.tables.read("exact_dups", shard, columns=["group_size"])
+        told = run.tables.read("languages", shard, columns=list(_TOLD))
         for row in rows[: MAX_FOUND - found]:
             fact: dict[str, Any] = ledger.slice(row, 1).to_pylist()[0]
             fact["features"] = {
                 k: v for k, v in quality.slice(row, 1).to_pylist()[0].items() if k not in ("doc_id", "fired")
             }
+            fact |= told.slice(row, 1).to_pylist()[0]
+            fact["name_says"] = disagrees(fact["path"], fact["content_kind"])
             fact["group_size"] = groups["group_size"][row].as_py()
             fact["meanings"] = {r: REASONS[r] for r in fact["reasons"]}
             fact["limits"] = {r: _limits(run.mixture, REASONS[r]) for r in fact["reasons"]}

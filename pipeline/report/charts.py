@@ -30,6 +30,7 @@ from pipeline.report.svg import (
     literal,
     place_legend,
 )
+from pipeline.report.told import SureBin
 from pipeline.report.training import LossChange
 from pipeline.report.words import between, exact, percent, short, tick
 
@@ -164,6 +165,29 @@ def duplicates_chart(duplicates: Duplicates) -> Chart:
         f"{exact(duplicates.n_groups)} groups of equal documents by size; {exact(duplicates.n_pairs)} verified pairs"
     )
     return _both("duplicates", paint, heights=(320, 480), label=label)
+
+
+def sureness_chart(bins: Sequence[SureBin]) -> Chart:
+    """Confidences of verdicts from content: shares of documents and of bytes."""
+    n_docs, n_bytes = (max(1, sum(getattr(b, field) for b in bins)) for field in ("n_docs", "n_bytes"))
+    docs, volume = [b.n_docs / n_docs for b in bins], [b.n_bytes / n_bytes for b in bins]
+
+    def paint(figure: Figure, narrow: bool) -> None:
+        axes = figure.add_subplot()
+        middle, width = [(b.low + b.high) / 2 for b in bins], bins[0].high - bins[0].low
+        axes.bar(middle, volume, width=width * 0.9, color=SOFT, label="bytes")
+        axes.bar(middle, docs, width=width * 0.45, color=CODE, label="documents")
+        axes.set(xlim=(0, 1), xlabel="confidence of verdicts from content", ylim=(0, 1.08 * max(*docs, *volume)))
+        axes.xaxis.set_major_locator(MaxNLocator(5 if narrow else 10, steps=_STEPS))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.tick_params(axis="y", labelcolor=MUTED)
+        bare(axes, grid="y")
+        place_legend(figure, n_columns=2)
+
+    unsure = sum(share for b, share in zip(bins, docs, strict=True) if b.high <= 0.5)
+    label = f"Confidence of verdicts from content; {percent(unsure)} of these documents lie below 0.5"
+    return _both("sureness", paint, heights=(300, 280), label=label)
 
 
 def _count_axis(axes: Axes) -> None:

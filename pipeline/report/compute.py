@@ -13,7 +13,6 @@ from pipeline.report.notices import notices_of
 from pipeline.report.numbers import (
     BadShard,
     Bin,
-    Decision,
     Drop,
     Duplicates,
     FlowStep,
@@ -25,7 +24,8 @@ from pipeline.report.numbers import (
 )
 from pipeline.report.shares import groups_of, paper_shares
 from pipeline.report.stream import balance_of, doubling, mix_of, packing_of, read_stream
-from pipeline.report.tally import KEPT, N_CONFIDENCE_BINS, Tally, roll_up, stage_of, tally
+from pipeline.report.tally import KEPT, Tally, roll_up, stage_of, tally
+from pipeline.report.telling import tell
 from pipeline.report.training import read_training
 from pipeline.runfiles import STAGES, RunFiles
 from pipeline.schema import NEAR_DUPS, POOLS
@@ -60,8 +60,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         duplicates=_duplicates(run, counted),
         license_classes=_license_classes(licenses),
         licenses=licenses,
-        decisions=_decisions(counted),
-        confidences=_bins(counted.confidences, low=0.0, step=1 / N_CONFIDENCE_BINS),
+        told=tell(run),
         balance=balance_of(stream, code_parts=balance.code.parts, text_parts=balance.text.parts, seq_len=seq_len),
         mix=mix_of(stream),
         packing=packing_of(stream, seq_len=seq_len, n_split_docs=_total(counted, "n_split")),
@@ -193,15 +192,6 @@ def _license_classes(licenses: tuple[License, ...]) -> tuple[License, ...]:
         fields = ("n_docs", "n_kept_docs", "n_kept_tokens", "n_packed_tokens")
         classes.append(License(name, name, *(sum(getattr(x, f) for x in mine) for f in fields)))
     return tuple(classes)
-
-
-def _decisions(counted: Tally) -> tuple[Decision, ...]:
-    """By what told the language. The rounding hides the last digit of a sum of fractions."""
-    rows = roll_up(counted.cube, "decided_by")
-    found = [
-        Decision(r["decided_by"], r["n_docs"], r["n_bytes"], round(r["confidence"] / r["n_docs"], 9)) for r in rows
-    ]
-    return tuple(sorted(found, key=lambda d: (-d.n_docs, d.decided_by)))
 
 
 def _work(run: RunFiles, totals: Totals) -> tuple[StageWork, ...]:

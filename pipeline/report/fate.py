@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.report.words import exact, percent, plain
+from pipeline.report.words import CLAIM_WORDS, decided, exact, number, percent, plain
 
 _FATES = {
     "packed": "in the mixture",
@@ -25,7 +25,7 @@ def fate_lines(fact: dict[str, Any]) -> list[str]:
         plain(fact["path"]),
         f"{_INDENT}fate      {_FATES.get(fact['fate'], plain(fact['fate']))}",
         f"{_INDENT}document  {fact['doc_id']}, {exact(fact['n_bytes'])} bytes{_origin(fact)}",
-        f"{_INDENT}language  {plain(fact['language'])} ({fact['pool']} pool), told by {plain(fact['decided_by'])}",
+        *_language(fact),
         *_reasons(fact),
         *_duplicates(fact),
         *_tokens(fact),
@@ -39,6 +39,22 @@ def _origin(fact: dict[str, Any]) -> str:
     parts += [f"{name} {plain(fact[name])}" for name in ("repo", "revision") if fact[name]]
     parts.append(f"licence {plain(fact['license'])}" if fact["license"] else "no licence given")
     return ", " + ", ".join(parts)
+
+
+def _language(fact: dict[str, Any]) -> list[str]:
+    """What told it, how surely, what it could be else, and whether the content is what the name says."""
+    rule = fact["decided_by"]
+    words = decided(rule)
+    told = f"told by {words}" + ("" if plain(rule) in words or rule == "none" else f" ({plain(rule)})")
+    sure = f"confidence {fact['confidence']:.3f}"
+    lines = [f"{_INDENT}language  {plain(fact['language'])} ({fact['pool']} pool), {told}, {sure}"]
+    if fact["runner_up"] is not None:
+        behind = fact["runner_up_confidence"]
+        lines.append(f"{_INDENT}{'':<9} next likeliest: {plain(fact['runner_up'])}, confidence {number(behind)}")
+    if fact["name_says"]:
+        claim = CLAIM_WORDS.get(fact["name_says"], fact["name_says"])
+        lines.append(f"{_INDENT}content   looks like {plain(fact['content_kind'])}, though its name says {claim}")
+    return lines
 
 
 def _reasons(fact: dict[str, Any]) -> list[str]:

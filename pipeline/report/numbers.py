@@ -12,6 +12,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from pipeline.report.told import Told
+
 Level = Literal["fail", "warn", "note"]
 
 
@@ -142,16 +144,6 @@ class License:
     n_kept_docs: int
     n_kept_tokens: int
     n_packed_tokens: int
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A way of telling the language, and how sure it was."""
-
-    decided_by: str
-    n_docs: int
-    n_bytes: int
-    mean_confidence: float
 
 
 @dataclass(frozen=True)
@@ -349,8 +341,7 @@ class Numbers:
     duplicates: Duplicates
     license_classes: tuple[License, ...]
     licenses: tuple[License, ...]
-    decisions: tuple[Decision, ...]
-    confidences: tuple[Bin, ...]
+    told: Told
     balance: Balance
     mix: StreamMix
     packing: Packing

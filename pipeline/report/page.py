@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.report import page_documents, page_stream
+from pipeline.report import page_documents, page_stream, page_told
 from pipeline.report.markup import Html, element
 from pipeline.report.numbers import Numbers
 from pipeline.report.overview import overview
@@ -19,6 +19,7 @@ def render(numbers: Numbers) -> bytes:
     parts = [
         page_documents.languages(numbers),
         page_documents.sources(numbers),
+        page_told.told(numbers),
         page_documents.drops(numbers),
         page_documents.duplicates(numbers),
         page_documents.origins(numbers),
@@ -42,6 +43,7 @@ def render(numbers: Numbers) -> bytes:
 _PLACES = (
     ("languages", "Languages"),
     ("sources", "Text sources"),
+    ("told", "Languages decided"),
     ("drops", "Drops"),
     ("duplicates", "Duplicates"),
     ("origins", "Licences"),

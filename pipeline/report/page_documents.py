@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.report import charts
-from pipeline.report.markup import Cell, Html, bar, element, figure, section, table
+from pipeline.report.markup import Cell, Html, bar, figure, section, table
 from pipeline.report.numbers import Group, License, Numbers
 from pipeline.report.shares import largest
 from pipeline.report.words import FLOW_WORDS, NOTHING, between, exact, license_name, percent, points, short, size
@@ -186,10 +186,10 @@ def duplicates(numbers: Numbers) -> Html:
 
 
 def origins(numbers: Numbers) -> Html:
-    """Who may use it, and how sure the languages are."""
+    """Who may use it."""
     guide = (
         "Licences are as the documents state them. The class decides which of several copies is kept: permissive "
-        "before unknown before other. Below: how each document's language was told, and how surely."
+        "before unknown before other."
     )
     total = max(1, sum(c.n_packed_tokens for c in numbers.license_classes))
     columns = ("licence", "class", "of all", "tokens packed", "tokens kept", "documents", "kept", "")
@@ -203,31 +203,5 @@ def origins(numbers: Numbers) -> Html:
     found = [row(x, license_name(x.name)) for x in numbers.licenses[:N_LICENSES]]
     more = len(numbers.licenses) - N_LICENSES
     title = "Licences" + (f"; {more} rarer ones are left out here" if more > 0 else "")
-    n_docs = max(1, numbers.totals.n_docs)
-    decided = table(
-        "What decided the language",
-        ("decided by", "documents", "of all", "bytes", "confidence", ""),
-        rows=[
-            (
-                d.decided_by,
-                exact(d.n_docs),
-                percent(d.n_docs / n_docs),
-                size(d.n_bytes),
-                f"{d.mean_confidence:.3f}",
-                bar(d.n_docs / n_docs, colour="code"),
-            )
-            for d in numbers.decisions
-        ],
-    )
-    sure = table(
-        "How sure it was",
-        ("confidence", "documents", "of all", ""),
-        rows=[
-            (f"{b.low:.1f} to {b.high:.1f}", exact(b.n), percent(b.n / n_docs), bar(b.n / n_docs, colour="code"))
-            for b in reversed(numbers.confidences)
-        ],
-    )
     licences = table(title, columns, rows=[*classes, *found], names=2)
-    return section(
-        "origins", "Licences and languages told", licences, element("div", decided, sure, css="two"), guide=guide
-    )
+    return section("origins", "Licences", licences, guide=guide)

@@ -1,8 +1,8 @@
 """One pass over the tables: every document is counted into sums, no text and no token is read.
 
 The sums form a cube: one row per combination of what a document is and what became of it. Everything that the report
-says about documents is a roll-up of the cube, so its parts agree with each other by construction. The cube is as large
-as the number of combinations, not of documents.
+says about documents, but for how their languages were told (`telling.py`), is a roll-up of the cube, so its parts agree
+with each other by construction. The cube is as large as the number of combinations, not of documents.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.language.table import group_of
 from pipeline.runfiles import RunFiles
 from pipeline.text.reasons import INGEST_PROBLEMS
 
-KEYS = ("pool", "group", "license", "decided_by", "stage", "fate")
+KEYS = ("pool", "group", "license", "stage", "fate")
 SUMS = (
     "n_docs",
     "n_bytes",
@@ -30,9 +30,7 @@ SUMS = (
     "n_split",
     "n_secret",
     "n_personal",
-    "confidence",
 )
-N_CONFIDENCE_BINS = 10
 KEPT = "kept"
 _MAX_PENDING = 64  # shards whose sums are held before they are added up
 _LEDGER = [
@@ -41,7 +39,6 @@ _LEDGER = [
     "license",
     "pool",
     "language",
-    "decided_by",
     "n_bytes",
     "fate",
     "reasons",
@@ -58,7 +55,6 @@ class Tally:
     cube: pa.Table  # KEYS and SUMS
     reasons: pa.Table  # reason, pool, n_docs, n_bytes, n_only
     group_sizes: pa.Table  # group_size, n_groups: groups of equal documents, two or more
-    confidences: np.ndarray  # documents per tenth of confidence
 
 
 def stage_of(reason: str) -> str:
@@ -70,20 +66,16 @@ def stage_of(reason: str) -> str:
 
 def tally(run: RunFiles) -> Tally:
     """Count all documents of a run, shard by shard."""
-    cubes, reasons, sizes = _Sums(KEYS, SUMS), _Sums(("reason", "pool"), ("n_docs", "n_bytes", "n_only")), []
-    confidences = np.zeros(N_CONFIDENCE_BINS, np.int64)
+    cubes, reasons, sizes = Sums(KEYS, SUMS), Sums(("reason", "pool"), ("n_docs", "n_bytes", "n_only")), []
     for shard in range(run.n_shards):
         ledger = run.tables.read("ledger", shard, columns=_LEDGER)
-        confidence = run.tables.read("languages", shard, columns=["confidence"])["confidence"]
         found = run.tables.read("quality", shard, columns=["n_secrets", "n_personal"])
         equal = run.tables.read("exact_dups", shard, columns=["group_size", "is_first"])
-        cubes.add(_cube(ledger, confidence, found=found, seq_len=run.mixture.pack.seq_len))
+        cubes.add(_cube(ledger, found=found, seq_len=run.mixture.pack.seq_len))
         reasons.add(_reasons(ledger))
         sizes.append(equal["group_size"].filter(equal["is_first"]).to_numpy())
-        tenth = (confidence.to_numpy() * N_CONFIDENCE_BINS).astype(np.int64).clip(0, N_CONFIDENCE_BINS - 1)
-        confidences += np.bincount(tenth, minlength=N_CONFIDENCE_BINS)
     size, n_groups = np.unique(np.concatenate([s[s > 1] for s in sizes]), return_counts=True)
-    return Tally(cubes.total(), reasons.total(), pa.table({"group_size": size, "n_groups": n_groups}), confidences)
+    return Tally(cubes.total(), reasons.total(), pa.table({"group_size": size, "n_groups": n_groups}))
 
 
 def roll_up(table: pa.Table, *keys: str) -> list[dict[str, Any]]:
@@ -102,7 +94,7 @@ def _sum(table: pa.Table, *, keys: Iterable[str], sums: Iterable[str]) -> pa.Tab
     return out.sort_by([(k, "ascending") for k in keys])
 
 
-class _Sums:
+class Sums:
     """Adds tables of sums up as they come."""
 
     def __init__(self, keys: tuple[str, ...], sums: tuple[str, ...]) -> None:
@@ -118,7 +110,7 @@ class _Sums:
         return _sum(pa.concat_tables(self.pending), keys=self.keys, sums=self.sums)
 
 
-def _cube(ledger: pa.Table, confidence: pa.ChunkedArray, *, found: pa.Table, seq_len: int) -> pa.Table:
+def _cube(ledger: pa.Table, *, found: pa.Table, seq_len: int) -> pa.Table:
     """The facts of each document of a shard, ready to be summed."""
     n_tokens, n_copies, n_packed = (ledger[c].to_numpy() for c in ("n_tokens", "n_copies", "n_packed_tokens"))
     cut = n_packed - n_copies * n_tokens
@@ -131,7 +123,6 @@ def _cube(ledger: pa.Table, confidence: pa.ChunkedArray, *, found: pa.Table, seq
         "n_split": (longest > seq_len).astype(np.int64),
         "n_secret": (found["n_secrets"].to_numpy() > 0).astype(np.int64),
         "n_personal": (found["n_personal"].to_numpy() > 0).astype(np.int64),
-        "confidence": confidence,
     }
     same = {name: ledger[name] for name in (*KEYS, *SUMS) if name in ledger.column_names}
     return pa.table(same | facts)

@@ -13,12 +13,26 @@ from rich.text import Text
 from pipeline.report.fate import fate_lines
 from pipeline.report.numbers import Group, Numbers
 from pipeline.report.shares import largest
-from pipeline.report.words import FLOW_WORDS, NOTHING, between, exact, number, percent, plain, seconds, short, size
+from pipeline.report.words import (
+    CLAIM_WORDS,
+    FLOW_WORDS,
+    NOTHING,
+    between,
+    exact,
+    number,
+    percent,
+    plain,
+    seconds,
+    short,
+    size,
+)
 
 __all__ = ["fate_lines", "print_report"]
 
 N_LANGUAGES = 15
 N_REASONS = 12
+N_PAIRS = 10
+N_BORDER = 8
 _WIDTH = 80
 _STYLES = {"fail": "bold red", "warn": "yellow", "note": "cyan"}
 
@@ -40,6 +54,10 @@ def _parts(numbers: Numbers) -> tuple[RenderableType | None, ...]:
         _headline(numbers),
         _shares(numbers, "code"),
         _shares(numbers, "text"),
+        _told(numbers),
+        _pairs(numbers),
+        _border(numbers),
+        _misnamed(numbers),
         _flow(numbers),
         _drops(numbers),
         _duplicates(numbers),
@@ -199,3 +217,73 @@ def _verdict(numbers: Numbers) -> RenderableType | None:
             table.add_row(Text(plain(c.name)), status, Text(plain(c.message)))
         parts.append(table)
     return Stack(*parts)
+
+
+# --- how languages were told -----------------------------------------------------------------------------------------
+
+
+def _told(numbers: Numbers) -> RenderableType:
+    """What decided, and how sure the verdicts from content are."""
+    t = numbers.told
+    table = _table("decided by", "pool", "documents", "of all", "bytes", "tokens kept", "confidence", names=2)
+    for d in t.decisions:
+        share = percent(d.n_docs / max(1, numbers.totals.n_docs))
+        counts = (short(d.n_docs), share, size(d.n_bytes), short(d.n_kept_tokens))
+        _add(table, plain(d.decided_by), d.pool, *counts, number(d.mean_confidence))
+    unsure = sum(b.n_docs for b in t.confidences if b.high <= 0.5)
+    share = f"{percent(unsure / max(1, t.n_content_docs))} of these lie below a confidence of 0.5"
+    note = f"content decided for {exact(t.n_content_docs)} documents; {share}"
+    docs, volume = ([getattr(b, field) for b in t.confidences] for field in ("n_docs", "n_bytes"))
+    bars = [Text(f"{name:<9} 0 {_bars(sums)} 1") for name, sums in (("documents", docs), ("bytes", volume))]
+    title = Text("Confidence of verdicts from content", style="bold")
+    return Stack(_under("How languages were decided", table, note=note), Text(), title, *bars)
+
+
+def _bars(sums: Sequence[int]) -> str:
+    """A histogram of one line; what is there but small is told apart from nothing."""
+    most = max(1, *sums)
+    return "".join(" " if n == 0 else "▁▂▃▄▅▆▇█"[min(7, 8 * n // most)] for n in sums)
+
+
+def _pairs(numbers: Numbers) -> RenderableType | None:
+    """Languages that are nearly taken for each other."""
+    t = numbers.told
+    if not t.confusions:
+        return None
+    table = _table("language", "runner-up", "close", "bytes", "of", "mean margin", names=2)
+    for c in t.confusions[:N_PAIRS]:
+        counts = (short(c.n_close_docs), size(c.n_close_bytes), short(c.n_docs))
+        _add(table, plain(c.language), plain(c.runner_up), *counts, number(c.mean_margin))
+    more = t.n_close_pairs - N_PAIRS
+    left_out = f"; {more} pairs are left out" if more > 0 else ""
+    note = f"close: documents whose runner-up lies within {t.max_margin:g}; of: all documents of the pair{left_out}"
+    return _under("Confusable pairs", table, note=note)
+
+
+def _border(numbers: Numbers) -> RenderableType | None:
+    """The least sure documents."""
+    if not numbers.told.border:
+        return None
+    table = _table("path", "language", "runner-up", "confidence", "runner-up has", names=3)
+    for u in numbers.told.border[:N_BORDER]:
+        names = (_end(u.path), plain(u.language), plain(u.runner_up or NOTHING))
+        _add(table, *names, number(u.confidence), number(u.runner_up_confidence))
+    return _under("At the border: the least sure documents that were kept", table)
+
+
+def _misnamed(numbers: Numbers) -> RenderableType | None:
+    """Content that is not what its name says, with one document each."""
+    if not numbers.told.disagreements:
+        return None
+    table = _table("name says", "looks like", "for instance", "documents", "of all", "kept", names=3)
+    for d in numbers.told.disagreements:
+        share = percent(d.n_docs / max(1, numbers.totals.n_docs))
+        names = (CLAIM_WORDS.get(d.name_says, plain(d.name_says)), plain(d.content_kind), _end(d.documents[0].path))
+        _add(table, *names, short(d.n_docs), share, short(d.n_kept_docs))
+    return _under("Content that is not what its name says", table)
+
+
+def _end(path: str, *, limit: int = 36) -> str:
+    """A foreign path, safe to print; of a long one its end, which tells the most."""
+    shown = plain(path)
+    return shown if len(shown) <= limit else "..." + shown[3 - limit :]

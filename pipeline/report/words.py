@@ -89,3 +89,28 @@ def plain(name: str) -> str:
 def license_name(name: str) -> str:
     """A licence as the documents give it, or words for none."""
     return plain(name) or "(none given)"
+
+
+# What told a language, by `decided_by`, to follow "told by". The first ones do not come from the document's content.
+NAMED_RULES = ("hint", "override", "label", "filename", "extension")
+DECIDED_WORDS = {
+    "hint": "its source, which holds prose only",
+    "override": "an override of the mixture",
+    "label": "the language that its source states",
+    "filename": "its full file name",
+    "extension": "its extension",
+    "heuristic": "a pattern in it that settles what its extension leaves open",
+    "shebang": "the interpreter that its first line names",
+    "modeline": "a line in it that sets an editor's mode",
+    "signature": "an opening that only one language has",
+    "prose": "its content, which reads as a natural language",
+    "classifier": "the content classifier",
+    "popularity": "its extension's commonest language, since nothing in it settled the choice",
+    "none": "nothing: no rule fits and the classifier is unsure",
+}
+CLAIM_WORDS = {"code": "code", "text": "plain text", "format": "markup, prose or data"}
+
+
+def decided(rule: str) -> str:
+    """What told the language, in words; a rule without words stands for itself."""
+    return DECIDED_WORDS.get(rule, plain(rule))

@@ -1,0 +1,107 @@
+"""How the languages were told, as data: a part of `numbers.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Documents of one pool whose language was told in one way."""
+
+    decided_by: str
+    pool: str
+    n_docs: int
+    n_bytes: int
+    n_kept_tokens: int
+    mean_confidence: float
+
+
+@dataclass(frozen=True)
+class SureBin:
+    """Confidences from low up to, but not at, high; the last bin includes it.
+
+    Those of verdicts from names and declarations are the share of such verdicts that were right on labelled files;
+    those from content belong to the document itself. So they are counted apart.
+    """
+
+    low: float
+    high: float
+    n_docs: int  # told from content
+    n_bytes: int
+    n_path_docs: int  # told from a name or a declaration
+    n_path_bytes: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Documents in `language` whose second likeliest language is `runner_up`."""
+
+    language: str
+    runner_up: str
+    n_docs: int
+    n_close_docs: int  # the margin between the two confidences is at most told.max_margin
+    n_close_bytes: int
+    mean_margin: float  # over all n_docs
+
+
+@dataclass(frozen=True)
+class Unsure:
+    """A kept document whose content barely decided. A very long path has lost its beginning."""
+
+    doc_id: str
+    path: str
+    pool: str
+    language: str
+    confidence: float
+    decided_by: str
+    runner_up: str | None
+    runner_up_confidence: float | None
+
+
+@dataclass(frozen=True)
+class Misnamed:
+    """A document whose content is not of the kind that its name says."""
+
+    doc_id: str
+    path: str
+    pool: str
+    language: str
+    decided_by: str
+    keep: bool
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Documents whose name says one kind (code, text, format) and whose content looks like another."""
+
+    name_says: str
+    content_kind: str  # code, prose, data, binary
+    n_docs: int
+    n_bytes: int
+    n_kept_docs: int
+    n_kept_tokens: int
+    documents: tuple[Misnamed, ...]  # a few, kept ones first
+
+
+@dataclass(frozen=True)
+class Told:
+    """How the languages of all documents were told, and where that is doubtful."""
+
+    decisions: tuple[Decision, ...]  # most documents first
+    confidences: tuple[SureBin, ...]
+    max_margin: float
+    n_ranked_docs: int  # have a runner-up
+    n_close_docs: int
+    n_close_pairs: int  # pairs of languages with such documents; `confusions` holds the first of them
+    confusions: tuple[Confusion, ...]
+    border: tuple[Unsure, ...]  # least sure first
+    disagreements: tuple[Disagreement, ...]  # most documents first
+
+    @property
+    def n_content_docs(self) -> int:
+        return sum(b.n_docs for b in self.confidences)
+
+    @property
+    def n_misnamed_docs(self) -> int:
+        return sum(d.n_docs for d in self.disagreements)
