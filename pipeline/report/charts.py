@@ -182,6 +182,7 @@ def sureness_chart(bins: Sequence[SureBin]) -> Chart:
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.tick_params(axis="y", labelcolor=MUTED)
+        axes.tick_params(axis="x", pad=8)
         bare(axes, grid="y")
         place_legend(figure, n_columns=2)
 

@@ -10,6 +10,7 @@ from pipeline.report.words import exact, percent, plain
 
 MAX_MISSED_FRAC = 0.005  # of the pool: a share further from its target was stopped by a limit
 MAX_UNKNOWN_FRAC = 0.05  # of the documents: beyond it a source probably lacks its paths
+MAX_MISNAMED_FRAC = 0.02  # of the kept documents: beyond it a source's names cannot be trusted
 MAX_PADDING_FRAC = 0.05  # of the packed tokens: compute spent on nothing
 MAX_COPIES = 4  # repeats beyond this help a model little
 MAX_SURPLUS_FRAC = 0.25  # of a pool's kept tokens
@@ -90,6 +91,14 @@ def _unknown(numbers: Numbers) -> _Found:
         yield "warn", f"The language of {share} of the documents could not be told; does each source name its paths?"
 
 
+def _misnamed(numbers: Numbers) -> _Found:
+    """Prose counted as code, and code as prose, would bend the balance."""
+    n = sum(d.n_kept_docs for d in numbers.told.disagreements)
+    if n > MAX_MISNAMED_FRAC * numbers.totals.n_kept_docs:
+        share = percent(n / max(1, numbers.totals.n_kept_docs))
+        yield "note", f"{share} of the kept documents look like something else than their names say."
+
+
 def _padding(numbers: Numbers) -> _Found:
     """Compute that would be spent on nothing."""
     pools = numbers.packing.pools
@@ -136,6 +145,7 @@ _CHECKS = (
     _copies,
     _sensitive,
     _unknown,
+    _misnamed,
     _padding,
     _surplus,
     _licenses,

@@ -16,7 +16,7 @@ def told(numbers: Numbers) -> Html:
         "Names and declarations come first; content decides where they leave a choice. The confidence of a verdict "
         "from content belongs to that document; that of a rule on names is the share of its verdicts that are right on "
         "labelled files. Look for bars on the left and for pairs of languages with many close documents; "
-        "`loopmix why` tells one document's story."
+        "“loopmix why” tells one document's story."
     )
     sure = _sure(t)
     first = figure(charts.sureness_chart(t.confidences), sure) if t.n_content_docs else sure
@@ -63,8 +63,10 @@ def _sure(t: Told) -> Html:
 def _pairs(t: Told) -> Html:
     """Ordered pairs: taken for the first, nearly taken for the second."""
     more = t.n_close_pairs - len(t.confusions)
-    title = f"Confusable pairs: the runner-up lies within {t.max_margin:g}" + (f"; {more} more pairs" if more else "")
-    columns = ("language", "runner-up", "close documents", "bytes", "all of the pair", "mean margin")
+    title = f"Confusable pairs; close: the runner-up lies within {t.max_margin:g}" + (
+        f"; {more} more pairs" if more else ""
+    )
+    columns = ("language", "runner-up", "close", "bytes", "all", "mean margin")
 
     def row(c: Confusion) -> tuple[str, ...]:
         counts = (exact(c.n_close_docs), size(c.n_close_bytes), exact(c.n_docs))

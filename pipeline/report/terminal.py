@@ -264,10 +264,10 @@ def _border(numbers: Numbers) -> RenderableType | None:
     """The least sure documents."""
     if not numbers.told.border:
         return None
-    table = _table("path", "language", "runner-up", "confidence", "runner-up has", names=3)
+    table = _table("path", "language, confidence", "runner-up", names=3)
     for u in numbers.told.border[:N_BORDER]:
-        names = (_end(u.path), plain(u.language), plain(u.runner_up or NOTHING))
-        _add(table, *names, number(u.confidence), number(u.runner_up_confidence))
+        behind = f"{plain(u.runner_up)} {number(u.runner_up_confidence)}" if u.runner_up else NOTHING
+        _add(table, _end(u.path, limit=38), f"{plain(u.language)} {number(u.confidence)}", behind)
     return _under("At the border: the least sure documents that were kept", table)
 
 
@@ -278,12 +278,16 @@ def _misnamed(numbers: Numbers) -> RenderableType | None:
     table = _table("name says", "looks like", "for instance", "documents", "of all", "kept", names=3)
     for d in numbers.told.disagreements:
         share = percent(d.n_docs / max(1, numbers.totals.n_docs))
-        names = (CLAIM_WORDS.get(d.name_says, plain(d.name_says)), plain(d.content_kind), _end(d.documents[0].path))
+        names = (
+            CLAIM_WORDS.get(d.name_says, plain(d.name_says)),
+            plain(d.content_kind),
+            _end(d.documents[0].path, limit=24),
+        )
         _add(table, *names, short(d.n_docs), share, short(d.n_kept_docs))
     return _under("Content that is not what its name says", table)
 
 
-def _end(path: str, *, limit: int = 36) -> str:
+def _end(path: str, *, limit: int) -> str:
     """A foreign path, safe to print; of a long one its end, which tells the most."""
     shown = plain(path)
     return shown if len(shown) <= limit else "..." + shown[3 - limit :]

@@ -108,7 +108,7 @@ DECIDED_WORDS = {
     "popularity": "its extension's commonest language, since nothing in it settled the choice",
     "none": "nothing: no rule fits and the classifier is unsure",
 }
-CLAIM_WORDS = {"code": "code", "text": "plain text", "format": "markup, prose or data"}
+CLAIM_WORDS = {"code": "code", "text": "plain text", "format": "markup or data"}
 
 
 def decided(rule: str) -> str:

@@ -94,7 +94,7 @@ def test_page_when_shown_fits_the_window(browser: Browser, width: int, shown: st
     found = browser.measure(width)
     assert found["scroll_width"] == found["client_width"] == width
     assert found["too_wide"] == []
-    assert (found[shown], found[hidden]) == (10, 0)
+    assert (found[shown], found[hidden]) == (11, 0)
     assert found["least_font"] > 9.5  # CSS pixels: small, but readable
     assert found["n_requests"] == 0
     assert found["alerts"] == "hand: Loopmix report"

@@ -138,18 +138,6 @@ def test_licenses_when_some_are_missing(numbers: Numbers) -> None:
     ]
 
 
-def test_decisions_when_confidences_differ(numbers: Numbers) -> None:
-    found = {d.decided_by: (d.n_docs, d.mean_confidence) for d in numbers.decisions}
-    assert found == {
-        "extension": (5, 1.0),
-        "hint": (1, 1.0),
-        "prose": (1, 0.75),
-        "classifier": (1, 0.5),
-        "none": (1, 0.25),
-    }
-    assert [b.n for b in numbers.confidences] == [0, 0, 1, 0, 0, 1, 0, 1, 0, 6]
-
-
 def test_balance_when_counted_by_hand(numbers: Numbers) -> None:
     b = numbers.balance
     assert (b.n_code_tokens, b.n_text_tokens, b.worst_prefix, b.max_prefix) == (16, 16, 10, 10)

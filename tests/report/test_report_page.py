@@ -91,7 +91,7 @@ def test_page_when_read_aloud_names_every_chart_twice(page: str) -> None:
     charts = [a for tag, a in reader.tags if tag == "svg"]
     labels = [a["aria-label"] for a in charts]
     assert all(a["role"] == "img" and a["aria-label"] for a in charts)
-    assert len(charts) == 20
+    assert len(charts) == 22
     assert sorted(labels[::2]) == sorted(labels[1::2])  # wide and narrow; one of the two is always hidden
     figures = page.split("<figure>")[1:]
     assert all("<table>" in f.split("</figure>")[0] for f in figures)

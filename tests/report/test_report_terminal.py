@@ -32,6 +32,11 @@ def test_report_when_piped_is_plain_and_fits_80_columns(tmp_path: Path) -> None:
     assert "Python 3 2 10 66.7% 73.9% 62.5% 50.0% 10.1%" in lines
     assert "long_line rules 1 11.1% 40 B 0" in lines
     assert "code 2 2 16 20.000%" in lines
+    assert "classifier code 1 11.1% 60 B 7 0.500" in lines
+    assert "documents 0 █ █ █ 1" in lines
+    assert "Python Cython 1 60 B 1 0.125" in lines
+    assert "src/g.py Python 0.500 Cython 0.375" in lines
+    assert "plain text code h.txt 1 11.1% 1" in lines
     assert "held-out loss 5.000 at step 0, 3.000 at step 20" in lines
 
 
@@ -66,6 +71,18 @@ def test_report_when_names_hold_markup_prints_them(tmp_path: Path) -> None:
             ],
         ),
         ("g.py", ["fate kept, but not needed for the balance", "tokens 7 of group Python; 0 packed"]),
+        ("a.py", ["language Python (code pool), told by its extension, confidence 1.000"]),
+        ("e.txt", ["language Text (text pool), told by its source, which holds prose only (hint), confidence 1.000"]),
+        (
+            "g.py",
+            [
+                "language Python (code pool), told by the content classifier, confidence 0.500",
+                "next likeliest: Cython, confidence 0.375",
+                "content looks like prose, though its name says code",
+            ],
+        ),
+        ("h.txt", ["content looks like code, though its name says plain text"]),
+        ("src/i", ["next likeliest: C, confidence 0.125"]),
         ("h.txt", ["tokens 8 of group prose; 4 packed: its first ones only"]),
     ],
 )
@@ -79,6 +96,14 @@ def test_fate_when_there_is_a_keeper_names_it(tmp_path: Path) -> None:
     (fact,) = why(hand_run(tmp_path), "src/d.js")
     line = next(line for line in fate_lines(fact) if line.strip().startswith("keeper"))
     assert f"src/c.js ({fact['keeper_id']}), similarity 0.812" in line
+
+
+def test_fate_when_content_and_name_agree_says_nothing_of_it(tmp_path: Path) -> None:
+    run = hand_run(tmp_path)
+    for name in ("a.py", "e.txt", "src/i"):
+        (fact,) = why(run, name)
+        assert fact["name_says"] is None
+        assert "looks like" not in "\n".join(fate_lines(fact))
 
 
 def test_fate_when_the_path_is_hostile_shows_escapes(tmp_path: Path) -> None:
