@@ -36,6 +36,8 @@ NAMES = {
     "txt": TEXT, "vba": "VBA", "vcxproj": "XML", "vtt": "WebVTT", "winregistry": "Windows Registry Entries",
     "text only": TEXT, "html+php": "PHP", "objective-c": "Objective-C", "vb.net": "Visual Basic .NET",
     "mathematica": "Wolfram Language", "transact-sql": "TSQL", "ca65 assembler": "Assembly", "nasm": "Assembly",
+    "base makefile": "Makefile", "cobolfree": "COBOL", "fortranfixed": "Fortran", "googlesql": "SQL",
+    "jsx": "JavaScript", "mysql": "SQL", "postgresql sql dialect": "SQL", "python 2.x": "Python", "tasm": "Assembly",
 }  # fmt: skip
 
 
@@ -144,7 +146,9 @@ def ask_pygments(files: list[File], *, with_names: bool) -> Answers:
 
 
 def _lexer_language(name: str, *aliases: str) -> str:
-    known = (alias for alias in (name.lower(), *aliases) if alias in NAMES or alias.replace(" ", "-") in alias_table())
+    """A lexer's language; of a template or dialect that linguist does not list, the host: CSS for "CSS+Mako"."""
+    names = name.lower(), *aliases, name.lower().partition("+")[0], name.lower().partition(" with ")[0]
+    known = (alias for alias in names if alias in NAMES or alias.replace(" ", "-") in alias_table())
     return canonical(next(known, name))
 
 
