@@ -41,6 +41,7 @@ class Columns(Frozen):
     revision_time: str | None = Field(None, description="when that revision was made, timestamp or ISO 8601 text")
     license: str | None = Field(None, description="SPDX id, or a list of them, which is joined with OR")
     stars: str | None = Field(None, description="popularity count of the repository")
+    language: str | None = Field(None, description="language by name or alias; decides, so map it only if it is right")
 
 
 class Source(Frozen):
@@ -93,11 +94,31 @@ class Exchange(Frozen):
     n_partitions: Count = Field(8, description="partitions of the key space; bounds the memory of one task")
 
 
+class Override(Frozen):
+    """Languages that the mixture knows better than any rule. The first override that fits a document decides."""
+
+    path: Glob = Field("*", description="glob pattern on the path")
+    source: Name | None = Field(None, description="only documents of this source; null: of all")
+    language: str = Field(min_length=1, description="linguist's name or an alias; Text for prose")
+    pool: Literal["code", "text"] | None = Field(None, description="null: by the language, unless the source says")
+
+
 class Classify(Frozen):
     """Which language a document is in."""
 
-    min_confidence: Frac = Field(0.5, description="content verdicts below it are filed as unknown")
-    max_scan_bytes: Count = Field(8_192, description="bytes that content rules and guesslang read, from the start")
+    min_confidence: Frac = Field(0.2, description="content verdicts below it are filed as unknown")
+    max_scan_bytes: Count = Field(8_192, description="bytes that content rules and the classifier read from the start")
+    classifier: Literal["loopmix", "guesslang"] = Field(
+        "loopmix", description="loopmix: our model, with guesslang's as second voter; guesslang: that one alone"
+    )
+    overrides: tuple[Override, ...] = Field((), description="languages by source or path pattern; the first that fits")
+    merge: dict[str, str] = Field(default_factory=dict, description="languages to count as another: {Batchfile: Shell}")
+
+    @model_validator(mode="after")
+    def _merge_is_flat(self) -> Classify:
+        if chained := sorted(set(self.merge) & set(self.merge.values())):
+            raise ValueError(f"`merge` maps {chained[0]} and maps to it; write the last name for each")
+        return self
 
 
 class CodeRules(Frozen):

@@ -57,12 +57,13 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     lay_out = partial(pack, ratio=m.balance, pad_id=end_of_document(m.tokenizer))
     inputs, seed = Inputs(sources=m.sources, ingest=m.ingest), str(m.seed)
     text = ("doc_id", "content")
+    facts = ("path", "source", "pool_hint", "language_label")
     origin = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
     first, pool, keep = ("exact_dups", ("is_first",)), ("languages", ("pool", "language")), ("decisions", ("keep",))
     return [
-        ExchangeStage("documents", 1, read, inputs, (), describe(slices)),
+        ExchangeStage("documents", 2, read, inputs, (), describe(slices)),
         ExchangeStage("exact_dups", 1, group_equal, m.exact_dups, ("documents",)),
-        MapStage("languages", 2, classify, m.classify, (), (*text, "path", "pool_hint")),
+        MapStage("languages", 2, classify, m.classify, (), (*text, *facts)),
         MapStage("quality", 1, measure, m.quality, (pool,), (*text, "problem")),
         MapStage("signatures", 1, sign, m.near_dups, (first,), text),
         ExchangeStage("near_dups", 1, link, m.near_dups, ("exact_dups", "signatures")),

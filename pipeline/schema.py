@@ -36,6 +36,7 @@ DOCUMENTS = pa.schema(
         pa.field("license", pa.string()),
         pa.field("stars", pa.int64()),
         _required("pool_hint", pa.string()),  # code, text or auto, from the source
+        pa.field("language_label", pa.string()),  # what the source calls the language, if the mixture maps a column
         _required("content", pa.large_binary()),  # UTF-8 wherever `encoding` says it could be decoded
         _required("n_bytes", pa.int64()),  # of content
         _required("content_hash", pa.binary(16)),  # xxh3-128 of content

@@ -54,6 +54,7 @@ def documents(shard: int, contents: Sequence[str], **columns: Sequence[Any]) -> 
         "source": ["hand"] * n,
         "path": [f"{shard}/{i}.txt" for i in range(n)],
         "pool_hint": ["auto"] * n,
+        "language_label": [None] * n,
         "content": raw,
         "n_bytes": [len(r) for r in raw],
         "content_hash": [xxhash.xxh3_128_digest(r) for r in raw],

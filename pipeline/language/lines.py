@@ -13,6 +13,7 @@ MAX_EDGE_BYTES = 1_024  # bytes at either end that are searched for them
 _EXEC = re.compile(rb"^exec\s+(?:-\S+\s+)*([\w.+-]+)", re.MULTILINE)
 _VIM = re.compile(rb"(?:^|\s)(?:vim?(?:[<=>]?\d+)?|ex):(.*)")
 _VIM_TYPE = re.compile(rb"(?:^|[\s:])(?:ft|filetype|syn|syntax)\s*=\s*([\w+#.-]+)")
+_MODE_MARKS = (b"-*-", b"vi", b"ex:")  # without any of them no line can be a modeline
 _VERSION = re.compile(r"[\d.]+\Z")
 
 # How a document begins, in lower case and after blanks, where nothing but its language begins so.
@@ -53,7 +54,10 @@ def _basename(word: str) -> str:
 
 def by_modeline(head: bytes, tail: bytes) -> str:
     """The language that an Emacs or Vim modeline names, or an empty text. `tail` is the document's end."""
-    edges = head[:MAX_EDGE_BYTES].split(b"\n", N_LINES)[:N_LINES] + tail[-MAX_EDGE_BYTES:].split(b"\n")[-N_LINES - 1 :]
+    first, last = head[:MAX_EDGE_BYTES], tail[-MAX_EDGE_BYTES:]
+    if not any(mark in first or mark in last for mark in _MODE_MARKS):
+        return ""
+    edges = first.split(b"\n", N_LINES)[:N_LINES] + last.split(b"\n")[-N_LINES - 1 :]
     for line in edges:
         mode = _emacs_mode(line) if b"-*-" in line else _vim_mode(line) if b":" in line else b""
         if language := alias_table().get(mode.decode("latin-1").strip().lower()):

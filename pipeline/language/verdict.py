@@ -1,8 +1,10 @@
-"""Which language a document is in, and why: rules on the path first, content only where the path leaves a choice.
+"""Which language a document is in, and why: rules on the path first, content where the path leaves a choice or lies.
 
 The order, the first that decides wins:
 
     hint         the source says that everything in it is prose
+    override     the mixture says so, for this source or path
+    label        the source carries a language for each document
     filename     the full name belongs to one language
     extension    the longest known extension belongs to one language
                  several candidates, or none:
@@ -11,32 +13,38 @@ The order, the first that decides wins:
     heuristic    linguist's patterns for this extension (a modeline outside the candidates comes after them)
     signature    an opening that only one language has
     prose        no candidates, and the content reads as a natural language
-    model        guesslang: among the candidates, or among all languages with `min_confidence`
+    classifier   the likeliest of the candidates, or of all classes
     popularity   the likeliest candidate of the path
-    none         no candidates, and the model is unsure: "Unknown"
+    none         no candidates, and the classifier is unsure: "Unknown"
 
-Confidence is the model's probability for its own verdicts, else the share of right verdicts that the rule had on
+The content has the last word on the pool: running text under a programming language's name is prose, and a plain text
+file that the classifier is sure about is code. `docs/languages.md` has a section for each rule.
+
+Confidence is the classifier's probability for its own verdicts, else the share of right verdicts that the rule had on
 labelled files (CONFIDENCE). Markdown, HTML and other formats of prose are code here, as in the paper's mixture; only
 plain prose, language "Text", belongs to the text pool.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pipeline.language.guesslang import Floats, linguist_labels, scores
-from pipeline.language.heuristics import by_heuristics, generic_extensions, without_rule
-from pipeline.language.lines import MAX_EDGE_BYTES, by_modeline, by_shebang, by_signature, is_markup
-from pipeline.language.path import Candidates, by_path
+from pipeline.language import kinds
+from pipeline.language.classes import CLASSES, OTHER, class_of
+from pipeline.language.classifier import Floats, guesslang_alone, probabilities
+from pipeline.language.path import Candidates
 from pipeline.language.prose import is_markdown, is_prose
-from pipeline.language.table import EXTENSION_DEFAULTS, TEXT, UNKNOWN
+from pipeline.language.rules import MAX_HEAD_BYTES, Open, by_path_cached, by_rules
+from pipeline.language.table import TEXT, UNKNOWN, alias_table, languages
 
 CONFIDENCE = {
     "hint": 1.0,
+    "override": 1.0,
+    "label": 1.0,
     "filename": 0.99,
     "extension": 0.99,
     "shebang": 0.96,
@@ -47,141 +55,200 @@ CONFIDENCE = {
     "prose": 0.9,
     "none": 0.0,
 }
-MODEL_BATCH = 1_024  # documents that the model scores at once
+MIN_CONFIDENCE = 0.2
+BATCH = 1_024  # documents that the classifier scores at once
+SURE = 0.9  # probability at which the content overrules a plain text file's name
+MIN_DOUBT = 0.5  # probability of a programming language at which a content that reads as prose is not taken for it
+MIN_PROSE = 0.98  # probability of prose against the language that the name tells: a long comment is not an essay
+MIN_SHARE = 0.02  # of all probability that the candidates of a tie must hold for the classifier to be believed
+
+ClassifierName = Literal["loopmix", "guesslang"]
+CLASSIFIERS: Mapping[ClassifierName, Callable[[Sequence[bytes]], Floats]] = {
+    "loopmix": probabilities,
+    "guesslang": guesslang_alone,
+}
 
 
 class Verdict(NamedTuple):
-    """One document's language. `language` is linguist's name, "Text" for plain prose, or "Unknown"."""
+    """One document's language. `language` is linguist's name, "Text" for plain prose, or "Unknown". `runner_up` is
+    the second likeliest class where the classifier was asked. `content_kind` is what the bytes look like."""
 
     pool: str
     language: str
     confidence: float
     decided_by: str
+    runner_up: str | None = None
+    runner_up_confidence: float | None = None
+    content_kind: str = "code"
 
 
-class _Open(NamedTuple):
-    """A document that the rules leave to the model; without candidates every language is possible."""
+class Options(NamedTuple):
+    """What a mixture may set. `renamed` maps language names after the verdict, as in {"Batchfile": "Shell"}."""
 
-    candidates: tuple[str, ...]
-    head: bytes
+    min_confidence: float = MIN_CONFIDENCE
+    max_scan_bytes: int = MAX_HEAD_BYTES
+    classifier: ClassifierName = "loopmix"
+    renamed: Mapping[str, str] = {}
 
 
-def classify_one(
-    path: str, content: bytes, *, pool_hint: str = "auto", min_confidence: float = 0.5, max_scan_bytes: int = 8_192
-) -> Verdict:
+class Told(NamedTuple):
+    """What is known of a document beside its path and content: `pool` "auto", "code" or "text"; a `language` that the
+    mixture (`decided_by` "override") or the source ("label") gives it, or an empty text."""
+
+    pool: str = "auto"
+    language: str = ""
+    decided_by: str = "label"
+
+
+class _Asked(NamedTuple):
+    """A document that waits for the classifier. `standing` is the verdict unless the classifier is sure."""
+
+    place: int
+    question: Open
+    standing: Verdict | None
+
+
+def classify_one(path: str, content: bytes, *, pool_hint: str = "auto", options: Options = Options()) -> Verdict:
     """`classify_batch` for one document."""
-    return classify_batch(
-        [path], [content], pool_hints=[pool_hint], min_confidence=min_confidence, max_scan_bytes=max_scan_bytes
-    )[0]
+    return classify_batch([path], [content], pool_hints=[pool_hint], options=options)[0]
 
 
 def classify_batch(
     paths: Sequence[str],
     contents: Sequence[bytes | memoryview],
     *,
-    pool_hints: Sequence[str],
-    min_confidence: float = 0.5,
-    max_scan_bytes: int = 8_192,
+    pool_hints: Sequence[str] = (),
+    told: Sequence[Told] = (),
+    options: Options = Options(),
 ) -> list[Verdict]:
     """Verdicts in the order of `paths`, each a function of its own document alone.
 
-    Only the first `max_scan_bytes` of a content and a kilobyte at its end are read, and those only where the path
-    does not decide. Never raises on any path or content.
+    A few kilobytes of each content are read: enough to see what it looks like, and for the classifier the first
+    `max_scan_bytes`. Give `told`, or `pool_hints` alone. Never raises on any path or content.
     """
-    verdicts: list[Verdict | None] = [None] * len(paths)
-    waiting: list[tuple[int, _Open]] = []
-    for i, (path, content, hint) in enumerate(zip(paths, contents, pool_hints, strict=True)):
-        if hint == "text":
-            verdicts[i] = Verdict("text", TEXT, CONFIDENCE["hint"], "hint")
-            continue
-        found = _by_rules(by_path(path), content, max_scan_bytes)
-        if isinstance(found, _Open):
-            waiting.append((i, found))
+    known = told or [Told(pool) for pool in pool_hints]
+    looks = kinds.kinds_of(contents).tolist()
+    verdicts: list[Verdict] = []
+    waiting: list[_Asked] = []
+    for i, (path, content, fact, look) in enumerate(zip(paths, contents, known, looks, strict=True)):
+        found = _without_classifier(by_path_cached(path), content, fact, look, options)
+        if isinstance(found, _Asked):
+            waiting.append(found._replace(place=i))
+            verdicts.append(_UNKNOWN)
         else:
-            verdicts[i] = _verdict(found[0], hint, decided_by=found[1])
-    for start in range(0, len(waiting), MODEL_BATCH):
-        batch = waiting[start : start + MODEL_BATCH]
-        for (i, found), row in zip(batch, scores([found.head for _, found in batch]), strict=True):
-            verdicts[i] = _by_model(found, row, hint=pool_hints[i], min_confidence=min_confidence)
-    return [verdict for verdict in verdicts if verdict is not None]
+            verdicts.append(found)
+    for start in range(0, len(waiting), BATCH):
+        batch = waiting[start : start + BATCH]
+        rows = CLASSIFIERS[options.classifier]([asked.question.head for asked in batch])
+        for asked, row, top in zip(batch, rows, _top_two(rows), strict=True):
+            pool, look = known[asked.place].pool, looks[asked.place]
+            verdicts[asked.place] = _by_classifier(asked, row, top, pool, look, options)
+    if options.renamed:
+        return [v._replace(language=options.renamed.get(v.language, v.language)) for v in verdicts]
+    return verdicts
 
 
-def _verdict(language: str, hint: str, *, decided_by: str, confidence: float | None = None) -> Verdict:
-    pool = hint if hint != "auto" else "text" if language == TEXT else "code"
-    return Verdict(pool, language, CONFIDENCE[decided_by] if confidence is None else confidence, decided_by)
+_UNKNOWN = Verdict("code", UNKNOWN, 0.0, "none")
 
 
-def _by_rules(path: Candidates, content: bytes | memoryview, max_scan_bytes: int) -> tuple[str, str] | _Open:
-    """A language and the rule that decided, or what is left to the model."""
-    candidates, weak = path.languages, path.extension in generic_extensions()
-    plain = candidates[:1] == (TEXT,)
-    if len(candidates) == 1 and not plain and not weak:
-        return candidates[0], path.rule
-    head = bytes(content[:max_scan_bytes])
-    if b"\0" in head:  # binary: its bytes tell nothing to rules made for text
-        named = (
-            (candidates[0], path.rule if len(candidates) == 1 else "popularity") if candidates else (UNKNOWN, "none")
-        )
-        return (UNKNOWN, "none") if weak else named
-    if not candidates:
-        return _by_content(head, content)
-    if interpreters := by_shebang(head):
-        return next((name for name in interpreters if name in candidates), interpreters[0]), "shebang"
-    mode = by_modeline(head, bytes(content[-MAX_EDGE_BYTES:]))
-    if mode and (mode in candidates or plain):
-        return mode, "modeline"
-    found, confirmed = by_heuristics(path.extension, head)
-    if len(found) == 1:
-        return found[0], "heuristic" if confirmed else path.rule
-    if mode:
-        return mode, "modeline"
-    if weak and not found:
-        return _by_content(head, content)
-    candidates = tuple(name for name in candidates if name in found) or candidates
-    if len(candidates) == 1:
-        return candidates[0], path.rule
-    if "XML" in candidates and is_markup(head):
-        return "XML", "signature"
-    likely = () if found or path.extension in EXTENSION_DEFAULTS else without_rule(candidates, path.extension)
-    return _Open(likely + tuple(name for name in candidates if name not in (*likely, "XML")), head)
+def _without_classifier(
+    path: Candidates, content: bytes | memoryview, fact: Told, look: int, options: Options
+) -> Verdict | _Asked:
+    """The verdict of everything but the classifier, or the question to it."""
+    if fact.language:
+        return _verdict(language_named(fact.language), fact.pool, look, decided_by=fact.decided_by)
+    if fact.pool == "text":
+        return _verdict(TEXT, "text", look, decided_by="hint")
+    found = by_rules(path, content, wordy=look == kinds.WORDS, max_scan_bytes=options.max_scan_bytes)
+    if isinstance(found, Open):
+        return _Asked(0, found, None)
+    language, rule = found
+    named = rule in ("filename", "extension", "heuristic", "popularity")
+    if look == kinds.WORDS and language != TEXT and named and not is_wordy(language):
+        head = bytes(content[: options.max_scan_bytes])
+        if is_prose(head) and not is_markdown(head, prose=True):
+            return _Asked(0, Open((language, TEXT), head), None)
+    if language == TEXT and named and look in (kinds.CODE, kinds.DATA):
+        head = bytes(content[: options.max_scan_bytes])
+        return _Asked(0, Open((), head), _verdict(language, fact.pool, look, decided_by=rule))
+    return _verdict(language, fact.pool, look, decided_by=rule)
 
 
-def _by_content(head: bytes, content: bytes | memoryview) -> tuple[str, str] | _Open:
-    """As `_by_rules` for a document whose path says nothing, or nothing to be believed."""
-    if interpreters := by_shebang(head):
-        return interpreters[0], "shebang"
-    if language := by_modeline(head, bytes(content[-MAX_EDGE_BYTES:])):
-        return language, "modeline"
-    if language := by_signature(head):
-        return language, "signature"
-    if not head.strip():
-        return UNKNOWN, "none"
-    if is_prose(head):
-        return ("Markdown" if is_markdown(head, prose=True) else TEXT), "prose"
-    if is_markdown(head, prose=False):
-        return "Markdown", "signature"
-    return _Open((), head)
+@lru_cache(maxsize=4_096)
+def is_wordy(language: str) -> bool:
+    """True for formats of prose and markup, in which running text is nothing strange."""
+    entry = languages().get(language)
+    return entry is None or entry.type in ("prose", "markup")
 
 
-@lru_cache(maxsize=1)
-def _columns() -> dict[str, int]:
-    """The model's column for each linguist language that it covers."""
-    return {name: column for column, names in enumerate(linguist_labels()) for name in names}
+@lru_cache(maxsize=4_096)
+def language_named(name: str) -> str:
+    """linguist's name for a name or alias in any case; the name itself if linguist has none."""
+    return alias_table().get(name.strip().lower().replace(" ", "-"), name.strip())
 
 
-def _by_model(found: _Open, row: Floats, *, hint: str, min_confidence: float) -> Verdict:
-    """Among candidates the model may only choose between those that it knows, and only if they have its trust."""
-    if not found.candidates:
-        best = int(np.argmax(row))
-        confidence = round(float(row[best]), 4)
-        if confidence < min_confidence:
-            return _verdict(UNKNOWN, hint, decided_by="none")
-        return _verdict(linguist_labels()[best][0], hint, decided_by="model", confidence=confidence)
-    columns = _columns()
-    known = {name: float(row[columns[name]]) for name in reversed(found.candidates) if name in columns}
-    trust = sum({columns[name]: value for name, value in known.items()}.values())
-    if not known or trust < min_confidence:
-        return _verdict(found.candidates[0], hint, decided_by="popularity")
-    best_value = max(known.values())
-    choice = next(name for name in found.candidates if known.get(name) == best_value)
-    return _verdict(choice, hint, decided_by="model", confidence=round(best_value, 4))
+def _verdict(language: str, pool: str, look: int, *, decided_by: str) -> Verdict:
+    looks_like = kinds.NAMES[look]
+    if look == kinds.WORDS and (language not in (TEXT, UNKNOWN) or decided_by == "label"):
+        looks_like = "code"  # few symbols alone do not make prose: that was asked where it mattered
+    chosen = pool if pool != "auto" else "text" if language == TEXT else "code"
+    return Verdict(chosen, language, CONFIDENCE.get(decided_by, 0.0), decided_by, None, None, looks_like)
+
+
+def _top_two(rows: Floats) -> list[list[int]]:
+    """The columns of the largest and the second largest value of each row."""
+    best = rows.argmax(axis=1)
+    rest = rows.copy()
+    rest[np.arange(len(rows)), best] = -1
+    return np.stack((best, rest.argmax(axis=1)), axis=1).tolist()  # type: ignore[no-any-return]
+
+
+def _by_classifier(
+    asked: _Asked, row: Floats, order: list[int], pool: str, look: int, options: Options
+) -> Verdict:
+    best, second = (CLASSES[i] for i in order)
+    if asked.standing is not None:  # a plain text file: only a sure verdict for a programming language moves it
+        sure = row[order[0]] >= SURE and best not in (TEXT, OTHER) and not is_wordy(best)
+        if not sure:
+            return asked.standing
+    if asked.question.candidates:
+        return _among(asked.question.candidates, row, pool, look)
+    confidence = round(float(row[order[0]]), 4)
+    if reads_as := asked.question.reads_as:
+        if best in (TEXT, OTHER, reads_as) or is_wordy(best) or confidence < MIN_DOUBT:
+            return _verdict(reads_as, pool, look, decided_by="prose")
+    language = UNKNOWN if best == OTHER or confidence < options.min_confidence else best
+    if language == UNKNOWN:
+        verdict = _verdict(UNKNOWN, pool, look, decided_by="none")
+    else:
+        verdict = _verdict(language, pool, look, decided_by="prose" if best == TEXT else "classifier")
+        verdict = verdict._replace(confidence=confidence)
+    other = second if best != OTHER and language != UNKNOWN else best if best != OTHER else second
+    value = row[order[1]] if other == second else row[order[0]]
+    return verdict._replace(runner_up=_spoken(other), runner_up_confidence=round(float(value), 4))
+
+
+def _spoken(name: str) -> str:
+    return UNKNOWN if name == OTHER else name
+
+
+def _among(candidates: tuple[str, ...], row: Floats, pool: str, look: int) -> Verdict:
+    """The likeliest of a tie's candidates. Those without a class share the class OTHER, likeliest first."""
+    values: dict[str, float] = {}
+    for name in candidates:
+        own = class_of(name)
+        if own not in values:
+            values[own] = float(row[CLASSES.index(own)])
+    total = sum(values.values())
+    ranked = sorted(values, key=lambda name: -values[name])
+    lies = len(candidates) == 2 and candidates[1] == TEXT and ranked[0] == TEXT
+    if total < MIN_SHARE or len(ranked) < 2 or (lies and values[TEXT] < MIN_PROSE * total):
+        return _verdict(candidates[0], pool, look, decided_by="popularity")
+    first, second = (next(name for name in candidates if class_of(name) == own) for own in ranked[:2])
+    verdict = _verdict(first, pool, look, decided_by="prose" if first == TEXT else "classifier")
+    return verdict._replace(
+        confidence=round(values[ranked[0]] / total, 4),
+        runner_up=second,
+        runner_up_confidence=round(values[ranked[1]] / total, 4),
+        content_kind="prose" if first == TEXT else verdict.content_kind,
+    )

@@ -173,6 +173,7 @@ def _rows(batch: pa.RecordBatch, *, file: InputFile, first_row: int, columns: Co
         absent if columns.revision_time is None else _micros(_column(batch, name=columns.revision_time)),
         values(columns.license, license_of),
         values(columns.stars, count_of),
+        values(columns.language, text_of),
         strict=True,
     )
     for row, (content, known) in enumerate(zip(contents, facts, strict=True), start=first_row):

@@ -99,6 +99,7 @@ def _batch(rows: list[Found], *, source: Source, max_document_bytes: int) -> pa.
         "license": [f.license or source.license for f in facts],
         "stars": [f.stars for f in facts],
         "pool_hint": [source.pool] * n,
+        "language_label": [f.language for f in facts],
         "n_bytes": [len(s.content) for s in settled],
         "content_hash": [xxhash.xxh3_128_digest(s.content) for s in settled],
         "encoding": [s.encoding for s in settled],

@@ -24,6 +24,7 @@ class Facts(NamedTuple):
     revision_micros: int | None = None  # microseconds since 1970, UTC
     license: str | None = None
     stars: int | None = None
+    language: str | None = None
 
 
 def facts_of(row: dict[str, Any], *, columns: Columns) -> Facts:
@@ -35,6 +36,7 @@ def facts_of(row: dict[str, Any], *, columns: Columns) -> Facts:
         revision_micros=micros_of(find(row, key=columns.revision_time)),
         license=license_of(find(row, key=columns.license)),
         stars=count_of(find(row, key=columns.stars)),
+        language=text_of(find(row, key=columns.language)),
     )
 
 

@@ -203,6 +203,7 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[str, dict[str, list[Any]]]
         "repo": ["some/repo"] * n,
         "revision": ["abc123"] * n,
         "pool_hint": ["auto"] * n,
+        "language_label": [None] * n,
         "content": [b""] * n,
         "content_hash": [bytes(16)] * n,
         "encoding": ["utf-8"] * n,

@@ -1,0 +1,122 @@
+"""The content classifier: bytes in, a probability for each of CLASSES out. Weights are data, made by `learn.py`.
+
+A linear model over hashed token features: a feature is looked up in a table of int8, and the rows of a document's
+features add up to its logits. guesslang's network is its second voter, asked only where the first is unsure and its
+labels cover both contenders; `guesslang_alone` is that network by itself.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from pipeline.language.classes import CLASSES, OTHER, class_of
+from pipeline.language.guesslang import linguist_labels, scores
+from pipeline.language.tokens import KINDS, WEIGHTS, slots_of, sum_rows
+
+WEIGHTS_FILE = "classifier.npz.zst"
+MAX_WEIGHTS_BYTES = 64_000_000
+SURE = 0.9  # above it no second voter is asked
+VOTE = 0.3  # weight of the second voter's log-probabilities
+OTHER_BIAS = -2.5  # OTHER must be this much likelier: it has seen many languages but never all
+_FLOOR = 1e-6  # guesslang's probabilities below this say no more than that
+
+Floats = NDArray[np.float32]
+
+
+class Model(NamedTuple):
+    """What training found. `table` has a row of int8 per key and a column per class, times `scale`; the confidence is
+    calibrated by dividing logits by `temperature`."""
+
+    classes: tuple[str, ...]
+    keys: NDArray[np.uint32]
+    table: NDArray[np.int8]
+    scale: np.float32
+    bias: Floats
+    temperature: np.float32
+
+
+def save(model: Model, path: Path) -> None:
+    """Write a model; equal models are equal bytes."""
+    arrays = {"classes": np.array(model.classes)} | {
+        name: np.asarray(getattr(model, name)) for name in ("keys", "table", "scale", "bias", "temperature")
+    }
+    buffer = io.BytesIO()
+    for array in arrays.values():
+        np.lib.format.write_array(buffer, array, allow_pickle=False)
+    path.write_bytes(zstandard.ZstdCompressor(level=19).compress(buffer.getvalue()))
+
+
+def read(data: bytes) -> Model:
+    """A model from the bytes that `save` wrote."""
+    buffer = io.BytesIO(zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_WEIGHTS_BYTES))
+    classes, *arrays = (np.lib.format.read_array(buffer, allow_pickle=False) for _ in Model._fields)
+    keys, table, scale, bias, temperature = arrays
+    return Model(tuple(str(name) for name in classes), keys, table, scale[()], bias, temperature[()])
+
+
+@lru_cache(maxsize=1)
+def packaged() -> Model:
+    """The weights that ship, read once per process (8 MB compressed, 27 MB in memory)."""
+    model = read((files("pipeline.language") / "data" / WEIGHTS_FILE).read_bytes())
+    assert model.classes == CLASSES, "the packaged weights belong to another list of classes"
+    return model
+
+
+@lru_cache(maxsize=1)
+def _packaged_slots() -> NDArray[np.int32]:
+    return slots_of(packaged().keys)
+
+
+def sums(model: Model, contents: Sequence[bytes], *, slots: NDArray[np.int32]) -> Floats:
+    """Logits, shape (documents, classes): the mean weight of a document's features, in exact integers until the end."""
+    total = np.zeros((len(contents), len(model.classes)), np.int32)
+    squares = np.zeros(len(contents), np.int64)
+    ends = np.cumsum([len(content) for content in contents], dtype=np.int64)
+    data = np.frombuffer(b"".join(contents), np.uint8)
+    sum_rows(data, ends, KINDS, WEIGHTS, slots, model.table, total, squares)
+    logits: Floats = (total / np.sqrt(np.maximum(squares, 1))[:, None] * model.scale + model.bias).astype(np.float32)
+    return logits
+
+
+def probabilities(contents: Sequence[bytes], *, second_voter: bool = True) -> Floats:
+    """Shape (documents, len(CLASSES)); each row sums to 1 and depends on its own document alone."""
+    model = packaged()
+    logits = sums(model, contents, slots=_packaged_slots()).astype(np.float64) / float(model.temperature)
+    logits[:, CLASSES.index(OTHER)] += OTHER_BIAS
+    found = _softmax(logits)
+    unsure = np.flatnonzero(found.max(axis=1) < SURE) if second_voter and len(contents) else np.zeros(0, np.int64)
+    columns = _guesslang_columns()
+    top = np.argsort(-found[unsure], axis=1, kind="stable")[:, :2]
+    unsure = unsure[(columns[top] >= 0).all(axis=1)]
+    if unsure.size:
+        votes = scores([contents[i] for i in unsure])
+        votes = np.concatenate((votes, np.zeros((len(votes), 1), np.float32)), axis=1)  # column -1: no such label
+        found[unsure] = _softmax(logits[unsure] + VOTE * np.log(np.maximum(votes[:, columns], _FLOOR)))
+    return found.astype(np.float32)
+
+
+def guesslang_alone(contents: Sequence[bytes]) -> Floats:
+    """As `probabilities`, by guesslang's network only: 0 for classes that it does not know."""
+    columns, found = _guesslang_columns(), scores(contents)
+    return np.where(columns >= 0, found[:, columns], np.float32(0))
+
+
+@lru_cache(maxsize=1)
+def _guesslang_columns() -> NDArray[np.int64]:
+    """For each class guesslang's column, or -1."""
+    columns = {class_of(name): i for i, names in enumerate(linguist_labels()) for name in reversed(names[:1])}
+    return np.array([columns.get(name, -1) for name in CLASSES])
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]

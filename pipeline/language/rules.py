@@ -1,0 +1,85 @@
+"""Rules on the path and on what a document says of itself: a language and the rule's name, or what is left open."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from pipeline.language.heuristics import by_heuristics, generic_extensions, without_rule
+from pipeline.language.lines import MAX_EDGE_BYTES, by_modeline, by_shebang, by_signature, is_markup
+from pipeline.language.path import Candidates, by_path
+from pipeline.language.prose import is_markdown, is_prose
+from pipeline.language.table import EXTENSION_DEFAULTS, TEXT, UNKNOWN
+
+MAX_HEAD_BYTES = 8_192
+
+
+class Open(NamedTuple):
+    """A document that the rules leave to the classifier. Candidates, likeliest first; without any, every language is
+    possible. `reads_as` is Text or Markdown where the content passes for prose."""
+
+    candidates: tuple[str, ...]
+    head: bytes
+    reads_as: str = ""
+
+
+by_path_cached = lru_cache(maxsize=65_536)(by_path)
+
+
+def by_rules(
+    path: Candidates, content: bytes | memoryview, *, wordy: bool = True, max_scan_bytes: int = MAX_HEAD_BYTES
+) -> tuple[str, str] | Open:
+    """A language and the rule that decided, or what is left to the classifier. `wordy` is False for a content with too
+    many symbols to be prose."""
+    candidates, weak = path.languages, path.extension in generic_extensions()
+    plain = candidates[:1] == (TEXT,)
+    if len(candidates) == 1 and not plain and not weak:
+        return candidates[0], path.rule
+    head = bytes(content[:max_scan_bytes])
+    if b"\0" in head:  # binary: its bytes tell nothing to rules made for text
+        named = (
+            (candidates[0], path.rule if len(candidates) == 1 else "popularity") if candidates else (UNKNOWN, "none")
+        )
+        return (UNKNOWN, "none") if weak else named
+    if not candidates:
+        return _by_content(head, content, wordy=wordy)
+    if interpreters := by_shebang(head):
+        return next((name for name in interpreters if name in candidates), interpreters[0]), "shebang"
+    mode = by_modeline(head, bytes(content[-MAX_EDGE_BYTES:]))
+    if mode and (mode in candidates or plain):
+        return mode, "modeline"
+    found, confirmed = by_heuristics(path.extension, head)
+    if len(found) == 1:
+        return found[0], "heuristic" if confirmed else path.rule
+    if mode:
+        return mode, "modeline"
+    if weak and not found:
+        return _by_content(head, content, wordy=wordy)
+    candidates = tuple(name for name in candidates if name in found) or candidates
+    if len(candidates) == 1:
+        return candidates[0], path.rule
+    if "XML" in candidates and is_markup(head):
+        return "XML", "signature"
+    likely = () if found or path.extension in EXTENSION_DEFAULTS else without_rule(candidates, path.extension)
+    return Open(likely + tuple(name for name in candidates if name not in (*likely, "XML")), head)
+
+
+def by_rules_alone(path: str, content: bytes) -> tuple[str, str]:
+    """As `by_rules`, and UNKNOWN by "none" for what they leave open."""
+    found = by_rules(by_path_cached(path), content)
+    return (UNKNOWN, "none") if isinstance(found, Open) else found
+
+
+def _by_content(head: bytes, content: bytes | memoryview, *, wordy: bool) -> tuple[str, str] | Open:
+    """As `by_rules` for a document whose path says nothing, or nothing to be believed."""
+    if interpreters := by_shebang(head):
+        return interpreters[0], "shebang"
+    if language := by_modeline(head, bytes(content[-MAX_EDGE_BYTES:])):
+        return language, "modeline"
+    if language := by_signature(head):
+        return language, "signature"
+    if not head.strip():
+        return UNKNOWN, "none"
+    if wordy and is_prose(head):
+        return Open((), head, "Markdown" if is_markdown(head, prose=True) else TEXT)
+    return Open((), head)
