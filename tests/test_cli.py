@@ -66,6 +66,9 @@ def test_why_names_rule_value_and_keeper(run: Path) -> None:
     assert fact["keep"] is False
     assert fact["similarity"] >= 0.7
     assert fact["keeper_path"]
+    assert {"confidence", "runner_up", "runner_up_confidence", "content_kind", "name_says"} <= set(fact)
+    assert ", told by " in output
+    assert ", confidence " in output
     assert fact["limits"] == {"near_duplicate": {"near_dups.min_similarity": 0.7}}
     assert "quality.code.max_line_chars is 1,000" in ok("why", run, "long_line__word_game.py")
     assert call("why", run, "no/such/file").exit_code == 1

@@ -13,10 +13,10 @@ def told(numbers: Numbers) -> Html:
     """Every number of the section, from the general to the single document."""
     t = numbers.told
     guide = (
-        "Names and declarations come first; content decides where they leave a choice. The confidence of a verdict "
-        "from content belongs to that document; that of a rule on names is the share of its verdicts that are right on "
-        "labelled files. Look for bars on the left and for pairs of languages with many close documents; "
-        "“loopmix why” tells one document's story."
+        "Names and declarations come first; content decides where they leave a choice. The classifier's confidence "
+        "belongs to the document; that of a rule is the share of its verdicts that are right on labelled files. Look "
+        "for bars on the left and for pairs of languages with many close documents; “loopmix why” tells one document's "
+        "story."
     )
     sure = _sure(t)
     first = figure(charts.sureness_chart(t.confidences), sure) if t.n_content_docs else sure

@@ -73,7 +73,7 @@ def _facts(run: RunFiles, shard: int, *, key: np.uint64) -> pa.Table:
     ledger = run.tables.read("ledger", shard, columns=_LEDGER)
     told = run.tables.read("languages", shard, columns=_LANGUAGES)
     keep, n_tokens = ledger["keep"].to_numpy(), ledger["n_tokens"].to_numpy()
-    place = (told["confidence"].to_numpy() * N_BINS + 1e-9).astype(np.int64).clip(0, N_BINS - 1)
+    place = (told["confidence"].to_numpy() * N_BINS).astype(np.int64).clip(0, N_BINS - 1)
     facts = {
         "bin": place,
         "named": pc.is_in(ledger["decided_by"], value_set=pa.array(NAMED_RULES)),

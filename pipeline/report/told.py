@@ -21,8 +21,8 @@ class Decision:
 class SureBin:
     """Confidences from low up to, but not at, high; the last bin includes it.
 
-    Those of verdicts from names and declarations are the share of such verdicts that were right on labelled files;
-    those from content belong to the document itself. So they are counted apart.
+    A name or a declaration has one confidence for all documents, the share of its verdicts that are right on labelled
+    files, so verdicts from content are counted apart: there a long tail to the left means something.
     """
 
     low: float
