@@ -67,9 +67,9 @@ def is_held_out(package: str, path: str) -> bool:
     return int.from_bytes(key("split", package, folder), "little") % 5 == 0
 
 
-def is_held_out_prose(repo: str, path: str) -> bool:
-    """Whether a document of the shared prose is kept from training: one in five, by hash."""
-    return int.from_bytes(key("split", repo, path), "little") % 5 == 0
+def is_held_out_prose(table: str, row: int) -> bool:
+    """Whether a document, a row of a table of the shared prose, is kept from training: one in five, by hash."""
+    return int.from_bytes(key(table, str(row)), "little") % 5 == 0
 
 
 def dev_files() -> list[File]:
@@ -178,8 +178,8 @@ def _prose(text: Path) -> Iterator[File]:
     PROSE_BYTES from a keyed place on, without the headings, lists and front matter that would make them Markdown."""
     for table in sorted(text.glob("*.parquet")):
         columns = pq.read_table(table, columns=["repo", "path", "source", "content"]).to_pydict()
-        for repo, path, source, content in zip(*columns.values(), strict=True):
-            if source in PROSE_SOURCES and is_held_out_prose(repo, path):
+        for row, (repo, path, source, content) in enumerate(zip(*columns.values(), strict=True)):
+            if source in PROSE_SOURCES and is_held_out_prose(table.stem, row):
                 for n, piece in enumerate(_pieces(content.decode("utf-8", "replace"), repo + path)):
                     yield File(f"chapter-{n + 1}.txt", piece, "", "prose", "text")
 
