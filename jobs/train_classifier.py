@@ -87,7 +87,9 @@ def without_copies(train: list[Sample], dev: list[Sample]) -> list[Sample]:
     return kept
 
 
-def scrambled(columns: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def scrambled(
+    columns: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
     return (columns * 0x9E3779B1) & 0xFFFFFFFF
 
 
@@ -99,7 +101,7 @@ def fit(samples: list[Sample], *, temperature: float) -> Model:
 
 def logits_of(model: Model, samples: list[Sample]) -> Floats:
     heads = [sample.content[: learn.MAX_BYTES] for sample in samples]
-    return sums(model, heads, slots=slots_of(model.keys))
+    return sums(model, heads, slots=slots_of(model.keys))[0]
 
 
 def tune(model: Model, samples: list[Sample]) -> float:
@@ -122,7 +124,9 @@ def report(model: Model, dev: list[Sample]) -> None:
         rows = [(s.label, name) for s, name in zip(dev, found.tolist(), strict=True) if origin in ("all", s.origin)]
         rows = [row for row in rows if row[0] in PAPER_LANGUAGES]
         if rows:
-            right, said, there = (Counter(names) for names in ([a for a, b in rows if a == b], [b for _, b in rows], [a for a, _ in rows]))
+            right, said, there = (
+                Counter(names) for names in ([a for a, b in rows if a == b], [b for _, b in rows], [a for a, _ in rows])
+            )
             f1 = np.mean([2 * right[name] / (said[name] + n) for name, n in there.items()])
             click.echo(f"  {origin:10} {len(rows):5}  accuracy {right.total() / len(rows):.3f}  macro-F1 {f1:.3f}")
 

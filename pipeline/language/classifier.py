@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 
 from pipeline.language.classes import CLASSES, OTHER, class_of
 from pipeline.language.guesslang import linguist_labels, scores
-from pipeline.language.tokens import KINDS, WEIGHTS, slots_of, sum_rows
+from pipeline.language.tokens import KINDS, LOG_UNIT, WEIGHTS, slots_of, sum_rows
 
 WEIGHTS_FILE = "classifier.npz.zst"
 MAX_WEIGHTS_BYTES = 64_000_000
 SURE = 0.9  # above it no second voter is asked
 VOTE = 0.3  # weight of the second voter's log-probabilities
 OTHER_BIAS = -2.5  # OTHER must be this much likelier: it has seen many languages but never all
+MIN_KNOWN = 8  # known features (each seen once) below which a content says nothing: it is OTHER
+_CERTAINLY = 100.0
 _FLOOR = 1e-6  # guesslang's probabilities below this say no more than that
 
 Floats = NDArray[np.float32]
@@ -60,7 +62,8 @@ def read(data: bytes) -> Model:
     buffer = io.BytesIO(zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_WEIGHTS_BYTES))
     classes, *arrays = (np.lib.format.read_array(buffer, allow_pickle=False) for _ in Model._fields)
     keys, table, scale, bias, temperature = arrays
-    return Model(tuple(str(name) for name in classes), keys, table, scale[()], bias, temperature[()])
+    names = tuple(str(name) for name in classes)
+    return Model(names, keys, table, np.float32(scale), bias, np.float32(temperature))
 
 
 @lru_cache(maxsize=1)
@@ -76,29 +79,34 @@ def _packaged_slots() -> NDArray[np.int32]:
     return slots_of(packaged().keys)
 
 
-def sums(model: Model, contents: Sequence[bytes], *, slots: NDArray[np.int32]) -> Floats:
-    """Logits, shape (documents, classes): the mean weight of a document's features, in exact integers until the end."""
+def sums(
+    model: Model, contents: Sequence[bytes], *, slots: NDArray[np.int32]
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Logits, shape (documents, classes), and the squared norm of each document's known features.
+
+    A logit is a mean of weights, in exact integers until the end."""
     total = np.zeros((len(contents), len(model.classes)), np.int32)
     squares = np.zeros(len(contents), np.int64)
     ends = np.cumsum([len(content) for content in contents], dtype=np.int64)
     data = np.frombuffer(b"".join(contents), np.uint8)
     sum_rows(data, ends, KINDS, WEIGHTS, slots, model.table, total, squares)
     logits: Floats = (total / np.sqrt(np.maximum(squares, 1))[:, None] * model.scale + model.bias).astype(np.float32)
-    return logits
+    return logits, squares
 
 
 def probabilities(contents: Sequence[bytes], *, second_voter: bool = True) -> Floats:
     """Shape (documents, len(CLASSES)); each row sums to 1 and depends on its own document alone."""
     model = packaged()
-    logits = sums(model, contents, slots=_packaged_slots()).astype(np.float64) / float(model.temperature)
-    logits[:, CLASSES.index(OTHER)] += OTHER_BIAS
+    raw, squares = sums(model, contents, slots=_packaged_slots())
+    logits = raw.astype(np.float64) / float(model.temperature)
+    logits[:, CLASSES.index(OTHER)] += np.where(squares < MIN_KNOWN * LOG_UNIT**2, _CERTAINLY, OTHER_BIAS)
     found = _softmax(logits)
     unsure = np.flatnonzero(found.max(axis=1) < SURE) if second_voter and len(contents) else np.zeros(0, np.int64)
     columns = _guesslang_columns()
     top = np.argsort(-found[unsure], axis=1, kind="stable")[:, :2]
     unsure = unsure[(columns[top] >= 0).all(axis=1)]
     if unsure.size:
-        votes = scores([contents[i] for i in unsure])
+        votes = scores([contents[i] for i in unsure.tolist()])
         votes = np.concatenate((votes, np.zeros((len(votes), 1), np.float32)), axis=1)  # column -1: no such label
         found[unsure] = _softmax(logits[unsure] + VOTE * np.log(np.maximum(votes[:, columns], _FLOOR)))
     return found.astype(np.float32)

@@ -50,7 +50,9 @@ def kinds_of(contents: Sequence[bytes | memoryview]) -> NDArray[np.uint8]:
 
 
 @compiled
-def _look(data: NDArray[np.uint8], ends: NDArray[np.int64], classes: NDArray[np.uint8], kinds: NDArray[np.uint8]) -> None:
+def _look(
+    data: NDArray[np.uint8], ends: NDArray[np.int64], classes: NDArray[np.uint8], kinds: NDArray[np.uint8]
+) -> None:
     counts = np.zeros(6, np.int64)
     start = 0
     for d in range(ends.size):

@@ -91,7 +91,9 @@ def only(features: Features, keys: NDArray[np.int64]) -> Features:
 
 def train(contents: Sequence[bytes], labels: Sequence[int], *, n_classes: int) -> Trained:
     """Learn from contents and their class numbers."""
-    pieces, classes, whole = [], [], []
+    pieces: list[bytes] = []
+    classes: list[int] = []
+    whole: list[int] = []
     for i, (content, label) in enumerate(zip(contents, labels, strict=True)):
         whole.append(len(pieces))
         found = views(content, i)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Override(NamedTuple):
-    """Documents of `source` (None: any) whose path fits the glob `path` are in `language`, and in `pool` if not None."""
+    """Documents of `source` (None: any) whose path fits the glob `path`: their `language`, and `pool` if not None."""
 
     path: str
     source: str | None

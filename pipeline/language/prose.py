@@ -35,6 +35,7 @@ _PAUSE = regex.compile(rf"\p{{Ll}}[.,!?:\u2026]{_CLOSERS}(?=\s)")
 _SENTENCE = regex.compile(rf"\p{{Ll}}[.!?\u2026]{_CLOSERS}\s+['\"\u201c\u00ab\u00bf\u00a1(_*\u2014\u2013-]*\p{{Lu}}")
 _SYMBOLS = b"{}[];=<>|\\_$#@^~+*/&"
 _BLANKS = b" \t\r\n\f\v"
+_ASCII = bytes(range(128))
 _HEADING = re.compile(rb"^#{1,6} \S", re.MULTILINE)
 _FENCE = re.compile(rb"^(?:```|~~~)", re.MULTILINE)
 _LINK = re.compile(rb"\w!?\]\((?:https?:|[\w./#-]+\))")
@@ -98,6 +99,11 @@ def is_prose(head: bytes) -> bool:
         return False
     whole = n_words >= 60 and symbols <= 0.01 and letters >= 0.88 and pauses >= 0.1 and sentences >= 1 / 60
     return whole or stop_words >= (0.1 if pauses >= 0.08 else 0.18)
+
+
+def is_wide(head: bytes) -> bool:
+    """True if most bytes belong to characters outside ASCII, as in Chinese, Greek or Hindi."""
+    return 2 * len(head.translate(None, _ASCII)) > len(head)
 
 
 def is_markdown(head: bytes, *, prose: bool) -> bool:

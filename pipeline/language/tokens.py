@@ -66,7 +66,7 @@ def _word(data: Bytes, start: int, stop: int, kinds: Bytes) -> tuple[int, int, i
     """End, hash, hash without case and shape of the word that begins at `start`."""
     token, folded, n_upper, i = _FNV_BASIS, _FNV_BASIS, 0, start
     while i < stop and _DIGIT <= kinds[data[i]] <= _LETTER:
-        c = np.int64(data[i])
+        c = int(data[i])
         if kinds[c] == _UPPER:
             n_upper += 1
             folded = ((folded ^ (c + 32)) * _FNV_PRIME) & _BITS_32
@@ -84,10 +84,10 @@ def _word(data: Bytes, start: int, stop: int, kinds: Bytes) -> tuple[int, int, i
 @compiled
 def _symbol(data: Bytes, start: int, stop: int, kinds: Bytes) -> tuple[int, int]:
     """End and hash of an operator of up to three characters, or of one bracket, quote or separator."""
-    token, i = ((_FNV_BASIS ^ np.int64(data[start])) * _FNV_PRIME) & _BITS_32, start + 1
+    token, i = ((_FNV_BASIS ^ int(data[start])) * _FNV_PRIME) & _BITS_32, start + 1
     if kinds[data[start]] == _OPERATOR:
         while i < stop and i < start + 3 and kinds[data[i]] == _OPERATOR:
-            token = ((token ^ np.int64(data[i])) * _FNV_PRIME) & _BITS_32
+            token = ((token ^ int(data[i])) * _FNV_PRIME) & _BITS_32
             i += 1
     return i, token
 

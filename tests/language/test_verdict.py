@@ -5,7 +5,7 @@ from language_snippets import HASKELL, JAVA, PROSE, PYTHON, RUST
 
 from pipeline.language import classify_files
 from pipeline.language.table import languages
-from pipeline.language.verdict import CONFIDENCE, classify_batch, classify_one
+from pipeline.language.verdict import CONFIDENCE, Options, Told, classify_batch, classify_one
 
 WORKED = [
     # path, content, hint -> pool, language, decided_by
@@ -16,14 +16,14 @@ WORKED = [
     ("lamp.h", b"\0\1", "auto", "code", "C", "popularity"),
     ("lamp.h", b"// -*- C++ -*-\nint lamp();\n", "auto", "code", "C++", "modeline"),
     ("lamp.js", b"// -*- Mode: Java -*-\nlet x = 1\n", "auto", "code", "JavaScript", "extension"),
-    ("lamp.m", b"x = magic(4);\ndisp(x)\n", "auto", "code", "MATLAB", "popularity"),
+    ("lamp.m", b"x = magic(4);\ndisp(x)\n", "auto", "code", "MATLAB", "classifier"),
     ("lamp.cgi", b"#!/usr/bin/perl\nprint 1;\n", "auto", "code", "Perl", "shebang"),
     ("lamp.cgi", b"#!/usr/bin/tclsh\nputs 1\n", "auto", "code", "Tcl", "shebang"),
-    ("Lamp.cls", b"public with sharing class Lamp {}\n", "auto", "code", "Apex", "popularity"),
+    ("Lamp.cls", b"public with sharing class Lamp {}\n", "auto", "code", "Apex", "classifier"),
     ("lamp.mm", b"<?xml version='1.0'?><map/>", "auto", "code", "XML", "signature"),
     ("lamp.pl", b"lit(X) :- on(X).\n", "auto", "code", "Prolog", "heuristic"),
-    ("lamp.spec", b"Name: lamp\nVersion: 1\n", "auto", "code", "RPM Spec", "popularity"),
-    ("lamp.cmp", b"to be, or not\n", "auto", "code", "Unknown", "none"),
+    ("lamp.spec", b"Name: lamp\nVersion: 1\n", "auto", "code", "RPM Spec", "classifier"),
+    ("lamp.cmp", b"\xff\xfe%%\n", "auto", "code", "Unknown", "none"),
     ("lamp.7", b".TH LAMP 7\n.SH NAME\nlamp\n", "auto", "code", "Roff Manpage", "heuristic"),
     ("README", PROSE, "auto", "text", "Text", "filename"),
     ("README.md", PROSE, "auto", "code", "Markdown", "heuristic"),
@@ -34,8 +34,8 @@ WORKED = [
     ("", PROSE, "auto", "text", "Text", "prose"),
     ("", PROSE, "code", "code", "Text", "prose"),
     ("", b"# Lamps\n\n**Do** this:\n\n" + PROSE, "auto", "code", "Markdown", "prose"),
-    ("", HASKELL, "auto", "code", "Haskell", "model"),
-    ("", PYTHON, "auto", "code", "Unknown", "none"),  # the model gives it 0.31
+    ("", HASKELL, "auto", "code", "Haskell", "classifier"),
+    ("", PYTHON, "auto", "code", "Python", "classifier"),
     ("", b"#!/usr/bin/env python3\n" + PYTHON, "auto", "code", "Python", "shebang"),
     ("", b"<?php echo 1;\n", "auto", "code", "PHP", "signature"),
     ("", b"", "auto", "code", "Unknown", "none"),
@@ -55,20 +55,57 @@ def test_classify_one_follows_the_order_of_rules(
 
 
 def test_min_confidence_decides_what_is_unknown() -> None:
-    assert classify_one("", PYTHON, min_confidence=0.3).language == "Python"
-    assert classify_one("", PYTHON, min_confidence=0.3).confidence == pytest.approx(0.3094, abs=1e-4)
-    assert classify_one("", PYTHON, min_confidence=0.4) == ("code", "Unknown", 0.0, "none")
+    sure = classify_one("", PYTHON)
+    assert (sure.language, sure.decided_by) == ("Python", "classifier") and 0.5 < sure.confidence < 1
+    strict = classify_one("", PYTHON, options=Options(min_confidence=1.0))
+    assert (strict.language, strict.confidence, strict.decided_by) == ("Unknown", 0.0, "none")
+    assert (strict.runner_up, strict.runner_up_confidence) == ("Python", sure.confidence)
 
 
 def test_only_the_first_bytes_count_when_the_limit_is_small() -> None:
     content = b"int lamp;\n" * 100 + b"class Lamp {};\n"
-    assert classify_one("lamp.h", content, max_scan_bytes=1_000).language == "C"
-    assert classify_one("lamp.h", content, max_scan_bytes=1_100).language == "C++"
+    assert classify_one("lamp.h", content, options=Options(max_scan_bytes=1_000)).language == "C"
+    assert classify_one("lamp.h", content, options=Options(max_scan_bytes=1_100)).language == "C++"
 
 
 def test_the_last_lines_count_even_behind_the_limit() -> None:
     content = b"lamp\n" * 1_000 + b"# vim: ft=nginx\n"
-    assert classify_one("site.unheardof", content, max_scan_bytes=100).language == "Nginx"
+    assert classify_one("site.unheardof", content, options=Options(max_scan_bytes=100)).language == "Nginx"
+
+
+def test_what_the_mixture_and_the_source_say_beats_every_rule() -> None:
+    told = [
+        Told("auto", "vb.net", "override"),
+        Told("auto", "Text", "override"),
+        Told("code", "Text", "label"),
+        Told("auto", "Klingon", "label"),
+        Told("text", "", "label"),
+    ]
+    found = classify_batch(["a.py"] * 5, [PYTHON] * 5, told=told)
+    assert [(v.pool, v.language, v.decided_by) for v in found] == [
+        ("code", "Visual Basic .NET", "override"),
+        ("text", "Text", "override"),
+        ("code", "Text", "label"),
+        ("code", "Klingon", "label"),
+        ("text", "Text", "hint"),
+    ]
+
+
+def test_renamed_languages_take_the_name_that_the_mixture_gives() -> None:
+    options = Options(renamed={"Java": "Kotlin"})
+    assert classify_one("Main.java", JAVA, options=options).language == "Kotlin"
+
+
+def test_guesslang_alone_answers_for_the_languages_that_it_knows() -> None:
+    options = Options(classifier="guesslang", min_confidence=0.3)
+    alone = classify_one("", PYTHON, options=options)
+    assert (alone.language, alone.confidence) == ("Python", pytest.approx(0.3094, abs=1e-4))
+
+
+def test_a_tie_names_the_loser_with_its_share() -> None:
+    found = classify_one("lamp.m", b"x = magic(4);\ndisp(x)\n")
+    assert found.runner_up and found.runner_up_confidence is not None
+    assert found.confidence + found.runner_up_confidence <= 1.0001
 
 
 PATHS = st.one_of(
@@ -103,4 +140,4 @@ def test_classify_files_reads_folders_and_ignores_names_on_request(tmp_path) -> 
         ((tmp_path / "b" / "lamp.java").as_posix(), "Java", "code"),
     ]
     blind = list(classify_files([tmp_path / "b" / "lamp.java"], content_only=True))
-    assert [(row["language"], row["decided_by"]) for row in blind] == [("Haskell", "model")]
+    assert [(row["language"], row["decided_by"]) for row in blind] == [("Haskell", "classifier")]

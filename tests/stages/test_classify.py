@@ -2,8 +2,8 @@ import numpy as np
 import pyarrow as pa
 from handmade import documents
 
-from pipeline.config import Classify
-from pipeline.language.verdict import classify_one
+from pipeline.config import Classify, Override
+from pipeline.language.verdict import Options, classify_one
 from pipeline.schema import LANGUAGES
 from pipeline.stages.classify import classify
 
@@ -30,7 +30,7 @@ def test_classify_writes_one_row_for_each_document_in_order() -> None:
         ("text", "Text", "extension"),
         ("code", "Text", "prose"),
         ("code", "Ruby", "extension"),
-        ("code", "SQL", "model"),
+        ("code", "SQL", "classifier"),
         ("text", "Text", "hint"),
     ]
 
@@ -54,10 +54,9 @@ def test_classify_equals_one_document_at_a_time() -> None:
             (PATHS * 3)[place],
             (CONTENTS * 3)[place].encode(),
             pool_hint=(HINTS * 3)[place],
-            min_confidence=0.2,
-            max_scan_bytes=64,
+            options=Options(min_confidence=0.2, max_scan_bytes=64),
         )
-        assert (row["pool"], row["language"], row["confidence"], row["decided_by"]) == alone
+        assert tuple(row[name] for name in alone._fields) == alone
 
 
 def test_classify_keeps_the_schema_when_a_shard_is_empty() -> None:
@@ -69,3 +68,19 @@ def test_classify_keeps_the_schema_when_a_shard_is_empty() -> None:
 def test_classify_obeys_min_confidence() -> None:
     table = documents(0, [CONTENTS[4]], path=[""], pool_hint=["auto"])
     assert rows(classify(table, config=Classify(min_confidence=1.0))) == [("code", "Unknown", "none")]
+
+
+def test_classify_takes_overrides_labels_and_merges_from_the_mixture() -> None:
+    table = documents(
+        0, ["x = 1\n"] * 4, path=["lib/a.inc", "b.bat", "c.bat", "d"], language_label=[None, None, "rust", "vb.net"]
+    )
+    config = Classify(
+        overrides=(Override(path="lib/*.inc", language="php"), Override(source="elsewhere", language="C")),
+        merge={"Batchfile": "shell"},
+    )
+    assert rows(classify(table, config=config)) == [
+        ("code", "PHP", "override"),
+        ("code", "Shell", "extension"),
+        ("code", "Rust", "label"),
+        ("code", "Visual Basic .NET", "label"),
+    ]
