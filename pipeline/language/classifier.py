@@ -79,9 +79,7 @@ def _packaged_slots() -> NDArray[np.int32]:
     return slots_of(packaged().keys)
 
 
-def sums(
-    model: Model, contents: Sequence[bytes], *, slots: NDArray[np.int32]
-) -> tuple[Floats, NDArray[np.int64]]:
+def sums(model: Model, contents: Sequence[bytes], *, slots: NDArray[np.int32]) -> tuple[Floats, NDArray[np.int64]]:
     """Logits, shape (documents, classes), and the squared norm of each document's known features.
 
     A logit is a mean of weights, in exact integers until the end."""

@@ -27,15 +27,15 @@ plain prose, language "Text", belongs to the text pool.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.language import kinds
 from pipeline.language.classes import CLASSES, OTHER, class_of
-from pipeline.language.classifier import Floats, guesslang_alone, probabilities
 from pipeline.language.path import Candidates
 from pipeline.language.prose import is_markdown, is_prose, is_wide
 from pipeline.language.rules import MAX_HEAD_BYTES, Open, by_path_cached, by_rules
@@ -63,10 +63,9 @@ MIN_PROSE = 0.98  # probability of prose against the language that the name tell
 MIN_SHARE = 0.02  # of all probability that the candidates of a tie must hold for the classifier to be believed
 
 ClassifierName = Literal["loopmix", "guesslang"]
-CLASSIFIERS: Mapping[ClassifierName, Callable[[Sequence[bytes]], Floats]] = {
-    "loopmix": probabilities,
-    "guesslang": guesslang_alone,
-}
+
+
+Floats = NDArray[np.float32]
 
 
 class Verdict(NamedTuple):
@@ -128,7 +127,7 @@ def classify_batch(
     """
     options = options or Options()
     known = told or [Told(pool) for pool in pool_hints]
-    looks = kinds.kinds_of(contents).tolist()
+    looks = kinds.kinds_of(contents)
     verdicts: list[Verdict] = []
     waiting: list[_Asked] = []
     for i, (path, content, fact, look) in enumerate(zip(paths, contents, known, looks, strict=True)):
@@ -140,7 +139,7 @@ def classify_batch(
             verdicts.append(found)
     for start in range(0, len(waiting), BATCH):
         batch = waiting[start : start + BATCH]
-        rows = CLASSIFIERS[options.classifier]([asked.question.head for asked in batch])
+        rows = _ask(options.classifier, [asked.question.head for asked in batch])
         for asked, row, top in zip(batch, rows, _top_two(rows), strict=True):
             pool, look = known[asked.place].pool, looks[asked.place]
             verdicts[asked.place] = _by_classifier(asked, row, top, pool, look, options)
@@ -196,6 +195,12 @@ def _verdict(language: str, pool: str, look: int, *, decided_by: str) -> Verdict
         looks_like = "code"  # few symbols alone do not make prose: that was asked where it mattered
     chosen = pool if pool != "auto" else "text" if language == TEXT else "code"
     return Verdict(chosen, language, CONFIDENCE.get(decided_by, 0.0), decided_by, None, None, looks_like)
+
+
+def _ask(classifier: ClassifierName, heads: list[bytes]) -> Floats:
+    from pipeline.language.classifier import guesslang_alone, probabilities  # late: they load numba and the weights
+
+    return guesslang_alone(heads) if classifier == "guesslang" else probabilities(heads)
 
 
 def _top_two(rows: Floats) -> list[list[int]]:

@@ -6,6 +6,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+from numba.core import entrypoints
+
+# Other packages register numba extensions, which numba imports before it compiles or loads anything: for us only a
+# tenth of a second at each start. No kernel here takes their types.
+entrypoints._already_initialized = True
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
