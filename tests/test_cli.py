@@ -108,6 +108,9 @@ def test_classify_prints_json_lines(tmp_path: Path) -> None:
         "language": "Python",
         "confidence": 0,
         "decided_by": "shebang",
+        "runner_up": None,
+        "runner_up_confidence": None,
+        "content_kind": "code",
     }
 
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from pipeline.language.heuristics import by_heuristics, generic_extensions, without_rule
 from pipeline.language.lines import MAX_EDGE_BYTES, by_modeline, by_shebang, by_signature, is_markup
 from pipeline.language.path import Candidates, by_path
-from pipeline.language.prose import is_markdown, is_prose
 from pipeline.language.table import EXTENSION_DEFAULTS, TEXT, UNKNOWN
 
 MAX_HEAD_BYTES = 8_192
@@ -16,11 +15,11 @@ MAX_HEAD_BYTES = 8_192
 
 class Open(NamedTuple):
     """A document that the rules leave to the classifier. Candidates, likeliest first; without any, every language is
-    possible. `reads_as` is Text or Markdown where the content passes for prose."""
+    possible. `wordy` asks to look for prose once the classifier has spoken."""
 
     candidates: tuple[str, ...]
     head: bytes
-    reads_as: str = ""
+    wordy: bool = False
 
 
 by_path_cached = lru_cache(maxsize=65_536)(by_path)
@@ -80,6 +79,4 @@ def _by_content(head: bytes, content: bytes | memoryview, *, wordy: bool) -> tup
         return language, "signature"
     if not head.strip():
         return UNKNOWN, "none"
-    if wordy and is_prose(head):
-        return Open((), head, "Markdown" if is_markdown(head, prose=True) else TEXT)
-    return Open((), head)
+    return Open((), head, wordy)

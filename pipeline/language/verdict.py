@@ -55,7 +55,7 @@ CONFIDENCE = {
     "prose": 0.9,
     "none": 0.0,
 }
-MIN_CONFIDENCE = 0.2
+MIN_CONFIDENCE = 0.15
 BATCH = 1_024  # documents that the classifier scores at once
 SURE = 0.9  # probability at which the content overrules a plain text file's name
 MIN_DOUBT = 0.5  # probability of a programming language at which a content that reads as prose is not taken for it
@@ -102,7 +102,6 @@ class Told(NamedTuple):
 class _Asked(NamedTuple):
     """A document that waits for the classifier. `standing` is the verdict unless the classifier is sure."""
 
-    place: int
     question: Open
     standing: Verdict | None
 
@@ -129,20 +128,19 @@ def classify_batch(
     known = told or [Told(pool) for pool in pool_hints]
     looks = kinds.kinds_of(contents)
     verdicts: list[Verdict] = []
-    waiting: list[_Asked] = []
+    waiting: list[tuple[int, _Asked]] = []
     for i, (path, content, fact, look) in enumerate(zip(paths, contents, known, looks, strict=True)):
         found = _without_classifier(by_path_cached(path), content, fact, look, options)
         if isinstance(found, _Asked):
-            waiting.append(found._replace(place=i))
+            waiting.append((i, found))
             verdicts.append(_UNKNOWN)
         else:
             verdicts.append(found)
     for start in range(0, len(waiting), BATCH):
         batch = waiting[start : start + BATCH]
-        rows = _ask(options.classifier, [asked.question.head for asked in batch])
-        for asked, row, top in zip(batch, rows, _top_two(rows), strict=True):
-            pool, look = known[asked.place].pool, looks[asked.place]
-            verdicts[asked.place] = _by_classifier(asked, row, top, pool, look, options)
+        rows = _ask(options.classifier, [asked.question.head for _, asked in batch])
+        for (i, asked), row, top in zip(batch, rows, _top_two(rows), strict=True):
+            verdicts[i] = _by_classifier(asked, row, top, known[i].pool, looks[i], options)
     if options.renamed:
         return [v._replace(language=options.renamed.get(v.language, v.language)) for v in verdicts]
     return verdicts
@@ -161,18 +159,20 @@ def _without_classifier(
         return _verdict(TEXT, "text", look, decided_by="hint")
     found = by_rules(path, content, wordy=look == kinds.WORDS, max_scan_bytes=options.max_scan_bytes)
     if isinstance(found, Open):
-        return _Asked(0, found, None)
+        return _Asked(found, None)
     language, rule = found
     named = rule in ("filename", "extension", "heuristic", "popularity")
     if look == kinds.WORDS and language != TEXT and named and not is_wordy(language):
         head = bytes(content[: options.max_scan_bytes])
         if is_prose(head) and not is_markdown(head, prose=True):
+            if fact.pool == "code":  # the source insists: then it is code that says nothing in its language
+                return _verdict(language, "code", look, decided_by=rule)._replace(content_kind="prose")
             if is_wide(head):  # the classifier has no words of such scripts, and no code is written in them
                 return _verdict(TEXT, fact.pool, look, decided_by="prose")
-            return _Asked(0, Open((language, TEXT), head), None)
+            return _Asked(Open((language, TEXT), head), None)
     if language == TEXT and named and look in (kinds.CODE, kinds.DATA):
         head = bytes(content[: options.max_scan_bytes])
-        return _Asked(0, Open((), head), _verdict(language, fact.pool, look, decided_by=rule))
+        return _Asked(Open((), head), _verdict(language, fact.pool, look, decided_by=rule))
     return _verdict(language, fact.pool, look, decided_by=rule)
 
 
@@ -190,11 +190,17 @@ def language_named(name: str) -> str:
 
 
 def _verdict(language: str, pool: str, look: int, *, decided_by: str) -> Verdict:
-    looks_like = kinds.NAMES[look]
-    if look == kinds.WORDS and (language not in (TEXT, UNKNOWN) or decided_by == "label"):
-        looks_like = "code"  # few symbols alone do not make prose: that was asked where it mattered
-    chosen = pool if pool != "auto" else "text" if language == TEXT else "code"
-    return Verdict(chosen, language, CONFIDENCE.get(decided_by, 0.0), decided_by, None, None, looks_like)
+    confidence = CONFIDENCE.get(decided_by, 0.0)
+    return Verdict(_pool(language, pool), language, confidence, decided_by, None, None, _kind(language, look))
+
+
+def _pool(language: str, pool: str) -> str:
+    return pool if pool != "auto" else "text" if language == TEXT else "code"
+
+
+def _kind(language: str, look: int) -> str:
+    """What the content looks like. Few symbols alone do not make prose: that was asked where it mattered."""
+    return "code" if look == kinds.WORDS and language not in (TEXT, UNKNOWN) else kinds.NAMES[look]
 
 
 def _ask(classifier: ClassifierName, heads: list[bytes]) -> Floats:
@@ -219,23 +225,17 @@ def _by_classifier(asked: _Asked, row: Floats, order: list[int], pool: str, look
             return asked.standing
     if asked.question.candidates:
         return _among(asked.question.candidates, row, pool, look)
-    confidence = round(float(row[order[0]]), 4)
-    reads_as = asked.question.reads_as
-    if reads_as and (best in (TEXT, OTHER) or is_wordy(best) or confidence < MIN_DOUBT):
-        return _verdict(reads_as, pool, look, decided_by="prose")
-    language = UNKNOWN if best == OTHER or confidence < options.min_confidence else best
-    if language == UNKNOWN:
-        verdict = _verdict(UNKNOWN, pool, look, decided_by="none")
-    else:
-        verdict = _verdict(language, pool, look, decided_by="prose" if best == TEXT else "classifier")
-        verdict = verdict._replace(confidence=confidence)
-    other = second if best != OTHER and language != UNKNOWN else best if best != OTHER else second
-    value = row[order[1]] if other == second else row[order[0]]
-    return verdict._replace(runner_up=_spoken(other), runner_up_confidence=round(float(value), 4))
-
-
-def _spoken(name: str) -> str:
-    return UNKNOWN if name == OTHER else name
+    confidence, doubt = round(float(row[order[0]]), 4), round(float(row[order[1]]), 4)
+    if asked.question.wordy and (best in (TEXT, OTHER) or is_wordy(best) or confidence < MIN_DOUBT):
+        head = asked.question.head
+        if is_prose(head):
+            return _verdict("Markdown" if is_markdown(head, prose=True) else TEXT, pool, look, decided_by="prose")
+    if best == OTHER or confidence < options.min_confidence:
+        other = (second, doubt) if best == OTHER else (best, confidence)
+        return Verdict(_pool(UNKNOWN, pool), UNKNOWN, 0.0, "none", *other, _kind(UNKNOWN, look))
+    rule = "prose" if best == TEXT else "classifier"
+    runner_up = UNKNOWN if second == OTHER else second
+    return Verdict(_pool(best, pool), best, confidence, rule, runner_up, doubt, _kind(best, look))
 
 
 def _among(candidates: tuple[str, ...], row: Floats, pool: str, look: int) -> Verdict:
@@ -251,10 +251,6 @@ def _among(candidates: tuple[str, ...], row: Floats, pool: str, look: int) -> Ve
     if total < MIN_SHARE or len(ranked) < 2 or (lies and values[TEXT] < MIN_PROSE * total):
         return _verdict(candidates[0], pool, look, decided_by="popularity")
     first, second = (next(name for name in candidates if class_of(name) == own) for own in ranked[:2])
-    verdict = _verdict(first, pool, look, decided_by="prose" if first == TEXT else "classifier")
-    return verdict._replace(
-        confidence=round(values[ranked[0]] / total, 4),
-        runner_up=second,
-        runner_up_confidence=round(values[ranked[1]] / total, 4),
-        content_kind="prose" if first == TEXT else verdict.content_kind,
-    )
+    rule = "prose" if first == TEXT else "classifier"
+    mine, other = (round(values[name] / total, 4) for name in ranked[:2])
+    return Verdict(_pool(first, pool), first, mine, rule, second, other, _kind(first, look))

@@ -30,13 +30,27 @@ def test_languages_are_right_when_files_have_names(files: list[Labelled]) -> Non
     assert accuracy([name for name, _ in listed], [file for _, file in listed]) >= 0.97  # measured: 0.976
 
 
-def test_verdicts_on_content_alone_are_mostly_right_where_guesslang_knows_the_language(files: list[Labelled]) -> None:
-    covered = {name for names in linguist_labels() for name in names[:1]}
-    known = [file for file in files if file.language in covered]
-    found = classify(known, with_names=False)
-    sure = [(name, file) for name, file in zip(found, known, strict=True) if name != "Unknown"]
-    assert len(sure) / len(known) >= 0.6  # measured: 0.67
-    assert accuracy([name for name, _ in sure], [file for _, file in sure]) >= 0.9  # measured: 0.92
+def test_content_alone_tells_the_languages_of_the_list(files: list[Labelled]) -> None:
+    listed = [file for file in files if file.in_list]
+    found = classify(listed, with_names=False)
+    assert accuracy(found, listed) >= 0.92  # measured: 0.93
+    real = [(name, file) for name, file in zip(found, listed, strict=True) if file.slice != "rosetta"]
+    assert accuracy([name for name, _ in real], [file for _, file in real]) >= 0.87  # measured: 0.89
+
+
+def test_confidence_is_what_it_says(files: list[Labelled]) -> None:
+    listed = [file for file in files if file.in_list]
+    verdicts = classify_batch([""] * len(listed), [file.content for file in listed], pool_hints=["code"] * len(listed))
+    sure = [(v.language, file) for v, file in zip(verdicts, listed, strict=True) if v.confidence >= 0.95]
+    assert len(sure) / len(listed) >= 0.6
+    assert accuracy([name for name, _ in sure], [file for _, file in sure]) >= 0.97
+
+
+def test_names_settle_shared_extensions(files: list[Labelled]) -> None:
+    shared = [file for file in files if file.in_list and file.name and file.shared_extension]
+    found = classify(shared, with_names=True)
+    assert len(shared) > 200
+    assert accuracy(found, shared) >= 0.955  # measured: 0.96
 
 
 def test_the_port_is_as_accurate_as_guesslang(files: list[Labelled]) -> None:

@@ -141,3 +141,11 @@ def test_classify_files_reads_folders_and_ignores_names_on_request(tmp_path) -> 
     ]
     blind = list(classify_files([tmp_path / "b" / "lamp.java"], content_only=True))
     assert [(row["language"], row["decided_by"]) for row in blind] == [("Haskell", "classifier")]
+
+
+def test_prose_under_a_code_extension_is_text_unless_the_source_insists_on_code() -> None:
+    essay = PROSE * 3
+    free, bound = classify_one("lamp.java", essay), classify_one("lamp.java", essay, pool_hint="code")
+    assert (free.pool, free.language, free.decided_by, free.runner_up) == ("text", "Text", "prose", "Java")
+    assert (bound.pool, bound.language, bound.decided_by) == ("code", "Java", "extension")
+    assert (free.content_kind, bound.content_kind) == ("prose", "prose")
