@@ -57,7 +57,8 @@ CONFIDENCE = {
 }
 MIN_CONFIDENCE = 0.15
 BATCH = 1_024  # documents that the classifier scores at once
-SURE = 0.9  # probability at which the content overrules a plain text file's name
+SURE = 0.8  # probability at which the content overrules a plain text file's name
+MIN_TEXT = 0.5  # probability of prose for a content that the count of words and pauses does not call so
 MIN_DOUBT = 0.5  # probability of a programming language at which a content that reads as prose is not taken for it
 MIN_PROSE = 0.98  # probability of prose against the language that the name tells: a long comment is not an essay
 MIN_SHARE = 0.02  # of all probability that the candidates of a tie must hold for the classifier to be believed
@@ -230,7 +231,7 @@ def _by_classifier(asked: _Asked, row: Floats, order: list[int], pool: str, look
         head = asked.question.head
         if is_prose(head):
             return _verdict("Markdown" if is_markdown(head, prose=True) else TEXT, pool, look, decided_by="prose")
-    if best == OTHER or confidence < options.min_confidence:
+    if best == OTHER or confidence < (MIN_TEXT if best == TEXT else options.min_confidence):
         other = (second, doubt) if best == OTHER else (best, confidence)
         return Verdict(_pool(UNKNOWN, pool), UNKNOWN, 0.0, "none", *other, _kind(UNKNOWN, look))
     rule = "prose" if best == TEXT else "classifier"
