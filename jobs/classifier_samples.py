@@ -94,19 +94,18 @@ def _of_package(file: Path) -> Iterator[tuple[str, bytes]]:
 
 def archive(file: Path) -> Iterator[Sample]:
     """Files of a tar archive whose names tell their language."""
-    with tarfile.open(file) as tar:
-        members = [m for m in tar if m.isfile() and MIN_BYTES <= m.size <= MAX_BYTES // 2 and ".min." not in m.name]
-        used: Counter[str] = Counter()
-        for member in sorted(members, key=lambda m: key(file.name + m.name)):
-            extension = member.name.rpartition(".")[2]
-            data = tar.extractfile(member)
-            if data is None or used[extension] == MAX_PER_ARCHIVE:
-                continue
-            content = data.read()
-            language = _certain(member.name, content)
-            if language and language != TEXT:
-                used[extension] += 1
-                yield Sample("train", "archive", class_of(language), content)
+    found: list[tuple[int, str, bytes]] = []
+    with tarfile.open(file) as tar:  # in the order of the archive: going back means to decompress again
+        for member in tar:
+            if member.isfile() and MIN_BYTES <= member.size <= MAX_BYTES // 2 and ".min." not in member.name:
+                data = tar.extractfile(member)
+                found.append((key(file.name + member.name), member.name, data.read() if data else b""))
+    used: Counter[str] = Counter()
+    for _, name, content in sorted(found):
+        extension = name.rpartition(".")[2]
+        if used[extension] < MAX_PER_ARCHIVE and (language := _certain(name, content)) and language != TEXT:
+            used[extension] += 1
+            yield Sample("train", "archive", class_of(language), content)
 
 
 def snippets(file: Path) -> Iterator[Sample]:

@@ -31,14 +31,19 @@ existing = click.Path(path_type=Path, exists=True)
 @click.option("--corpus", required=True, type=existing, help="Folder of the code corpus; its cache is read.")
 @click.option("--texts", required=True, type=existing, help="Folder of prose in parquet.")
 @click.option("--archive", "archives", multiple=True, type=existing, help="Tar archive with more code; repeatable.")
+@click.option(
+    "--without", multiple=True, help="Kind of sample not to train on, to see what its files teach the others."
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
-def main(labelled: Path, corpus: Path, texts: Path, archives: tuple[Path, ...], out: Path) -> None:
+def main(
+    labelled: Path, corpus: Path, texts: Path, archives: tuple[Path, ...], without: tuple[str, ...], out: Path
+) -> None:
     samples = [*classifier_samples.labelled(labelled), *classifier_samples.corpus(corpus)]
     samples += classifier_samples.texts(texts)
     for file in archives:
         samples += [*classifier_samples.archive(file), *classifier_samples.snippets(file)]
     dev = [sample for sample in samples if sample.split == "dev"]
-    train = without_copies(limited([sample for sample in samples if sample.split == "train"]), dev)
+    train = without_copies(limited([s for s in samples if s.split == "train" and s.origin not in without]), dev)
     click.echo(f"{len(train):,} to train on, {len(dev):,} held out: {dict(Counter(s.origin for s in train))}")
     thin = sorted((n, name) for name, n in Counter(s.label for s in train).items() if n < 30)
     click.echo(f"thin: {', '.join(f'{name} {n}' for n, name in thin)}")

@@ -30,6 +30,9 @@ _SIGNATURES = (
 )
 
 
+_MANPAGE = re.compile(rb"^[.'](?:TH|Dd|Dt|SH|Sh)[ \t]+\S", re.MULTILINE)
+
+
 def by_shebang(head: bytes) -> tuple[str, ...]:
     """Languages of the interpreter in `#!`, likeliest first; empty without a known one."""
     if not head.startswith(b"#!"):
@@ -88,6 +91,10 @@ def by_signature(head: bytes) -> str:
     for signature, language in _SIGNATURES:
         if start.startswith(signature):
             return _xml_dialect(head) if language == "XML" else language
+    if start.startswith((b".", b"'")) and _MANPAGE.search(head):
+        return "Roff Manpage"
+    if start.startswith(b"{") and b'"cells"' in head[:256] and b'"cell_type"' in head:
+        return "Jupyter Notebook"
     if start.startswith((b"--- ", b"index: ")) and b"\n+++ " in head and b"\n@@ " in head:
         return "Diff"
     return "JSON" if start.startswith((b"{", b"[")) and _is_json(head) else ""

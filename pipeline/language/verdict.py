@@ -59,7 +59,9 @@ MIN_CONFIDENCE = 0.15
 BATCH = 1_024  # documents that the classifier scores at once
 SURE = 0.8  # probability at which the content overrules a plain text file's name
 MIN_TEXT = 0.5  # probability of prose for a content that the count of words and pauses does not call so
-MIN_DOUBT = 0.5  # probability of a programming language at which a content that reads as prose is not taken for it
+MIN_MARKUP = 0.5  # the same for a format of prose
+MIN_MARKED = 0.2  # probability of Markdown at which what reads as prose counts as Markdown
+MIN_DOUBT = 0.95  # probability of a programming language at which a content that reads as prose is not taken for it
 MIN_PROSE = 0.98  # probability of prose against the language that the name tells: a long comment is not an essay
 MIN_SHARE = 0.02  # of all probability that the candidates of a tie must hold for the classifier to be believed
 
@@ -227,10 +229,14 @@ def _by_classifier(asked: _Asked, row: Floats, order: list[int], pool: str, look
     if asked.question.candidates:
         return _among(asked.question.candidates, row, pool, look)
     confidence, doubt = round(float(row[order[0]]), 4), round(float(row[order[1]]), 4)
-    if asked.question.wordy and (best in (TEXT, OTHER) or is_wordy(best) or confidence < MIN_DOUBT):
+    marked = second == "Markdown" and doubt >= MIN_MARKED
+    if asked.question.wordy and (best in (TEXT, OTHER) or confidence < (MIN_MARKUP if is_wordy(best) else MIN_DOUBT)):
         head = asked.question.head
         if is_prose(head):
-            return _verdict("Markdown" if is_markdown(head, prose=True) else TEXT, pool, look, decided_by="prose")
+            marked = marked or is_markdown(head, prose=True)
+            return _verdict("Markdown" if marked else TEXT, pool, look, decided_by="prose")
+    if best == TEXT and marked:
+        return Verdict(_pool(second, pool), second, doubt, "classifier", TEXT, confidence, _kind(second, look))
     if best == OTHER or confidence < (MIN_TEXT if best == TEXT else options.min_confidence):
         other = (second, doubt) if best == OTHER else (best, confidence)
         return Verdict(_pool(UNKNOWN, pool), UNKNOWN, 0.0, "none", *other, _kind(UNKNOWN, look))

@@ -38,6 +38,8 @@ WORKED = [
     ("", PYTHON, "auto", "code", "Python", "classifier"),
     ("", b"#!/usr/bin/env python3\n" + PYTHON, "auto", "code", "Python", "shebang"),
     ("", b"<?php echo 1;\n", "auto", "code", "PHP", "signature"),
+    ("", b'.\\" lamps\n.TH LAMP 1\n.SH NAME\nlamp\n', "auto", "code", "Roff Manpage", "signature"),
+    ("", b'{"cells": [{"cell_type": "code", "source": ["1"]', "auto", "code", "Jupyter Notebook", "signature"),
     ("", b"", "auto", "code", "Unknown", "none"),
     ("", b" \n\t\n", "text", "text", "Text", "hint"),
     ("", b"\x7fELF\0\0\0\0", "auto", "code", "Unknown", "none"),
