@@ -167,12 +167,10 @@ def _without_classifier(
     named = rule in ("filename", "extension", "heuristic", "popularity")
     if look == kinds.WORDS and language != TEXT and named and not is_wordy(language):
         head = bytes(content[: options.max_scan_bytes])
-        if is_prose(head) and not is_markdown(head, prose=True):
-            if fact.pool == "code":  # the source insists: then it is code that says nothing in its language
-                return _verdict(language, "code", look, decided_by=rule)._replace(content_kind="prose")
-            if is_wide(head):  # the classifier has no words of such scripts, and no code is written in them
-                return _verdict(TEXT, fact.pool, look, decided_by="prose")
-            return _Asked(Open((language, TEXT), head), None)
+        standing = _verdict(language, fact.pool, look, decided_by=rule)
+        if is_wide(head):  # the classifier has no words of such scripts, and no code is written in them
+            return _if_prose(head, standing, fact.pool, None)
+        return _Asked(Open((language, TEXT), head), standing)
     if language == TEXT and named and look in (kinds.CODE, kinds.DATA):
         head = bytes(content[: options.max_scan_bytes])
         return _Asked(Open((), head), _verdict(language, fact.pool, look, decided_by=rule))
@@ -212,6 +210,19 @@ def _ask(classifier: ClassifierName, heads: list[bytes]) -> Floats:
     return guesslang_alone(heads) if classifier == "guesslang" else probabilities(heads)
 
 
+def _if_prose(head: bytes, standing: Verdict, pool: str, confidence: float | None) -> Verdict:
+    """`standing` is of a programming language by its name; here is what to say if the content is prose. A source that
+    insists on code keeps the language: it is code that says nothing in it."""
+    if not is_prose(head) or is_markdown(head, prose=True):
+        return standing
+    if pool == "code":
+        return standing._replace(content_kind="prose")
+    if confidence is None:
+        return Verdict(_pool(TEXT, pool), TEXT, CONFIDENCE["prose"], "prose", standing.language, None, "prose")
+    mine, other = round(confidence, 4), round(1 - confidence, 4)
+    return Verdict(_pool(TEXT, pool), TEXT, mine, "prose", standing.language, other, "prose")
+
+
 def _top_two(rows: Floats) -> list[list[int]]:
     """The columns of the largest and the second largest value of each row."""
     best = rows.argmax(axis=1)
@@ -222,16 +233,20 @@ def _top_two(rows: Floats) -> list[list[int]]:
 
 def _by_classifier(asked: _Asked, row: Floats, order: list[int], pool: str, look: int, options: Options) -> Verdict:
     best, second = (CLASSES[i] for i in order)
-    if asked.standing is not None:  # a plain text file: only a sure verdict for a programming language moves it
-        sure = row[order[0]] >= SURE and best not in (TEXT, OTHER) and languages()[best].type != "prose"
-        if not sure:
-            return asked.standing
-    if asked.question.candidates:
-        return _among(asked.question.candidates, row, pool, look)
+    question, standing = asked
+    if standing is not None and question.candidates:
+        language, text = (float(row[CLASSES.index(name)]) for name in (class_of(standing.language), TEXT))
+        share = text / (text + language) if text else 0.0
+        return _if_prose(question.head, standing, pool, share) if share >= MIN_PROSE else standing
+    if standing is not None:  # a plain text file: only a sure verdict for a language of code moves it
+        if row[order[0]] < SURE or best in (TEXT, OTHER) or languages()[best].type == "prose":
+            return standing
+    elif question.candidates:
+        return _among(question.candidates, row, pool, look)
     confidence, doubt = round(float(row[order[0]]), 4), round(float(row[order[1]]), 4)
     marked = second == "Markdown" and doubt >= MIN_MARKED
-    if asked.question.wordy and (best in (TEXT, OTHER) or confidence < (MIN_MARKUP if is_wordy(best) else MIN_DOUBT)):
-        head = asked.question.head
+    if question.wordy and (best in (TEXT, OTHER) or confidence < (MIN_MARKUP if is_wordy(best) else MIN_DOUBT)):
+        head = question.head
         if is_prose(head):
             marked = marked or is_markdown(head, prose=True)
             return _verdict("Markdown" if marked else TEXT, pool, look, decided_by="prose")
@@ -254,8 +269,7 @@ def _among(candidates: tuple[str, ...], row: Floats, pool: str, look: int) -> Ve
             values[own] = float(row[CLASSES.index(own)])
     total = sum(values.values())
     ranked = sorted(values, key=lambda name: -values[name])
-    lies = len(candidates) == 2 and candidates[1] == TEXT and ranked[0] == TEXT
-    if total < MIN_SHARE or len(ranked) < 2 or (lies and values[TEXT] < MIN_PROSE * total):
+    if total < MIN_SHARE or len(ranked) < 2:
         return _verdict(candidates[0], pool, look, decided_by="popularity")
     first, second = (next(name for name in candidates if class_of(name) == own) for own in ranked[:2])
     rule = "prose" if first == TEXT else "classifier"
