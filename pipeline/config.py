@@ -106,7 +106,7 @@ class Override(Frozen):
 class Classify(Frozen):
     """Which language a document is in."""
 
-    min_confidence: Frac = Field(0.15, description="content verdicts below it are filed as unknown")
+    min_confidence: Frac = Field(0.35, description="content verdicts below it are filed as unknown, which are dropped")
     max_scan_bytes: Count = Field(8_192, description="bytes that content rules and the classifier read from the start")
     classifier: Literal["loopmix", "guesslang"] = Field(
         "loopmix", description="loopmix: our model, with guesslang's as second voter; guesslang: that one alone"

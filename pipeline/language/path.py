@@ -26,8 +26,13 @@ WRAPPERS = frozenset(
         ".save",
     )
 )
-# Upper-case `.C` and `.H` are C++ by the compilers' convention, unless the whole name shouts as on DOS.
-CASE_EXTENSIONS = {".C": ("C++", "C"), ".H": ("C++", "C", "Objective-C")}
+# Upper-case `.C` and `.H` are C++ by the compilers' convention, and `.P` is XSB's Prolog, unless the whole name shouts
+# as on DOS.
+CASE_EXTENSIONS = {
+    ".C": ("C++", "C"),
+    ".H": ("C++", "C", "Objective-C"),
+    ".P": ("Prolog", "Gnuplot", "OpenEdge ABL"),
+}
 
 MANPAGE = re.compile(r"\.(?:[1-9][a-z]*|0p|n|man|mdoc)(?:\.in)?\Z")
 MAX_NAME_CHARS = 1_024  # file systems stop at 255; a longer name is cut in front, where it tells nothing

@@ -24,6 +24,9 @@ TEXT_FILENAMES = (
     "LICENCE", "MAINTAINERS", "NOTICE", "PATENTS", "RELEASE-NOTES", "THANKS", "TODO", "UNLICENSE", "UPGRADING",
 )  # fmt: skip
 
+# Addition: file names that linguist's list lacks.
+MORE_FILENAMES = {"dune": "Dune", "dune-workspace": "Dune"}
+
 # Addition: names that editors and Vim's own file types use in modelines but linguist does not know.
 MODE_NAMES = {
     "make": "Makefile", "gmake": "Makefile", "dosbatch": "Batchfile", "dosini": "INI", "conf": "INI", "tex": "TeX",
@@ -103,7 +106,8 @@ def extension_table() -> Mapping[str, tuple[str, ...]]:
 def filename_table() -> Mapping[str, tuple[str, ...]]:
     """Candidates of each full file name, likeliest first. Case counts."""
     table = _invert({name: language.filenames for name, language in languages().items()})
-    return table | dict.fromkeys(TEXT_FILENAMES, (TEXT,))
+    more = {name: (language,) for name, language in MORE_FILENAMES.items()}
+    return table | more | dict.fromkeys(TEXT_FILENAMES, (TEXT,))
 
 
 @lru_cache(maxsize=1)
