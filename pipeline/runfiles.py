@@ -21,6 +21,7 @@ STAGES = (
     "languages",
     "quality",
     "signatures",
+    "similar",
     "near_dups",
     "decisions",
     "tokens",

@@ -1,6 +1,6 @@
 """The columns of every table, in one place. A table is a set of shards; see `store.py` for where they lie.
 
-All tables but `near_dups` and `packed` are *aligned*: shard k has one row for each row of shard k of `documents`,
+All tables but `similar`, `near_dups` and `packed` are *aligned*: shard k has one row for each row of shard k of `documents`,
 in the same order, so a join is reading side by side. A document's `position` is its shard number times 2**32 plus its
 row: eight bytes that name a document inside one run. Exchanges move positions, hashes and counts, never text.
 
@@ -92,6 +92,8 @@ QUALITY = pa.schema(
 SIGNATURES = pa.schema(
     [
         _required("n_shingles", pa.int64()),  # repeats included; 0: not signed (an equal document is, or no words)
+        _required("digest_high", pa.uint64()),  # 128 bits of all its shingles in order; 0 where it is not signed
+        _required("digest_low", pa.uint64()),
         pa.field("signature", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
     ]
 )
@@ -103,6 +105,16 @@ NEAR_DUPS = pa.schema(
         _required("similarity", pa.float64()),  # exact Jaccard of the two shingle sets
         _required("position", pa.uint64()),
         _required("other_position", pa.uint64()),
+    ]
+)
+
+# Members of crowds: buckets of so many distinct documents that their pairs are not listed. An Arrow file beside `similar`.
+CROWDS = pa.schema(
+    [
+        _required("position", pa.uint64()),
+        _required("doc_id", pa.string()),
+        _required("keys", pa.large_list(pa.uint64())),  # of its crowded buckets
+        _required("shingles", pa.large_list(pa.uint64())),  # without repeats
     ]
 )
 
@@ -170,7 +182,7 @@ ALIGNED = {
     "plan": PLAN,
     "ledger": LEDGER,
 }
-TABLES = ALIGNED | {"near_dups": NEAR_DUPS}
+TABLES = ALIGNED | {"similar": NEAR_DUPS, "near_dups": NEAR_DUPS}
 
 
 def packed_schema(seq_len: int) -> pa.Schema:

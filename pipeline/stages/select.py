@@ -16,9 +16,10 @@ import pyarrow as pa
 from pipeline.columns import columns, doc_words
 from pipeline.config import Select
 from pipeline.exchange import Channel, positions, row_of, shard_of, spread
-from pipeline.schema import DECISIONS, NEAR_DUPS
+from pipeline.nodes import Components, Nodes, find, find_components
+from pipeline.schema import DECISIONS
 from pipeline.stage import Job, Marker, Outcome
-from pipeline.store import Tables, part
+from pipeline.store import Tables
 from pipeline.text.keepers import choose_keepers
 from pipeline.text.keys import mix
 from pipeline.text.licenses import CLASSES, license_class
@@ -29,18 +30,27 @@ ORDER = ("license_class", "stars", "revision_time", "n_bytes", "high", "low")  #
 _FAR = np.iinfo(np.int64).max
 
 
-def select(job: Job, *, config: Select, n_pair_shards: int) -> list[Marker]:
-    """Write table `decisions`. `n_pair_shards` is the number of shards of `near_dups`."""
+def select(
+    job: Job, *, config: Select, n_pair_shards: int, min_similarity: float
+) -> list[Marker]:
+    """Write table `decisions`. `n_pair_shards` is the number of shards of `near_dups`.
+
+    `min_similarity` holds between members of crowds, whose pairs stand in no table.
+    """
     tables, n_shards, n = job.tables, job.tables.n_shards, config.n_partitions
-    ends = job.channel("ends", n_sources=n_pair_shards, n_partitions=n_shards)
+    ends = job.channel("ends", n_sources=1, n_partitions=n_shards)
+    groups = job.channel("component", n_sources=1, n_partitions=n)
+    pairs = job.channel("pair", n_sources=n_pair_shards, n_partitions=n)
+    crowds = job.channel("crowd", n_sources=n_pair_shards, n_partitions=n)
     offers = job.channel("offer", n_sources=n_shards, n_partitions=n)
-    champions = job.channel("champion", n_sources=n, n_partitions=1)
-    verdicts = job.channel("resolve", n_sources=1, n_partitions=n)
+    champions = job.channel("champion", n_sources=n, n_partitions=n)
+    verdicts = job.channel("resolve", n_sources=n, n_partitions=n)
     answers = job.channel("answer", n_sources=n, n_partitions=n_shards)
-    job.step("ends", partial(_ends, tables, ends), items=n_pair_shards)
+    found = Components(tables, n_pair_shards, ends, groups, pairs, crowds)
+    job.step("component", partial(find_components, found), items=1)
     job.step("offer", partial(_offer, tables, ends, offers, config), items=n_shards)
-    job.step("champion", partial(_champion, offers, champions), items=n)
-    job.step("resolve", partial(_resolve, tables, champions, verdicts, n_pair_shards), items=1)
+    job.step("champion", partial(_champion, offers, groups, champions), items=n)
+    job.step("resolve", partial(_resolve, champions, pairs, crowds, verdicts, n_shards, min_similarity), items=n)
     job.step("answer", partial(_answer, offers, verdicts, answers), items=n)
     return job.step("", partial(_decide, tables, answers, config), items=n_shards)
 
@@ -67,14 +77,6 @@ def own_reasons(tables: Tables, shard: int, *, config: Select) -> list[set[str]]
             reasons.add("dropped_license")
         out.append(reasons)
     return out
-
-
-def _ends(tables: Tables, out: Channel, shard: int, _: None) -> Outcome:
-    """Tell each shard which of its documents appear in a verified pair."""
-    name = f"tables/near_dups/{part(shard, out.n_sources)}"
-    pairs = tables.store.read_parquet(name, schema=NEAR_DUPS, columns=["position", "other_position"])
-    ends = np.unique(np.concatenate(columns(pairs, "position", "other_position")))
-    return Outcome((out.scatter(shard, pa.table({"position": ends}), partition=shard_of(ends)),), {})
 
 
 def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: int, _: None) -> Outcome:
@@ -110,52 +112,72 @@ def _order_keys(tables: Tables, shard: int) -> pa.Table:
     )
 
 
-def _champion(offers: Channel, out: Channel, partition: int, _: None) -> Outcome:
-    """The best passing document of each group."""
+def _champion(offers: Channel, groups: Channel, out: Channel, partition: int, _: None) -> Outcome:
+    """The best passing document of each group goes where its group's component is decided."""
     rows = offers.gather(partition)
     rows = rows.filter(rows["passes"])
     keys = columns(rows, *ORDER)
     order = np.lexsort((*reversed(keys), rows["group"].to_numpy()))
     first = starts_run(rows["group"].to_numpy()[order])
     best = rows.take(pa.array(order[first]))
-    return Outcome((out.scatter(partition, best, partition=np.zeros(best.num_rows, np.int64)),), {})
+    group = best["group"].to_numpy()
+    known, component = columns(groups.gather(partition), "group", "component")
+    index, found = find(known, np.argsort(known), group)
+    place = group.copy()
+    place[found] = component[index[found]]
+    return Outcome((out.scatter(partition, best, partition=spread(mix(place), out.n_partitions)),), {})
 
 
-def _resolve(tables: Tables, champions: Channel, out: Channel, n_pair_shards: int, _: int, __: None) -> Outcome:
-    """Walk all champions down the total order; a group stays or goes to the most similar group that stays."""
-    rows = champions.everything().combine_chunks()
+def _resolve(
+    champions: Channel,
+    pairs: Channel,
+    crowds: Channel,
+    out: Channel,
+    n_shards: int,
+    min_similarity: float,
+    partition: int,
+    _: None,
+) -> Outcome:
+    """Walk the champions of whole components down the total order; each stays or goes to the most similar that stays.
+
+    Groups of equal shingle sets (similarity 1) are one node: what is near to one is as near to all of them.
+    """
+    rows = champions.gather(partition).combine_chunks()
     rows = rows.take(pa.array(np.lexsort(tuple(reversed(columns(rows, *ORDER))))))
     group = rows["group"].to_numpy()
-    names = [f"tables/near_dups/{part(i, n_pair_shards)}" for i in range(n_pair_shards)]
-    pairs = pa.concat_tables(tables.store.read_parquet(name, schema=NEAR_DUPS) for name in names)
-    left, right, similarity = columns(pairs, "position", "other_position", "similarity")
-    by_group = np.argsort(group)
-    a, has_a = _find(group, by_group, left)
-    b, has_b = _find(group, by_group, right)
-    both = has_a & has_b
-    keeper, best = choose_keepers(group.size, a[both], b[both], similarity=similarity[both])
-    kept = keeper == np.arange(group.size)
+    edges = pairs.gather(partition)
+    nodes = Nodes.of(group, edges, crowds.gather(partition), first_known=np.uint64(n_shards) << np.uint64(32))
+    chosen = choose_keepers(
+        nodes.n,
+        nodes.left,
+        nodes.right,
+        similarity=nodes.similarity,
+        n_known=nodes.n_known,
+        crowd=nodes.crowd,
+        min_similarity=min_similarity,
+    )
+    mine = nodes.of_group  # the node of each champion's group; the first champion of a node speaks for it
+    speaks = np.zeros(group.size, bool)
+    speaks[np.unique(mine, return_index=True)[1]] = True
+    keeper = chosen.keeper[mine]
+    stays = keeper == mine
+    similarity = np.where(stays, 1.0, chosen.similarity[mine])
     table = pa.table(
         {
             "group": group,
             "champion": rows["position"].to_numpy(),
-            "kept": kept,
-            "keeper_id": rows["doc_id"].take(pa.array(keeper)),
-            "similarity": np.where(kept, 1.0, best),
+            "kept": stays & speaks,
+            "keeper_id": nodes.ids(rows["doc_id"]).take(pa.array(keeper)),
+            "known": keeper < nodes.n_known,
+            "similarity": similarity,
         }
     )
-    return Outcome(
-        (out.scatter(0, table, partition=spread(mix(group), out.n_partitions)),), {"n_near": int((~kept).sum())}
-    )
-
-
-def _find(values: np.ndarray, order: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index of each wanted value in `values` (argsort `order`), and whether it is there."""
-    if values.size == 0:
-        return np.zeros(wanted.size, np.int64), np.zeros(wanted.size, bool)
-    place = np.minimum(np.searchsorted(values, wanted, sorter=order), values.size - 1)
-    index = order[place]
-    return index, values[index] == wanted
+    counts = {
+        "n_near": int((~(stays & speaks)).sum()),
+        "n_crowd_compared": chosen.n_compared,
+        "n_crowd_unlisted": chosen.n_unlisted,
+    }
+    return Outcome((out.scatter(partition, table, partition=spread(mix(group), out.n_partitions)),), counts)
 
 
 def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _: None) -> Outcome:
@@ -163,7 +185,7 @@ def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _:
     members = offers.gather(partition).select(["group", "position"])
     verdict = verdicts.gather(partition).combine_chunks()
     groups = verdict["group"].to_numpy()
-    index, known = _find(groups, np.argsort(groups), members["group"].to_numpy())
+    index, known = find(groups, np.argsort(groups), members["group"].to_numpy())
     position = members["position"].to_numpy()[known]
     found = verdict.take(pa.array(index[known])).drop_columns(["group"])
     table = found.append_column("position", pa.array(position))
@@ -184,7 +206,7 @@ def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: Non
         if not is_champion:
             reasons[row].add("exact_duplicate")
         if not answer["kept"]:
-            reasons[row].add("near_duplicate")
+            reasons[row].add("known_duplicate" if answer["known"] else "near_duplicate")
         keepers[row], similarities[row] = answer["keeper_id"], answer["similarity"]
     keep = [not r for r in reasons]
     table = pa.table(

@@ -40,6 +40,7 @@ REASONS: dict[str, str] = {
     "text_long_line": "a line longer than quality.text.max_line_chars",
     # who it duplicates; the ledger names the keeper
     "exact_duplicate": "a better document has the same bytes",
+    "known_duplicate": "it, or its equal, reaches near_dups.min_similarity to a document that a run in `against` kept",
     "near_duplicate": "it, or its equal, reaches near_dups.min_similarity to its keeper",
 }
 
