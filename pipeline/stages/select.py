@@ -8,12 +8,14 @@ good copy is never lost to a bad one, and every keeper named in the ledger is it
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.columns import columns, doc_words
+from pipeline.columns import columns, doc_words, one_chunk
 from pipeline.config import Select
 from pipeline.exchange import Channel, positions, row_of, shard_of, spread
 from pipeline.nodes import Components, Nodes, find, find_components
@@ -55,28 +57,39 @@ def select(
     return job.step("", partial(_decide, tables, answers, config), items=n_shards)
 
 
-def own_reasons(tables: Tables, shard: int, *, config: Select) -> list[set[str]]:
-    """Each document's reasons that need no other document."""
+def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[str]]:
+    """By row, the reasons that need no other document; rows that nothing speaks against are left out."""
     documents = tables.read("documents", shard, columns=["license", "problem"])
-    languages = tables.read("languages", shard, columns=["language"])["language"].to_pylist()
-    fired = tables.read("quality", shard, columns=["fired"])["fired"].to_pylist()
-    classes = {CLASSES[name] for name in config.drop_licenses}
-    dropped = set(config.drop_languages)
-    out = []
-    for problem, license_id, language, rules in zip(
-        documents["problem"].to_pylist(), documents["license"].to_pylist(), languages, fired, strict=True
-    ):
-        reasons = {f["rule"] for f in rules}
-        if problem is not None:
-            reasons.add(problem)
-        if config.drop_unknown and language == "Unknown" and not reasons & set(INGEST_PROBLEMS):
-            reasons.add("unknown_language")  # where there was something to tell it from
-        if language in dropped:
-            reasons.add("dropped_language")
-        if license_class(license_id) in classes:
-            reasons.add("dropped_license")
-        out.append(reasons)
-    return out
+    language = tables.read("languages", shard, columns=["language"])["language"]
+    fired = one_chunk(tables.read("quality", shard, columns=["fired"])["fired"])
+    reasons: dict[int, set[str]] = defaultdict(set)
+    rules = fired.flatten().field("rule").to_pylist()
+    for row, rule in zip(pc.list_parent_indices(fired).to_pylist(), rules, strict=True):
+        reasons[row].add(rule)
+    problems = documents["problem"]
+    for row in np.flatnonzero(problems.is_valid().to_numpy()).tolist():
+        reasons[row].add(problems[row].as_py())
+    if config.drop_unknown:
+        for row in np.flatnonzero(_is(language, "Unknown")).tolist():
+            if not reasons.get(row, set()) & set(INGEST_PROBLEMS):  # where there was something to tell it from
+                reasons[row].add("unknown_language")
+    for row in np.flatnonzero(_is(language, *config.drop_languages)).tolist():
+        reasons[row].add("dropped_language")
+    dropped = [CLASSES[name] for name in config.drop_licenses]
+    for row in np.flatnonzero(np.isin(_license_classes(documents["license"]), dropped)).tolist():
+        reasons[row].add("dropped_license")
+    return dict(reasons)
+
+
+def _is(column: pa.ChunkedArray, *values: str) -> np.ndarray:
+    return np.asarray(pc.is_in(column, value_set=pa.array(values, pa.string())))
+
+
+def _license_classes(column: pa.ChunkedArray) -> np.ndarray:
+    """The class of each licence, int64; each spelling is judged once."""
+    coded = one_chunk(column).dictionary_encode()
+    classes = np.array([license_class(x) for x in [*coded.dictionary.to_pylist(), None]], np.int64)
+    return classes[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy()]
 
 
 def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: int, _: None) -> Outcome:
@@ -86,9 +99,10 @@ def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: i
     paired = np.zeros(group.size, bool)
     paired[row_of(ends.gather(shard)["position"].to_numpy())] = True
     rows = np.flatnonzero(paired | (size > 1))
-    passes = np.array([not r for r in own_reasons(tables, shard, config=config)], bool)[rows]
+    passes = np.ones(group.size, bool)
+    passes[list(own_reasons(tables, shard, config=config))] = False
     table = _order_keys(tables, shard).take(pa.array(rows))
-    for name, values in (("group", group[rows]), ("position", positions(shard, rows)), ("passes", passes)):
+    for name, values in (("group", group[rows]), ("position", positions(shard, rows)), ("passes", passes[rows])):
         table = table.append_column(name, pa.array(values))
     entry = out.scatter(shard, table, partition=spread(mix(group[rows]), out.n_partitions))
     return Outcome((entry,), {"n_docs": rows.size})
@@ -98,18 +112,23 @@ def _order_keys(tables: Tables, shard: int) -> pa.Table:
     """Columns of ORDER (ascending is better) and the doc_id, for each document of the shard."""
     documents = tables.read("documents", shard, columns=["doc_id", "license", "stars", "revision_time", "n_bytes"])
     high, low = doc_words(documents)
-    newest = documents["revision_time"].cast(pa.int64()).to_pylist()
     return pa.table(
         {
-            "license_class": np.array([license_class(x) for x in documents["license"].to_pylist()], np.int64),
-            "stars": np.array([_FAR if x is None else -x for x in documents["stars"].to_pylist()], np.int64),
-            "revision_time": np.array([_FAR if x is None else -x for x in newest], np.int64),
+            "license_class": _license_classes(documents["license"]),
+            "stars": _descending(documents["stars"]),
+            "revision_time": _descending(documents["revision_time"].cast(pa.int64())),
             "n_bytes": -documents["n_bytes"].to_numpy(),
             "high": high,
             "low": low,
-            "doc_id": documents["doc_id"].combine_chunks(),
+            "doc_id": one_chunk(documents["doc_id"]),
         }
     )
+
+
+def _descending(column: pa.ChunkedArray) -> np.ndarray:
+    """The numbers negated, so that the largest comes first; a null comes last."""
+    numbers = pc.fill_null(column, -_FAR).to_numpy()
+    return -numbers
 
 
 def _champion(offers: Channel, groups: Channel, out: Channel, partition: int, _: None) -> Outcome:
@@ -194,8 +213,9 @@ def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _:
 
 def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: None) -> Outcome:
     """Join own reasons and verdicts into the shard of `decisions`."""
-    ids = tables.read("documents", shard, columns=["doc_id"])["doc_id"].to_pylist()
-    reasons = own_reasons(tables, shard, config=config)
+    ids = one_chunk(tables.read("documents", shard, columns=["doc_id"])["doc_id"])
+    own = own_reasons(tables, shard, config=config)
+    reasons = [own.get(row, set()) for row in range(len(ids))]
     keepers: list[str | None] = [None] * len(ids)
     similarities: list[float | None] = [None] * len(ids)
     for answer in answers.gather(shard).to_pylist():
@@ -213,7 +233,7 @@ def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: Non
         {
             "doc_id": ids,
             "keep": keep,
-            "reasons": [in_order(r) for r in reasons],
+            "reasons": [in_order(r) if r else [] for r in reasons],
             "keeper_id": keepers,
             "similarity": similarities,
         },

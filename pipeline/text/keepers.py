@@ -15,7 +15,8 @@ import numpy as np
 
 from pipeline.text.compiled import compiled
 
-MAX_KEPT_IN_BUCKET = 64  # kept members of a crowded bucket that later ones are compared with; the best come first
+MAX_KEPT_IN_BUCKET = 1_000  # kept members of a crowded bucket that later ones are compared with; the best come first
+_SKETCH_WORDS = 16  # 64 bits each
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,103 @@ def _sort_sets(hashes: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> Non
 
 
 @compiled
-def _jaccard(hashes: np.ndarray, a: int, n_a: int, b: int, n_b: int) -> float:
-    """Jaccard of two sorted sets."""
+def _sketch_sets(hashes: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """For each set a bitmap of the places that its hashes fall on."""
+    out = np.zeros((starts.size, _SKETCH_WORDS), np.uint64)
+    for m in range(starts.size):
+        for i in range(starts[m], starts[m] + sizes[m]):
+            bit = hashes[i] >> np.uint64(54)
+            out[m, bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
+    return out
+
+
+@compiled
+def _may_miss(n_a: int, n_b: int, min_similarity: float) -> int:
+    """How many elements may stand in one of two sets alone, at this Jaccard."""
+    n = n_a + n_b
+    return n - 2 * np.int64(np.ceil(min_similarity / (1 + min_similarity) * n - 1e-9))
+
+
+@compiled
+def _n_different(one: np.ndarray, two: np.ndarray) -> int:
+    """Bits that differ: each is an element that only one of the sets has, so this never exceeds their difference."""
+    total = np.uint64(0)
+    for k in range(_SKETCH_WORDS):
+        x = one[k] ^ two[k]
+        x -= (x >> np.uint64(1)) & np.uint64(0x5555555555555555)
+        x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+        x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+        total += (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
+    return np.int64(total)
+
+
+@compiled
+def _jaccard(hashes: np.ndarray, a: int, n_a: int, b: int, n_b: int, may_miss: int) -> float:
+    """Jaccard of two sorted sets; 0 as soon as more elements stand alone than may."""
     i, j, shared = a, b, 0
-    while i < a + n_a and j < b + n_b:
-        x, y = hashes[i], hashes[j]
-        shared += x == y
-        i += x <= y
-        j += y <= x
+    end_a, end_b = a + n_a, b + n_b
+    while i < end_a and j < end_b:
+        stop = min(i + 16, end_a)
+        while i < stop and j < end_b:
+            x, y = hashes[i], hashes[j]
+            shared += x == y
+            i += x <= y
+            j += y <= x
+        if (i - a) + (j - b) - 2 * shared > may_miss:
+            return 0.0
     return shared / max(1, n_a + n_b - shared)
+
+
+@compiled
+def _places(buckets: np.ndarray, limit: int) -> np.ndarray:
+    """Where each bucket's list of kept members begins: room for all of its members, or for `limit`."""
+    n_buckets = 0
+    for b in buckets:
+        n_buckets = max(n_buckets, b + 1)
+    sizes = np.zeros(n_buckets + 1, np.int64)
+    for b in buckets:
+        sizes[b + 1] = min(limit, sizes[b + 1] + 1)
+    return np.cumsum(sizes)
+
+
+@compiled
+def _nearest_kept(
+    node: int,
+    crowd: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    kept: tuple[np.ndarray, np.ndarray, np.ndarray],
+    seen: np.ndarray,
+    min_similarity: float,
+    found: tuple[int, float],
+) -> tuple[int, float, int]:
+    """The kept crowd member most similar to `node`, if more so than `found`; and how many pairs were compared."""
+    member_of, buckets, bucket_starts, hashes, set_starts, sizes, sketches = crowd
+    nodes, places, n_kept = kept
+    keeper, best = found
+    n_compared = 0
+    m = member_of[node]
+    for p in range(bucket_starts[m], bucket_starts[m + 1]):
+        bucket = buckets[p]
+        for k in range(places[bucket], places[bucket] + n_kept[bucket]):
+            other = nodes[k]
+            if seen[other] == node:
+                continue
+            seen[other] = node
+            n_compared += 1
+            o = member_of[other]
+            may_miss = _may_miss(sizes[m], sizes[o], min_similarity)
+            if abs(sizes[m] - sizes[o]) > may_miss or _n_different(sketches[m], sketches[o]) > may_miss:
+                continue
+            s = _jaccard(hashes, set_starts[m], sizes[m], set_starts[o], sizes[o], may_miss)
+            if s >= min_similarity and (s > best or (s == best and other < keeper)):
+                keeper, best = other, s
+    return keeper, best, n_compared
 
 
 @compiled
 def _walk(
     edges: tuple[np.ndarray, np.ndarray, np.ndarray],
     n_known: int,
-    crowd: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    crowd: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     min_similarity: float,
     limit: int,
     keeper: np.ndarray,
@@ -77,13 +159,10 @@ def _walk(
 ) -> tuple[int, int]:
     """Nodes in order; the first n_known stay whatever they resemble. `crowd` begins with each node's member or -1."""
     starts, others, weights = edges
-    member_of, buckets, bucket_starts, hashes, set_starts, sizes = crowd
-    n_buckets = 0
-    for b in buckets:
-        n_buckets = max(n_buckets, b + 1)
-    kept = np.empty((n_buckets, limit), np.int64)  # nodes
-    n_kept = np.zeros(n_buckets, np.int64)
-    seen = np.full(keeper.size if n_buckets else 0, -1, np.int64)
+    member_of, buckets, bucket_starts = crowd[0], crowd[1], crowd[2]
+    places = _places(buckets, limit)
+    nodes, n_kept = np.empty(places[-1], np.int64), np.zeros(places.size - 1, np.int64)
+    seen = np.full(keeper.size if buckets.size else 0, -1, np.int64)
     n_compared, n_unlisted = 0, 0
     for node in range(keeper.size):
         m = member_of[node]
@@ -93,24 +172,16 @@ def _walk(
                 if other < node and keeper[other] == other and weights[e] > best[node]:
                     keeper[node], best[node] = other, weights[e]
             if m >= 0:
-                for p in range(bucket_starts[m], bucket_starts[m + 1]):
-                    for k in range(n_kept[buckets[p]]):
-                        other = kept[buckets[p], k]
-                        if seen[other] == node:
-                            continue
-                        seen[other] = node
-                        o = member_of[other]
-                        if min(sizes[m], sizes[o]) < min_similarity * max(sizes[m], sizes[o]):
-                            continue
-                        n_compared += 1
-                        s = _jaccard(hashes, set_starts[m], sizes[m], set_starts[o], sizes[o])
-                        if s >= min_similarity and (s > best[node] or (s == best[node] and other < keeper[node])):
-                            keeper[node], best[node] = other, s
+                found = (keeper[node], best[node])
+                keeper[node], best[node], n = _nearest_kept(
+                    node, crowd, (nodes, places, n_kept), seen, min_similarity, found
+                )
+                n_compared += n
         if m >= 0 and keeper[node] == node:
             for p in range(bucket_starts[m], bucket_starts[m + 1]):
                 b = buckets[p]
-                if n_kept[b] < limit:
-                    kept[b, n_kept[b]] = node
+                if n_kept[b] < places[b + 1] - places[b]:
+                    nodes[places[b] + n_kept[b]] = node
                     n_kept[b] += 1
                 else:
                     n_unlisted += 1
@@ -144,7 +215,8 @@ def choose_keepers(
     member_of[crowd.node] = np.arange(crowd.node.size)
     hashes = crowd.hashes.copy()
     _sort_sets(hashes, crowd.starts, crowd.sizes)
-    members = (member_of, crowd.buckets, crowd.bucket_starts, hashes, crowd.starts, crowd.sizes)
+    sketches = _sketch_sets(hashes, crowd.starts, crowd.sizes)
+    members = (member_of, crowd.buckets, crowd.bucket_starts, hashes, crowd.starts, crowd.sizes, sketches)
     counts = _walk((starts, b, weights), n_known, members, min_similarity, MAX_KEPT_IN_BUCKET, keeper, best)
     return Keepers(keeper, best, *counts)
 
