@@ -1,7 +1,7 @@
 """The columns of every table, in one place. A table is a set of shards; see `store.py` for where they lie.
 
-All tables but `similar`, `near_dups` and `packed` are *aligned*: shard k has one row for each row of shard k of `documents`,
-in the same order, so a join is reading side by side. A document's `position` is its shard number times 2**32 plus its
+All tables but `similar`, `near_dups` and `packed` are *aligned*: shard k has one row for each row of shard k of
+`documents`, in the same order, so a join is reading side by side. A document's `position` is its shard number times 2**32 plus its
 row: eight bytes that name a document inside one run. Exchanges move positions, hashes and counts, never text.
 
 Types: `doc_id` is 32 hex characters, a 128-bit hash of source, input file and row (not of the text, so that exact
@@ -108,7 +108,7 @@ NEAR_DUPS = pa.schema(
     ]
 )
 
-# Members of crowds: buckets of so many distinct documents that their pairs are not listed. An Arrow file beside `similar`.
+# Members of crowds: buckets of so many documents that their pairs are not listed. Arrow files beside `similar`.
 CROWDS = pa.schema(
     [
         _required("position", pa.uint64()),

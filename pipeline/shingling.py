@@ -46,6 +46,7 @@ def shingle_chunks(
             starts, stops = offsets[part], offsets[part + 1]
             if words.skip_header:
                 starts = skip_headers(data, starts, stops)
-            yield part, *shingle(
-                data, starts, stops, n_words=config.shingle_words, kind=words.kind, fold_case=words.fold_case
+            yield (
+                part,
+                *shingle(data, starts, stops, n_words=config.shingle_words, kind=words.kind, fold_case=words.fold_case),
             )

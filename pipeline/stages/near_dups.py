@@ -29,7 +29,6 @@ from pipeline.text import jaccard, minhash
 from pipeline.text.keys import mix
 from pipeline.text.runs import starts_run
 
-
 _DIGEST = ("digest_high", "digest_low", "n_shingles")
 
 

@@ -32,9 +32,7 @@ ORDER = ("license_class", "stars", "revision_time", "n_bytes", "high", "low")  #
 _FAR = np.iinfo(np.int64).max
 
 
-def select(
-    job: Job, *, config: Select, n_pair_shards: int, min_similarity: float
-) -> list[Marker]:
+def select(job: Job, *, config: Select, n_pair_shards: int, min_similarity: float) -> list[Marker]:
     """Write table `decisions`. `n_pair_shards` is the number of shards of `near_dups`.
 
     `min_similarity` holds between members of crowds, whose pairs stand in no table.
@@ -82,14 +80,16 @@ def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[
 
 
 def _is(column: pa.ChunkedArray, *values: str) -> np.ndarray:
-    return np.asarray(pc.is_in(column, value_set=pa.array(values, pa.string())))
+    found: np.ndarray = np.asarray(pc.is_in(column, value_set=pa.array(values, pa.string())))
+    return found
 
 
 def _license_classes(column: pa.ChunkedArray) -> np.ndarray:
     """The class of each licence, int64; each spelling is judged once."""
     coded = one_chunk(column).dictionary_encode()
     classes = np.array([license_class(x) for x in [*coded.dictionary.to_pylist(), None]], np.int64)
-    return classes[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy()]
+    numbers: np.ndarray = classes[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy()]
+    return numbers
 
 
 def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: int, _: None) -> Outcome:
@@ -127,7 +127,7 @@ def _order_keys(tables: Tables, shard: int) -> pa.Table:
 
 def _descending(column: pa.ChunkedArray) -> np.ndarray:
     """The numbers negated, so that the largest comes first; a null comes last."""
-    numbers = pc.fill_null(column, -_FAR).to_numpy()
+    numbers: np.ndarray = pc.fill_null(column, -_FAR).to_numpy()
     return -numbers
 
 

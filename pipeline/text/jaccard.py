@@ -10,6 +10,8 @@ import numpy as np
 
 from pipeline.text.compiled import compiled
 
+U64 = np.uint64
+
 
 @compiled
 def _table_size(n: int) -> int:
@@ -43,7 +45,7 @@ def _distinct_all(hashes: np.ndarray, ends: np.ndarray, out: np.ndarray, out_end
 
 
 def distinct(hashes: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each document's shingles without repeats, in order of first appearance: (hashes uint64 [m], ends int64 [n + 1])."""
+    """Each document's shingles without repeats, in order of appearance: (hashes uint64 [m], ends int64 [n + 1])."""
     out, out_ends = np.empty(hashes.size, np.uint64), np.zeros(ends.size, np.int64)
     _distinct_all(hashes, ends, out, out_ends)
     return out[: out_ends[-1]], out_ends
@@ -58,7 +60,9 @@ def place_runs(hashes: np.ndarray, ends: np.ndarray, starts: np.ndarray, out: np
 
 
 @compiled
-def _fill_table(hashes: np.ndarray, start: int, size: int, table: np.ndarray, stamps: np.ndarray, stamp: int) -> int:
+def _fill_table(
+    hashes: np.ndarray, start: int, size: int, table: np.ndarray, stamps: np.ndarray, stamp: np.int64
+) -> U64:
     """Put hashes[start:start + size], distinct, into the table under `stamp`; return its mask."""
     mask = np.uint64(_table_size(size) - 1)
     for i in range(start, start + size):
@@ -72,7 +76,7 @@ def _fill_table(hashes: np.ndarray, start: int, size: int, table: np.ndarray, st
 
 @compiled
 def _count_shared(
-    hashes: np.ndarray, start: int, size: int, table: np.ndarray, stamps: np.ndarray, stamp: int, mask: np.uint64
+    hashes: np.ndarray, start: int, size: int, table: np.ndarray, stamps: np.ndarray, stamp: np.int64, mask: np.uint64
 ) -> int:
     """How many of hashes[start:start + size] stand in the table."""
     shared = 0
@@ -99,7 +103,7 @@ def _jaccard_all(
         longest = max(longest, sizes[left[p]])
     size = _table_size(longest)
     table, stamps = np.empty(size, np.uint64), np.zeros(size, np.int64)
-    filled, stamp, mask = np.int64(-1), np.int64(0), np.uint64(0)
+    filled, stamp, mask = np.int64(-1), np.int64(0), U64(0)
     for p in range(left.size):
         a, b = left[p], right[p]
         if min(sizes[a], sizes[b]) < floor * max(sizes[a], sizes[b]) or sizes[a] == 0:

@@ -40,7 +40,7 @@ class Crowd:
 
 @dataclass(frozen=True)
 class Keepers:
-    """keeper[i] == i: node i is kept, and similarity[i] is 0; else the kept node most similar to it, the better on a tie."""
+    """keeper[i] == i: node i is kept, similarity[i] is 0; else the kept node most similar to it, the better on a tie."""
 
     keeper: np.ndarray
     similarity: np.ndarray
@@ -69,7 +69,7 @@ def _sketch_sets(hashes: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> n
 def _may_miss(n_a: int, n_b: int, min_similarity: float) -> int:
     """How many elements may stand in one of two sets alone, at this Jaccard."""
     n = n_a + n_b
-    return n - 2 * np.int64(np.ceil(min_similarity / (1 + min_similarity) * n - 1e-9))
+    return n - 2 * int(np.ceil(min_similarity / (1 + min_similarity) * n - 1e-9))
 
 
 @compiled
@@ -82,7 +82,7 @@ def _n_different(one: np.ndarray, two: np.ndarray) -> int:
         x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
         x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
         total += (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
-    return np.int64(total)
+    return int(total)
 
 
 @compiled

@@ -43,7 +43,7 @@ _UNSPACED = (
 )  # fmt: skip
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _load8(typing_context: Any, data: Any, place: Any) -> Any:
     """Eight bytes of a uint8 array from any place, as one little-endian word. The caller keeps inside the array."""
 
@@ -89,12 +89,11 @@ def _unicode_tables() -> tuple[np.ndarray, np.ndarray]:
 @compiled
 def _word_bounds(data: np.ndarray, start: int, stop: int, classes: np.ndarray, bounds: np.ndarray) -> int:
     """Write begin and end of each run of word bytes; return how many numbers. Every byte is written, few are kept."""
-    n = 0
-    before = np.uint8(0)
+    n, before = 0, np.uint8(0)
     for i in range(start, stop):
         here = classes[data[i]]
         bounds[n] = i
-        n += np.int64(here ^ before)
+        n += int(here ^ before)
         before = here
     if before:
         bounds[n] = stop
@@ -105,7 +104,7 @@ def _word_bounds(data: np.ndarray, start: int, stop: int, classes: np.ndarray, b
 @compiled
 def _decode(data: np.ndarray, i: int, stop: int) -> tuple[int, int]:
     """Code point and length of the UTF-8 sequence at i; what is no sequence counts as one separating byte."""
-    byte = np.int64(data[i])
+    byte = int(data[i])
     length = 1 if byte < 0xC2 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
     if length == 1 or byte > 0xF4 or i + length > stop:
         return 0, 1
@@ -113,7 +112,7 @@ def _decode(data: np.ndarray, i: int, stop: int) -> tuple[int, int]:
     for k in range(i + 1, i + length):
         if data[k] & 0xC0 != 0x80:
             return 0, 1
-        code = code << 6 | np.int64(data[k] & 0x3F)
+        code = code << 6 | int(data[k] & 0x3F)
     return code, length
 
 
@@ -134,7 +133,7 @@ def _unicode_bounds(
     n, place, i = 0, 0, start
     is_open = False
     while i < stop:
-        code, length = np.int64(data[i]), 1
+        code, length = int(data[i]), 1
         if code >= 0x80:
             code, length = _decode(data, i, stop)
         kind = classes[code] if code < 0x10000 else (2 if 0x20000 <= code < 0x40000 else 0)

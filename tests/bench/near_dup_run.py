@@ -27,7 +27,7 @@ from pipeline.executor import Executor, InlineExecutor
 from pipeline.progress import silent
 from pipeline.schema import DOCUMENTS, LANGUAGES, QUALITY
 from pipeline.shingling import signing_of
-from pipeline.stage import ExchangeStage, Job, Marker, Outcome, Run
+from pipeline.stage import Job, Marker, Outcome, Run
 from pipeline.stages.exact_dups import group_equal
 from pipeline.stages.near_dups import Threshold, find_similar, keep_near, linking_of
 from pipeline.stages.select import select
@@ -75,9 +75,7 @@ def facts_of(documents: pa.Table) -> tuple[pa.Table, pa.Table]:
         [ids if f.name == "doc_id" else pa.repeat(pa.scalar(fixed.get(f.name, 1.0), f.type), n) for f in LANGUAGES],
         schema=LANGUAGES,
     )
-    quality = [
-        ids if f.name == "doc_id" else pa.nulls(n, f.type) if f.nullable else _blank(f.type, n) for f in QUALITY
-    ]
+    quality = [ids if f.name == "doc_id" else pa.nulls(n, f.type) if f.nullable else _blank(f.type, n) for f in QUALITY]
     return languages, pa.table(quality, schema=QUALITY)
 
 
@@ -169,9 +167,7 @@ def main() -> None:
     pa.default_memory_pool().release_unused()
     seconds = {"hash": hashing}
     seconds |= dedup(run, n_shards=n_shards, config=config, n_partitions=options.partitions)
-    kept = sum(
-        pq.read_metadata(f).num_rows for f in (options.out / "out").iterdir()
-    )
+    kept = sum(pq.read_metadata(f).num_rows for f in (options.out / "out").iterdir())
     print(
         json.dumps(
             {"megabytes": n_bytes / 1e6, "cpu_seconds": sum(seconds.values()), "kept": kept}

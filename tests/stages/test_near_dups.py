@@ -6,8 +6,8 @@ from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run
 
 from pipeline.config import Exchange, NearDups
 from pipeline.executor import InlineExecutor
-from pipeline.stages.exact_dups import group_equal
 from pipeline.shingling import signing_of
+from pipeline.stages.exact_dups import group_equal
 from pipeline.stages.near_dups import Threshold, find_similar, keep_near, linking_of
 from pipeline.stages.signatures import sign
 

@@ -46,7 +46,9 @@ def windows(words: list[str], n: int = 5) -> set[tuple[str, ...]]:
 
 
 def test_shingles_ignore_separators_and_tell_capitals_unless_folded() -> None:
-    one, two, three = shingles_of("def Add(a, b):\n    return a + b", "def Add a b return a b", "def add a b return a b")
+    one, two, three = shingles_of(
+        "def Add(a, b):\n    return a + b", "def Add a b return a b", "def add a b return a b"
+    )
     assert np.array_equal(one, two)
     assert one.size == 3
     assert one[0] != three[0]
