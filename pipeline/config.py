@@ -198,6 +198,27 @@ class NearDups(Exchange):
         return self
 
 
+class Against(Frozen):
+    """What is known already: a finished run, whose kept documents count as kept here, or a benchmark to avoid."""
+
+    name: Name = Field(description="shown in the report and in `why`")
+    kind: Literal["run", "parquet", "jsonl", "directory"] = Field(description="run: a run folder; else a benchmark")
+    path: str = Field(min_length=1, description="run folder, or file, folder or glob of the benchmark")
+    content: str = Field("content", description="benchmarks: column or key of an item's text")
+    ngram_words: Annotated[int, Field(ge=5)] = Field(
+        13, description="benchmarks: one run of equal words of that length"
+    )
+    min_contained_frac: Frac = Field(0.7, description="benchmarks: or such a share of an item's 5-word shingles")
+
+
+def source_of(known: Against) -> Source:
+    """A benchmark as a source that can be read."""
+    kind = known.kind
+    assert kind != "run"
+    columns = Columns() if kind == "directory" else Columns(content=known.content)
+    return Source(name=known.name, kind=kind, path=known.path, columns=columns)
+
+
 class Select(Exchange):
     """Choose the keepers and write every reason."""
 
@@ -250,6 +271,7 @@ class Mixture(Frozen):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="key of every random choice")
     sources: tuple[Source, ...] = Field(min_length=1, description="where documents come from")
     ingest: Ingest = Field(default_factory=Ingest)
+    against: tuple[Against, ...] = Field((), description="runs and benchmarks that new documents may not repeat")
     exact_dups: Exchange = Field(default_factory=Exchange, description="Group equal documents.")
     classify: Classify = Field(default_factory=Classify)
     quality: Quality = Field(default_factory=Quality)
@@ -264,6 +286,9 @@ class Mixture(Frozen):
         names = [s.name for s in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"two sources share a name: {sorted({n for n in names if names.count(n) > 1})}")
+        known = [a.name for a in self.against]
+        if len(set(known)) != len(known):
+            raise ValueError(f"two entries of `against` share a name: {sorted(known)}")
         return self
 
 
@@ -315,10 +340,11 @@ def load_mixture(path: Path) -> Mixture:
     mixture = validate(Mixture, read_yaml(path), where=str(path))
     base = str(path.resolve().parent)
     sources = tuple(s.model_copy(update={"path": resolve(s.path, base=base)}) for s in mixture.sources)
+    against = tuple(a.model_copy(update={"path": resolve(a.path, base=base)}) for a in mixture.against)
     tokenizer = mixture.tokenizer
     if tokenizer.path != "builtin":
         tokenizer = tokenizer.model_copy(update={"path": resolve(tokenizer.path, base=base)})
-    return mixture.model_copy(update={"sources": sources, "tokenizer": tokenizer})
+    return mixture.model_copy(update={"sources": sources, "against": against, "tokenizer": tokenizer})
 
 
 def resolve(path: str, *, base: str) -> str:

@@ -16,6 +16,7 @@ from itertools import groupby
 
 from pipeline.config import Mixture
 from pipeline.errors import StoreError
+from pipeline.known import describe_benchmarks, open_known
 from pipeline.shingling import signing_of
 from pipeline.sources import Slice
 from pipeline.stage import (
@@ -38,6 +39,7 @@ from pipeline.stages.exact_dups import group_equal
 from pipeline.stages.ingest import Inputs, describe, ingest, plan
 from pipeline.stages.measure import measure
 from pipeline.stages.near_dups import Threshold, find_similar, keep_near, linking_of
+from pipeline.stages.overlaps import Benchmarks, find_overlaps
 from pipeline.stages.pack import pack
 from pipeline.stages.select import select
 from pipeline.stages.signatures import sign
@@ -61,17 +63,22 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     lay_out = partial(pack, ratio=m.balance, pad_id=end_of_document(m.tokenizer))
     inputs, seed = Inputs(sources=m.sources, ingest=m.ingest), str(m.seed)
     text = ("doc_id", "content")
+    benchmarks = Benchmarks(sets=tuple(a for a in m.against if a.kind != "run"))
+    known, known_key = open_known(m)
+    link = partial(find_similar, known=known)
     origin = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
+    judged = ("languages", "quality", "overlaps")
     first, pool, keep = ("exact_dups", ("is_first",)), ("languages", ("pool", "language")), ("decisions", ("keep",))
     return [
         ExchangeStage("documents", 1, read, inputs, (), describe(slices)),
         ExchangeStage("exact_dups", 1, group_equal, m.exact_dups, ("documents",)),
         MapStage("languages", 1, classify, m.classify, (), (*text, "path", "pool_hint")),
         MapStage("quality", 1, measure, m.quality, (pool,), (*text, "problem")),
+        MapStage("overlaps", 1, find_overlaps, benchmarks, (), text, describe_benchmarks(m)),
         MapStage("signatures", 2, sign, signing_of(near), (first, ("languages", ("pool",))), text),
-        ExchangeStage("similar", 1, find_similar, linking_of(near), ("documents", "languages", "signatures")),
+        ExchangeStage("similar", 1, link, linking_of(near), ("documents", "languages", "signatures"), known_key),
         ExchangeStage("near_dups", 2, keep_near, threshold, ("similar",)),
-        ExchangeStage("decisions", 2, choose, m.select, ("exact_dups", "languages", "quality", "near_dups")),
+        ExchangeStage("decisions", 2, choose, m.select, ("exact_dups", *judged, "near_dups")),
         MapStage("tokens", 1, tokenize, m.tokenizer, (keep,), text, tokenizer_hash(m.tokenizer)),
         ExchangeStage("plan", 1, balance, m.balance, ("languages", "decisions", "tokens"), seed),
         ExchangeStage("packed", 1, lay_out, m.pack, ("languages", "tokens", "plan"), seed),

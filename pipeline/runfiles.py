@@ -20,6 +20,7 @@ STAGES = (
     "exact_dups",
     "languages",
     "quality",
+    "overlaps",
     "signatures",
     "similar",
     "near_dups",

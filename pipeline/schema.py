@@ -1,8 +1,9 @@
 """The columns of every table, in one place. A table is a set of shards; see `store.py` for where they lie.
 
 All tables but `similar`, `near_dups` and `packed` are *aligned*: shard k has one row for each row of shard k of
-`documents`, in the same order, so a join is reading side by side. A document's `position` is its shard number times 2**32 plus its
-row: eight bytes that name a document inside one run. Exchanges move positions, hashes and counts, never text.
+`documents`, in the same order, so a join is reading side by side. A document's `position` is its shard number times
+2**32 plus its row: eight bytes that name a document inside one run. Exchanges move positions, hashes and counts, never
+text.
 
 Types: `doc_id` is 32 hex characters, a 128-bit hash of source, input file and row (not of the text, so that exact
 duplicates stay visible). Counts are int64, fractions float64 in [0, 1].
@@ -98,6 +99,16 @@ SIGNATURES = pa.schema(
     ]
 )
 
+OVERLAPS = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("n_shared_ngrams", pa.int64()),  # distinct n-grams that stand in benchmarks too, counted per item
+        pa.field("benchmark", pa.string()),  # in which it shares most of an item; null: shares too little of any
+        pa.field("item", pa.int64()),  # the item's number in that benchmark, from 0
+        _required("contained_frac", pa.float64()),  # share of the item's n-grams or 5-word shingles, the larger
+    ]
+)
+
 NEAR_DUPS = pa.schema(
     [
         _required("doc_id", pa.string()),
@@ -108,7 +119,7 @@ NEAR_DUPS = pa.schema(
     ]
 )
 
-# Members of crowds: buckets of so many documents that their pairs are not listed. Arrow files beside `similar`.
+# Members of crowds: buckets with too many documents to list all pairs. Arrow files beside `similar`.
 CROWDS = pa.schema(
     [
         _required("position", pa.uint64()),
@@ -176,6 +187,7 @@ ALIGNED = {
     "exact_dups": EXACT_DUPS,
     "languages": LANGUAGES,
     "quality": QUALITY,
+    "overlaps": OVERLAPS,
     "signatures": SIGNATURES,
     "decisions": DECISIONS,
     "tokens": TOKENS,

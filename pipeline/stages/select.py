@@ -73,6 +73,9 @@ def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[
                 reasons[row].add("unknown_language")
     for row in np.flatnonzero(_is(language, *config.drop_languages)).tolist():
         reasons[row].add("dropped_language")
+    overlaps = tables.read("overlaps", shard, columns=["benchmark"])["benchmark"]
+    for row in np.flatnonzero(overlaps.is_valid().to_numpy()).tolist():
+        reasons[row].add("contaminated")
     dropped = [CLASSES[name] for name in config.drop_licenses]
     for row in np.flatnonzero(np.isin(_license_classes(documents["license"]), dropped)).tolist():
         reasons[row].add("dropped_license")

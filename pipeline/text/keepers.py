@@ -40,7 +40,7 @@ class Crowd:
 
 @dataclass(frozen=True)
 class Keepers:
-    """keeper[i] == i: node i is kept, similarity[i] is 0; else the kept node most similar to it, the better on a tie."""
+    """keeper[i] == i: i is kept, similarity[i] is 0; else the kept node most similar to it, the better if equal."""
 
     keeper: np.ndarray
     similarity: np.ndarray

@@ -16,6 +16,7 @@ REASONS: dict[str, str] = {
     "unknown_language": "the language could not be told and select.drop_unknown is set",
     "dropped_language": "its language stands in select.drop_languages",
     "dropped_license": "its licence class stands in select.drop_licenses",
+    "contaminated": "it holds words of an item of a benchmark in `against`",
     # rules of the code pool
     "too_short": "fewer characters than quality.code.min_chars",
     "too_many_lines": "more lines than quality.code.max_lines",

@@ -25,7 +25,7 @@ import xxhash
 from pipeline.config import Exchange, Mixture, NearDups, Select, Source
 from pipeline.executor import Executor, InlineExecutor
 from pipeline.progress import silent
-from pipeline.schema import DOCUMENTS, LANGUAGES, QUALITY
+from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY
 from pipeline.shingling import signing_of
 from pipeline.stage import Job, Marker, Outcome, Run
 from pipeline.stages.exact_dups import group_equal
@@ -67,7 +67,7 @@ def documents_of(content: pa.Array, *, shard: int) -> pa.Table:
     return pa.table(columns, schema=DOCUMENTS)
 
 
-def facts_of(documents: pa.Table) -> tuple[pa.Table, pa.Table]:
+def facts_of(documents: pa.Table) -> dict[str, pa.Table]:
     """Everything is code in one language, and no rule fires."""
     n, ids = documents.num_rows, documents["doc_id"].combine_chunks()
     fixed = {"pool": "code", "language": "Python", "decided_by": "bench"}
@@ -75,11 +75,17 @@ def facts_of(documents: pa.Table) -> tuple[pa.Table, pa.Table]:
         [ids if f.name == "doc_id" else pa.repeat(pa.scalar(fixed.get(f.name, 1.0), f.type), n) for f in LANGUAGES],
         schema=LANGUAGES,
     )
-    quality = [ids if f.name == "doc_id" else pa.nulls(n, f.type) if f.nullable else _blank(f.type, n) for f in QUALITY]
-    return languages, pa.table(quality, schema=QUALITY)
+    facts = {"languages": languages}
+    for name, schema in (("quality", QUALITY), ("overlaps", OVERLAPS)):
+        columns = [ids if f.name == "doc_id" else _empty(f, n) for f in schema]
+        facts[name] = pa.table(columns, schema=schema)
+    return facts
 
 
-def _blank(kind: pa.DataType, n: int) -> pa.Array:
+def _empty(field: pa.Field, n: int) -> pa.Array:
+    kind = field.type
+    if field.nullable:
+        return pa.nulls(n, kind)
     if pa.types.is_list(kind):
         return pa.ListArray.from_arrays(pa.array(np.zeros(n + 1, np.int32)), pa.array([], kind.value_type), type=kind)
     return pa.array(np.zeros(n), pa.float64()).cast(kind)
@@ -93,9 +99,8 @@ def prepare(contents: list[pa.Array], folder: Path, *, executor: Executor | None
     for shard, content in enumerate(contents):
         documents = documents_of(content, shard=shard)
         tables.write("documents", shard, data=documents)
-        languages, quality = facts_of(documents)
-        tables.write("languages", shard, data=languages)
-        tables.write("quality", shard, data=quality)
+        for name, facts in facts_of(documents).items():
+            tables.write(name, shard, data=facts)
     return run
 
 
