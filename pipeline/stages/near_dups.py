@@ -23,7 +23,7 @@ from pipeline.corpora import Corpora
 from pipeline.exchange import Channel, positions, row_of, shard_of, spread
 from pipeline.schema import CROWDS, NEAR_DUPS
 from pipeline.shingling import Signing, shingle_chunks, signing_of
-from pipeline.stage import Job, Marker, Outcome
+from pipeline.stage import Job, Marker, Outcome, add_counts
 from pipeline.store import FileEntry, Store, Tables, part
 from pipeline.text import jaccard, minhash
 from pipeline.text.keys import mix
@@ -70,11 +70,11 @@ def find_similar(job: Job, *, config: Linking, known: tuple[Tables, ...] = ()) -
     job.step("digest", partial(_digest, corpora, digests), items=n_shards)
     job.step("equal", partial(_equal, digests, firsts, equals, corpora.first_known), items=n)
     job.step("band", partial(_band, corpora, firsts, bands, config), items=n_shards)
-    job.step("link", partial(_link, bands, links, crowds, config, corpora.first_known), items=n)
+    linked = job.step("link", partial(_link, bands, links, crowds, config, corpora.first_known), items=n)
     job.step("pair", partial(_pair, links, equals, crowds, wanted), items=n)
     job.step("shingle", partial(_shingle, corpora, wanted, sets, config.signing), items=n_shards)
     verify = partial(_verify, job.run.store, links, equals, crowds, sets, config)
-    return job.step("", verify, items=n)
+    return add_counts(job.step("", verify, items=n), linked)
 
 
 def keep_near(job: Job, *, config: Threshold) -> list[Marker]:

@@ -20,7 +20,7 @@ from pipeline.config import Select
 from pipeline.exchange import Channel, positions, row_of, shard_of, spread
 from pipeline.nodes import Components, Nodes, find, find_components
 from pipeline.schema import DECISIONS
-from pipeline.stage import Job, Marker, Outcome
+from pipeline.stage import Job, Marker, Outcome, add_counts
 from pipeline.store import Tables
 from pipeline.text.keepers import choose_keepers
 from pipeline.text.keys import mix
@@ -50,9 +50,11 @@ def select(job: Job, *, config: Select, n_pair_shards: int, min_similarity: floa
     job.step("component", partial(find_components, found), items=1)
     job.step("offer", partial(_offer, tables, ends, offers, config), items=n_shards)
     job.step("champion", partial(_champion, offers, groups, champions), items=n)
-    job.step("resolve", partial(_resolve, champions, pairs, crowds, verdicts, n_shards, min_similarity), items=n)
+    resolved = job.step(
+        "resolve", partial(_resolve, champions, pairs, crowds, verdicts, n_shards, min_similarity), items=n
+    )
     job.step("answer", partial(_answer, offers, verdicts, answers), items=n)
-    return job.step("", partial(_decide, tables, answers, config), items=n_shards)
+    return add_counts(job.step("", partial(_decide, tables, answers, config), items=n_shards), resolved)
 
 
 def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[str]]:
