@@ -14,6 +14,7 @@ import json
 import resource
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -91,16 +92,32 @@ def _empty(field: pa.Field, n: int) -> pa.Array:
     return pa.array(np.zeros(n), pa.float64()).cast(kind)
 
 
-def prepare(contents: list[pa.Array], folder: Path, *, executor: Executor | None = None) -> Run:
+def read_each(files: list[Path], hashing: list[tuple[int, float]]) -> Iterator[pa.Array]:
+    """The column `content` of each file in turn; appends its bytes and the CPU seconds of hashing them."""
+    for file in files:
+        content = pq.read_table(file, columns=["content"])["content"].combine_chunks()
+        started = time.process_time()
+        offsets, _ = content_hashes(content.cast(pa.large_binary()))
+        hashing.append((int(offsets[-1] - offsets[0]), time.process_time() - started))
+        yield content
+
+
+def prepare(contents: Iterable[pa.Array], folder: Path, *, executor: Executor | None = None) -> Run:
     """A run whose `documents` are these contents: the input in the form in which a run holds it."""
     mixture = Mixture(name="bench", sources=(Source(name="bench", kind="directory", path="/nowhere"),))
     run = Run(open_store(str(folder)), mixture, executor or InlineExecutor(), silent())
-    tables = Tables(run.store, len(contents))
+    made = 0
     for shard, content in enumerate(contents):
         documents = documents_of(content, shard=shard)
-        tables.write("documents", shard, data=documents)
-        for name, facts in facts_of(documents).items():
-            tables.write(name, shard, data=facts)
+        for name, table in {"documents": documents, **facts_of(documents)}.items():
+            run.store.write_parquet(f"shard/{name}/{shard}", table, schema=table.schema)
+        made += 1
+    tables = Tables(run.store, made)
+    for shard in range(made):
+        for name in ("documents", "languages", "quality", "overlaps"):
+            target = folder / tables.name(name, shard)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (folder / f"shard/{name}/{shard}").rename(target)
     return run
 
 
@@ -158,20 +175,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:  # compiles, or loads what is compiled
         few = prepare([next(first)["content"]], Path(folder))
         dedup(few, n_shards=1, config=config, n_partitions=options.partitions)
-    n_bytes, hashing = 0, 0.0
-    shards = []
-    for file in options.files:
-        shards.append(pq.read_table(file, columns=["content"])["content"].combine_chunks())
-        n_bytes += shards[-1].buffers()[2].size if len(shards[-1]) else 0
-    started = time.process_time()
-    for shard in shards:
-        content_hashes(shard.cast(pa.large_binary()))
-    hashing = time.process_time() - started
-    run, n_shards = prepare(shards, options.out), len(shards)
-    del shards
+    hashing: list[tuple[int, float]] = []
+    run = prepare(read_each(options.files, hashing), options.out)
     pa.default_memory_pool().release_unused()
-    seconds = {"hash": hashing}
-    seconds |= dedup(run, n_shards=n_shards, config=config, n_partitions=options.partitions)
+    seconds = {"hash": sum(spent for _, spent in hashing)}
+    seconds |= dedup(run, n_shards=len(options.files), config=config, n_partitions=options.partitions)
+    n_bytes = sum(n for n, _ in hashing)
     kept = sum(pq.read_metadata(f).num_rows for f in (options.out / "out").iterdir())
     print(
         json.dumps(

@@ -126,6 +126,7 @@ def hand_run(folder: Path, *, shards: Sequence[Sequence[Doc]] = SHARDS, problem:
             Marker("m", (f,), counts, problem if stage == "documents" and i == 1 else None, 0.5)
             for i, f in enumerate(files)
         ]
+        markers = markers or [Marker("m", (), counts, None, 0.5)]
         record(run, stage, mark="m", version=1, markers=markers)
     return RunFiles(run.store)
 
