@@ -1,6 +1,6 @@
 """How time and memory of near dedup grow with the corpus: from 0.1 to 4 GB of the files given.
 
-    python tests/bench/bench_dedup_scale.py FILE.parquet... [--gb 0.1 0.4 1 2 4] [--workers 1]
+    python tests/bench/bench_dedup_scale.py FILE.parquet... [--gb 0.1 0.4 1 2 4]
 
 Where the files are too short, they are repeated with keyed perturbations: in copy c every word that a key of (c, word)
 picks, a third of all, gets another spelling, so a copy is no near duplicate of the others while all near duplicates

@@ -31,19 +31,26 @@ PEERS = ("datatrove", "gaoya", "rensa", "datasketch")
 
 
 def sample(files: list[Path], folder: Path, *, n_bytes: int) -> int:
-    """Write about n_bytes of the files' UTF-8 documents as ours.parquet and theirs.parquet; returns the bytes."""
+    """Write about n_bytes of the files' UTF-8 documents as ours.parquet and theirs.parquet; returns the bytes.
+
+    Blocks of neighbouring documents, evenly over the files: neighbours are where near duplicates are.
+    """
+    n_rows = sum(pq.read_metadata(f).num_rows for f in files)
+    share = n_bytes / sum(pq.read_table(f, columns=["content"]).nbytes for f in files)
+    step = max(1, round(1 / min(1.0, share)))
     texts: list[str] = []
-    total = 0
+    number = 0
     for file in files:
-        for batch in pq.ParquetFile(file).iter_batches(1_000, columns=["content"]):
+        for batch in pq.ParquetFile(file).iter_batches(max(1, min(200, n_rows // 100)), columns=["content"]):
+            number += 1
+            if number % step:
+                continue
             for content in batch["content"].to_pylist():
-                if total >= n_bytes:
-                    break
                 try:
                     texts.append(content.decode())
                 except UnicodeDecodeError:
                     continue
-                total += len(content)
+    total = sum(len(t.encode()) for t in texts)
     ids = [str(i) for i in range(len(texts))]
     pq.write_table(pa.table({"text": texts, "id": ids}), folder / "theirs.parquet", compression="zstd")
     ours = pa.table({"content": [t.encode() for t in texts]})

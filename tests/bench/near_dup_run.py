@@ -1,6 +1,6 @@
 """Near dedup from parquet to parquet with the product's own stages, for the benchmarks beside this file.
 
-    python tests/bench/near_dup_run.py IN.parquet... --out FOLDER [--partitions 8]
+    python tests/bench/near_dup_run.py IN.parquet... --out FOLDER [--partitions 8] [--workers N]
 
 Reads the column `content` of the files, runs exact dedup, signatures, near dedup with verification and the choice of
 keepers in this process, and writes the documents that stay as parquet (zstd). Prints CPU seconds by step as JSON.
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipeline.config import Exchange, Mixture, NearDups, Select, Source
-from pipeline.executor import Executor, InlineExecutor
+from pipeline.executor import Executor, InlineExecutor, RayExecutor
 from pipeline.progress import silent
 from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY
 from pipeline.shingling import signing_of
@@ -169,22 +169,33 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--partitions", type=int, default=8)
+    parser.add_argument("--workers", type=int, help="on a local Ray cluster of so many CPUs; wall-clock time counts")
     options = parser.parse_args()
+    executor: Executor = InlineExecutor()
+    if options.workers:
+        import ray
+
+        ray.init(
+            num_cpus=options.workers, include_dashboard=False, object_store_memory=200_000_000, log_to_driver=False
+        )
+        executor = RayExecutor(n_cpus=options.workers, address="local")
     config = NearDups(preset="code", n_partitions=options.partitions)
     first = pq.ParquetFile(options.files[0]).iter_batches(200, columns=["content"])
     with tempfile.TemporaryDirectory() as folder:  # compiles, or loads what is compiled
-        few = prepare([next(first)["content"]], Path(folder))
-        dedup(few, n_shards=1, config=config, n_partitions=options.partitions)
+        few = prepare([next(first)["content"]] * max(1, options.workers or 1), Path(folder), executor=executor)
+        dedup(few, n_shards=max(1, options.workers or 1), config=config, n_partitions=options.partitions)
     hashing: list[tuple[int, float]] = []
-    run = prepare(read_each(options.files, hashing), options.out)
+    run = prepare(read_each(options.files, hashing), options.out, executor=executor)
     pa.default_memory_pool().release_unused()
     seconds = {"hash": sum(spent for _, spent in hashing)}
+    started = time.perf_counter()
     seconds |= dedup(run, n_shards=len(options.files), config=config, n_partitions=options.partitions)
+    wall = time.perf_counter() - started
     n_bytes = sum(n for n, _ in hashing)
     kept = sum(pq.read_metadata(f).num_rows for f in (options.out / "out").iterdir())
     print(
         json.dumps(
-            {"megabytes": n_bytes / 1e6, "cpu_seconds": sum(seconds.values()), "kept": kept}
+            {"megabytes": n_bytes / 1e6, "cpu_seconds": sum(seconds.values()), "wall_seconds": wall, "kept": kept}
             | {"peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}
             | {name: round(s, 4) for name, s in seconds.items()}
         )

@@ -121,7 +121,7 @@ def test_duplicates_when_counted_by_hand(numbers: Numbers) -> None:
     assert {b.low: b.n for b in d.similarities if b.n} == {0.8: 1, 0.98: 1}
     assert (d.similarities[0].low, d.similarities[-1].high) == (0.7, 1.0)
     assert {b.low: b.n for b in d.dropped_similarities if b.n} == {0.8: 1}
-    assert (d.n_crowded_buckets, d.n_crowd_compared, d.n_crowd_unlisted, d.n_known_docs) == (3, 7, 0, 0)
+    assert (d.n_crowded_buckets, d.n_crowd_compared, d.n_crowd_unlisted, d.n_known_docs) == (3, 14, 0, 0)
 
 
 def test_families_when_counted_by_hand(numbers: Numbers) -> None:
