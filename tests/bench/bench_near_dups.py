@@ -91,12 +91,12 @@ def main() -> None:
             for who, command in commands.items():
                 found[who].append(measure(command, folder / "out"))
     rates = {who: megabytes / statistics.median(f["cpu_seconds"] for f in runs) for who, runs in found.items()}
-    print("| who | MB/CPU-s | (min-max) | ratio | kept | peak GB |\n|---|---|---|---|---|---|")
+    print("| who | MB/CPU-s | (min-max) | ratio | kept |\n|---|---|---|---|---|")
     for who, runs in found.items():
         each = sorted(megabytes / f["cpu_seconds"] for f in runs)
         print(
             f"| {who} | {rates[who]:.2f} | {each[0]:.2f}-{each[-1]:.2f} | {rates['loopmix'] / rates[who]:.1f} "
-            f"| {runs[0]['kept']:,.0f} | {max(f['peak_gb'] for f in runs):.2f} |"
+            f"| {runs[0]['kept']:,.0f} |"
         )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -106,8 +105,7 @@ def main() -> None:
         started = time.process_time()
         kept = peers[which](texts)
         spent = time.process_time() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(json.dumps({"cpu_seconds": spent, "kept": kept, "peak_gb": peak}))
+    print(json.dumps({"cpu_seconds": spent, "kept": kept}))
 
 
 if __name__ == "__main__":

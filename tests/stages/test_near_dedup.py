@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
-from dataclasses import replace
+import signal
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from hypothesis import strategies as st
 from planted import broken_promises, decisions_of, dedup, finish, jaccard, pairs_of, true_pairs, windows
 
 from pipeline.config import NearDups
+from pipeline.executor import Executor, connect
 from pipeline.stages.near_dups import Threshold, keep_near, linking_of
 from pipeline.store import open_store
 
@@ -207,3 +212,53 @@ def test_a_stop_in_every_phase_changes_nothing(tmp_path: Path) -> None:
         break
     assert len(executor.stopped_in) == 18
     assert digests(tmp_path / "stopped/tables") == digests(tmp_path / "whole/tables")
+
+
+@dataclass(frozen=True)
+class _Dying:
+    """On Ray, every step's first task to start ends its worker's process, once."""
+
+    inner: Executor
+    folder: str
+
+    def map(self, task: Any, items: Any, *, name: str) -> Any:
+        return self.inner.map(partial(_die_once, task, f"{self.folder}/{name}"), items, name=name)
+
+    def describe(self) -> str:
+        return "dying"
+
+
+def _die_once(task: Any, marker: str, item: Any) -> Any:
+    try:
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return task(item)
+    task(item)  # its files stand, but nobody hears of them
+    os.kill(os.getpid(), signal.SIGKILL)
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_worker_killed_in_every_phase_changes_nothing(tmp_path: Path) -> None:
+    import planted
+
+    shards = cut(families(8, n_families=4, n_members=6), 2)
+    config = CROWDED.model_copy(update={"n_partitions": 2})
+    dedup(tmp_path / "whole", shards, config=config, n_partitions=2)
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    with connect("local") as executor:
+        from ray import cloudpickle  # not before: Ray reads its environment when it is imported
+
+        modules = (sys.modules[__name__], planted)
+        for module in modules:
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            dying = _Dying(executor, str(killed))
+            dedup(tmp_path / "run", shards, config=config, n_partitions=2, executor=dying)
+        finally:
+            for module in modules:
+                cloudpickle.unregister_pickle_by_value(module)
+    assert len(list(killed.iterdir())) == 18
+    assert digests(tmp_path / "run/tables") == digests(tmp_path / "whole/tables")
