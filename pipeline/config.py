@@ -144,7 +144,7 @@ class Words(Frozen):
     """What a word is. Shingles are made of words."""
 
     kind: Literal["identifiers", "unicode"] = Field(
-        "identifiers", description="runs of [A-Za-z0-9_], or letters and digits of any script, unspaced ones singly"
+        "identifiers", description="runs of [A-Za-z0-9_], or letters and digits of any script"
     )
     fold_case: bool = Field(False, description="capitals count as small letters")
     skip_header: bool = Field(False, description="leave out a leading comment block that speaks of rights")

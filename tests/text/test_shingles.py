@@ -1,3 +1,4 @@
+import random
 import re
 import unicodedata
 from itertools import pairwise
@@ -11,7 +12,8 @@ from pipeline.text.headers import skip_headers
 from pipeline.text.jaccard import distinct, jaccard_pairs
 from pipeline.text.shingles import digests, shingle
 
-UNSPACED = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+HAN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+THAI = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]")
 
 
 def buffers(documents: list[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -29,16 +31,29 @@ def identifiers(document: str, *, fold_case: bool) -> list[str]:
     return re.findall("[A-Za-z0-9_]+", document.lower() if fold_case and document.isascii() else document)
 
 
+def cut_after(before: int, letter: int) -> int:
+    """The hash of two neighbouring characters whose low bits cut unspaced scripts."""
+    h = (before * 0x9E3779B1 + letter * 0x85EBCA77) % 2**32
+    h = (h ^ (h >> 15)) * 0x2C1B3C6D % 2**32
+    return (h ^ (h >> 12)) >> 8
+
+
 def unicode_words(document: str, *, fold_case: bool) -> list[str]:
     """The documented definition, spelt out on strings."""
-    words, here = [], ""
+    words: list[str] = []
+    here, before, last = "", 0, ""
     for c in document:
         is_word = unicodedata.category(c)[0] in "LMN" or c == "_"
-        if UNSPACED.match(c) or not is_word:
-            words, here = words + ([here] if here else []) + ([c] if is_word else []), ""
-        else:
+        kind = "" if not is_word else "han" if HAN.match(c) else "thai" if THAI.match(c) else "word"
+        if kind != last:
+            words, here, before, last = words + [here] * bool(here), "", 0, kind
+        if kind:
             here += c.lower() if fold_case and len(c.lower()) == 1 else c
-    return words + ([here] if here else [])
+        if kind in ("han", "thai"):
+            if cut_after(before, ord(c)) & {"han": 1, "thai": 3}[kind] == 0:
+                words, here = [*words, here], ""
+            before = ord(c)
+    return words + [here] * bool(here)
 
 
 def windows(words: list[str], n: int = 5) -> set[tuple[str, ...]]:
@@ -69,10 +84,21 @@ def test_shingles_differ_when_words_swap_or_long_words_differ_in_one_byte() -> N
     assert len({int(s[0]) for s in (same, other, longer)}) == 3
 
 
-def test_each_ideograph_is_a_word_and_its_punctuation_is_not() -> None:
-    one, two = shingles_of("天地玄黃宇宙洪荒", "天地玄黃。宇宙洪荒", kind="unicode")
-    assert one.size == 4
-    assert np.array_equal(one, two)
+def test_unspaced_scripts_are_cut_into_words_of_a_few_characters() -> None:
+    rng = random.Random(2)
+    for first, last, low, high in ((0x4E00, 0x9FFF, 1.8, 2.2), (0x0E01, 0x0E2E, 3.4, 4.6)):
+        text = "".join(chr(rng.randint(first, last)) for _ in range(4_000))
+        (found,) = shingles_of(text, n_words=1, kind="unicode")
+        assert low < 4_000 / found.size < high
+
+
+def test_an_edit_in_an_unspaced_script_changes_only_shingles_beside_it() -> None:
+    rng = random.Random(3)
+    text = "".join(chr(rng.randint(0x4E00, 0x9FFF)) for _ in range(600))
+    one, two = shingles_of(text, text[:300] + "変更" + text[300:], kind="unicode")
+    assert len(set(one.tolist()) ^ set(two.tolist())) < 20
+    first, second = shingles_of("天地玄黃宇宙洪荒", "天地玄黃。宇宙洪荒", kind="unicode", n_words=1)
+    assert first.size <= second.size <= first.size + 2
 
 
 def test_ascii_words_hash_alike_under_both_definitions() -> None:
