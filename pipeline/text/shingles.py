@@ -37,8 +37,6 @@ _FOLD = np.uint64(0x2020202020202020)  # on [A-Za-z0-9_] this bit tells capitals
 _MASKS = np.array([(1 << (8 * k)) - 1 for k in range(9)], np.uint64)
 _SEPARATOR, _WORD, _HAN, _THAI = 0, 1, 2, 3
 _CUTS = np.array([0, 0, 1, 3], np.int64)  # a word of that class ends where these bits of a hash are 0
-    [0, 0, 1, 3], np.int64
-)  # a word of that class ends where these bits of a hash are 0: one in 2, one in 4
 _BMP = 0x10000
 # first and last code point of scripts without spaces between words; words of a few characters, and of about four
 _UNSPACED = {
