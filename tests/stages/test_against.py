@@ -118,3 +118,18 @@ def test_contaminated_documents_are_dropped_with_the_reason(tmp_path: Path, benc
     now = ledger_of(make(tmp_path, "run", files, against=benchmark.sets))
     assert now["leak.py"]["reasons"] == ["contaminated"]
     assert now["clean.py"]["keep"]
+
+
+@pytest.mark.parametrize("n_partitions", [1, 3])
+def test_a_crowd_near_to_a_known_document_is_dropped_for_it(tmp_path: Path, n_partitions: int) -> None:
+    near = NearDups(max_bucket_docs=8, n_partitions=n_partitions)
+    make(tmp_path, "old", {"a.py": program(1), "z.py": program(6)}, near_dups=near)
+    crowd = {f"v{n:02}.py": edited(program(1), line=n) for n in range(1, 31)}
+    crowd |= {f"w{n:02}.py": edited(program(5), line=n) for n in range(1, 31)}
+    against = (Against(name="before", kind="run", path=str(tmp_path / "old/run")),)
+    run = make(tmp_path, "new", crowd, against=against, near_dups=near)
+    now = ledger_of(run)
+    assert run.manifest["stages"]["similar"]["counts"]["n_crowded_buckets"] > 20
+    assert {tuple(now[path]["reasons"]) for path in crowd if path.startswith("v")} == {("known_duplicate",)}
+    assert sum(now[path]["keep"] for path in crowd if path.startswith("w")) == 1
+    assert [f for f in verify(run) if not f.kept] == []
