@@ -161,14 +161,83 @@ class Quality(Frozen):
     max_parse_bytes: Count = Field(65_536, description="larger files are not parsed")
 
 
+class Words(Frozen):
+    """What a word is. Shingles are made of words."""
+
+    kind: Literal["identifiers", "unicode"] = Field(
+        "identifiers", description="runs of [A-Za-z0-9_], or letters and digits of any script"
+    )
+    fold_case: bool = Field(False, description="capitals count as small letters")
+    skip_header: bool = Field(False, description="leave out a leading comment block that speaks of rights")
+
+
+_PROSE = {"kind": "unicode", "fold_case": True}
+NEAR_DUP_PRESETS: dict[str, dict[str, Any]] = {
+    "mixed": {"text_words": _PROSE},
+    "code": {},
+    "text": {"code_words": _PROSE, "text_words": _PROSE},
+    "the-stack-v2": {"n_bands": 25, "rows_per_band": 10, "n_hashes": 256},
+    "fineweb": {"code_words": _PROSE, "text_words": _PROSE, "n_bands": 14, "rows_per_band": 8, "n_hashes": 112},
+}
+
+
 class NearDups(Exchange):
     """MinHash-LSH over shingles of words, every candidate verified by exact Jaccard."""
 
-    shingle_words: Count = Field(5, description="words in a shingle; a word is a run of letters, digits, underscore")
+    preset: Literal["mixed", "code", "text", "the-stack-v2", "fineweb"] = Field(
+        "mixed", description="where settings that are not given come from; mixed: words by pool, 25 bands of 5"
+    )
+    shingle_words: Count = Field(5, description="words in a shingle; shorter documents are one shingle")
+    code_words: Words = Field(default_factory=Words, description="words of documents in the code pool")
+    text_words: Words = Field(default_factory=Words, description="words of documents in the text pool")
+    n_hashes: Annotated[int, Field(ge=1, le=4096)] = Field(128, description="permutations; hashes in a signature")
     n_bands: Count = Field(25, description="LSH bands")
-    rows_per_band: Count = Field(5, description="hashes in a band; bands x rows hashes are computed")
+    rows_per_band: Count = Field(5, description="hashes in a band; bands x rows may not exceed n_hashes")
     min_similarity: Annotated[float, Field(gt=0, le=1)] = Field(0.7, description="verified Jaccard of a near duplicate")
-    max_bucket_docs: Count = Field(32, description="buckets up to this size link all pairs, larger ones stars")
+    min_stored_similarity: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="verified pairs are stored down to it; min_similarity can move above it without new work"
+    )
+    max_bucket_docs: Annotated[int, Field(ge=2)] = Field(
+        64, description="buckets up to this size list all pairs; larger ones are compared with their keepers only"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        preset = data.get("preset", "mixed")
+        return {**NEAR_DUP_PRESETS.get(preset, {}), **data} if isinstance(preset, str) else data
+
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> NearDups:
+        if self.n_bands * self.rows_per_band > self.n_hashes:
+            wanted = self.n_bands * self.rows_per_band
+            raise ValueError(f"n_bands x rows_per_band is {wanted}, above n_hashes {self.n_hashes}; raise n_hashes")
+        if self.min_stored_similarity > self.min_similarity:
+            raise ValueError("min_stored_similarity is above min_similarity; no pair in between would be found")
+        return self
+
+
+class Against(Frozen):
+    """What is known already: a finished run, whose kept documents count as kept here, or a benchmark to avoid."""
+
+    name: Name = Field(description="shown in the report and in `why`")
+    kind: Literal["run", "parquet", "jsonl", "directory"] = Field(description="run: a run folder; else a benchmark")
+    path: str = Field(min_length=1, description="run folder, or file, folder or glob of the benchmark")
+    content: str = Field("content", description="benchmarks: column or key of an item's text")
+    ngram_words: Annotated[int, Field(ge=5)] = Field(
+        13, description="benchmarks: one run of equal words of that length"
+    )
+    min_contained_frac: Frac = Field(0.7, description="benchmarks: or such a share of an item's 5-word shingles")
+
+
+def source_of(known: Against) -> Source:
+    """A benchmark as a source that can be read."""
+    kind = known.kind
+    assert kind != "run"
+    columns = Columns() if kind == "directory" else Columns(content=known.content)
+    return Source(name=known.name, kind=kind, path=known.path, columns=columns)
 
 
 class Select(Exchange):
@@ -223,6 +292,7 @@ class Mixture(Frozen):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="key of every random choice")
     sources: tuple[Source, ...] = Field(min_length=1, description="where documents come from")
     ingest: Ingest = Field(default_factory=Ingest)
+    against: tuple[Against, ...] = Field((), description="runs and benchmarks that new documents may not repeat")
     exact_dups: Exchange = Field(default_factory=Exchange, description="Group equal documents.")
     classify: Classify = Field(default_factory=Classify)
     quality: Quality = Field(default_factory=Quality)
@@ -237,6 +307,9 @@ class Mixture(Frozen):
         names = [s.name for s in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"two sources share a name: {sorted({n for n in names if names.count(n) > 1})}")
+        known = [a.name for a in self.against]
+        if len(set(known)) != len(known):
+            raise ValueError(f"two entries of `against` share a name: {sorted(known)}")
         return self
 
 
@@ -288,10 +361,11 @@ def load_mixture(path: Path) -> Mixture:
     mixture = validate(Mixture, read_yaml(path), where=str(path))
     base = str(path.resolve().parent)
     sources = tuple(s.model_copy(update={"path": resolve(s.path, base=base)}) for s in mixture.sources)
+    against = tuple(a.model_copy(update={"path": resolve(a.path, base=base)}) for a in mixture.against)
     tokenizer = mixture.tokenizer
     if tokenizer.path != "builtin":
         tokenizer = tokenizer.model_copy(update={"path": resolve(tokenizer.path, base=base)})
-    return mixture.model_copy(update={"sources": sources, "tokenizer": tokenizer})
+    return mixture.model_copy(update={"sources": sources, "against": against, "tokenizer": tokenizer})
 
 
 def resolve(path: str, *, base: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,9 +15,12 @@ from pipeline.errors import LoopmixError
 from pipeline.naming import disagrees
 from pipeline.runfiles import RunFiles
 from pipeline.text.reasons import REASONS
+from pipeline.texts import contents, runs_of
 
 MAX_FOUND = 20
 _TOLD = ("confidence", "runner_up", "runner_up_confidence", "content_kind")
+MAX_DIFF_LINES = 40
+MAX_DIFF_BYTES = 200_000  # of each text; comparing longer ones line by line takes too long
 _SETTING = re.compile(r"\b(?:ingest|quality|near_dups)(?:\.\w+)+")  # dotted keys in the sentences of REASONS
 
 
@@ -24,9 +28,9 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
     """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
 
     Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (the
-    settings that the sentence names, with their values), `keeper_path` and `sequences` (where its first pieces are); of
-    its language `confidence`, `runner_up`, `runner_up_confidence`, `content_kind`, and as `name_says` what the name
-    claims where the content is of another kind.
+    settings that the sentence names, with their values), `keeper_path`, `diff` (from the keeper to it), `overlap` (with
+    benchmarks) and `sequences` (where its first pieces are); of its language `confidence`, `runner_up`,
+    `runner_up_confidence`, `content_kind`, and as `name_says` what the name claims where the content is of another kind.
     """
     found = 0
     for shard in range(run.n_shards):
@@ -50,6 +54,8 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
             fact["meanings"] = {r: REASONS[r] for r in fact["reasons"]}
             fact["limits"] = {r: _limits(run.mixture, REASONS[r]) for r in fact["reasons"]}
             fact["keeper_path"] = _path_of(run, fact["keeper_id"]) if fact["keeper_id"] else None
+            fact["diff"] = _diff(run, fact["keeper_id"], fact["doc_id"]) if fact["keeper_id"] else []
+            fact["overlap"] = run.tables.read("overlaps", shard).slice(row, 1).drop_columns(["doc_id"]).to_pylist()[0]
             fact["sequences"] = list(_places(run, fact["doc_id"])) if fact["n_packed_tokens"] else []
             found += 1
             yield fact
@@ -71,11 +77,27 @@ def _limits(mixture: Mixture, meaning: str) -> dict[str, Any]:
 
 
 def _path_of(run: RunFiles, doc_id: str) -> str | None:
-    for shard in run.shards("ledger", columns=["doc_id", "path"]):
-        row = pc.index(shard["doc_id"], doc_id).as_py()
-        if row >= 0:
-            return str(shard["path"][row].as_py())
+    for place in runs_of(run):
+        for shard in place.shards("ledger", columns=["doc_id", "path"]):
+            row = pc.index(shard["doc_id"], doc_id).as_py()
+            if row >= 0:
+                return str(shard["path"][row].as_py())
     return None
+
+
+def _diff(run: RunFiles, keeper: str, doc_id: str) -> list[str]:
+    """A unified diff from the keeper to the document; empty where the bytes are equal or a text is gone."""
+    texts = contents(run, (keeper, doc_id))
+    if keeper not in texts or doc_id not in texts:
+        return []
+    first, second = (
+        texts[i][0][:MAX_DIFF_BYTES].decode("utf-8", errors="replace").splitlines() for i in (keeper, doc_id)
+    )
+    lines = list(difflib.unified_diff(first, second, "keeper", "document", lineterm="", n=1))
+    if not lines and texts[keeper][0] != texts[doc_id][0]:
+        lines = ["they differ in line ends or beyond the first bytes alone"]
+    left_out = len(lines) - MAX_DIFF_LINES
+    return lines if left_out <= 0 else [*lines[:MAX_DIFF_LINES], f"... {left_out} more lines"]
 
 
 def _places(run: RunFiles, doc_id: str, *, limit: int = 5) -> Iterator[int]:

@@ -1,6 +1,6 @@
 """The stages in order: the table of contents of Loopmix.
 
-    raw shards -> documents -> exact_dups -> languages + quality + signatures -> near_dups -> decisions
+    raw shards -> documents -> exact_dups -> languages + quality + signatures -> similar -> near_dups -> decisions
                -> tokens -> plan -> packed -> ledger
 
 Each line of `stages` is one stage: its table, its code version, its function, its part of the mixture, what it reads.
@@ -16,6 +16,8 @@ from itertools import groupby
 
 from pipeline.config import Mixture
 from pipeline.errors import StoreError
+from pipeline.known import describe_benchmarks, open_known
+from pipeline.shingling import signing_of
 from pipeline.sources import Slice
 from pipeline.stage import (
     MANIFEST,
@@ -36,9 +38,11 @@ from pipeline.stages.classify import classify
 from pipeline.stages.exact_dups import group_equal
 from pipeline.stages.ingest import Inputs, describe, ingest, plan
 from pipeline.stages.measure import measure
-from pipeline.stages.near_dups import link, sign
+from pipeline.stages.near_dups import Threshold, find_similar, keep_near, linking_of
+from pipeline.stages.overlaps import Benchmarks, find_overlaps
 from pipeline.stages.pack import pack
 from pipeline.stages.select import select
+from pipeline.stages.signatures import sign
 from pipeline.stages.tokenize import end_of_document, tokenize, tokenizer_hash
 from pipeline.store import part
 
@@ -53,21 +57,29 @@ _LEDGER_INPUTS = (
 def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     """Every stage of mixture `m`, in the order of work. Neighbouring map stages run fused."""
     read = partial(ingest, slices=slices)
-    choose = partial(select, n_pair_shards=m.near_dups.n_partitions)
+    near = m.near_dups
+    choose = partial(select, n_pair_shards=near.n_partitions, min_similarity=near.min_similarity)
+    threshold = Threshold(n_partitions=near.n_partitions, min_similarity=near.min_similarity)
     lay_out = partial(pack, ratio=m.balance, pad_id=end_of_document(m.tokenizer))
     inputs, seed = Inputs(sources=m.sources, ingest=m.ingest), str(m.seed)
     text = ("doc_id", "content")
     facts = ("path", "source", "pool_hint", "language_label")
+    benchmarks = Benchmarks(sets=tuple(a for a in m.against if a.kind != "run"))
+    known, known_key = open_known(m)
+    link = partial(find_similar, known=known)
     origin = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
+    judged = ("languages", "quality", "overlaps")
     first, pool, keep = ("exact_dups", ("is_first",)), ("languages", ("pool", "language")), ("decisions", ("keep",))
     return [
         ExchangeStage("documents", 2, read, inputs, (), describe(slices)),
         ExchangeStage("exact_dups", 1, group_equal, m.exact_dups, ("documents",)),
         MapStage("languages", 2, classify, m.classify, (), (*text, *facts)),
         MapStage("quality", 1, measure, m.quality, (pool,), (*text, "problem")),
-        MapStage("signatures", 1, sign, m.near_dups, (first,), text),
-        ExchangeStage("near_dups", 1, link, m.near_dups, ("exact_dups", "signatures")),
-        ExchangeStage("decisions", 1, choose, m.select, ("exact_dups", "languages", "quality", "near_dups")),
+        MapStage("overlaps", 1, find_overlaps, benchmarks, (), text, describe_benchmarks(m)),
+        MapStage("signatures", 2, sign, signing_of(near), (first, ("languages", ("pool",))), text),
+        ExchangeStage("similar", 1, link, linking_of(near), ("documents", "languages", "signatures"), known_key),
+        ExchangeStage("near_dups", 2, keep_near, threshold, ("similar",)),
+        ExchangeStage("decisions", 2, choose, m.select, ("exact_dups", *judged, "near_dups")),
         MapStage("tokens", 1, tokenize, m.tokenizer, (keep,), text, tokenizer_hash(m.tokenizer)),
         ExchangeStage("plan", 1, balance, m.balance, ("languages", "decisions", "tokens"), seed),
         ExchangeStage("packed", 1, lay_out, m.pack, ("languages", "tokens", "plan"), seed),
@@ -110,5 +122,8 @@ def _files(mixture: Mixture, table: str, *, n_shards: int) -> tuple[str, set[str
     if table == "packed":
         total = mixture.pack.n_shards
         return "packed", {part(i, total, suffix="arrow") for i in range(total)}
-    total = mixture.near_dups.n_partitions if table == "near_dups" else n_shards
-    return f"tables/{table}", {part(i, total) for i in range(total)}
+    total = mixture.near_dups.n_partitions if table in ("similar", "near_dups") else n_shards
+    names = {part(i, total) for i in range(total)}
+    if table == "similar":
+        names |= {part(i, total, suffix="arrow") for i in range(total)}
+    return f"tables/{table}", names

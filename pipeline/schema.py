@@ -1,8 +1,9 @@
 """The columns of every table, in one place. A table is a set of shards; see `store.py` for where they lie.
 
-All tables but `near_dups` and `packed` are *aligned*: shard k has one row for each row of shard k of `documents`,
-in the same order, so a join is reading side by side. A document's `position` is its shard number times 2**32 plus its
-row: eight bytes that name a document inside one run. Exchanges move positions, hashes and counts, never text.
+All tables but `similar`, `near_dups` and `packed` are *aligned*: shard k has one row for each row of shard k of
+`documents`, in the same order, so a join is reading side by side. A document's `position` is its shard number times
+2**32 plus its row: eight bytes that name a document inside one run. Exchanges move positions, hashes and counts, never
+text.
 
 Types: `doc_id` is 32 hex characters, a 128-bit hash of source, input file and row (not of the text, so that exact
 duplicates stay visible). Counts are int64, fractions float64 in [0, 1].
@@ -98,7 +99,19 @@ QUALITY = pa.schema(
 SIGNATURES = pa.schema(
     [
         _required("n_shingles", pa.int64()),  # repeats included; 0: not signed (an equal document is, or no words)
+        _required("digest_high", pa.uint64()),  # 128 bits of all its shingles in order; 0 where it is not signed
+        _required("digest_low", pa.uint64()),
         pa.field("signature", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
+    ]
+)
+
+OVERLAPS = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("n_shared_ngrams", pa.int64()),  # distinct n-grams that stand in benchmarks too, counted per item
+        pa.field("benchmark", pa.string()),  # in which it shares most of an item; null: shares too little of any
+        pa.field("item", pa.int64()),  # the item's number in that benchmark, from 0
+        _required("contained_frac", pa.float64()),  # share of the item's n-grams or 5-word shingles, the larger
     ]
 )
 
@@ -109,6 +122,16 @@ NEAR_DUPS = pa.schema(
         _required("similarity", pa.float64()),  # exact Jaccard of the two shingle sets
         _required("position", pa.uint64()),
         _required("other_position", pa.uint64()),
+    ]
+)
+
+# Members of crowds: buckets with too many documents to list all pairs. Arrow files beside `similar`.
+CROWDS = pa.schema(
+    [
+        _required("position", pa.uint64()),
+        _required("doc_id", pa.string()),
+        _required("keys", pa.large_list(pa.uint64())),  # of its crowded buckets
+        _required("shingles", pa.large_list(pa.uint64())),  # without repeats
     ]
 )
 
@@ -170,13 +193,14 @@ ALIGNED = {
     "exact_dups": EXACT_DUPS,
     "languages": LANGUAGES,
     "quality": QUALITY,
+    "overlaps": OVERLAPS,
     "signatures": SIGNATURES,
     "decisions": DECISIONS,
     "tokens": TOKENS,
     "plan": PLAN,
     "ledger": LEDGER,
 }
-TABLES = ALIGNED | {"near_dups": NEAR_DUPS}
+TABLES = ALIGNED | {"similar": NEAR_DUPS, "near_dups": NEAR_DUPS}
 
 
 def packed_schema(seq_len: int) -> pa.Schema:

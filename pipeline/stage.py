@@ -15,7 +15,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -296,6 +296,17 @@ def record(
         "seconds": round(inner_seconds + sum(m.seconds for m in markers), 3),
     }
     _write_manifest(run.store, manifest)
+
+
+def add_counts(markers: list[Marker], *steps: list[Marker]) -> list[Marker]:
+    """`markers` with the counts of inner steps added to the first, so that the manifest shows them too."""
+    if not markers:
+        return markers
+    counts = dict(markers[0].counts)
+    for marker in (m for step in steps for m in step):
+        for key, value in marker.counts.items():
+            counts[key] = counts.get(key, 0) + value
+    return [replace(markers[0], counts=counts), *markers[1:]]
 
 
 def forget_others(run: Run, marks: dict[str, str]) -> None:

@@ -21,8 +21,11 @@ from pipeline.schema import ALIGNED
 from pipeline.stages.tokenize import load_encoder
 from pipeline.store import FileEntry
 from pipeline.text.compiled import compiled
+from pipeline.text.keepers import components, unite
 from pipeline.text.keys import keyed_hash, stage_key
+from pipeline.texts import similarities
 
+N_COMPARED = 200  # near duplicates whose texts are compared again with their keepers
 N_DECODED = 1_000  # documents whose tokens are decoded and compared with their bytes
 
 
@@ -46,6 +49,7 @@ def verify(run: RunFiles) -> Iterator[Finding]:
         ("alignment", _alignment),
         ("ledger", _ledger),
         ("duplicates", _duplicates),
+        ("similarity", _similarity),
         ("balance", _balance),
         ("sequences", _sequences),
         ("trace", _trace),
@@ -90,7 +94,12 @@ def _ledger(run: RunFiles) -> tuple[bool, str]:
     has_reason = pc.greater(pc.list_value_length(ledger["reasons"]), 0)
     silent = pc.sum(pc.equal(ledger["keep"], has_reason)).as_py() or 0
     kept_ids = ledger["doc_id"].filter(ledger["keep"])
-    named = ledger["keeper_id"].drop_null()
+    lists = ledger["reasons"].combine_chunks()
+    elsewhere = np.zeros(ledger.num_rows, bool)  # its keeper is in a run of `against`
+    elsewhere[np.asarray(pc.list_parent_indices(lists))[np.asarray(pc.equal(lists.flatten(), "known_duplicate"))]] = (
+        True
+    )
+    named = ledger["keeper_id"].filter(pa.array(~elsewhere)).drop_null()
     lost = len(named) - (pc.sum(pc.is_in(named, value_set=kept_ids.combine_chunks())).as_py() or 0)
     packed_but_dropped = len(
         ledger.filter(pc.and_(pc.invert(ledger["keep"]), pc.greater(ledger["n_packed_tokens"], 0)))
@@ -111,9 +120,19 @@ def _duplicates(run: RunFiles) -> tuple[bool, str]:
         for t in run.shards("exact_dups", columns=["group_position", "group_size"])
     ]
     kept_groups = np.concatenate([g[k] for (g, _), k in zip(groups, keep, strict=True)])
-    twice = kept_groups.size - np.unique(kept_groups).size
     left, right, similarity = columns(run.near_dups(), "position", "other_position", "similarity")
-    both = int((np.isin(left, kept_groups) & np.isin(right, kept_groups)).sum())
+    every = np.unique(np.concatenate((kept_groups, left, right)))
+    parent = np.arange(every.size)
+    equal = (similarity == 1.0) & (shard_of(right) < run.n_shards)
+    unite(parent, np.searchsorted(every, left[equal]), np.searchsorted(every, right[equal]))
+    class_of = components(parent)  # documents of equal shingles; what is near to one is near to all
+    kept = class_of[np.searchsorted(every, kept_groups)]
+    twice = kept.size - np.unique(kept).size
+    is_kept = np.zeros(every.size, bool)
+    is_kept[kept] = True
+    is_kept |= shard_of(every) >= run.n_shards
+    a, b = class_of[np.searchsorted(every, left)], class_of[np.searchsorted(every, right)]
+    both = int((is_kept[a] & is_kept[b] & (a != b)).sum())
     below = int((similarity < run.mixture.near_dups.min_similarity).sum())
     if twice or both or below:
         return (
@@ -121,6 +140,22 @@ def _duplicates(run: RunFiles) -> tuple[bool, str]:
             f"{twice} equal documents and {both} near duplicates kept twice, {below} pairs below the threshold",
         )
     return True, f"no two kept documents are equal or known to be near; {left.size:,} verified pairs"
+
+
+def _similarity(run: RunFiles) -> tuple[bool, str]:
+    """Compare a keyed sample of near duplicates with their keepers again, word by word, from their texts."""
+    tables = run.shards("decisions", columns=["doc_id", "keeper_id", "similarity", "reasons"])
+    found = [t.filter(pc.and_(pc.is_valid(t["keeper_id"]), pc.less(t["similarity"], 1.0))) for t in tables]
+    rows = pa.concat_tables(found)
+    key = keyed_hash(stage_key(0, "verify"), *doc_words(rows)) if rows.num_rows else np.zeros(0, np.uint64)
+    rows = rows.take(pa.array(np.argsort(key)[:N_COMPARED]))
+    pairs = list(zip(rows["doc_id"].to_pylist(), rows["keeper_id"].to_pylist(), strict=True))
+    claimed, least = rows["similarity"].to_numpy(), run.mixture.near_dups.min_similarity
+    true = np.array(similarities(run, pairs)) if pairs else claimed
+    n_wrong = int((np.abs(true - claimed) > 1e-9).sum() + (true < least).sum())
+    if n_wrong:
+        return False, f"{n_wrong} of {len(pairs)} near duplicates are not as similar to their keeper as the ledger says"
+    return True, f"{len(pairs)} of {len(key)} near duplicates compared again: each is as similar to its keeper as said"
 
 
 def _balance(run: RunFiles) -> tuple[bool, str]:

@@ -14,7 +14,7 @@ import xxhash
 from pipeline.config import Mixture, Source
 from pipeline.executor import Executor, InlineExecutor
 from pipeline.progress import silent
-from pipeline.schema import DECISIONS, DOCUMENTS, LANGUAGES, QUALITY, TOKENS
+from pipeline.schema import DECISIONS, DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY, TOKENS
 from pipeline.stage import ExchangeStage, Marker, Run, fingerprint, run_exchange
 from pipeline.store import Tables, open_store
 
@@ -83,7 +83,7 @@ def write_facts(
     language: str = "Python",
     fired: dict[str, str] | None = None,
 ) -> Tables:
-    """Tables `languages` and `quality`: one language for all, and one fired rule for the doc_ids given."""
+    """Tables `languages`, `quality` and `overlaps`: one language for all, and one fired rule for the doc_ids given."""
     tables = Tables(run.store, len(shards))
     for shard, table in enumerate(shards):
         ids = table["doc_id"].to_pylist()
@@ -96,6 +96,8 @@ def write_facts(
             zeros: dict[str, Any] = {f.name: 0 for f in QUALITY}
             quality.append(zeros | {"doc_id": i, "fired": rules, "parse_error_frac": None})
         tables.write("quality", shard, data=pa.Table.from_pylist(quality, schema=QUALITY))
+        overlaps = [{"doc_id": i, "n_shared_ngrams": 0, "contained_frac": 0.0} for i in ids]
+        tables.write("overlaps", shard, data=pa.Table.from_pylist(overlaps, schema=OVERLAPS))
     return tables
 
 

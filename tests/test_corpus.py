@@ -104,7 +104,8 @@ def test_every_document_meets_its_fate(ledger: list[dict[str, Any]]):
 
 
 def test_corpus_shows_every_documented_reason(ledger: list[dict[str, Any]]):
-    assert {reason for row in ledger for reason in row["reasons"]} == set(REASONS)
+    from_outside = {"known_duplicate", "contaminated"}  # need another run and a benchmark
+    assert {reason for row in ledger for reason in row["reasons"]} == set(REASONS) - from_outside
 
 
 def test_every_copy_names_the_better_document_when_it_is_dropped(ledger: list[dict[str, Any]]):

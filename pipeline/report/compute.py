@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import __version__
+from pipeline.report.families import find_families
 from pipeline.report.notices import notices_of
 from pipeline.report.numbers import (
     BadShard,
@@ -154,16 +155,23 @@ def _duplicates(run: RunFiles, counted: Tally) -> Duplicates:
         place = (pairs["similarity"].to_numpy() / SIMILARITY_STEP + 1e-9).astype(np.int64) - first
         similar += np.bincount(place.clip(0, n_bins - 1), minlength=n_bins)
     lost = {row["stage"]: row["n_docs"] for row in roll_up(counted.cube, "stage")}
+    families = find_families(run)
     return Duplicates(
         n_groups=int(n_groups.sum()),
         n_repeats=int((n_groups * (size - 1)).sum()),
         sizes=tuple(sizes),
-        n_candidates=entry["counts"].get("n_candidates"),
+        n_candidates=run.manifest["stages"]["similar"]["counts"].get("n_candidates"),
         n_pairs=int(similar.sum()),
         min_similarity=least,
         similarities=_bins(similar, low=first * SIMILARITY_STEP, step=SIMILARITY_STEP),
         n_exact_docs=lost.get("exact", 0),
         n_near_docs=lost.get("near", 0),
+        n_known_docs=families.n_known_docs,
+        n_crowded_buckets=run.manifest["stages"]["similar"]["counts"].get("n_crowded_buckets", 0),
+        n_crowd_compared=run.manifest["stages"]["decisions"]["counts"].get("n_crowd_compared", 0),
+        n_crowd_unlisted=run.manifest["stages"]["decisions"]["counts"].get("n_crowd_unlisted", 0),
+        dropped_similarities=families.similarities,
+        families=families.families,
     )
 
 

@@ -81,7 +81,13 @@ def _duplicates(fact: dict[str, Any]) -> list[str]:
         lines.append(f"{_INDENT}keeper    {where} ({fact['keeper_id']}), {similar}")
     if fact["group_size"] > 1:
         lines.append(f"{_INDENT}equals    others with the same bytes: {exact(fact['group_size'] - 1)}")
-    return lines
+    overlap = fact.get("overlap") or {}
+    if overlap.get("benchmark"):
+        lines.append(
+            f"{_INDENT}overlaps  item {exact(overlap['item'])} of benchmark {plain(overlap['benchmark'])}, of which it "
+            f"holds {percent(overlap['contained_frac'])}; {exact(overlap['n_shared_ngrams'])} n-grams are shared"
+        )
+    return lines + [f"{_INDENT}          {plain(line)}" for line in fact.get("diff", [])]
 
 
 def _tokens(fact: dict[str, Any]) -> list[str]:

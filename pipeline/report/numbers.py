@@ -120,6 +120,20 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class Family:
+    """A kept document and those that were dropped for it."""
+
+    keeper_id: str
+    path: str
+    source: str  # its repository, or its source in the mixture
+    language: str
+    n_docs: int  # dropped
+    n_near_docs: int  # of these, near duplicates
+    n_bytes: int  # dropped
+    min_similarity: float
+
+
+@dataclass(frozen=True)
 class Duplicates:
     """Equal documents and verified near duplicates."""
 
@@ -132,6 +146,12 @@ class Duplicates:
     similarities: tuple[Bin, ...]
     n_exact_docs: int  # dropped as equal, nothing earlier being wrong
     n_near_docs: int
+    n_known_docs: int  # near to a document of a run in `against`, whatever else was wrong
+    n_crowded_buckets: int  # too many documents for a list of their pairs
+    n_crowd_compared: int  # pairs of such documents and kept ones that were compared
+    n_crowd_unlisted: int  # kept documents that later ones of their bucket were not compared with
+    dropped_similarities: tuple[Bin, ...]  # of near duplicates to the keeper that the ledger names
+    families: tuple[Family, ...]  # largest first
 
 
 @dataclass(frozen=True)

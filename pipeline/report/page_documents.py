@@ -176,13 +176,67 @@ def duplicates(numbers: Numbers) -> Html:
         ("pairs verified", exact(d.n_pairs)),
         ("documents dropped as equal", exact(d.n_exact_docs)),
         ("documents dropped as near duplicates", exact(d.n_near_docs)),
+        *([("documents near to a run in `against`", exact(d.n_known_docs))] if d.n_known_docs else []),
+        *_crowds(numbers),
     ]
     sizes = [
         (f"groups of {between(s.low, s.high)}", f"{exact(s.n_groups)} ({exact(s.n_docs)} documents)") for s in d.sizes
     ]
-    similar = [(f"similarity {b.low:.2f} to {b.high:.2f}", exact(b.n)) for b in d.similarities]
-    rows = table("Duplicates in numbers", ("what", "number"), rows=[*facts, *sizes, *similar])
-    return section("duplicates", "Duplicates", figure(charts.duplicates_chart(d), rows), guide=guide)
+    similar = [(f"pairs of similarity {b.low:.2f} to {b.high:.2f}", exact(b.n)) for b in d.similarities]
+    dropped = [
+        (f"dropped at similarity {b.low:.2f} to {b.high:.2f}", exact(b.n)) for b in d.dropped_similarities if b.n
+    ]
+    rows = table("Duplicates in numbers", ("what", "number"), rows=[*facts, *sizes, *similar, *dropped])
+    parts = [figure(charts.duplicates_chart(d), rows), _duplicate_shares(numbers)]
+    return section("duplicates", "Duplicates", *parts, *_families(numbers), guide=guide)
+
+
+def _crowds(numbers: Numbers) -> list[tuple[str, str]]:
+    """What was done about buckets with too many documents to list their pairs."""
+    d = numbers.duplicates
+    if not d.n_crowded_buckets:
+        return []
+    return [
+        ("crowded buckets, compared with their keepers only", exact(d.n_crowded_buckets)),
+        ("comparisons inside them", exact(d.n_crowd_compared)),
+        ("kept documents beyond their limit, not compared with", exact(d.n_crowd_unlisted)),
+    ]
+
+
+def _duplicate_shares(numbers: Numbers) -> Html:
+    """What each language or source lost to duplicates; only documents that nothing else spoke against."""
+    groups = [g for g in numbers.groups if g.n_exact_docs + g.n_near_docs]
+    rows = [
+        (
+            g.name,
+            exact(g.n_docs),
+            exact(g.n_exact_docs),
+            exact(g.n_near_docs),
+            percent((g.n_exact_docs + g.n_near_docs) / max(1, g.n_docs)),
+            bar((g.n_exact_docs + g.n_near_docs) / max(1, g.n_docs), colour="code"),
+        )
+        for g in sorted(groups, key=lambda g: (-g.n_exact_docs - g.n_near_docs, g.pool, g.name))
+    ]
+    columns = ("group", "documents", "equal", "near", "share lost", "")
+    return table("What each group lost to duplicates", columns, rows=rows)
+
+
+def _families(numbers: Numbers) -> list[Html]:
+    """Who stands for the most others."""
+    rows = [
+        (
+            f.path,
+            f.source,
+            f.language,
+            exact(f.n_docs),
+            exact(f.n_near_docs),
+            f"{f.min_similarity:.3f}",
+            size(f.n_bytes),
+        )
+        for f in numbers.duplicates.families
+    ]
+    columns = ("kept document", "from", "language", "dropped for it", "of these near", "least similar", "bytes")
+    return [table("Largest families", columns, rows=rows, names=3)] if rows else []
 
 
 def origins(numbers: Numbers) -> Html:

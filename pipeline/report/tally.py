@@ -61,7 +61,7 @@ def stage_of(reason: str) -> str:
     """The stage of the flow in which a reason takes a document out."""
     if reason in INGEST_PROBLEMS:
         return "ingest"
-    return {"exact_duplicate": "exact", "near_duplicate": "near"}.get(reason, "rules")
+    return {"exact_duplicate": "exact", "near_duplicate": "near", "known_duplicate": "near"}.get(reason, "rules")
 
 
 def tally(run: RunFiles) -> Tally:

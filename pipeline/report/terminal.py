@@ -33,6 +33,7 @@ N_LANGUAGES = 15
 N_REASONS = 12
 N_PAIRS = 10
 N_BORDER = 8
+N_FAMILIES = 5
 _WIDTH = 80
 _STYLES = {"fail": "bold red", "warn": "yellow", "note": "cyan"}
 
@@ -175,7 +176,18 @@ def _duplicates(numbers: Numbers) -> RenderableType:
     _add(table, f"pairs verified at {d.min_similarity:g} or more", exact(d.n_pairs))
     _add(table, "documents dropped as equal", exact(d.n_exact_docs))
     _add(table, "documents dropped as near duplicates", exact(d.n_near_docs))
-    return _under("Duplicates", table)
+    if d.n_known_docs:
+        _add(table, "documents near to a run in against", exact(d.n_known_docs))
+    if d.n_crowded_buckets:
+        _add(table, "crowded buckets, compared with their keepers only", exact(d.n_crowded_buckets))
+    if d.n_crowd_unlisted:
+        _add(table, "keepers of crowded buckets not compared with", exact(d.n_crowd_unlisted))
+    if not d.families:
+        return _under("Duplicates", table)
+    families = _table("largest families: kept document", "language", "dropped", "least similar", names=2)
+    for f in d.families[:N_FAMILIES]:
+        _add(families, plain(f.path), plain(f.language), exact(f.n_docs), f"{f.min_similarity:.3f}")
+    return Stack(_under("Duplicates", table), Text(), families)
 
 
 def _packing(numbers: Numbers) -> RenderableType:

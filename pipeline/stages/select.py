@@ -8,17 +8,20 @@ good copy is never lost to a bad one, and every keeper named in the ledger is it
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.columns import columns, doc_words
+from pipeline.columns import columns, doc_words, one_chunk
 from pipeline.config import Select
 from pipeline.exchange import Channel, positions, row_of, shard_of, spread
-from pipeline.schema import DECISIONS, NEAR_DUPS
-from pipeline.stage import Job, Marker, Outcome
-from pipeline.store import Tables, part
+from pipeline.nodes import Components, Nodes, find, find_components
+from pipeline.schema import DECISIONS
+from pipeline.stage import Job, Marker, Outcome, add_counts
+from pipeline.store import Tables
 from pipeline.text.keepers import choose_keepers
 from pipeline.text.keys import mix
 from pipeline.text.licenses import CLASSES, license_class
@@ -29,52 +32,69 @@ ORDER = ("license_class", "stars", "revision_time", "n_bytes", "high", "low")  #
 _FAR = np.iinfo(np.int64).max
 
 
-def select(job: Job, *, config: Select, n_pair_shards: int) -> list[Marker]:
-    """Write table `decisions`. `n_pair_shards` is the number of shards of `near_dups`."""
+def select(job: Job, *, config: Select, n_pair_shards: int, min_similarity: float) -> list[Marker]:
+    """Write table `decisions`. `n_pair_shards` is the number of shards of `near_dups`.
+
+    `min_similarity` holds between members of crowds, whose pairs stand in no table.
+    """
     tables, n_shards, n = job.tables, job.tables.n_shards, config.n_partitions
-    ends = job.channel("ends", n_sources=n_pair_shards, n_partitions=n_shards)
+    ends = job.channel("ends", n_sources=1, n_partitions=n_shards)
+    groups = job.channel("component", n_sources=1, n_partitions=n)
+    pairs = job.channel("pair", n_sources=n_pair_shards, n_partitions=n)
+    crowds = job.channel("crowd", n_sources=n_pair_shards, n_partitions=n)
     offers = job.channel("offer", n_sources=n_shards, n_partitions=n)
-    champions = job.channel("champion", n_sources=n, n_partitions=1)
-    verdicts = job.channel("resolve", n_sources=1, n_partitions=n)
+    champions = job.channel("champion", n_sources=n, n_partitions=n)
+    verdicts = job.channel("resolve", n_sources=n, n_partitions=n)
     answers = job.channel("answer", n_sources=n, n_partitions=n_shards)
-    job.step("ends", partial(_ends, tables, ends), items=n_pair_shards)
+    found = Components(tables, n_pair_shards, ends, groups, pairs, crowds)
+    job.step("component", partial(find_components, found), items=1)
     job.step("offer", partial(_offer, tables, ends, offers, config), items=n_shards)
-    job.step("champion", partial(_champion, offers, champions), items=n)
-    job.step("resolve", partial(_resolve, tables, champions, verdicts, n_pair_shards), items=1)
+    job.step("champion", partial(_champion, offers, groups, champions), items=n)
+    resolved = job.step(
+        "resolve", partial(_resolve, champions, pairs, crowds, verdicts, n_shards, min_similarity), items=n
+    )
     job.step("answer", partial(_answer, offers, verdicts, answers), items=n)
-    return job.step("", partial(_decide, tables, answers, config), items=n_shards)
+    return add_counts(job.step("", partial(_decide, tables, answers, config), items=n_shards), resolved)
 
 
-def own_reasons(tables: Tables, shard: int, *, config: Select) -> list[set[str]]:
-    """Each document's reasons that need no other document."""
+def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[str]]:
+    """By row, the reasons that need no other document; rows that nothing speaks against are left out."""
     documents = tables.read("documents", shard, columns=["license", "problem"])
-    languages = tables.read("languages", shard, columns=["language"])["language"].to_pylist()
-    fired = tables.read("quality", shard, columns=["fired"])["fired"].to_pylist()
-    classes = {CLASSES[name] for name in config.drop_licenses}
-    dropped = set(config.drop_languages)
-    out = []
-    for problem, license_id, language, rules in zip(
-        documents["problem"].to_pylist(), documents["license"].to_pylist(), languages, fired, strict=True
-    ):
-        reasons = {f["rule"] for f in rules}
-        if problem is not None:
-            reasons.add(problem)
-        if config.drop_unknown and language == "Unknown" and not reasons & set(INGEST_PROBLEMS):
-            reasons.add("unknown_language")  # where there was something to tell it from
-        if language in dropped:
-            reasons.add("dropped_language")
-        if license_class(license_id) in classes:
-            reasons.add("dropped_license")
-        out.append(reasons)
-    return out
+    language = tables.read("languages", shard, columns=["language"])["language"]
+    fired = one_chunk(tables.read("quality", shard, columns=["fired"])["fired"])
+    reasons: dict[int, set[str]] = defaultdict(set)
+    rules = fired.flatten().field("rule").to_pylist()
+    for row, rule in zip(pc.list_parent_indices(fired).to_pylist(), rules, strict=True):
+        reasons[row].add(rule)
+    problems = documents["problem"]
+    for row in np.flatnonzero(problems.is_valid().to_numpy()).tolist():
+        reasons[row].add(problems[row].as_py())
+    if config.drop_unknown:
+        for row in np.flatnonzero(_is(language, "Unknown")).tolist():
+            if not reasons.get(row, set()) & set(INGEST_PROBLEMS):  # where there was something to tell it from
+                reasons[row].add("unknown_language")
+    for row in np.flatnonzero(_is(language, *config.drop_languages)).tolist():
+        reasons[row].add("dropped_language")
+    overlaps = tables.read("overlaps", shard, columns=["benchmark"])["benchmark"]
+    for row in np.flatnonzero(overlaps.is_valid().to_numpy()).tolist():
+        reasons[row].add("contaminated")
+    dropped = [CLASSES[name] for name in config.drop_licenses]
+    for row in np.flatnonzero(np.isin(_license_classes(documents["license"]), dropped)).tolist():
+        reasons[row].add("dropped_license")
+    return dict(reasons)
 
 
-def _ends(tables: Tables, out: Channel, shard: int, _: None) -> Outcome:
-    """Tell each shard which of its documents appear in a verified pair."""
-    name = f"tables/near_dups/{part(shard, out.n_sources)}"
-    pairs = tables.store.read_parquet(name, schema=NEAR_DUPS, columns=["position", "other_position"])
-    ends = np.unique(np.concatenate(columns(pairs, "position", "other_position")))
-    return Outcome((out.scatter(shard, pa.table({"position": ends}), partition=shard_of(ends)),), {})
+def _is(column: pa.ChunkedArray, *values: str) -> np.ndarray:
+    found: np.ndarray = np.asarray(pc.is_in(column, value_set=pa.array(values, pa.string())))
+    return found
+
+
+def _license_classes(column: pa.ChunkedArray) -> np.ndarray:
+    """The class of each licence, int64; each spelling is judged once."""
+    coded = one_chunk(column).dictionary_encode()
+    classes = np.array([license_class(x) for x in [*coded.dictionary.to_pylist(), None]], np.int64)
+    numbers: np.ndarray = classes[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy()]
+    return numbers
 
 
 def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: int, _: None) -> Outcome:
@@ -84,9 +104,10 @@ def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: i
     paired = np.zeros(group.size, bool)
     paired[row_of(ends.gather(shard)["position"].to_numpy())] = True
     rows = np.flatnonzero(paired | (size > 1))
-    passes = np.array([not r for r in own_reasons(tables, shard, config=config)], bool)[rows]
+    passes = np.ones(group.size, bool)
+    passes[list(own_reasons(tables, shard, config=config))] = False
     table = _order_keys(tables, shard).take(pa.array(rows))
-    for name, values in (("group", group[rows]), ("position", positions(shard, rows)), ("passes", passes)):
+    for name, values in (("group", group[rows]), ("position", positions(shard, rows)), ("passes", passes[rows])):
         table = table.append_column(name, pa.array(values))
     entry = out.scatter(shard, table, partition=spread(mix(group[rows]), out.n_partitions))
     return Outcome((entry,), {"n_docs": rows.size})
@@ -96,66 +117,91 @@ def _order_keys(tables: Tables, shard: int) -> pa.Table:
     """Columns of ORDER (ascending is better) and the doc_id, for each document of the shard."""
     documents = tables.read("documents", shard, columns=["doc_id", "license", "stars", "revision_time", "n_bytes"])
     high, low = doc_words(documents)
-    newest = documents["revision_time"].cast(pa.int64()).to_pylist()
     return pa.table(
         {
-            "license_class": np.array([license_class(x) for x in documents["license"].to_pylist()], np.int64),
-            "stars": np.array([_FAR if x is None else -x for x in documents["stars"].to_pylist()], np.int64),
-            "revision_time": np.array([_FAR if x is None else -x for x in newest], np.int64),
+            "license_class": _license_classes(documents["license"]),
+            "stars": _descending(documents["stars"]),
+            "revision_time": _descending(documents["revision_time"].cast(pa.int64())),
             "n_bytes": -documents["n_bytes"].to_numpy(),
             "high": high,
             "low": low,
-            "doc_id": documents["doc_id"].combine_chunks(),
+            "doc_id": one_chunk(documents["doc_id"]),
         }
     )
 
 
-def _champion(offers: Channel, out: Channel, partition: int, _: None) -> Outcome:
-    """The best passing document of each group."""
+def _descending(column: pa.ChunkedArray) -> np.ndarray:
+    """The numbers negated, so that the largest comes first; a null comes last."""
+    numbers: np.ndarray = pc.fill_null(column, -_FAR).to_numpy()
+    return -numbers
+
+
+def _champion(offers: Channel, groups: Channel, out: Channel, partition: int, _: None) -> Outcome:
+    """The best passing document of each group goes where its group's component is decided."""
     rows = offers.gather(partition)
     rows = rows.filter(rows["passes"])
     keys = columns(rows, *ORDER)
     order = np.lexsort((*reversed(keys), rows["group"].to_numpy()))
     first = starts_run(rows["group"].to_numpy()[order])
     best = rows.take(pa.array(order[first]))
-    return Outcome((out.scatter(partition, best, partition=np.zeros(best.num_rows, np.int64)),), {})
+    group = best["group"].to_numpy()
+    known, component = columns(groups.gather(partition), "group", "component")
+    index, found = find(known, np.argsort(known), group)
+    place = group.copy()
+    place[found] = component[index[found]]
+    return Outcome((out.scatter(partition, best, partition=spread(mix(place), out.n_partitions)),), {})
 
 
-def _resolve(tables: Tables, champions: Channel, out: Channel, n_pair_shards: int, _: int, __: None) -> Outcome:
-    """Walk all champions down the total order; a group stays or goes to the most similar group that stays."""
-    rows = champions.everything().combine_chunks()
+def _resolve(
+    champions: Channel,
+    pairs: Channel,
+    crowds: Channel,
+    out: Channel,
+    n_shards: int,
+    min_similarity: float,
+    partition: int,
+    _: None,
+) -> Outcome:
+    """Walk the champions of whole components down the total order; each stays or goes to the most similar that stays.
+
+    Groups of equal shingle sets (similarity 1) are one node: what is near to one is as near to all of them.
+    """
+    rows = champions.gather(partition).combine_chunks()
     rows = rows.take(pa.array(np.lexsort(tuple(reversed(columns(rows, *ORDER))))))
     group = rows["group"].to_numpy()
-    names = [f"tables/near_dups/{part(i, n_pair_shards)}" for i in range(n_pair_shards)]
-    pairs = pa.concat_tables(tables.store.read_parquet(name, schema=NEAR_DUPS) for name in names)
-    left, right, similarity = columns(pairs, "position", "other_position", "similarity")
-    by_group = np.argsort(group)
-    a, has_a = _find(group, by_group, left)
-    b, has_b = _find(group, by_group, right)
-    both = has_a & has_b
-    keeper, best = choose_keepers(group.size, a[both], b[both], similarity=similarity[both])
-    kept = keeper == np.arange(group.size)
+    edges = pairs.gather(partition)
+    nodes = Nodes.of(group, edges, crowds.gather(partition), first_known=np.uint64(n_shards) << np.uint64(32))
+    chosen = choose_keepers(
+        nodes.n,
+        nodes.left,
+        nodes.right,
+        similarity=nodes.similarity,
+        n_known=nodes.n_known,
+        crowd=nodes.crowd,
+        min_similarity=min_similarity,
+    )
+    mine = nodes.of_group  # the node of each champion's group; the first champion of a node speaks for it
+    speaks = np.zeros(group.size, bool)
+    speaks[np.unique(mine, return_index=True)[1]] = True
+    keeper = chosen.keeper[mine]
+    stays = keeper == mine
+    similarity = np.where(stays, 1.0, chosen.similarity[mine])
     table = pa.table(
         {
             "group": group,
             "champion": rows["position"].to_numpy(),
-            "kept": kept,
-            "keeper_id": rows["doc_id"].take(pa.array(keeper)),
-            "similarity": np.where(kept, 1.0, best),
+            "kept": stays & speaks,
+            "keeper_id": nodes.ids(rows["doc_id"]).take(pa.array(keeper)),
+            "known": keeper < nodes.n_known,
+            "similarity": similarity,
         }
     )
-    return Outcome(
-        (out.scatter(0, table, partition=spread(mix(group), out.n_partitions)),), {"n_near": int((~kept).sum())}
-    )
-
-
-def _find(values: np.ndarray, order: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index of each wanted value in `values` (argsort `order`), and whether it is there."""
-    if values.size == 0:
-        return np.zeros(wanted.size, np.int64), np.zeros(wanted.size, bool)
-    place = np.minimum(np.searchsorted(values, wanted, sorter=order), values.size - 1)
-    index = order[place]
-    return index, values[index] == wanted
+    counts = {
+        "n_near": int((~(stays & speaks)).sum()),
+        "n_crowd_compared": chosen.n_compared,
+        "n_crowd_unlisted": chosen.n_unlisted,
+    }
+    return Outcome((out.scatter(partition, table, partition=spread(mix(group), out.n_partitions)),), counts)
 
 
 def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _: None) -> Outcome:
@@ -163,7 +209,7 @@ def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _:
     members = offers.gather(partition).select(["group", "position"])
     verdict = verdicts.gather(partition).combine_chunks()
     groups = verdict["group"].to_numpy()
-    index, known = _find(groups, np.argsort(groups), members["group"].to_numpy())
+    index, known = find(groups, np.argsort(groups), members["group"].to_numpy())
     position = members["position"].to_numpy()[known]
     found = verdict.take(pa.array(index[known])).drop_columns(["group"])
     table = found.append_column("position", pa.array(position))
@@ -172,8 +218,9 @@ def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _:
 
 def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: None) -> Outcome:
     """Join own reasons and verdicts into the shard of `decisions`."""
-    ids = tables.read("documents", shard, columns=["doc_id"])["doc_id"].to_pylist()
-    reasons = own_reasons(tables, shard, config=config)
+    ids = one_chunk(tables.read("documents", shard, columns=["doc_id"])["doc_id"])
+    own = own_reasons(tables, shard, config=config)
+    reasons = [own.get(row, set()) for row in range(len(ids))]
     keepers: list[str | None] = [None] * len(ids)
     similarities: list[float | None] = [None] * len(ids)
     for answer in answers.gather(shard).to_pylist():
@@ -184,14 +231,14 @@ def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: Non
         if not is_champion:
             reasons[row].add("exact_duplicate")
         if not answer["kept"]:
-            reasons[row].add("near_duplicate")
+            reasons[row].add("known_duplicate" if answer["known"] else "near_duplicate")
         keepers[row], similarities[row] = answer["keeper_id"], answer["similarity"]
     keep = [not r for r in reasons]
     table = pa.table(
         {
             "doc_id": ids,
             "keep": keep,
-            "reasons": [in_order(r) for r in reasons],
+            "reasons": [in_order(r) if r else [] for r in reasons],
             "keeper_id": keepers,
             "similarity": similarities,
         },

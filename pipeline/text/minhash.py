@@ -7,9 +7,12 @@ generous; only a missed pair is lost.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.text.compiled import compiled
+from pipeline.text.runs import starts_run
 
 U64 = np.uint64
 EMPTY = np.uint32(0xFFFFFFFF)
@@ -56,57 +59,73 @@ def sign(hashes: np.ndarray, ends: np.ndarray, *, n_hashes: int) -> np.ndarray:
     return out
 
 
-def band_keys(signatures: np.ndarray, *, n_bands: int) -> np.ndarray:
-    """One 64-bit key per document and band, uint64 [n, n_bands]; the band's number is part of the key."""
-    n, width = signatures.shape
-    rows = signatures.reshape(n, n_bands, width // n_bands).astype(U64)
-    keys = np.broadcast_to(np.arange(1, n_bands + 1, dtype=U64) * U64(0x9E3779B97F4A7C15), (n, n_bands)).copy()
-    for r in range(rows.shape[2]):
-        keys ^= rows[:, :, r]
-        keys *= U64(0xBF58476D1CE4E5B9)
-        keys ^= keys >> U64(29)
-    return keys
+@compiled
+def _fill_band_keys(signatures: np.ndarray, n_bands: int, rows: int, out: np.ndarray) -> None:
+    for d in range(signatures.shape[0]):
+        for b in range(n_bands):
+            key = np.uint64(b + 1) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(rows)
+            for r in range(b * rows, (b + 1) * rows):
+                key = (key ^ np.uint64(signatures[d, r])) * np.uint64(0xBF58476D1CE4E5B9)
+                key ^= key >> np.uint64(29)
+            key = (key ^ (key >> np.uint64(32))) * np.uint64(0x94D049BB133111EB)
+            out[d, b] = key ^ (key >> np.uint64(31))
+
+
+def band_keys(signatures: np.ndarray, *, n_bands: int, rows_per_band: int) -> np.ndarray:
+    """One well-mixed 64-bit key per document and band, uint64 [n, n_bands]; the band's number is part of the key.
+
+    Uses the first n_bands * rows_per_band hashes of the signatures, which must have at least as many.
+    """
+    assert n_bands * rows_per_band <= signatures.shape[1]
+    out = np.empty((signatures.shape[0], n_bands), U64)
+    _fill_band_keys(signatures, n_bands, rows_per_band, out)
+    return out
+
+
+@dataclass(frozen=True)
+class Links:
+    """What one range of band keys says: candidate pairs (left < right), and who stands in crowded buckets."""
+
+    left: np.ndarray
+    right: np.ndarray
+    crowd_key: np.ndarray
+    crowd_position: np.ndarray
 
 
 @compiled
-def _count_links(starts: np.ndarray, stops: np.ndarray, limit: int) -> int:
-    total = 0
-    for g in range(starts.size):
-        n = stops[g] - starts[g]
-        total += n * (n - 1) // 2 if n <= limit else 2 * n - 3
-    return total
-
-
-@compiled
-def _write_links(
-    positions: np.ndarray, starts: np.ndarray, stops: np.ndarray, limit: int, left: np.ndarray, right: np.ndarray
+def _write_pairs(
+    positions: np.ndarray, starts: np.ndarray, stops: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> None:
     place = 0
     for g in range(starts.size):
-        first, stop = starts[g], stops[g]
-        crowded = stop - first > limit
-        for i in range(first + 1, stop):
-            for j in range(first, i):
-                if crowded and j != first and j != i - 1:
-                    continue
+        for i in range(starts[g] + 1, stops[g]):
+            for j in range(starts[g], i):
                 left[place], right[place] = positions[j], positions[i]
                 place += 1
 
 
-def link(keys: np.ndarray, positions: np.ndarray, *, max_bucket: int) -> tuple[np.ndarray, np.ndarray]:
-    """Candidate pairs (left < right) of documents that share a band key.
+def link(keys: np.ndarray, positions: np.ndarray, *, max_bucket: int) -> Links:
+    """Who shares a band key. A bucket of up to `max_bucket` documents gives all its pairs, a larger one its members.
 
-    A bucket of up to `max_bucket` documents links all pairs. A larger one (a licence header, a generated file) links
-    each document to the bucket's first and to its neighbour: n squared would never end, and the same documents meet
-    again in other bands.
+    A crowd (a boilerplate file in a million variants) has too many pairs to list; whoever chooses the keepers compares
+    its members with the few that are kept.
     """
+    order = np.argsort(keys)
+    in_order = keys[order]
+    same = in_order[1:] == in_order[:-1]
+    shared = np.zeros(keys.size, bool)
+    shared[1:] |= same
+    shared[:-1] |= same
+    order = order[shared]
+    keys, positions = keys[order], positions[order]
     order = np.lexsort((positions, keys))
     keys, positions = keys[order], positions[order]
-    edges = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1], [True]))) if keys.size else np.zeros(1, int)
-    starts, stops = edges[:-1], edges[1:]
-    crowd = stops - starts > 1
-    starts, stops = starts[crowd], stops[crowd]
-    total = _count_links(starts, stops, max_bucket)
+    starts = np.flatnonzero(starts_run(keys))
+    stops = np.append(starts[1:], keys.size)
+    sizes = stops - starts
+    crowded = np.repeat(sizes > max_bucket, sizes)
+    starts, stops, sizes = (x[sizes <= max_bucket] for x in (starts, stops, sizes))
+    total = int((sizes * (sizes - 1) // 2).sum())
     left, right = np.empty(total, U64), np.empty(total, U64)
-    _write_links(positions, starts, stops, max_bucket, left, right)
-    return left, right
+    _write_pairs(positions, starts, stops, left, right)
+    return Links(left, right, keys[crowded], positions[crowded])

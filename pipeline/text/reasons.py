@@ -16,6 +16,7 @@ REASONS: dict[str, str] = {
     "unknown_language": "the language could not be told and select.drop_unknown is set",
     "dropped_language": "its language stands in select.drop_languages",
     "dropped_license": "its licence class stands in select.drop_licenses",
+    "contaminated": "it holds words of an item of a benchmark in `against`",
     # rules of the code pool
     "too_short": "fewer characters than quality.code.min_chars",
     "too_many_lines": "more lines than quality.code.max_lines",
@@ -40,6 +41,7 @@ REASONS: dict[str, str] = {
     "text_long_line": "a line longer than quality.text.max_line_chars",
     # who it duplicates; the ledger names the keeper
     "exact_duplicate": "a better document has the same bytes",
+    "known_duplicate": "it, or its equal, reaches near_dups.min_similarity to a document that a run in `against` kept",
     "near_duplicate": "it, or its equal, reaches near_dups.min_similarity to its keeper",
 }
 

@@ -139,6 +139,7 @@ STREAM = (
     ("text", [(0, 4, 10, 2), (1, 2, 0, 4)]),
 )
 # (first, second, similarity) of verified pairs
+COUNTS = {"similar": {"n_candidates": 5, "n_crowded_buckets": 3}, "decisions": {"n_crowd_compared": 7}}
 PAIRS = (((0, 2), (0, 3), 0.8125), ((0, 0), (1, 1), 1.0))
 
 
@@ -155,11 +156,12 @@ def hand_run(folder: Path, *, shards: Sequence[Sequence[Doc]] = SHARDS, problem:
     made["near_dups"] = [_write_pairs(run)]
     made["packed"] = _write_packed(run, shards)
     for stage, files in made.items():
-        counts = {"n_candidates": 5, "n_pairs": len(PAIRS)} if stage == "near_dups" else {}
+        counts = COUNTS.get(stage, {})
         markers = [
             Marker("m", (f,), counts, problem if stage == "documents" and i == 1 else None, 0.5)
             for i, f in enumerate(files)
         ]
+        markers = markers or [Marker("m", (), counts, None, 0.5)]
         record(run, stage, mark="m", version=1, markers=markers)
     return RunFiles(run.store)
 

@@ -120,6 +120,13 @@ def test_duplicates_when_counted_by_hand(numbers: Numbers) -> None:
     assert [(s.low, s.high, s.n_groups, s.n_docs) for s in d.sizes] == [(2, 2, 1, 2)]
     assert {b.low: b.n for b in d.similarities if b.n} == {0.8: 1, 0.98: 1}
     assert (d.similarities[0].low, d.similarities[-1].high) == (0.7, 1.0)
+    assert {b.low: b.n for b in d.dropped_similarities if b.n} == {0.8: 1}
+    assert (d.n_crowded_buckets, d.n_crowd_compared, d.n_crowd_unlisted, d.n_known_docs) == (3, 14, 0, 0)
+
+
+def test_families_when_counted_by_hand(numbers: Numbers) -> None:
+    found = {(f.path, f.n_docs, f.n_near_docs, f.n_bytes, f.min_similarity) for f in numbers.duplicates.families}
+    assert found == {("src/a.py", 1, 0, 100, 1.0), ("src/c.js", 1, 1, 40, 0.8125)}
 
 
 def test_licenses_when_some_are_missing(numbers: Numbers) -> None:

@@ -2,14 +2,16 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run_stage, write_documents
+from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run_stage, write_documents, write_facts
 
 from pipeline.config import Exchange, NearDups
 from pipeline.executor import InlineExecutor
+from pipeline.shingling import signing_of
 from pipeline.stages.exact_dups import group_equal
-from pipeline.stages.near_dups import link, sign
+from pipeline.stages.near_dups import Threshold, find_similar, keep_near, linking_of
+from pipeline.stages.signatures import sign
 
-CONFIG = NearDups(n_partitions=3)
+CONFIG = NearDups(n_partitions=3, preset="text")
 
 
 def variants() -> list[list[str]]:
@@ -48,12 +50,16 @@ def true_pairs(shards: list[list[str]], threshold: float) -> dict[tuple[str, str
 def find(folder: Path, executor: object) -> dict[tuple[str, str], float]:
     run = make_run(folder, executor=executor)
     shards = variants()
-    tables = write_documents(run, [documents(i, contents) for i, contents in enumerate(shards)])
+    made = [documents(i, contents) for i, contents in enumerate(shards)]
+    tables = write_documents(run, made)
+    write_facts(run, made)
     run_stage(run, "exact_dups", group_equal, config=Exchange(), n_shards=3)
     for shard in range(3):
-        table = sign(tables.read("documents", shard), tables.read("exact_dups", shard), config=CONFIG)
-        tables.write("signatures", shard, data=table)
-    run_stage(run, "near_dups", link, config=CONFIG, n_shards=3)
+        inputs = (tables.read(name, shard) for name in ("documents", "exact_dups", "languages"))
+        tables.write("signatures", shard, data=sign(*inputs, config=signing_of(CONFIG)))
+    run_stage(run, "similar", find_similar, config=linking_of(CONFIG), n_shards=3)
+    threshold = Threshold(n_partitions=3, min_similarity=CONFIG.min_similarity)
+    run_stage(run, "near_dups", keep_near, config=threshold, n_shards=3)
     from pipeline.schema import NEAR_DUPS
     from pipeline.store import part
 
@@ -86,9 +92,12 @@ def test_bytes_do_not_depend_on_the_order_of_work(tmp_path: Path) -> None:
 
 def test_signatures_are_null_for_repeats_and_wordless_documents(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    tables = write_documents(run, [documents(0, ["a b c d e f", "", "a b c d e f", "...", "g h"])])
+    made = [documents(0, ["a b c d e f", "", "a b c d e f", "...", "g h"])]
+    tables = write_documents(run, made)
+    write_facts(run, made)
     run_stage(run, "exact_dups", group_equal, config=Exchange(), n_shards=1)
-    table = sign(tables.read("documents", 0), tables.read("exact_dups", 0), config=CONFIG)
+    inputs = (tables.read(name, 0) for name in ("documents", "exact_dups", "languages"))
+    table = sign(*inputs, config=signing_of(CONFIG))
     assert table["n_shingles"].to_pylist() == [2, 0, 0, 0, 1]
     assert table["signature"].is_valid().to_pylist() == [True, False, False, False, True]
-    assert len(table["signature"][4].as_py()) == CONFIG.n_bands * CONFIG.rows_per_band
+    assert len(table["signature"][4].as_py()) == CONFIG.n_hashes

@@ -7,7 +7,7 @@ import pyarrow as pa
 from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run_stage, write_documents, write_facts
 
 from pipeline.config import Exchange, Select
-from pipeline.schema import NEAR_DUPS
+from pipeline.schema import CROWDS, NEAR_DUPS
 from pipeline.stage import Run
 from pipeline.stages.exact_dups import group_equal
 from pipeline.stages.select import select
@@ -41,7 +41,8 @@ def choose(
     for i in range(2):
         table = pa.Table.from_pylist(rows[i::2], schema=NEAR_DUPS)
         run.store.write_parquet(f"tables/near_dups/{part(i, 2)}", table, schema=NEAR_DUPS)
-    make = partial(select, n_pair_shards=2)
+        run.store.write_ipc(f"tables/similar/{part(i, 2, suffix='arrow')}", [], schema=CROWDS)
+    make = partial(select, n_pair_shards=2, min_similarity=0.7)
     run_stage(run, "decisions", make, config=config or Select(n_partitions=3), n_shards=len(shards))
     return {r["doc_id"]: r for s in range(len(shards)) for r in tables.read("decisions", s).to_pylist()}
 

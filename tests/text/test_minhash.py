@@ -30,24 +30,26 @@ def test_signature_is_empty_when_there_is_no_shingle() -> None:
 
 
 def test_band_keys_meet_exactly_where_the_rows_of_a_band_agree() -> None:
-    signatures = np.arange(40, dtype=np.uint32).reshape(2, 20)
+    signatures = np.arange(44, dtype=np.uint32).reshape(2, 22)
     signatures[1, 5:10] = signatures[0, 5:10]
-    keys = band_keys(signatures, n_bands=4)
+    keys = band_keys(signatures, n_bands=4, rows_per_band=5)
     assert (keys[0] == keys[1]).tolist() == [False, True, False, False]
     assert np.unique(keys).size == 7
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), unique=True, max_size=40))
-def test_links_are_all_pairs_of_small_buckets(rows: list[tuple[int, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), unique=True, max_size=40), st.integers(2, 12))
+def test_links_are_all_pairs_of_small_buckets_and_members_of_large_ones(
+    rows: list[tuple[int, int]], max_bucket: int
+) -> None:
     keys = np.array([k for k, _ in rows], np.uint64)
     positions = np.array([p for _, p in rows], np.uint64)
-    left, right = link(keys, positions, max_bucket=64)
-    wanted = sorted((min(a[1], b[1]), max(a[1], b[1])) for a, b in itertools.combinations(rows, 2) if a[0] == b[0])
-    assert sorted(zip(left.tolist(), right.tolist(), strict=True)) == wanted
-
-
-def test_links_stay_linear_and_connected_when_a_bucket_is_crowded() -> None:
-    left, right = link(np.full(1000, 7, np.uint64), np.arange(1000, dtype=np.uint64), max_bucket=32)
-    assert left.size == 2 * 1000 - 3
-    assert {0} | set(right.tolist()) == set(range(1000))
-    assert (left < right).all()
+    found = link(keys, positions, max_bucket=max_bucket)
+    size = {k: sum(x == k for x, _ in rows) for k, _ in rows}
+    wanted = sorted(
+        (min(a[1], b[1]), max(a[1], b[1]))
+        for a, b in itertools.combinations(rows, 2)
+        if a[0] == b[0] and size[a[0]] <= max_bucket
+    )
+    assert sorted(zip(found.left.tolist(), found.right.tolist(), strict=True)) == wanted
+    crowd = sorted(row for row in rows if size[row[0]] > max_bucket)
+    assert list(zip(found.crowd_key.tolist(), found.crowd_position.tolist(), strict=True)) == crowd
