@@ -30,7 +30,7 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
     Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (the
     settings that the sentence names, with their values), `keeper_path`, `diff` (from the keeper to it), `overlap` (with
     benchmarks) and `sequences` (where its first pieces are); of its language `confidence`, `runner_up`,
-    `runner_up_confidence`, `content_kind`, and as `name_says` what the name claims where the content is of another kind.
+    `runner_up_confidence`, `content_kind`, and as `name_says` what the name claims where the content is another kind.
     """
     found = 0
     for shard in range(run.n_shards):
