@@ -28,9 +28,9 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError, SchemaError, StoreError
 from pipeline.plt.attention import PADDING
+from pipeline.plt.head import NO_TARGET
 from pipeline.schema import POOLS, check, packed_schema
 
-NO_TARGET = -100  # what cross-entropy ignores
 _SHARD_NAME = re.compile(r"^part-\d{5}-of-\d{5}\.arrow$")
 
 
@@ -58,9 +58,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         return Batch(
-            self.tokens_BT.to(device),
-            self.doc_index_BT.to(device),
-            self.targets_BT.to(device),
+            self.tokens_BT.to(device, non_blocking=True),
+            self.doc_index_BT.to(device, non_blocking=True),
+            self.targets_BT.to(device, non_blocking=True),
             self.pools,
             self.n_real,
         )
@@ -192,11 +192,6 @@ def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None) -> 
     return Split(run=run, n_train=n_train, seen=frozenset(seen))
 
 
-def step_indexes(split: Split, *, step: int, n_sequences: int) -> list[int]:
-    """The sequences of update `step` (from 0): the next ones of the training part, round and round."""
-    return [i % split.n_train for i in range(step * n_sequences, (step + 1) * n_sequences)]
-
-
 def make_batch(sequences: list[Sequence], *, unscored: frozenset[str] = frozenset()) -> Batch:
     """Stack sequences. The target of a token is the next one of its piece; pieces of `unscored` documents have none."""
     rows = [_row(s, unscored) for s in sequences]
@@ -225,15 +220,11 @@ def piece_numbers(sequence: Sequence) -> npt.NDArray[np.int64]:
     return numbers_T
 
 
-def unigram_entropies(split: Split, *, n_sequences: int, vocab_size: int) -> dict[str, float]:
-    """Entropy in nats of the token frequencies of each pool, over the first `n_sequences` of the training part.
+def unigram_entropies(counts: dict[str, npt.NDArray[np.int64]]) -> dict[str, float]:
+    """Entropy in nats of each pool's token frequencies, for pools that have any.
 
     It is the loss of a model that knows frequencies and nothing else: what a trained model must undercut.
     """
-    counts = {pool: np.zeros(vocab_size, dtype=np.int64) for pool in POOLS}
-    for index in range(min(n_sequences, split.n_train)):
-        sequence = read_sequence(split.run, index)
-        counts[sequence.pool] += np.bincount(sequence.token_ids[: sequence.n_real], minlength=vocab_size)
     return {pool: _entropy(count) for pool, count in counts.items() if count.any()}
 
 

@@ -23,9 +23,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.errors import ConfigError
-from pipeline.plt.data import NO_TARGET, Batch, Split, make_batch, read_sequence
+from pipeline.plt.data import Batch, Split, make_batch, read_sequence
 from pipeline.plt.events import Diagnostics, LoopDiagnostics, Stat
-from pipeline.plt.loss import Machine, chunk_tokens
+from pipeline.plt.head import NO_TARGET, chunk_tokens
+from pipeline.plt.machine import Machine
 from pipeline.plt.model import PLT, Passes
 
 _RANK_TOKENS = 1024

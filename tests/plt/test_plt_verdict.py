@@ -13,7 +13,7 @@ from pipeline.plt.config import RunConfig
 from pipeline.plt.data import open_packed, split_run
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.events import Diagnostics, Evaluation, GroupLoss, LoopDiagnostics, Stat, Step, TrainRecord, to_json
-from pipeline.plt.loss import choose_machine
+from pipeline.plt.machine import choose_machine
 from pipeline.plt.verdict import judge
 
 
@@ -71,6 +71,7 @@ def _record(**changes: object) -> TrainRecord:
         min_group_tokens=256,
         n_masked_pieces=0,
         unigram_entropies={"code": 6.0, "text": 6.5},
+        unigram_losses=(),
         steps=steps,
         evaluations=_history((9, 9), (4, 4.5)),
         diagnostics=_diagnostics(_loop(2)),
