@@ -174,20 +174,26 @@ def _check_sequence(sequence: Sequence, *, where: str) -> None:
         raise SchemaError(f"{where}: pool {sequence.pool!r}, expected one of {POOLS}")
 
 
-def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None) -> Split:
-    """Divide the stream. Training will read its first `n_read` sequences (None: all); their documents are `seen`."""
+def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None, trained: PackedRun | None = None) -> Split:
+    """Divide the stream. Training will read its first `n_read` sequences (None: all); their documents are `seen`.
+
+    With `trained` that other run is what training reads: `seen` are the documents of this tail among its first ones.
+    """
     n_train = run.n_sequences - n_held_out
     if n_train < 1:
         raise ConfigError(
             f"data.n_held_out_sequences is {n_held_out} but {run.folder} holds {run.n_sequences} sequences; "
             "lower it, or curate more data"
         )
-    n_read = n_train if n_read is None else min(n_read, n_train)
+    source = trained or run
+    n_read = n_train if n_read is None else min(n_read, n_train if trained is None else trained.n_sequences)
     tail = {d for i in range(n_train, run.n_sequences) for d in read_sequence(run, i).doc_ids}
     wanted = pa.array(sorted(tail), pa.string())
     seen: set[str] = set()
-    for start, block in zip(run.block_starts, run.blocks, strict=True):
-        ids = block.column("doc_ids").slice(0, max(0, n_read - int(start))).flatten()
+    for start, block in zip(source.block_starts, source.blocks, strict=True):
+        if start >= n_read:
+            break
+        ids = block.column("doc_ids").slice(0, n_read - int(start)).flatten()
         seen.update(ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist())
     return Split(run=run, n_train=n_train, seen=frozenset(seen))
 

@@ -95,6 +95,16 @@ class LoopDiagnostics:
     output_entropy: Stat  # nats
     loss: Stat  # of the head applied to this loop
     median_target_rank: float  # 1: the true token is the likeliest
+    # From here on: means over sequences of what the fields above pool, and attention (see `probe.py`).
+    target_rank: Stat | None = None  # mean over sequences of their medians
+    sequence_rank: Stat | None = None  # effective rank within a sequence, n_sequence_rank_tokens rows
+    output_shift_share: Stat | None = None
+    peak_share: Stat | None = None
+    attention_entropy: Stat | None = None  # nats, over keys, of the map that acts
+    attention_change: Stat | None = None  # KL(A(r) || A(r-1)) in nats
+    attention_change_share: Stat | None = None
+    head_rank: Stat | None = None  # effective rank of the heads' maps of a query
+    head_similarity: Stat | None = None  # mean cosine between heads
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,7 @@ class Diagnostics:
     n_sequences: int
     n_tokens: int
     n_rank_tokens: int
+    n_sequence_rank_tokens: int
     loops: tuple[LoopDiagnostics, ...]
 
 

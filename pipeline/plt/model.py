@@ -93,20 +93,20 @@ class Attention(nn.Module):
             self.plt_gate = Gate(config)
 
     def first(self, normed_BTD: Tensor, *, layout: Layout) -> tuple[Tensor, KeyValues]:
-        q_BHTC, own = self._project(normed_BTD, layout)
+        q_BHTC, own = self.project(normed_BTD, layout)
         y_BHTC = attend_global(q_BHTC, own, layout=layout)
         return self._merge(y_BHTC), own
 
     def again(self, normed_BTD: Tensor, *, x_BTD: Tensor, kept: KeyValues, layout: Layout) -> tuple[Tensor, Tensor]:
         """`x_BTD` is the layer's input before its norm; the gate has a norm of its own."""
-        q_BHTC, own = self._project(normed_BTD, layout)
+        q_BHTC, own = self.project(normed_BTD, layout)
         global_BHTC = attend_global(q_BHTC, kept, layout=layout)
         local_BHTC = attend_local(q_BHTC, own, layout=layout)
         gate_BHT = self.plt_gate(x_BTD, q_BHTC=q_BHTC)
         gate_BHT1 = gate_BHT[..., None]
         return self._merge(gate_BHT1 * global_BHTC + (1 - gate_BHT1) * local_BHTC), gate_BHT
 
-    def _project(self, normed_BTD: Tensor, layout: Layout) -> tuple[Tensor, KeyValues]:
+    def project(self, normed_BTD: Tensor, layout: Layout) -> tuple[Tensor, KeyValues]:
         q_BHTC = self._split(self.q_proj(normed_BTD))
         k_BKTC = self._split(self.k_proj(normed_BTD))
         v_BKTC = self._split(self.v_proj(normed_BTD))

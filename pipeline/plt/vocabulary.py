@@ -32,6 +32,18 @@ def find_tokenizer(data: Path) -> Path | None:
     return path if path.is_file() else None
 
 
+def vocabulary_size(path: Path) -> int:
+    """One more than the largest id of a tokenizer file."""
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+        ids: list[int] = [*found["model"]["vocab"].values(), *(int(t["id"]) for t in found.get("added_tokens", ()))]
+        return 1 + max(ids)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{path}: is no tokenizer file ({error!r}); expected the tokenizers library's JSON"
+        ) from error
+
+
 def read_token_bytes(path: Path, *, vocab_size: int) -> npt.NDArray[np.int64]:
     """Bytes of each id below `vocab_size`; 0 for special and unused ones. Raises ConfigError for other tokenizers."""
     try:

@@ -28,11 +28,15 @@ from pipeline.plt.loader import read_step
 from pipeline.plt.machine import Machine, choose_backend, choose_machine
 from pipeline.plt.model import build_model
 
+_KEYS = ("vocab_size", "n_layers", "hidden_size", "n_heads", "n_kv_heads", "intermediate_size")
 SHAPES = {
-    "demo": dict(vocab_size=8192, n_layers=2, hidden_size=64, n_heads=2, n_kv_heads=1, intermediate_size=192),
-    "10M": dict(vocab_size=8192, n_layers=6, hidden_size=256, n_heads=4, n_kv_heads=2, intermediate_size=768),
-    "350M": dict(vocab_size=76_800, n_layers=12, hidden_size=1024, n_heads=8, n_kv_heads=4, intermediate_size=4096),
-    "1B": dict(vocab_size=76_800, n_layers=14, hidden_size=2048, n_heads=16, n_kv_heads=4, intermediate_size=8192),
+    name: dict(zip(_KEYS, numbers, strict=True))
+    for name, numbers in {
+        "demo": (8192, 2, 64, 2, 1, 192),
+        "10M": (8192, 6, 256, 4, 2, 768),
+        "350M": (76_800, 12, 1024, 8, 4, 4096),
+        "1B": (76_800, 14, 2048, 16, 4, 8192),
+    }.items()
 }
 
 
@@ -142,7 +146,9 @@ def bench_model(args: argparse.Namespace) -> None:
     documents = torch.zeros_like(tokens[:, 1:])
     batch = (tokens[:, :-1].contiguous(), documents, tokens[:, 1:].contiguous())
     peak, source = measured_peak(machine)
-    print(f"{args.shape}, {args.rows} rows of {args.seq_len}, {machine.dtype}, torch {torch.__version__}; peak: {source}")
+    print(
+        f"{args.shape}, {args.rows} rows of {args.seq_len}, {machine.dtype}, torch {torch.__version__}; peak: {source}"
+    )
     base = ModelConfig(**SHAPES[args.shape], n_loops=1)
     plain = PlainLlama(base, seq_len=args.seq_len).to(machine.device)
     if args.compile:
@@ -188,7 +194,9 @@ def bench_loader(run: Path, *, n_rows: int) -> None:
             batch = read_step(split, step=step, n_sequences=n_rows, n_rows=n_rows)
             n_tokens += sum(batch.n_tokens.values())
         rates.append(n_tokens / (time.process_time() - started))
-    print(f"loader: {statistics.median(rates) / 1e6:,.0f} M tokens per CPU second, {n_rows} rows of {split.run.seq_len}")
+    print(
+        f"loader: {statistics.median(rates) / 1e6:,.0f} M tokens per CPU second, {n_rows} rows of {split.run.seq_len}"
+    )
 
 
 def main() -> None:
