@@ -34,7 +34,7 @@ from pipeline.plt.events import (
     TrainResult,
     ignore,
 )
-from pipeline.plt.flops import count_parameters, flops_per_token, peak_flops
+from pipeline.plt.flops import cost_lines, count_parameters, flops_per_token, peak_flops
 from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.metrics import metrics_line, read_metrics, result_text
@@ -45,7 +45,7 @@ from pipeline.plt.update import update
 from pipeline.plt.verdict import judge
 from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes
 from pipeline.plt.weights import gather, read_model
-from pipeline.plt.world import join_world
+from pipeline.plt.world import World, join_world
 from pipeline.schema import POOLS
 
 BOARD_NAME = "tensorboard"
@@ -93,6 +93,17 @@ def train(
                 checkpoint.write_file(out / checkpoint.RESULT_NAME, result_text(result))
             world.wait()
             return result
+
+
+def dry_run(config: TrainConfig, *, data: Path, n_processes: int = 1) -> list[str]:
+    """What `train` would cost, as lines: parameters, FLOPs per token, memory, hours. Trains nothing."""
+    run = open_packed(data)
+    config = fit_to_data(config, run=run)
+    check_world(config, world=World(size=n_processes))
+    machine = choose_machine(config.run)
+    n_epochs = config.n_read_sequences / max(1, run.n_sequences - config.data.n_held_out_sequences)
+    lines = cost_lines(config, seq_len=run.seq_len, device_name=machine.name(), world=n_processes)
+    return [*lines, f"{n_epochs:.2f} passes over {run.n_sequences:,} sequences of {run.folder}"]
 
 
 def fit_to_data(config: TrainConfig, *, run: PackedRun) -> TrainConfig:

@@ -43,7 +43,7 @@ from pipeline.plt.weights import read_model
 RESULT_NAME = "validation.json"
 _SMALL_VOCAB = 16_384  # above it the head is nearly all of a small model's work
 _STEP_TOKENS = 2_048
-_HELD_OUT_TOKENS = 300_000
+_HELD_OUT_TOKENS = 200_000
 _EVALUATIONS = 8
 _PAPER_7B = ModelConfig(
     vocab_size=76_800, n_layers=14, hidden_size=5120, n_heads=40, n_kv_heads=8, intermediate_size=27_648
@@ -148,19 +148,19 @@ def _vocabulary(mixtures: list[_Mixture]) -> int:
 
 
 def default_config(run: PackedRun, *, vocab_size: int, options: Options) -> TrainConfig:
-    """The model that fits two cores: some 3 M parameters, or a narrower one where the vocabulary is large."""
+    """The model that fits two cores: some 2 M parameters, or a narrower one where the vocabulary is large."""
     small = vocab_size <= _SMALL_VOCAB
     return TrainConfig(
         model=ModelConfig(
             vocab_size=vocab_size,
-            n_layers=4 if small else 2,
-            hidden_size=128 if small else 64,
-            n_heads=4 if small else 2,
-            n_kv_heads=2 if small else 1,
-            intermediate_size=384 if small else 192,
-            init_std=0.06 if small else 0.08,
+            n_layers=3 if small else 2,
+            hidden_size=96 if small else 64,
+            n_heads=3 if small else 2,
+            n_kv_heads=1,
+            intermediate_size=288 if small else 192,
+            init_std=0.07 if small else 0.08,
         ),
-        optimiser=OptimiserConfig(n_steps=1, peak_lr=0.004, beta2=0.99),
+        optimiser=OptimiserConfig(n_steps=1, peak_lr=0.005, beta2=0.99),
         data=DataConfig(sequences_per_step=max(2, _STEP_TOKENS // run.seq_len)),
         eval=EvalConfig(min_group_tokens=500, n_diagnose_sequences=32),
         run=RunConfig(),

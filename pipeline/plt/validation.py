@@ -144,7 +144,7 @@ def find_spikes(steps: tuple[Step, ...]) -> tuple[int, ...]:
     found = []
     losses = [s.loss for s in steps]
     for i in range(_SPIKE_WINDOW, len(losses)):
-        before = losses[i - _SPIKE_WINDOW : i]
+        before = [loss for loss in losses[i - _SPIKE_WINDOW : i] if math.isfinite(loss)] or [0.0]
         limit = median(before) + max(_MIN_SPIKE_NATS, _SPIKE_SIGMAS * pstdev(before))
         if not losses[i] <= limit:
             found.append(steps[i].step)

@@ -49,6 +49,11 @@ class World:
             dist.barrier()
 
 
+def leads() -> bool:
+    """Whether this process is the first one, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def local_rank() -> int:
     """The process's number on its machine: which CUDA device is its own."""
     return int(os.environ.get("LOCAL_RANK", "0"))
