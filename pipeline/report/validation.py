@@ -160,7 +160,8 @@ def _group_chart(found: Validated) -> Chart:
 def _comparisons(found: Validated) -> Html:
     guide = (
         "All trainings saw equally many tokens. Differences are second minus first, so below zero the second is "
-        "better; pairs share a seed and with it the first weights. A difference within its interval is no difference."
+        "better; pairs share a seed and with it the first weights. A difference within its interval is no difference, "
+        "and of many lines one in twenty leaves its interval by chance."
     )
     rows = [(c.first, c.second, c.tail, c.pool, c.message, _difference(c), exact(c.n_seeds)) for c in found.comparisons]
     columns = ("first", "second", "scored on", "pool", "verdict", f"difference, {found.unit}", "seeds")
@@ -203,6 +204,8 @@ def lines(found: Validated, *, n_groups: int = 12) -> Iterator[str]:
     if len(found.groups) > n_groups:
         yield f"  and {len(found.groups) - n_groups} more groups that do better than these"
     for c in found.comparisons:
+        if (c.tail, c.pool) != (found.mixture, "all"):
+            continue  # the page has the other tails and pools
         yield f"  {c.second} against {c.first}, on {c.tail}, {c.pool}: {_difference(c)} {found.unit}: {c.message}"
     for check in found.checks:
         yield f"  {check.status:<5} {check.name:<20} {check.message}"
