@@ -19,19 +19,18 @@ def _work(arguments: dict[str, Any]) -> None:
     import os
 
     from ray import train
+    from ray.train.torch import get_device
 
     context = train.get_context()
     os.environ["RANK"] = str(context.get_world_rank())
-    os.environ["LOCAL_RANK"] = (
-        "0" if len(os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")) == 1 else str(context.get_local_rank())
-    )
+    os.environ["LOCAL_RANK"] = str(get_device().index or 0)
     os.environ["WORLD_SIZE"] = str(context.get_world_size())
     from pipeline.cli import main as loopmix
 
     loopmix(arguments["command"], standalone_mode=False)
 
 
-@click.command(context_settings={"ignore_unknown_options": False})
+@click.command()
 @click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--data", required=True, help="A finished run on a shared disk.")
 @click.option("--out", required=True, help="Model folder on a shared disk.")
@@ -42,8 +41,7 @@ def main(config: Path, data: str, out: str, workers: int, cpu: bool) -> None:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    paths = (str(Path(p).resolve()) for p in (config, data, out))
-    file, run, model = paths
+    file, run, model = (str(Path(p).resolve()) for p in (config, data, out))
     trainer = TorchTrainer(
         _work,
         train_loop_config={"command": ["train", file, "--data", run, "--out", model]},

@@ -82,7 +82,9 @@ def _listed(wanted_BNN: Tensor) -> tuple[Tensor, Tensor]:
 
 def attend(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, *, mask: BlockMask) -> Tensor:
     """Grouped-query attention under `mask`; compiled on CUDA, where the eager form would hold all scores."""
-    kernel = _compiled() if q_BHTC.is_cuda else flex_attention
+    # Inside a compiled layer the kernel is part of its graph.
+    alone = q_BHTC.is_cuda and not torch.compiler.is_compiling()
+    kernel = _compiled() if alone else flex_attention
     grouped = q_BHTC.shape[1] != k_BKTC.shape[1]
     y_BHTC: Tensor = kernel(q_BHTC, k_BKTC, v_BKTC, block_mask=mask, enable_gqa=grouped)
     return y_BHTC

@@ -51,6 +51,7 @@ class StepBatch:
     n_targets: int  # of all ranks
     n_tokens: dict[str, int]  # real ones per pool, of all ranks
     n_pool_targets: dict[str, int]
+    mean_context: float  # keys that a token sees in its document, on average: what attention costs
 
     def pinned(self) -> StepBatch:
         """The same in page-locked memory, from which copies to CUDA overlap with work."""
@@ -130,9 +131,11 @@ def batch_of(rows: list[Rows]) -> Batch:
 def read_step(split: Split, *, step: int, n_sequences: int, n_rows: int, rank: int = 0, world: int = 1) -> StepBatch:
     """Update `step` (from 0) of the stream, round and round: this rank's rows in parts of `n_rows`."""
     per_rank = n_sequences // world
-    n_tokens, n_targets = dict.fromkeys(POOLS, 0), dict.fromkeys(POOLS, 0)
+    n_tokens, n_targets, n_pairs = dict.fromkeys(POOLS, 0), dict.fromkeys(POOLS, 0), 0
     for rows in _around(split, start=step * n_sequences, count=n_sequences):
         of_targets = rows.n_real - rows.n_pieces
+        lengths = rows.ends - rows.starts
+        n_pairs += int((lengths * (lengths + 1) // 2).sum())
         for pool, real, targets in zip(rows.pools, rows.n_real.tolist(), of_targets.tolist(), strict=True):
             n_tokens[pool] += real
             n_targets[pool] += targets
@@ -141,7 +144,8 @@ def read_step(split: Split, *, step: int, n_sequences: int, n_rows: int, rank: i
         batch_of(list(_around(split, start=mine + done, count=min(n_rows, per_rank - done))))
         for done in range(0, per_rank, n_rows)
     )
-    return StepBatch(parts, max(1, sum(n_targets.values())), n_tokens, n_targets)
+    context = n_pairs / max(1, sum(n_tokens.values()))
+    return StepBatch(parts, max(1, sum(n_targets.values())), n_tokens, n_targets, context)
 
 
 def _around(split: Split, *, start: int, count: int) -> Iterator[Rows]:

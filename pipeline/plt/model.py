@@ -57,7 +57,8 @@ class Norm(nn.Module):
         self.weight = nn.Parameter(torch.ones(size))
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        return functional.rms_norm(x_BTD, self.weight.shape, self.weight, self.eps)
+        # A sharded model gathers its scales in bfloat16, the residual stream stays wide.
+        return functional.rms_norm(x_BTD, self.weight.shape, self.weight.to(x_BTD.dtype), self.eps)
 
 
 class Gate(nn.Module):
@@ -186,6 +187,8 @@ class LoopedBlock(nn.Module):
         """Run all loops and keep each one's state."""
         layout = self._layout(doc_index_BT)
         embeddings_BTD = self.embed_tokens(tokens_BT)
+        if torch.is_autocast_enabled(embeddings_BTD.device.type):
+            embeddings_BTD = embeddings_BTD.float()  # the residual stream; a sharded model gathers bfloat16
         z_BTD, kept = self.first(embeddings_BTD, layout=layout)
         states, gates = [z_BTD], []
         for _ in range(1, self.config.n_loops):

@@ -219,13 +219,13 @@ class _Trainer:
             return False
         self._log(step)
         seconds = time.perf_counter() - started
-        self._say(step, n_new=sum(batch.n_tokens.values()), seconds=seconds, waited=waited)
+        self._say(step, batch=batch, seconds=seconds, waited=waited)
         return True
 
-    def _say(self, step: Step, *, n_new: int, seconds: float, waited: float) -> None:
-        """Tell the step to who listens and to TensorBoard. MFU counts attention as if rows were single documents."""
-        context = (self.split.run.seq_len + 1) / 2
-        flops = 3 * flops_per_token(self.config.model, mean_context=context) * n_new
+    def _say(self, step: Step, *, batch: StepBatch, seconds: float, waited: float) -> None:
+        """Tell the step to who listens and to TensorBoard. MFU counts attention as masked, and real tokens only."""
+        n_new = sum(batch.n_tokens.values())
+        flops = 3 * flops_per_token(self.config.model, mean_context=batch.mean_context) * n_new
         peak = peak_flops(self.machine.name())
         mfu = flops / (seconds * peak * self.world.size) if peak else None
         self.on_event(Stepped(step, n_new / seconds, seconds, waited, mfu))
@@ -277,9 +277,9 @@ class _Trainer:
         return self.machine.describe() | {"n_processes": str(self.world.size)}
 
     def _diagnose(self) -> Diagnostics:
-        """Loop diagnostics of the model as it stands; a sharded one is read back whole from its checkpoint."""
+        """Loop diagnostics of the model as it stands; a sharded or compiled one is read back from its checkpoint."""
         model, newest = self.model, checkpoint.newest_checkpoint(self.folder.path)
-        if self.world.size > 1 and newest is not None:
+        if (self.world.size > 1 or self.config.run.compile) and newest is not None:
             model = read_model(newest).to(self.machine.device)
         n_sequences = self.config.eval.n_diagnose_sequences
         return diagnose_split(model, self.split, n_sequences=n_sequences, machine=self.machine)

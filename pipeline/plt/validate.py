@@ -104,16 +104,17 @@ def validate_run(
     mixtures = _open_all(data, options=options)
     config = options.config or default_config(mixtures[0].run, vocab_size=_vocabulary(mixtures), options=options)
     config = _fit(config, run=mixtures[0].run, options=options)
+    configs = {mixture.name: _fit_length(config, run=mixture.run, base=mixtures[0].run) for mixture in mixtures}
     wanted = list(product(mixtures, options.loops, range(options.n_seeds)))
     watch, results = _Watch(on_event), []
     for number, (mixture, n_loops, seed) in enumerate(wanted, start=1):
         name = f"{mixture.name} R={n_loops} seed {seed}"
         on_variant(name, number, len(wanted))
-        of_variant = _variant_config(config, run=mixture.run, n_loops=n_loops, seed=seed)
+        of_variant = _variant_config(configs[mixture.name], n_loops=n_loops, seed=seed)
         folder = out / "models" / f"{mixture.name}-r{n_loops}-s{seed}"
         result = train(of_variant, data=mixture.data, out=folder, on_event=watch, tokenizer=mixture.tokenizer)
         results.append((name, mixture, n_loops, seed, result))
-    tails = _tails(mixtures, config=config)
+    tails = _tails(mixtures, configs=configs)
     variants = tuple(
         _score_variant(name, mixture, result, n_loops=n, seed=seed, tails=tails, config=config)
         for name, mixture, n, seed, result in results
@@ -186,34 +187,52 @@ def _fit(config: TrainConfig, *, run: PackedRun, options: Options) -> TrainConfi
     )
 
 
-def _variant_config(config: TrainConfig, *, run: PackedRun, n_loops: int, seed: int) -> TrainConfig:
+def _fit_length(config: TrainConfig, *, run: PackedRun, base: PackedRun) -> TrainConfig:
+    """The same number of tokens, in steps of about as many, from sequences of another length; a tail that fits."""
+    per_step = config.data.sequences_per_step * base.seq_len
+    parts = config.data.grad_accumulation
+    n_rows = max(1, round(per_step / (run.seq_len * parts))) * parts
+    n_steps = max(1, config.optimiser.n_steps * per_step // (n_rows * run.seq_len))
+    n_held_out = round(config.data.n_held_out_sequences * base.seq_len / run.seq_len)
+    n_held_out = min(max(1, n_held_out), max(1, run.n_sequences // 5))
+    data = {"sequences_per_step": n_rows, "n_held_out_sequences": n_held_out}
+    every = max(1, n_steps // _EVALUATIONS)
+    return config.model_copy(
+        update={
+            "optimiser": config.optimiser.model_copy(update={"n_steps": n_steps}),
+            "data": config.data.model_copy(update=data),
+            "eval": config.eval.model_copy(update={"every_steps": every}),
+            "run": config.run.model_copy(update={"checkpoint_every_steps": every}),
+        }
+    )
+
+
+def _variant_config(config: TrainConfig, *, n_loops: int, seed: int) -> TrainConfig:
     """The same training with other loops or another seed. Settings of loops are no setting of a plain model."""
     keep = set(ModelConfig.model_fields) - {"embedding_scale", "hidden_scale", "normalize_per_loop", "gate", "window"}
     shape = config.model.model_dump(include=keep if n_loops == 1 else None, exclude_unset=True)
     model = ModelConfig.model_validate(shape | {"n_loops": n_loops})
-    n_held_out = min(config.data.n_held_out_sequences, max(1, run.n_sequences // 5))
     return config.model_copy(
         update={
             "model": model,
-            "data": config.data.model_copy(update={"n_held_out_sequences": n_held_out}),
             "run": config.run.model_copy(update={"seed": config.run.seed + seed}),
         }
     )
 
 
-def _tails(mixtures: list[_Mixture], *, config: TrainConfig) -> dict[str, tuple[_Mixture, HeldOut]]:
+def _tails(mixtures: list[_Mixture], *, configs: dict[str, TrainConfig]) -> dict[str, tuple[_Mixture, HeldOut]]:
     """The held-out tail of each mixture without any document that any of them trains on."""
     if len(mixtures) == 1:
         return {}
-    n_read = config.n_read_sequences
     tails = {}
     for of_tail in mixtures:
-        n_held_out = min(config.data.n_held_out_sequences, max(1, of_tail.run.n_sequences // 5))
-        split = split_run(of_tail.run, n_held_out=n_held_out, n_read=n_read)
+        config = configs[of_tail.name]
+        n_held_out = config.data.n_held_out_sequences
+        split = split_run(of_tail.run, n_held_out=n_held_out, n_read=config.n_read_sequences)
         seen = set(split.seen)
         for other in mixtures:
             if other is not of_tail:
-                seen |= _shared(split, other=other.run, n_read=n_read)
+                seen |= _shared(split, other=other.run, n_read=configs[other.name].n_read_sequences)
         token_bytes = (
             read_token_bytes(of_tail.tokenizer, vocab_size=config.model.vocab_size) if of_tail.tokenizer else None
         )

@@ -21,16 +21,8 @@ CASES = [
 
 def _model(n_loops, gate, scales, normalize):
     a, b = SCALES[scales]
-    config = tiny_model(
-        n_loops=n_loops,
-        gate=gate,
-        normalize_per_loop=normalize,
-        embedding_scale=a,
-        hidden_scale=b,
-        window=3,
-        n_heads=2,
-        n_kv_heads=1,
-    )
+    loops = {"n_loops": n_loops, "gate": gate, "normalize_per_loop": normalize, "window": 3}
+    config = tiny_model(**loops, embedding_scale=a, hidden_scale=b, n_heads=2, n_kv_heads=1)
     model = awake_model(config, seed=n_loops)
     with torch.no_grad():
         for parameter in model.parameters():

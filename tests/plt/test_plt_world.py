@@ -76,6 +76,16 @@ def test_training_when_sharded_goes_on_in_one_process(tmp_path):
     assert [s.loss for s in again] == pytest.approx([s.loss for s in whole], rel=1e-5)
 
 
+@pytest.mark.slow
+def test_training_when_sharded_in_bfloat16_follows_one_process(tmp_path):
+    run = make_run(tmp_path / "run")
+    config = tiny_config(n_steps=4, grad_accumulation=1, run={"sharding": "full", "dtype": "bfloat16"})
+    alone = train(config, data=run, out=tmp_path / "alone").record.steps
+    _torchrun(config, data=run, out=tmp_path / "two")
+    found = json.loads((tmp_path / "two" / "result.json").read_text())["steps"]
+    assert [s["loss"] for s in found] == pytest.approx([s.loss for s in alone], rel=2e-3)
+
+
 def test_step_when_processes_cannot_divide_it_is_refused():
     check_world(tiny_config(), world=World(0, 2))
     with pytest.raises(ConfigError, match="not a multiple of 4 processes"):
