@@ -176,7 +176,7 @@ def _fit(config: TrainConfig, *, run: PackedRun, options: Options) -> TrainConfi
     n_held_out = min(max(32, _HELD_OUT_TOKENS // run.seq_len), run.n_sequences // 5)
     if not n_held_out:
         raise ConfigError(f"{run.folder}: {run.n_sequences} sequences are too few to hold some out; curate more data")
-    every = n_steps // _EVALUATIONS
+    every = -(-n_steps // _EVALUATIONS)
     return config.model_copy(
         update={
             "optimiser": config.optimiser.model_copy(update={"n_steps": n_steps}),
@@ -196,7 +196,7 @@ def _fit_length(config: TrainConfig, *, run: PackedRun, base: PackedRun) -> Trai
     n_held_out = round(config.data.n_held_out_sequences * base.seq_len / run.seq_len)
     n_held_out = min(max(1, n_held_out), max(1, run.n_sequences // 5))
     data = {"sequences_per_step": n_rows, "n_held_out_sequences": n_held_out}
-    every = max(1, n_steps // _EVALUATIONS)
+    every = -(-n_steps // _EVALUATIONS)
     return config.model_copy(
         update={
             "optimiser": config.optimiser.model_copy(update={"n_steps": n_steps}),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.report.charts import Chart, both
@@ -198,7 +198,9 @@ def _paint_measure(axes: Axes, measure: Measure, *, found: dict[str, LoopDiagnos
     axes.set_title(measure.title, fontsize=10)
     axes.set_xlabel("")
     axes.tick_params(labelsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    last = max([len(d.loops) for d in found.values()] + [loop for loop, _ in measure.paper])
+    axes.set_xlim(0.7, last + 0.3)
+    axes.xaxis.set_major_locator(FixedLocator(range(1, last + 1)))
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.grid(visible=True, axis="y")
 

@@ -65,8 +65,9 @@ def _losses(found: Validated) -> Html:
         for p in found.pools
     ]
     columns = ("pool", "held-out tokens", "untrained", "token frequencies", "trained", "below frequencies")
-    scores = figure(_pool_chart(found), table(found.unit.capitalize(), columns, rows=rows))
-    return section("losses", "Loss over training", scores, figure(_step_chart(found)), guide=guide)
+    scores = table(found.unit.capitalize(), columns, rows=rows)
+    charts = figure(_pool_chart(found)), figure(_step_chart(found))
+    return section("losses", "Loss over training", *charts, scores, guide=guide)
 
 
 def _pool_chart(found: Validated) -> Chart:
