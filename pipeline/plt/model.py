@@ -176,6 +176,7 @@ class LoopedBlock(nn.Module):
         self.norm = Norm(config.hidden_size, eps=config.norm_eps)
         self.recompute_layers = False  # activation checkpointing; loop-1 keys and values stay alive either way
         self.backend: Backend = "sdpa"
+        self.query_block: int | None = 256  # of the sdpa backend, on the CPU; None where block sizes must not vary
 
     def forward(self, tokens_BT: Tensor, doc_index_BT: Tensor) -> Tensor:
         """The last loop's state, normalised: what the head reads."""
@@ -231,6 +232,7 @@ class LoopedBlock(nn.Module):
             rope_theta=config.rope_theta,
             dtype=self.norm.weight.dtype,
             backend=self.backend,
+            query_block=self.query_block if doc_index_BT.device.type == "cpu" else None,
         )
 
     def _call(self, layer: nn.Module, *args: Any) -> Any:

@@ -45,6 +45,7 @@ def prepare_model(config: TrainConfig, *, machine: Machine, world: World) -> PLT
     model.model.backend = choose_backend(config.run, model=config.model, machine=machine)
     model.model.recompute_layers = config.run.activation_checkpointing
     if config.run.compile:
+        model.model.query_block = None  # blocks end where documents do: each batch would be compiled anew
         for layer in model.model.layers:
             layer.compile()
     return model

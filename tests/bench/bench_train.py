@@ -135,6 +135,7 @@ def plt_step(args: argparse.Namespace, config: ModelConfig, *, machine: Machine,
     model.model.backend = choose_backend(RunConfig(), model=config, machine=machine)
     model.model.recompute_layers = args.recompute
     if args.compile:
+        model.model.query_block = None
         for layer in model.model.layers:
             layer.compile()
     return trainer(model, batch=batch, machine=machine)
@@ -143,7 +144,7 @@ def plt_step(args: argparse.Namespace, config: ModelConfig, *, machine: Machine,
 def bench_model(args: argparse.Namespace) -> None:
     machine = choose_machine(RunConfig(device=args.device))
     tokens = torch.randint(0, SHAPES[args.shape]["vocab_size"], (args.rows, args.seq_len + 1)).to(machine.device)
-    documents = torch.zeros_like(tokens[:, 1:])
+    documents = torch.arange(args.seq_len).expand(args.rows, -1).to(machine.device) // args.doc_tokens
     batch = (tokens[:, :-1].contiguous(), documents, tokens[:, 1:].contiguous())
     peak, source = measured_peak(machine)
     print(
@@ -155,6 +156,7 @@ def bench_model(args: argparse.Namespace) -> None:
         for layer in plain.layers:
             layer.compile()
     peer = trainer(plain, batch=batch, machine=machine)
+    context = (min(args.doc_tokens, args.seq_len) + 1) / 2
     n_tokens, times, memory = args.rows * args.seq_len, {}, {}
     steps = {"plain": peer}
     for n in args.loops:
@@ -175,7 +177,7 @@ def bench_model(args: argparse.Namespace) -> None:
     for name, seconds in medians.items():
         loops = 1 if name == "plain" else int(name[4:])
         config = base.model_copy(update={"n_loops": loops})
-        flops = 3 * flops_per_token(config, mean_context=(args.seq_len + 1) / 2) * n_tokens
+        flops = 3 * flops_per_token(config, mean_context=context) * n_tokens
         print(
             f"{name:8}{count_parameters(config):>14,}{seconds * 1e3:>10.1f}{n_tokens / seconds:>12,.0f}"
             f"{flops / seconds / peak:>8.1%}{seconds / first:>9.2f}{medians['plain'] / seconds:>9.2f}"
@@ -204,6 +206,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=SHAPES, default="demo")
     parser.add_argument("--rows", type=int, default=4)
     parser.add_argument("--seq-len", type=int, default=512)
+    parser.add_argument("--doc-tokens", type=int, default=10**9, help="of a document; the peer knows none")
     parser.add_argument("--loops", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

@@ -265,6 +265,26 @@ def test_training_when_compiled_follows_the_plain_loss(tmp_path):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_training_when_compiled_with_flex_on_cuda_follows_the_reference(tmp_path):
+    run = make_run(tmp_path / "run", seq_len=256, n_rows=60)
+    model = {"hidden_size": 128, "n_heads": 4, "n_kv_heads": 2, "n_loops": 2}
+    losses = []
+    for number, options in enumerate(
+        (
+            {"attention": "sdpa"},
+            {"attention": "flex"},
+            {"attention": "flex", "compile": True},
+            {"attention": "flex", "compile": True, "activation_checkpointing": True},
+        )
+    ):
+        config = tiny_config(n_steps=6, model=model, run={"device": "cuda", "dtype": "bfloat16"} | options)
+        losses.append([s.loss for s in train(config, data=run, out=tmp_path / str(number)).record.steps])
+    for other in losses[1:]:
+        assert other == pytest.approx(losses[0], abs=0.05)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_training_when_on_cuda_follows_the_cpu(tmp_path):
     run = make_run(tmp_path / "run")
     cpu = train(tiny_config(n_steps=8), data=run, out=tmp_path / "cpu").record
