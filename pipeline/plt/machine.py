@@ -46,7 +46,6 @@ def choose_machine(config: RunConfig) -> Machine:
     device = torch.device("cuda", local_rank()) if found and config.device != "cpu" else torch.device("cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)
-        torch.set_float32_matmul_precision("high")
     if config.n_threads is not None:
         torch.set_num_threads(config.n_threads)
     wanted = config.dtype if config.dtype != "auto" else ("bfloat16" if device.type == "cuda" else "float32")
