@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -141,7 +142,13 @@ def export(model: Path, out: Path, dtype: str, data: Path | None, tokenizer: Pat
 
 
 def _plt() -> Any:
-    """The trainer, or a ConfigError that says how to get it."""
+    """The trainer, or a ConfigError that says how to get it.
+
+    Torch's CPU threads wait for each other by spinning. On a machine that others use too they spin for the core that
+    another process holds, and a step took 40 times as long; with this bound they sleep after some microseconds. It
+    must be set before torch is loaded, and whoever has set it already is left alone.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         import pipeline.plt
     except ModuleNotFoundError as error:
