@@ -46,7 +46,7 @@ def main(max_mb: int, ray: bool) -> None:
     _loopmix("curate", mixture, "--out", str(run), *(("--ray-address", "local") if ray else ()))
     _loopmix("verify", str(run))
     _loopmix("train", "mixture_configs/train_demo.yaml", "--data", str(run), "--out", str(model))
-    _loopmix("export", str(model), "--out", str(OUT / "exported"))
+    _loopmix("export", str(model), "--out", str(OUT / "exported"), "--data", str(run))
     _loopmix("report", str(run), "--model", str(model))
     click.echo(f"\nthe demo took {time.monotonic() - started:.0f} s")
 

@@ -6,11 +6,11 @@ import json
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline import __version__
+from pipeline import __version__, commands_plt
 from pipeline.errors import ConfigError, LoopmixError
 
 if TYPE_CHECKING:
@@ -222,52 +222,4 @@ def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int
     _print(f"wrote {out}")
 
 
-@main.command()
-@click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--data", required=True, type=click.Path(path_type=Path, file_okay=False), help="A finished run.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Model folder.")
-def train(config: Path, data: Path, out: Path) -> None:
-    """Train a PLT on the packed shards of a run and judge the mixture. Run again to go on where it stopped."""
-    plt = _plt()
-    from pipeline.plt.narrate import event_lines, verdict_lines
-
-    def show(event: Any) -> None:
-        for line in event_lines(event):
-            _print(f"  {line}")
-
-    result = plt.train(plt.read_config(config), data=data, out=out, on_event=show)
-    for line in verdict_lines(result.verdict):
-        _print(line)
-
-
-@main.command()
-@click.argument("model", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--data", required=True, type=click.Path(path_type=Path, file_okay=False), help="A finished run.")
-def diagnose(model: Path, data: Path) -> None:
-    """Measure what each loop of a trained model does, on held-out sequences, as JSON."""
-    plt = _plt()
-    from pipeline.plt.events import to_json
-
-    _print(to_json(plt.diagnose(model, data=data), indent=1))
-
-
-@main.command()
-@click.argument("model", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False))
-def export(model: Path, out: Path) -> None:
-    """Write config.json and model.safetensors with the released model's names."""
-    _plt().export(model, out=out)
-    _print(f"wrote {out / 'config.json'} and {out / 'model.safetensors'}")
-
-
-def _plt() -> Any:
-    """The trainer, or a ConfigError that says how to get it."""
-    try:
-        import pipeline.plt
-    except ModuleNotFoundError as error:
-        _missing(error)
-    return pipeline.plt
-
-
-def _missing(error: ModuleNotFoundError) -> NoReturn:
-    raise ConfigError(f"{error.name} is not installed; pip install 'loopmix[train]'") from error
+commands_plt.add_to(main)

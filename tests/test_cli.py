@@ -125,7 +125,7 @@ def test_train_tokenizer_writes_equal_bytes_twice(tmp_path: Path) -> None:
 def test_train_goes_on_diagnoses_exports_and_reports(run: Path, model: Path) -> None:
     again = ok("train", run.parent / "train.yaml", "--data", run, "--out", model)
     assert "verdict: " in again
-    assert len(json.loads(ok("diagnose", model, "--data", run))["loops"]) == 2
+    assert len(json.loads(ok("diagnose", model, "--data", run, "--json"))["loops"]) == 2
     ok("export", model, "--out", run.parent / "exported")
     config = json.loads((run.parent / "exported/config.json").read_text())
     assert config["plt_num_loops"] == 2

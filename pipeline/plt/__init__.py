@@ -4,6 +4,7 @@
     load(FOLDER)                                       module with forward(tokens_BT, doc_index_BT) -> logits_BTV
     export(MODEL, out=DIR)                             config.json and model.safetensors under the released names
     diagnose(MODEL, data=RUN)                          what each loop does, in the report's measures
+    validate_run(RUN, out=V)                           the mixture check: trainings, comparisons, verdict
 
 Read `model.py` first: it states the loop rules.
 """
@@ -29,8 +30,10 @@ from pipeline.plt.events import (
 )
 from pipeline.plt.export import diagnose, export, load
 from pipeline.plt.model import PLT
-from pipeline.plt.train import train
+from pipeline.plt.train import dry_run, train
+from pipeline.plt.validate import Options, validate_run
 from pipeline.plt.verdict import judge
+from pipeline.plt.world import leads
 
 __all__ = [
     "PLT",
@@ -41,6 +44,7 @@ __all__ = [
     "GroupLoss",
     "LoopDiagnostics",
     "Noted",
+    "Options",
     "Saved",
     "Started",
     "Stat",
@@ -52,9 +56,12 @@ __all__ = [
     "TrainResult",
     "Verdict",
     "diagnose",
+    "dry_run",
     "export",
     "judge",
+    "leads",
     "load",
     "read_config",
     "train",
+    "validate_run",
 ]

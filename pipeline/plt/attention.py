@@ -2,23 +2,41 @@
 
 Shapes: B batch, T tokens, H query heads, K key/value heads, C head width; N window blocks of W tokens each.
 
-One implementation serves CPU and CUDA: torch's fused attention with boolean masks, which are built once per batch and
-shared by all layers and loops. A mask costs B*T*T bytes. The local branch would waste all but W keys of each row, so
-it is cut into blocks of W queries that see 2W keys: linear in T, and exactly the keys i - W .. i.
+Two backends. `sdpa` is the reference and runs everywhere: torch's fused attention with boolean masks, which are built
+once per batch and shared by all layers and loops. On the CPU queries go in blocks that see keys from their earliest
+document's start only, so that cost follows the documents' lengths and not T*T; elsewhere in one block, whose mask costs
+B*T*T bytes. The local branch would waste all but W keys of each row, so it is cut into blocks of W queries that see 2W
+keys: linear in T, and exactly the keys i - W .. i.
+`flex` (see `flex.py`) is for CUDA: it skips what documents hide and never forms a mask of T x T.
 """
 
 # ruff: noqa: N815 (shape suffixes)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.plt.flex import FlexMasks, attend, build_flex_masks
+
 PADDING = -1
+Backend = Literal["sdpa", "flex"]
 KeyValues = tuple[Tensor, Tensor]  # one layer's keys, rotated, and values; both BKTC
+
+
+@dataclass(frozen=True)
+class QueryBlock:
+    """Queries start .. stop - 1 of every row and the mask of the keys first_key .. stop - 1 that they may see."""
+
+    start: int
+    stop: int
+    first_key: int
+    allowed_B1QS: Tensor
 
 
 @dataclass(frozen=True)
@@ -29,27 +47,56 @@ class Layout:
     cos_B1TC: Tensor
     sin_B1TC: Tensor
     linked_BT1: Tensor  # True where token i - 1 belongs to the same document: only there may the shift carry a state
-    causal_B1TT: Tensor  # [query, key] allowed in loop 1 and in the global branch
-    local_M1WS: Tensor  # the same for the local branch; M = B*N blocks, S = 2W keys
+    segment_BT: Tensor  # rises by one at every document start and every pad: equal means same document
+    causal: tuple[QueryBlock, ...]  # sdpa: what loop 1 and the global branch may see; empty for flex
+    local_M1WS: Tensor | None  # sdpa: the same for the local branch; M = B*N blocks, S = 2W keys
+    flex: FlexMasks | None
 
 
-def build_layout(doc_index_BT: Tensor, *, window: int, head_dim: int, rope_theta: float, dtype: torch.dtype) -> Layout:
-    """Lay out a batch. A document is a run of equal indexes; runs of -1 are padding, and each pad sees itself only."""
+def build_layout(
+    doc_index_BT: Tensor,
+    *,
+    window: int,
+    head_dim: int,
+    rope_theta: float,
+    dtype: torch.dtype,
+    backend: Backend = "sdpa",
+    query_block: int | None = None,
+) -> Layout:
+    """Lay out a batch. A document is a run of equal indexes; runs of -1 are padding, and each pad sees itself only.
+
+    `query_block`: queries of a block in the sdpa backend; None: all at once.
+    """
     linked_BT = torch.zeros_like(doc_index_BT, dtype=torch.bool)
     linked_BT[:, 1:] = (doc_index_BT[:, 1:] == doc_index_BT[:, :-1]) & (doc_index_BT[:, 1:] != PADDING)
     segment_BT = (~linked_BT).cumsum(dim=1)  # a pad is never linked, so it is a segment of its own
     cos_B1TC, sin_B1TC = _rotary_tables(_positions(linked_BT), head_dim=head_dim, theta=rope_theta, dtype=dtype)
-    n_tokens = doc_index_BT.shape[1]
-    causal_TT = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=doc_index_BT.device).tril()
-    same_BTT = segment_BT[:, :, None] == segment_BT[:, None, :]
+    flex = backend == "flex"
     return Layout(
         window=window,
         cos_B1TC=cos_B1TC,
         sin_B1TC=sin_B1TC,
         linked_BT1=linked_BT[:, :, None],
-        causal_B1TT=(same_BTT & causal_TT)[:, None],
-        local_M1WS=_local_mask(segment_BT, window=window),
+        segment_BT=segment_BT,
+        causal=() if flex else tuple(_query_blocks(segment_BT, size=query_block or segment_BT.shape[1])),
+        local_M1WS=None if flex else _local_mask(segment_BT, window=window),
+        flex=build_flex_masks(segment_BT, window=window) if flex else None,
     )
+
+
+def _query_blocks(segment_BT: Tensor, *, size: int) -> Iterator[QueryBlock]:
+    """Cut the rows into blocks of queries. The first key is the start of the earliest document that a block holds."""
+    n_tokens = segment_BT.shape[1]
+    place_T = torch.arange(n_tokens, device=segment_BT.device)
+    for start in range(0, n_tokens, size):
+        stop = min(start + size, n_tokens)
+        first_key = 0
+        if size < n_tokens:
+            before_BT = segment_BT[:, :stop] < segment_BT[:, start : start + 1]
+            first_key = int(before_BT.sum(dim=1).min())
+        same_BQS = segment_BT[:, start:stop, None] == segment_BT[:, None, first_key:stop]
+        causal_QS = place_T[start:stop, None] >= place_T[None, first_key:stop]
+        yield QueryBlock(start, stop, first_key, (same_BQS & causal_QS)[:, None])
 
 
 def _positions(linked_BT: Tensor) -> Tensor:
@@ -94,11 +141,25 @@ def rotate(x_BHTC: Tensor, *, layout: Layout) -> Tensor:
 
 def attend_global(q_BHTC: Tensor, key_values: KeyValues, *, layout: Layout) -> Tensor:
     """Full causal attention inside each document."""
-    return _attend(q_BHTC, key_values, allowed=layout.causal_B1TT)
+    if layout.flex is not None:
+        return attend(q_BHTC, *key_values, mask=layout.flex.causal)
+    keys, values = (_repeat(x_BKTC, n_heads=q_BHTC.shape[1]) for x_BKTC in key_values)
+    parts = [
+        functional.scaled_dot_product_attention(
+            q_BHTC[:, :, b.start : b.stop],
+            keys[:, :, b.first_key : b.stop],
+            values[:, :, b.first_key : b.stop],
+            attn_mask=b.allowed_B1QS,
+        )
+        for b in layout.causal
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
 
 def attend_local(q_BHTC: Tensor, key_values: KeyValues, *, layout: Layout) -> Tensor:
     """Attention to the token itself and the `window` tokens before it, inside each document."""
+    if layout.flex is not None:
+        return attend(q_BHTC, *key_values, mask=layout.flex.local)
     n_rows, n_heads, n_tokens, head_dim = q_BHTC.shape
     window = layout.window
     tail = -n_tokens % window
@@ -123,10 +184,11 @@ def _blocks(x_BKTC: Tensor, *, window: int) -> Tensor:
     return x_BKNSC.transpose(1, 2).flatten(0, 1)
 
 
-def _attend(q_BHTC: Tensor, key_values: KeyValues, *, allowed: Tensor) -> Tensor:
-    k_BKSC, v_BKSC = key_values
-    # Key heads are repeated by hand: with a mask, torch's own grouping falls back to a slow kernel on CUDA.
-    n_repeats = q_BHTC.shape[1] // k_BKSC.shape[1]
-    k_BHSC = k_BKSC.repeat_interleave(n_repeats, dim=1)
-    v_BHSC = v_BKSC.repeat_interleave(n_repeats, dim=1)
-    return functional.scaled_dot_product_attention(q_BHTC, k_BHSC, v_BHSC, attn_mask=allowed)
+def _attend(q_BHTC: Tensor, key_values: KeyValues, *, allowed: Tensor | None) -> Tensor:
+    keys, values = (_repeat(x_BKSC, n_heads=q_BHTC.shape[1]) for x_BKSC in key_values)
+    return functional.scaled_dot_product_attention(q_BHTC, keys, values, attn_mask=allowed)
+
+
+def _repeat(x_BKSC: Tensor, *, n_heads: int) -> Tensor:
+    """Key heads are repeated by hand: with a mask, torch's own grouping falls back to a slow kernel on CUDA."""
+    return x_BKSC.repeat_interleave(n_heads // x_BKSC.shape[1], dim=1)

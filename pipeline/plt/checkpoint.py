@@ -4,6 +4,7 @@
     MODEL/metrics.jsonl                       a line for each update and each evaluation
     MODEL/checkpoints/step-00000200/          config.json, model.safetensors (an export as it stands),
                                               optimiser.safetensors, state.json (counters, hashes; written last)
+    MODEL/tensorboard/events.out.tfevents.*   the same scalars with the clock; never read back
     MODEL/result.json                         evaluations, diagnostics and verdict, when training is done
 
 A checkpoint is built beside its place and renamed into it, so it is whole or absent. Metrics reach the disk before the
@@ -29,8 +30,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline.errors import CheckpointError
+from pipeline.plt.config import ModelConfig
 from pipeline.plt.model import PLT
 from pipeline.plt.weights import CONFIG_NAME, WEIGHTS_NAME, check_tensors, read_tensors, write_model
+from pipeline.plt.world import World, like
 
 IDENTITY_NAME = "train.json"
 METRICS_NAME = "metrics.jsonl"
@@ -56,25 +59,29 @@ class ModelFolder:
     """An opened and locked model folder. `resume` is None when training starts from nothing."""
 
     path: Path
-    metrics: BinaryIO
+    metrics: BinaryIO | None  # None: another process of the same run writes
     resume: Counters | None
 
     def log(self, line: str) -> None:
         """Append one line to the metrics."""
-        self.metrics.write(line.encode() + b"\n")
+        if self.metrics is not None:
+            self.metrics.write(line.encode() + b"\n")
 
     def save(
         self,
         *,
-        model: PLT,
+        config: ModelConfig,
+        weights: dict[str, Tensor],
         optimiser_state: dict[str, Tensor],
         step: int,
         n_tokens: dict[str, int],
         machine: dict[str, str],
     ) -> Path:
         """Write the checkpoint of `step` and drop older ones."""
-        _sync(self.metrics)
         final = self.path / "checkpoints" / f"step-{step:08d}"
+        if self.metrics is None:
+            return final
+        _sync(self.metrics)
         if final.exists():  # resumed here, and nothing was left to do
             return final
         metrics_path = self.path / METRICS_NAME
@@ -82,7 +89,7 @@ class ModelFolder:
         partial = final.with_name(f".{final.name}.partial")
         try:
             partial.mkdir(parents=True)
-            write_model(model, partial)
+            write_model(config, partial, tensors=weights, dtype=torch.float32)
             save_file(optimiser_state, str(partial / OPTIMISER_NAME))
             state = vars(counters) | {"files": {name: _hash(partial / name) for name in _FILES}}
             (partial / _STATE_NAME).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
@@ -99,12 +106,18 @@ class ModelFolder:
 
 
 @contextmanager
-def open_folder(path: Path, *, identity: dict[str, Any]) -> Iterator[ModelFolder]:
-    """Open `path` for training, alone, and cut it back to its newest checkpoint.
+def open_folder(path: Path, *, identity: dict[str, Any], world: World | None = None) -> Iterator[ModelFolder]:
+    """Open `path` for training, alone, and cut it back to its newest checkpoint. Of several processes one does that.
 
     Raises CheckpointError if the folder is in use, holds something else, belongs to another training file or other
     data, or if its checkpoint is damaged.
     """
+    world = world or World()
+    if not world.leads:
+        world.wait()
+        newest = newest_checkpoint(path)
+        yield ModelFolder(path=path, metrics=None, resume=read_counters(newest) if newest else None)
+        return
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -119,6 +132,7 @@ def open_folder(path: Path, *, identity: dict[str, Any]) -> Iterator[ModelFolder
         _clean(path / "checkpoints", keep=newest)
         resume = read_counters(newest) if newest else None
         _cut_metrics(path, resume)
+        world.wait()
         yield ModelFolder(path=path, metrics=metrics, resume=resume)
         _sync(metrics)
 
@@ -179,7 +193,7 @@ def restore_weights(checkpoint: Path, *, model: PLT) -> dict[str, Tensor]:
     check_tensors(weights, model=model, where=str(checkpoint / WEIGHTS_NAME))
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
-            tensor.copy_(weights[name])
+            tensor.copy_(like(weights[name], tensor))
     return read_tensors(checkpoint / OPTIMISER_NAME)
 
 

@@ -108,7 +108,13 @@ class RunConfig(Frozen):
         None, description="CPU threads; null: torch decides. Another count rounds differently"
     )
     activation_checkpointing: bool = Field(False, description="recompute layers in the backward pass to save memory")
-    compile: bool = Field(False, description="torch.compile the loss; needs a C++ compiler or Triton")
+    compile: bool = Field(False, description="torch.compile each layer; needs a C++ compiler or Triton")
+    attention: Literal["auto", "sdpa", "flex"] = Field(
+        "auto", description="sdpa: masked reference, anywhere; flex: FlexAttention, CUDA; auto: flex where it can run"
+    )
+    sharding: Literal["none", "full"] = Field(
+        "none", description="under torchrun: a whole model in each process, or weights and moments divided (FSDP2)"
+    )
 
 
 class TrainConfig(Frozen):

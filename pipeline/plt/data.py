@@ -28,9 +28,9 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError, SchemaError, StoreError
 from pipeline.plt.attention import PADDING
+from pipeline.plt.head import NO_TARGET
 from pipeline.schema import POOLS, check, packed_schema
 
-NO_TARGET = -100  # what cross-entropy ignores
 _SHARD_NAME = re.compile(r"^part-\d{5}-of-\d{5}\.arrow$")
 
 
@@ -58,9 +58,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         return Batch(
-            self.tokens_BT.to(device),
-            self.doc_index_BT.to(device),
-            self.targets_BT.to(device),
+            self.tokens_BT.to(device, non_blocking=True),
+            self.doc_index_BT.to(device, non_blocking=True),
+            self.targets_BT.to(device, non_blocking=True),
             self.pools,
             self.n_real,
         )
@@ -174,27 +174,28 @@ def _check_sequence(sequence: Sequence, *, where: str) -> None:
         raise SchemaError(f"{where}: pool {sequence.pool!r}, expected one of {POOLS}")
 
 
-def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None) -> Split:
-    """Divide the stream. Training will read its first `n_read` sequences (None: all); their documents are `seen`."""
+def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None, trained: PackedRun | None = None) -> Split:
+    """Divide the stream. Training will read its first `n_read` sequences (None: all); their documents are `seen`.
+
+    With `trained` that other run is what training reads: `seen` are the documents of this tail among its first ones.
+    """
     n_train = run.n_sequences - n_held_out
     if n_train < 1:
         raise ConfigError(
             f"data.n_held_out_sequences is {n_held_out} but {run.folder} holds {run.n_sequences} sequences; "
             "lower it, or curate more data"
         )
-    n_read = n_train if n_read is None else min(n_read, n_train)
+    source = trained or run
+    n_read = n_train if n_read is None else min(n_read, n_train if trained is None else trained.n_sequences)
     tail = {d for i in range(n_train, run.n_sequences) for d in read_sequence(run, i).doc_ids}
     wanted = pa.array(sorted(tail), pa.string())
     seen: set[str] = set()
-    for start, block in zip(run.block_starts, run.blocks, strict=True):
-        ids = block.column("doc_ids").slice(0, max(0, n_read - int(start))).flatten()
+    for start, block in zip(source.block_starts, source.blocks, strict=True):
+        if start >= n_read:
+            break
+        ids = block.column("doc_ids").slice(0, n_read - int(start)).flatten()
         seen.update(ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist())
     return Split(run=run, n_train=n_train, seen=frozenset(seen))
-
-
-def step_indexes(split: Split, *, step: int, n_sequences: int) -> list[int]:
-    """The sequences of update `step` (from 0): the next ones of the training part, round and round."""
-    return [i % split.n_train for i in range(step * n_sequences, (step + 1) * n_sequences)]
 
 
 def make_batch(sequences: list[Sequence], *, unscored: frozenset[str] = frozenset()) -> Batch:
@@ -225,15 +226,11 @@ def piece_numbers(sequence: Sequence) -> npt.NDArray[np.int64]:
     return numbers_T
 
 
-def unigram_entropies(split: Split, *, n_sequences: int, vocab_size: int) -> dict[str, float]:
-    """Entropy in nats of the token frequencies of each pool, over the first `n_sequences` of the training part.
+def unigram_entropies(counts: dict[str, npt.NDArray[np.int64]]) -> dict[str, float]:
+    """Entropy in nats of each pool's token frequencies, for pools that have any.
 
     It is the loss of a model that knows frequencies and nothing else: what a trained model must undercut.
     """
-    counts = {pool: np.zeros(vocab_size, dtype=np.int64) for pool in POOLS}
-    for index in range(min(n_sequences, split.n_train)):
-        sequence = read_sequence(split.run, index)
-        counts[sequence.pool] += np.bincount(sequence.token_ids[: sequence.n_real], minlength=vocab_size)
     return {pool: _entropy(count) for pool, count in counts.items() if count.any()}
 
 

@@ -1,4 +1,4 @@
-"""Held-out loss per pool and per group (language or text source)."""
+"""Held-out loss per pool and per group (language or text source), and the loss of token frequencies beside it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import numpy.typing as npt
 import torch
 
 from pipeline.errors import ConfigError
-from pipeline.plt.data import NO_TARGET, Batch, Sequence, Split, batches
+from pipeline.plt.data import Batch, Sequence, Split, batches
 from pipeline.plt.events import Evaluation, GroupLoss
-from pipeline.plt.loss import Machine, token_losses
+from pipeline.plt.head import NO_TARGET
+from pipeline.plt.machine import Machine
 from pipeline.plt.model import PLT
+from pipeline.plt.world import World
+
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,9 @@ class HeldOut:
     """The tail of the stream, ready to be scored again and again."""
 
     batches: tuple[Batch, ...]
-    group_numbers: tuple[npt.NDArray[np.int64], ...]  # for each batch and token, an index into `groups`; -1: unscored
+    group_numbers: tuple[Ints, ...]  # for each batch and token, an index into `groups`; -1: unscored
     groups: tuple[tuple[str, str], ...]  # (pool, group), sorted
+    group_bytes: Ints  # bytes that each group's scored targets stand for; zeros where the tokenizer is unknown
     n_masked_pieces: int
 
     @property
@@ -30,19 +35,26 @@ class HeldOut:
         return sum(int((numbers >= 0).sum()) for numbers in self.group_numbers)
 
 
-def build_held_out(split: Split, *, batch_size: int) -> HeldOut:
+def build_held_out(split: Split, *, batch_size: int, token_bytes: Ints | None = None) -> HeldOut:
     """Read the tail once. Raises ConfigError if every piece of it belongs to a document that also trains."""
     pairs = list(batches(split, indexes=split.held_out, size=batch_size, unscored=split.seen))
     sequences = [s for _, rows in pairs for s in rows]
     groups = tuple(sorted({(s.pool, group) for s in sequences for group in s.groups}))
+    places = {group: number for number, group in enumerate(groups)}
     numbers = tuple(
-        np.where(batch.targets_BT.numpy() == NO_TARGET, -1, np.stack([_group_numbers(s, groups=groups) for s in rows]))
+        np.where(batch.targets_BT.numpy() == NO_TARGET, -1, np.stack([_group_numbers(s, places=places) for s in rows]))
         for batch, rows in pairs
     )
+    group_bytes = np.zeros(len(groups), dtype=np.int64)
+    if token_bytes is not None:
+        for (batch, _), of_batch in zip(pairs, numbers, strict=True):
+            scored = of_batch >= 0
+            np.add.at(group_bytes, of_batch[scored], token_bytes[batch.targets_BT.numpy()[scored]])
     held_out = HeldOut(
         batches=tuple(batch for batch, _ in pairs),
         group_numbers=numbers,
         groups=groups,
+        group_bytes=group_bytes,
         n_masked_pieces=sum(doc_id in split.seen for s in sequences for doc_id in s.doc_ids),
     )
     if not held_out.n_tokens:
@@ -53,40 +65,66 @@ def build_held_out(split: Split, *, batch_size: int) -> HeldOut:
     return held_out
 
 
-def _group_numbers(sequence: Sequence, *, groups: tuple[tuple[str, str], ...]) -> npt.NDArray[np.int64]:
+def _group_numbers(sequence: Sequence, *, places: dict[tuple[str, str], int]) -> Ints:
     numbers_T = np.full(len(sequence.token_ids), -1, dtype=np.int64)
     for (start, end), group in zip(pairwise(sequence.cu_seqlens), sequence.groups, strict=True):
-        numbers_T[start:end] = groups.index((sequence.pool, group))
+        numbers_T[start:end] = places[sequence.pool, group]
     return numbers_T
 
 
 @torch.no_grad()
-def evaluate(model: PLT, held_out: HeldOut, *, step: int, machine: Machine) -> Evaluation:
-    """Score the tail; every mean weighs targets equally."""
-    n_groups = len(held_out.groups)
-    sums, counts = np.zeros(n_groups), np.zeros(n_groups, dtype=np.int64)
-    for batch, numbers in zip(held_out.batches, held_out.group_numbers, strict=True):
-        there = batch.to(machine.device)
+def evaluate(model: PLT, held_out: HeldOut, *, step: int, machine: Machine, world: World | None = None) -> Evaluation:
+    """Score the tail; every mean weighs targets equally. Processes share the batches, in equal numbers of passes."""
+    world = world or World()
+    n_batches, n_groups = len(held_out.batches), len(held_out.groups)
+    sums = np.zeros(n_groups)
+    for number in range(world.rank, -(-n_batches // world.size) * world.size, world.size):
+        there = held_out.batches[number % n_batches].to(machine.device)
         with machine.autocast():
-            losses = token_losses(model, there.tokens_BT, doc_index_BT=there.doc_index_BT, targets_BT=there.targets_BT)
-        scored = numbers >= 0
-        sums += np.bincount(numbers[scored], weights=losses.double().cpu().numpy()[scored], minlength=n_groups)
-        counts += np.bincount(numbers[scored], minlength=n_groups)
-    scored_groups = [
-        GroupLoss(pool, group, n_tokens=int(n), loss=float(total / n))
-        for (pool, group), total, n in zip(held_out.groups, sums, counts, strict=True)
+            losses = model(there.tokens_BT, there.doc_index_BT, there.targets_BT)
+        if number < n_batches:
+            numbers = held_out.group_numbers[number]
+            scored = numbers >= 0
+            sums += np.bincount(numbers[scored], weights=losses.double().cpu().numpy()[scored], minlength=n_groups)
+    sums = world.add_up(torch.from_numpy(sums).to(machine.device)).cpu().numpy()
+    pools, groups = _as_losses(held_out, sums)
+    n_tokens = sum(g.n_tokens for g in groups)
+    return Evaluation(step=step, n_tokens=n_tokens, loss=float(sums.sum() / n_tokens), pools=pools, groups=groups)
+
+
+def unigram_losses(held_out: HeldOut, counts: dict[str, Ints]) -> tuple[GroupLoss, ...]:
+    """Held-out loss of token frequencies: `counts` per pool of the tokens trained on, one added to each.
+
+    The floor in bits per byte: a model above it in some language has learnt less there than counting would.
+    """
+    sums = np.zeros(len(held_out.groups))
+    logs = {pool: -np.log((count + 1) / (count + 1).sum()) for pool, count in counts.items()}
+    empty = next(iter(logs.values()))
+    uniform = np.full(len(empty), np.log(len(empty)))
+    per_group = [logs.get(pool, uniform) for pool, _ in held_out.groups]
+    for batch, numbers in zip(held_out.batches, held_out.group_numbers, strict=True):
+        targets = batch.targets_BT.numpy()
+        for number in np.unique(numbers[numbers >= 0]).tolist():
+            sums[number] += per_group[number][targets[numbers == number]].sum()
+    pools, groups = _as_losses(held_out, sums)
+    return (*pools, *groups)
+
+
+def _as_losses(held_out: HeldOut, sums: npt.NDArray[np.float64]) -> tuple[tuple[GroupLoss, ...], tuple[GroupLoss, ...]]:
+    """Means of pools and of groups from summed losses; groups without a scored target are left out."""
+    counts = np.zeros(len(held_out.groups), dtype=np.int64)
+    for numbers in held_out.group_numbers:
+        counts += np.bincount(numbers[numbers >= 0], minlength=len(counts))
+    groups = tuple(
+        GroupLoss(pool, group, n_tokens=int(n), loss=float(total / n), n_bytes=int(n_bytes))
+        for (pool, group), total, n, n_bytes in zip(held_out.groups, sums, counts, held_out.group_bytes, strict=True)
         if n
-    ]
-    return Evaluation(
-        step=step,
-        n_tokens=int(counts.sum()),
-        loss=float(sums.sum() / counts.sum()),
-        pools=tuple(_pool_loss(pool, scored_groups) for pool in sorted({g.pool for g in scored_groups})),
-        groups=tuple(scored_groups),
     )
+    return tuple(_pool_loss(pool, groups) for pool in sorted({g.pool for g in groups})), groups
 
 
-def _pool_loss(pool: str, groups: list[GroupLoss]) -> GroupLoss:
+def _pool_loss(pool: str, groups: tuple[GroupLoss, ...]) -> GroupLoss:
     members = [g for g in groups if g.pool == pool]
     n_tokens = sum(g.n_tokens for g in members)
-    return GroupLoss(pool, "", n_tokens=n_tokens, loss=sum(g.loss * g.n_tokens for g in members) / n_tokens)
+    loss = sum(g.loss * g.n_tokens for g in members) / n_tokens
+    return GroupLoss(pool, "", n_tokens=n_tokens, loss=loss, n_bytes=sum(g.n_bytes for g in members))

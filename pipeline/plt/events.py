@@ -25,6 +25,12 @@ class GroupLoss:
     group: str
     n_tokens: int
     loss: float
+    n_bytes: int = 0  # that the scored targets stand for; 0 where the tokenizer is unknown
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """The loss in the only unit that languages and tokenizers share."""
+        return self.loss * self.n_tokens / math.log(2) / self.n_bytes if self.n_bytes else None
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Step:
-    """One update, numbered from 1. Loss in nats per target; tokens are real ones, summed from the start."""
+    """One update, numbered from 1. Loss in nats per target; tokens are real ones, summed from the start.
+
+    A pool without a target in this update has no loss: it is NaN, null in the metrics.
+    """
 
     step: int
     loss: float
@@ -48,6 +57,8 @@ class Step:
     grad_norm: float
     n_code_tokens: int
     n_text_tokens: int
+    code_loss: float = math.nan
+    text_loss: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,16 @@ class LoopDiagnostics:
     output_entropy: Stat  # nats
     loss: Stat  # of the head applied to this loop
     median_target_rank: float  # 1: the true token is the likeliest
+    # From here on: means over sequences of what the fields above pool, and attention (see `probe.py`).
+    target_rank: Stat | None = None  # mean over sequences of their medians
+    sequence_rank: Stat | None = None  # effective rank within a sequence, n_sequence_rank_tokens rows
+    output_shift_share: Stat | None = None
+    peak_share: Stat | None = None
+    attention_entropy: Stat | None = None  # nats, over keys, of the map that acts
+    attention_change: Stat | None = None  # KL(A(r) || A(r-1)) in nats
+    attention_change_share: Stat | None = None
+    head_rank: Stat | None = None  # effective rank of the heads' maps of a query
+    head_similarity: Stat | None = None  # mean cosine between heads
 
 
 @dataclass(frozen=True)
@@ -93,6 +114,7 @@ class Diagnostics:
     n_sequences: int
     n_tokens: int
     n_rank_tokens: int
+    n_sequence_rank_tokens: int
     loops: tuple[LoopDiagnostics, ...]
 
 
@@ -130,6 +152,7 @@ class TrainRecord:
     min_group_tokens: int
     n_masked_pieces: int  # held-out pieces left unscored because their document also trains
     unigram_entropies: dict[str, float]  # nats, of the tokens trained on, per pool
+    unigram_losses: tuple[GroupLoss, ...]  # held-out loss of those frequencies (add-one), per pool and group
     steps: tuple[Step, ...]
     evaluations: tuple[Evaluation, ...]
     diagnostics: Diagnostics
@@ -158,6 +181,8 @@ class Started:
     n_masked_pieces: int
     device: str
     dtype: str
+    world: int = 1
+    backend: str = "sdpa"
 
 
 @dataclass(frozen=True)
@@ -165,7 +190,10 @@ class Stepped:
     """Said after every update."""
 
     step: Step
-    tokens_per_second: float  # real tokens of this update
+    tokens_per_second: float  # real tokens of this update, over all processes
+    seconds: float
+    wait_seconds: float  # of them, spent waiting for the loader
+    mfu: float | None  # model FLOPs utilisation; None where the device's peak is unknown
 
 
 @dataclass(frozen=True)

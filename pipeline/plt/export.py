@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,11 +17,14 @@ from pipeline.plt.config import EvalConfig, RunConfig, TrainConfig
 from pipeline.plt.data import open_packed, split_run
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.events import Diagnostics
-from pipeline.plt.loss import choose_machine
+from pipeline.plt.machine import choose_machine
 from pipeline.plt.model import PLT
 from pipeline.plt.train import check_vocabulary
-from pipeline.plt.weights import CONFIG_NAME, WEIGHTS_NAME, read_model, write_model
+from pipeline.plt.vocabulary import read_token_bytes
+from pipeline.plt.weights import CODE_NAME, CONFIG_NAME, WEIGHTS_NAME, gather, read_model, write_model
 
+_TOKENIZER_NAME, _TOKENIZER_CONFIG_NAME = "tokenizer.json", "tokenizer_config.json"
+_NAMES = (WEIGHTS_NAME, CODE_NAME, _TOKENIZER_NAME, _TOKENIZER_CONFIG_NAME, CONFIG_NAME)
 _TAIL = 32  # held-out sequences of a model that brings no training file
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -40,24 +44,48 @@ def load(folder: Path | str) -> PLT:
     return read_model(newest)
 
 
-def export(model_folder: Path, *, out: Path, dtype: Literal["float32", "bfloat16"] = "float32") -> Path:
-    """Write config.json and model.safetensors into `out`, under their final names only when whole.
+def export(
+    model_folder: Path,
+    *,
+    out: Path,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    tokenizer: Path | None = None,
+) -> Path:
+    """Write config.json, model.safetensors, the code that transformers needs for loops, and the tokenizer into `out`.
 
-    The vendor's inference code keeps states between loops in bfloat16: export for it with that dtype.
+    Files get their final names only when whole. Without `tokenizer` the model has none beside it. The vendor's
+    inference code keeps states between loops in bfloat16: export for it with that dtype.
     """
     model = load(model_folder)
     out.mkdir(parents=True, exist_ok=True)
-    foreign = sorted(p.name for p in out.iterdir() if p.name not in (CONFIG_NAME, WEIGHTS_NAME))
+    foreign = sorted(p.name for p in out.iterdir() if p.name not in _NAMES)
     if foreign:
         raise CheckpointError(f"{out}: holds {foreign[:5]}, expected an empty or new folder, or an earlier export")
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.resolve().parent))
     try:
-        write_model(model, partial, dtype=_DTYPES[dtype])
-        for name in (WEIGHTS_NAME, CONFIG_NAME):
-            (partial / name).replace(out / name)
+        write_model(model.config, partial, tensors=gather(model), dtype=_DTYPES[dtype])
+        if tokenizer is not None:
+            _write_tokenizer(partial, tokenizer=tokenizer, vocab_size=model.config.vocab_size)
+        for name in _NAMES:  # config.json last: with it the folder is a model
+            if (partial / name).exists():
+                (partial / name).replace(out / name)
+            else:
+                (out / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(partial)
     return out
+
+
+def _write_tokenizer(folder: Path, *, tokenizer: Path, vocab_size: int) -> None:
+    """The tokenizer's file as it is, and what transformers wants to know about it."""
+    read_token_bytes(tokenizer, vocab_size=vocab_size)
+    text = tokenizer.read_bytes()
+    (folder / _TOKENIZER_NAME).write_bytes(text)
+    special = [token["content"] for token in json.loads(text)["added_tokens"] if token.get("special")]
+    keys: dict[str, object] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    if special:
+        keys |= {"eos_token": special[0], "pad_token": special[0]}
+    (folder / _TOKENIZER_CONFIG_NAME).write_text(json.dumps(keys, indent=2) + "\n", encoding="utf-8")
 
 
 def diagnose(model_folder: Path, *, data: Path, n_sequences: int | None = None) -> Diagnostics:

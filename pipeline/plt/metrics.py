@@ -20,10 +20,10 @@ def metrics_line(entry: Step | Evaluation) -> str:
     return to_json({"kind": kind} | dataclasses.asdict(entry))
 
 
-def read_metrics(path: Path) -> tuple[list[Step], list[Evaluation]]:
-    """All steps and evaluations in a metrics file. Raises CheckpointError for a line that is neither."""
+def read_metrics(path: Path, *, n_bytes: int | None = None) -> tuple[list[Step], list[Evaluation]]:
+    """All steps and evaluations in (the first `n_bytes` of) a metrics file. Raises CheckpointError for other lines."""
     steps, evaluations = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes()[:n_bytes].splitlines(), start=1):
         try:
             entry = json.loads(line)
             kind = entry.pop("kind")

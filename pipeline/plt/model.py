@@ -32,8 +32,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from pipeline.plt.attention import KeyValues, Layout, attend_global, attend_local, build_layout, rotate
+from pipeline.plt.attention import Backend, KeyValues, Layout, attend_global, attend_local, build_layout, rotate
 from pipeline.plt.config import ModelConfig
+from pipeline.plt.head import head_losses
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Norm(nn.Module):
         self.weight = nn.Parameter(torch.ones(size))
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        return functional.rms_norm(x_BTD, self.weight.shape, self.weight, self.eps)
+        # A sharded model gathers its scales in bfloat16, the residual stream stays wide.
+        return functional.rms_norm(x_BTD, self.weight.shape, self.weight.to(x_BTD.dtype), self.eps)
 
 
 class Gate(nn.Module):
@@ -92,20 +94,20 @@ class Attention(nn.Module):
             self.plt_gate = Gate(config)
 
     def first(self, normed_BTD: Tensor, *, layout: Layout) -> tuple[Tensor, KeyValues]:
-        q_BHTC, own = self._project(normed_BTD, layout)
+        q_BHTC, own = self.project(normed_BTD, layout)
         y_BHTC = attend_global(q_BHTC, own, layout=layout)
         return self._merge(y_BHTC), own
 
     def again(self, normed_BTD: Tensor, *, x_BTD: Tensor, kept: KeyValues, layout: Layout) -> tuple[Tensor, Tensor]:
         """`x_BTD` is the layer's input before its norm; the gate has a norm of its own."""
-        q_BHTC, own = self._project(normed_BTD, layout)
+        q_BHTC, own = self.project(normed_BTD, layout)
         global_BHTC = attend_global(q_BHTC, kept, layout=layout)
         local_BHTC = attend_local(q_BHTC, own, layout=layout)
         gate_BHT = self.plt_gate(x_BTD, q_BHTC=q_BHTC)
         gate_BHT1 = gate_BHT[..., None]
         return self._merge(gate_BHT1 * global_BHTC + (1 - gate_BHT1) * local_BHTC), gate_BHT
 
-    def _project(self, normed_BTD: Tensor, layout: Layout) -> tuple[Tensor, KeyValues]:
+    def project(self, normed_BTD: Tensor, layout: Layout) -> tuple[Tensor, KeyValues]:
         q_BHTC = self._split(self.q_proj(normed_BTD))
         k_BKTC = self._split(self.k_proj(normed_BTD))
         v_BKTC = self._split(self.v_proj(normed_BTD))
@@ -143,11 +145,18 @@ class Layer(nn.Module):
         self.post_attention_layernorm = Norm(config.hidden_size, eps=config.norm_eps)
         self.mlp = MLP(config)
 
-    def first(self, x_BTD: Tensor, layout: Layout) -> tuple[Tensor, KeyValues]:
+    def forward(self, x_BTD: Tensor, layout: Layout, kept: KeyValues | None = None) -> tuple[Tensor, Any]:
+        """Loop 1 gives the state and keys and values; with those of loop 1, a later loop: the state and the gate.
+
+        One entry for both, because sharding and compiling hook into `forward`.
+        """
+        return self._first(x_BTD, layout) if kept is None else self._again(x_BTD, kept, layout=layout)
+
+    def _first(self, x_BTD: Tensor, layout: Layout) -> tuple[Tensor, KeyValues]:
         y_BTD, kept = self.self_attn.first(self.input_layernorm(x_BTD), layout=layout)
         return self._feed(x_BTD + y_BTD), kept
 
-    def again(self, x_BTD: Tensor, kept: KeyValues, *, layout: Layout) -> tuple[Tensor, Tensor]:
+    def _again(self, x_BTD: Tensor, kept: KeyValues, *, layout: Layout) -> tuple[Tensor, Tensor]:
         y_BTD, gate_BHT = self.self_attn.again(self.input_layernorm(x_BTD), x_BTD=x_BTD, kept=kept, layout=layout)
         return self._feed(x_BTD + y_BTD), gate_BHT
 
@@ -166,6 +175,8 @@ class LoopedBlock(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = Norm(config.hidden_size, eps=config.norm_eps)
         self.recompute_layers = False  # activation checkpointing; loop-1 keys and values stay alive either way
+        self.backend: Backend = "sdpa"
+        self.query_block: int | None = 256  # of the sdpa backend, on the CPU; None where block sizes must not vary
 
     def forward(self, tokens_BT: Tensor, doc_index_BT: Tensor) -> Tensor:
         """The last loop's state, normalised: what the head reads."""
@@ -177,6 +188,8 @@ class LoopedBlock(nn.Module):
         """Run all loops and keep each one's state."""
         layout = self._layout(doc_index_BT)
         embeddings_BTD = self.embed_tokens(tokens_BT)
+        if torch.is_autocast_enabled(embeddings_BTD.device.type):
+            embeddings_BTD = embeddings_BTD.float()  # the residual stream; a sharded model gathers bfloat16
         z_BTD, kept = self.first(embeddings_BTD, layout=layout)
         states, gates = [z_BTD], []
         for _ in range(1, self.config.n_loops):
@@ -189,7 +202,7 @@ class LoopedBlock(nn.Module):
         """Loop 1: the state and every layer's keys and values."""
         kept = []
         for layer in self.layers:
-            x_BTD, layer_kept = self._call(layer.first, x_BTD, layout)
+            x_BTD, layer_kept = self._call(layer, x_BTD, layout)
             kept.append(layer_kept)
         return x_BTD, tuple(kept)
 
@@ -206,7 +219,7 @@ class LoopedBlock(nn.Module):
         """A loop >= 2: the state and every layer's gate."""
         gates = []
         for layer, layer_kept in zip(self.layers, kept, strict=True):
-            x_BTD, gate_BHT = self._call(layer.again, x_BTD, layer_kept, layout=layout)
+            x_BTD, gate_BHT = self._call(layer, x_BTD, layout, layer_kept)
             gates.append(gate_BHT)
         return x_BTD, tuple(gates)
 
@@ -218,16 +231,18 @@ class LoopedBlock(nn.Module):
             head_dim=config.head_dim,
             rope_theta=config.rope_theta,
             dtype=self.norm.weight.dtype,
+            backend=self.backend,
+            query_block=self.query_block if doc_index_BT.device.type == "cpu" else None,
         )
 
-    def _call(self, step: Any, *args: Any, **options: Any) -> Any:
+    def _call(self, layer: nn.Module, *args: Any) -> Any:
         if self.recompute_layers and torch.is_grad_enabled():
-            return checkpoint(step, *args, use_reentrant=False, **options)
-        return step(*args, **options)
+            return checkpoint(layer, *args, use_reentrant=False)
+        return layer(*args)
 
 
 class PLT(nn.Module):
-    """The whole model: `forward(tokens_BT, doc_index_BT)` gives `logits_BTV`."""
+    """The whole model: `forward(tokens_BT, doc_index_BT)` gives `logits_BTV`, with targets the loss of each."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -235,14 +250,20 @@ class PLT(nn.Module):
         self.model = LoopedBlock(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
-    def forward(self, tokens_BT: Tensor, doc_index_BT: Tensor) -> Tensor:
-        """`doc_index_BT` numbers the document of each token within its row; -1 is padding."""
+    def forward(self, tokens_BT: Tensor, doc_index_BT: Tensor, targets_BT: Tensor | None = None) -> Tensor:
+        """`doc_index_BT` numbers the document of each token within its row; -1 is padding.
+
+        With `targets_BT` the cross-entropy of each in nats, float32, zero where it is -100; logits are never held.
+        """
         if tokens_BT.ndim != 2 or tokens_BT.shape != doc_index_BT.shape:
             raise ValueError(
                 f"tokens have shape {tuple(tokens_BT.shape)} and document indexes {tuple(doc_index_BT.shape)}; "
                 "expected one shape (rows, tokens) for both"
             )
-        logits_BTV: Tensor = self.lm_head(self.model(tokens_BT, doc_index_BT))
+        hidden_BTD = self.model(tokens_BT, doc_index_BT)
+        if targets_BT is not None:
+            return head_losses(self.lm_head, hidden_BTD, targets_BT=targets_BT, recompute=self.model.recompute_layers)
+        logits_BTV: Tensor = self.lm_head(hidden_BTD)
         return logits_BTV
 
 
@@ -254,8 +275,16 @@ def build_model(config: ModelConfig, *, seed: int) -> PLT:
     model = PLT(config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.ndim == 2 and "plt_gate" not in name:
-                key = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-                generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little", signed=True))
-                parameter.normal_(0.0, config.init_std, generator=generator)
+            parameter.copy_(first_value(name, parameter.shape, config=config, seed=seed))
     return model
+
+
+def first_value(name: str, shape: torch.Size, *, config: ModelConfig, seed: int) -> Tensor:
+    """The value of a parameter at step 0: matrices are normal, norm scales one, gates zero."""
+    if "plt_gate" in name and "norm" not in name:
+        return torch.zeros(shape)
+    if len(shape) != 2:
+        return torch.ones(shape)
+    key = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little", signed=True))
+    return torch.empty(shape).normal_(0.0, config.init_std, generator=generator)

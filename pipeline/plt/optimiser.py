@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import CheckpointError
 from pipeline.plt.config import OptimiserConfig
+from pipeline.plt.world import like, whole
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -41,7 +42,7 @@ def learning_rate(step: int, *, config: OptimiserConfig) -> float:
 def pack_state(optimiser: torch.optim.AdamW, *, model: nn.Module) -> dict[str, Tensor]:
     """Both moments of every parameter under `exp_avg.NAME` and `exp_avg_sq.NAME`. The checkpoint knows the step."""
     return {
-        f"{moment}.{name}": optimiser.state[parameter][moment].cpu().contiguous()
+        f"{moment}.{name}": whole(optimiser.state[parameter][moment]).cpu().contiguous()
         for name, parameter in model.named_parameters()
         for moment in _MOMENTS
     }
@@ -58,5 +59,5 @@ def unpack_state(tensors: dict[str, Tensor], *, optimiser: torch.optim.AdamW, mo
     for name, parameter in parameters.items():
         optimiser.state[parameter] = {
             "step": torch.tensor(float(step), device=parameter.device),
-            **{moment: tensors[f"{moment}.{name}"].to(parameter.device, copy=True) for moment in _MOMENTS},
+            **{moment: like(tensors[f"{moment}.{name}"], parameter) for moment in _MOMENTS},
         }

@@ -3,36 +3,25 @@
 One update: the next sequences of the stream, mean loss over all their targets, clip, AdamW. After it, in this order:
 a line in the metrics, an evaluation if due, a checkpoint if due. Nothing is random after the first weights, so a
 checkpoint holds all state there is, and on one machine a resumed run writes the bytes of an undisturbed one.
+
+Under `torchrun` or Ray Train every process runs this file on its own rows (see `world.py`); the first one writes.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-
-import torch
-from torch import Tensor, nn
 
 from pipeline.errors import ConfigError
 from pipeline.plt import checkpoint
 from pipeline.plt.checkpoint import ModelFolder
 from pipeline.plt.config import TrainConfig
-from pipeline.plt.data import (
-    NO_TARGET,
-    PackedRun,
-    Split,
-    make_batch,
-    open_packed,
-    read_sequence,
-    split_run,
-    step_indexes,
-    unigram_entropies,
-)
+from pipeline.plt.data import PackedRun, Split, open_packed, split_run, unigram_entropies
 from pipeline.plt.diagnose import diagnose_split
-from pipeline.plt.evaluate import build_held_out, evaluate
+from pipeline.plt.evaluate import build_held_out, evaluate, unigram_losses
 from pipeline.plt.events import (
+    Diagnostics,
     Evaluated,
     Evaluation,
     Noted,
@@ -45,40 +34,76 @@ from pipeline.plt.events import (
     TrainResult,
     ignore,
 )
-from pipeline.plt.loss import Machine, choose_machine, token_losses
+from pipeline.plt.flops import cost_lines, count_parameters, flops_per_token, peak_flops
+from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
+from pipeline.plt.machine import choose_machine
 from pipeline.plt.metrics import metrics_line, read_metrics, result_text
-from pipeline.plt.model import build_model
-from pipeline.plt.optimiser import build_optimiser, learning_rate, pack_state, unpack_state
+from pipeline.plt.optimiser import build_optimiser, pack_state, unpack_state
+from pipeline.plt.prepare import Place, check_world, prepare_model, rows_of
+from pipeline.plt.tensorboard import EventFile
+from pipeline.plt.update import update
 from pipeline.plt.verdict import judge
+from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes
+from pipeline.plt.weights import gather, read_model
+from pipeline.plt.world import World, join_world
 from pipeline.schema import POOLS
 
-_FORMAT = 1  # of the model folder; raise it when an older folder can no longer be resumed
+BOARD_NAME = "tensorboard"
+_FORMAT = 2  # of the model folder; raise it when an older folder can no longer be resumed
 _LOOP_OPTIONS = {"embedding_scale", "hidden_scale", "normalize_per_loop", "gate", "window"}
 
 
-def train(config: TrainConfig, *, data: Path, out: Path, on_event: OnEvent = ignore) -> TrainResult:
-    """Train on `data`/packed into the folder `out`; an unfinished or finished `out` is taken up where it stands."""
+def train(
+    config: TrainConfig, *, data: Path, out: Path, on_event: OnEvent = ignore, tokenizer: Path | None = None
+) -> TrainResult:
+    """Train on `data`/packed into the folder `out`; an unfinished or finished `out` is taken up where it stands.
+
+    `tokenizer` (default: the one that the run names) gives losses in bits per byte; without one they stay in nats.
+    Every process gets the result; only the first one writes and says anything.
+    """
     machine = choose_machine(config.run)
-    n_held_out, n_read = config.data.n_held_out_sequences, config.n_read_sequences
-    split = split_run(open_packed(data), n_held_out=n_held_out, n_read=n_read)
-    unused = sorted(_LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
-    if unused:
-        on_event(Noted(f"model.n_loops is 1: {', '.join(unused)} have no effect"))
-    config = fit_to_data(config, run=split.run)
-    identity = {
-        "format": _FORMAT,
-        "seq_len": split.run.seq_len,
-        # Device and threads may change between two lives of a run; it says so when that moves the last digits.
-        "config": config.model_dump(mode="json", exclude={"run": {"device", "n_threads"}}),
-        "data": split.run.hashes,
-    }
-    with checkpoint.open_folder(out, identity=identity) as folder:
-        trainer = _Trainer(config, split=split, folder=folder, machine=machine, on_event=on_event)
-        trainer.run()
-        record = trainer.record()
-        result = TrainResult(folder=out, record=record, verdict=judge(record))
-        checkpoint.write_file(out / checkpoint.RESULT_NAME, result_text(result))
-    return result
+    with join_world(machine.device) as world:
+        if not world.leads:
+            on_event = ignore
+        split = split_run(
+            open_packed(data), n_held_out=config.data.n_held_out_sequences, n_read=config.n_read_sequences
+        )
+        unused = sorted(_LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
+        if unused:
+            on_event(Noted(f"model.n_loops is 1: {', '.join(unused)} have no effect"))
+        config = fit_to_data(config, run=split.run)
+        check_world(config, world=world)
+        path = tokenizer or find_tokenizer(data)
+        token_bytes = read_token_bytes(path, vocab_size=config.model.vocab_size) if path else None
+        identity = {
+            "format": _FORMAT,
+            "seq_len": split.run.seq_len,
+            # Device and threads may change between two lives of a run; it says so when that moves the last digits.
+            "config": config.model_dump(mode="json", exclude={"run": {"device", "n_threads"}}),
+            "data": split.run.hashes,
+        }
+        with checkpoint.open_folder(out, identity=identity, world=world) as folder:
+            held_out = build_held_out(split, batch_size=rows_of(config, world=world), token_bytes=token_bytes)
+            place = Place(machine, world, held_out, prepare_model(config, machine=machine, world=world))
+            trainer = _Trainer(config, split=split, folder=folder, place=place, on_event=on_event)
+            trainer.run()
+            record = trainer.record()
+            result = TrainResult(folder=out, record=record, verdict=judge(record))
+            if world.leads:
+                checkpoint.write_file(out / checkpoint.RESULT_NAME, result_text(result))
+            world.wait()
+            return result
+
+
+def dry_run(config: TrainConfig, *, data: Path, n_processes: int = 1) -> list[str]:
+    """What `train` would cost, as lines: parameters, FLOPs per token, memory, hours. Trains nothing."""
+    run = open_packed(data)
+    config = fit_to_data(config, run=run)
+    check_world(config, world=World(size=n_processes))
+    machine = choose_machine(config.run)
+    n_epochs = config.n_read_sequences / max(1, run.n_sequences - config.data.n_held_out_sequences)
+    lines = cost_lines(config, seq_len=run.seq_len, device_name=machine.name(), world=n_processes)
+    return [*lines, f"{n_epochs:.2f} passes over {run.n_sequences:,} sequences of {run.folder}"]
 
 
 def fit_to_data(config: TrainConfig, *, run: PackedRun) -> TrainConfig:
@@ -106,50 +131,43 @@ class _Trainer:
     """One training run, from its first or resumed step to its last."""
 
     def __init__(
-        self, config: TrainConfig, *, split: Split, folder: ModelFolder, machine: Machine, on_event: OnEvent
+        self, config: TrainConfig, *, split: Split, folder: ModelFolder, place: Place, on_event: OnEvent
     ) -> None:
-        self.config, self.split, self.folder, self.machine, self.on_event = config, split, folder, machine, on_event
-        self.n_rows = config.data.sequences_per_step // config.data.grad_accumulation  # of one forward pass
-        self.model = build_model(config.model, seed=config.run.seed).to(machine.device)
-        self.model.model.recompute_layers = config.run.activation_checkpointing
-        self.losses: Callable[..., Tensor] = torch.compile(token_losses) if config.run.compile else token_losses
+        self.config, self.split, self.folder, self.on_event = config, split, folder, on_event
+        self.machine, self.world, self.held_out = place.machine, place.world, place.held_out
+        self.model = place.model
         self.optimiser = build_optimiser(self.model, config=config.optimiser)
-        self.held_out = build_held_out(split, batch_size=self.n_rows)
         self.n_done = 0  # updates
         self.n_tokens = dict.fromkeys(POOLS, 0)
         self.steps: list[Step] = []
         self.evaluations: list[Evaluation] = []
+        self.board: EventFile | None = None
         self._resume()
         self._announce()
 
     def run(self) -> None:
         """Train to the last step, or to the first loss or gradient that is no finite number."""
-        n_steps, every = self.config.optimiser.n_steps, self.config.eval.every_steps
+        n_steps = self.config.optimiser.n_steps
         if self.n_done == 0:
             self._evaluate()
-        while self.n_done < n_steps:
-            started, n_before = time.perf_counter(), sum(self.n_tokens.values())
-            step = self._update()
-            if self.n_done < step.step:  # not applied: the weights are still good, so keep them before it ends
-                self._evaluate()
-                if self.n_done:
+        if self.n_done == n_steps:
+            return
+        with Loader(self._read, first_step=self.n_done, n_steps=n_steps) as loader, self._open_board() as self.board:
+            while self.n_done < n_steps:
+                if not self._advance(loader):
+                    return
+                last = self.n_done == n_steps
+                if last or self.n_done % self.config.eval.every_steps == 0:
+                    self._evaluate()
+                if last or self.n_done % self.config.run.checkpoint_every_steps == 0:
                     self._save()
-                self._log(step)
-                return
-            self._log(step)
-            n_new = sum(self.n_tokens.values()) - n_before
-            self.on_event(Stepped(step, tokens_per_second=n_new / (time.perf_counter() - started)))
-            last = self.n_done == n_steps
-            if last or self.n_done % every == 0:
-                self._evaluate()
-            if last or self.n_done % self.config.run.checkpoint_every_steps == 0:
-                self._save()
 
     def record(self) -> TrainRecord:
         """Everything measured, the diagnostics included."""
         config, n_seen = self.config, self.n_done * self.config.data.sequences_per_step
+        counts = token_counts(self.split, n_sequences=n_seen, vocab_size=config.model.vocab_size)
         return TrainRecord(
-            n_parameters=self._n_parameters(),
+            n_parameters=count_parameters(config.model),
             n_loops=config.model.n_loops,
             seq_len=self.split.run.seq_len,
             n_steps=self.n_done,
@@ -159,42 +177,70 @@ class _Trainer:
             parts={"code": config.data.code_parts, "text": config.data.text_parts},
             min_group_tokens=config.eval.min_group_tokens,
             n_masked_pieces=self.held_out.n_masked_pieces,
-            unigram_entropies=unigram_entropies(self.split, n_sequences=n_seen, vocab_size=config.model.vocab_size),
+            unigram_entropies=unigram_entropies(counts),
+            unigram_losses=unigram_losses(self.held_out, counts),
             steps=tuple(self.steps),
             evaluations=tuple(self.evaluations),
-            diagnostics=diagnose_split(
-                self.model, self.split, n_sequences=config.eval.n_diagnose_sequences, machine=self.machine
-            ),
+            diagnostics=self._diagnose(),
         )
 
-    def _update(self) -> Step:
-        """Compute one update; apply it only if loss and gradient are finite numbers."""
-        config, number = self.config, self.n_done
-        indexes = step_indexes(self.split, step=number, n_sequences=config.data.sequences_per_step)
-        sequences = [read_sequence(self.split.run, i) for i in indexes]
-        parts = [make_batch(sequences[i : i + self.n_rows]) for i in range(0, len(sequences), self.n_rows)]
-        n_targets = max(1, sum(int((part.targets_BT != NO_TARGET).sum()) for part in parts))
-        self.optimiser.zero_grad()
-        total = 0.0
-        for part in parts:
-            there = part.to(self.machine.device)
-            with self.machine.autocast():
-                losses_BT = self.losses(
-                    self.model, there.tokens_BT, doc_index_BT=there.doc_index_BT, targets_BT=there.targets_BT
-                )
-            loss = losses_BT.sum() / n_targets
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
-        grad_norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), config.optimiser.clip_norm))
-        lr = learning_rate(number, config=config.optimiser)
-        if math.isfinite(total) and math.isfinite(grad_norm):
-            for group in self.optimiser.param_groups:
-                group["lr"] = lr
-            self.optimiser.step()
+    def _read(self, step: int) -> StepBatch:
+        n_sequences, n_rows = self.config.data.sequences_per_step, rows_of(self.config, world=self.world)
+        batch = read_step(
+            self.split, step=step, n_sequences=n_sequences, n_rows=n_rows, rank=self.world.rank, world=self.world.size
+        )
+        return batch.pinned() if self.machine.device.type == "cuda" else batch
+
+    def _advance(self, loader: Loader) -> bool:
+        """One update and all that is said of it. False: it was not applied, so training ends."""
+        started = time.perf_counter()
+        batch, waited = loader.next()
+        done = update(
+            self.model,
+            batch,
+            optimiser=self.optimiser,
+            step=self.n_done,
+            config=self.config,
+            machine=self.machine,
+            world=self.world,
+        )
+        if done.applied:
             self.n_done += 1
-            for sequence in sequences:
-                self.n_tokens[sequence.pool] += sequence.n_real
-        return Step(number + 1, total, lr, grad_norm, self.n_tokens["code"], self.n_tokens["text"])
+            for pool, n in batch.n_tokens.items():
+                self.n_tokens[pool] += n
+        number = self.n_done if done.applied else self.n_done + 1
+        counted, of_pool = (self.n_tokens[pool] for pool in POOLS), (done.pool_losses[pool] for pool in POOLS)
+        step = Step(number, done.loss, done.lr, done.grad_norm, *counted, *of_pool)
+        if not done.applied:  # the weights are still good, so keep them before it ends
+            self._evaluate()
+            if self.n_done:
+                self._save()
+            self._log(step)
+            return False
+        self._log(step)
+        seconds = time.perf_counter() - started
+        self._say(step, batch=batch, seconds=seconds, waited=waited)
+        return True
+
+    def _say(self, step: Step, *, batch: StepBatch, seconds: float, waited: float) -> None:
+        """Tell the step to who listens and to TensorBoard. MFU counts attention as masked, and real tokens only."""
+        n_new = sum(batch.n_tokens.values())
+        flops = 3 * flops_per_token(self.config.model, mean_context=batch.mean_context) * n_new
+        peak = peak_flops(self.machine.name())
+        mfu = flops / (seconds * peak * self.world.size) if peak else None
+        self.on_event(Stepped(step, n_new / seconds, seconds, waited, mfu))
+        if self.board is not None:
+            scalars = {
+                "train/loss": step.loss,
+                "train/loss_code": step.code_loss,
+                "train/loss_text": step.text_loss,
+                "train/grad_norm": step.grad_norm,
+                "train/lr": step.lr,
+                "speed/tokens_per_second": n_new / seconds,
+                "speed/step_seconds": seconds,
+                "speed/loader_wait_seconds": waited,
+            }
+            self.board.add(step.step, scalars | ({"speed/mfu": mfu} if mfu is not None else {}))
 
     def _log(self, step: Step) -> None:
         self.steps.append(step)
@@ -204,20 +250,39 @@ class _Trainer:
         if self.evaluations and self.evaluations[-1].step == self.n_done:  # resumed just after it
             return
         started = time.perf_counter()
-        evaluation = evaluate(self.model, self.held_out, step=self.n_done, machine=self.machine)
+        evaluation = evaluate(self.model, self.held_out, step=self.n_done, machine=self.machine, world=self.world)
         self.evaluations.append(evaluation)
         self.folder.log(metrics_line(evaluation))
+        if self.board is not None:
+            losses = {f"held_out/{g.pool}/{g.group or 'all'}": g.loss for g in (*evaluation.pools, *evaluation.groups)}
+            self.board.add(self.n_done, {"held_out/all": evaluation.loss} | losses)
         self.on_event(Evaluated(evaluation, seconds=time.perf_counter() - started))
 
     def _save(self) -> None:
         path = self.folder.save(
-            model=self.model,
+            config=self.config.model,
+            weights=gather(self.model),
             optimiser_state=pack_state(self.optimiser, model=self.model),
             step=self.n_done,
             n_tokens=self.n_tokens,
-            machine=self.machine.describe(),
+            machine=self._described(),
         )
+        self.world.wait()
         self.on_event(Saved(step=self.n_done, folder=path))
+
+    def _open_board(self) -> EventFile | nullcontext[None]:
+        return EventFile(self.folder.path / BOARD_NAME) if self.world.leads else nullcontext()
+
+    def _described(self) -> dict[str, str]:
+        return self.machine.describe() | {"n_processes": str(self.world.size)}
+
+    def _diagnose(self) -> Diagnostics:
+        """Loop diagnostics of the model as it stands; a sharded or compiled one is read back from its checkpoint."""
+        model, newest = self.model, checkpoint.newest_checkpoint(self.folder.path)
+        if (self.world.size > 1 or self.config.run.compile) and newest is not None:
+            model = read_model(newest).to(self.machine.device)
+        n_sequences = self.config.eval.n_diagnose_sequences
+        return diagnose_split(model, self.split, n_sequences=n_sequences, machine=self.machine)
 
     def _resume(self) -> None:
         counters, newest = self.folder.resume, checkpoint.newest_checkpoint(self.folder.path)
@@ -226,8 +291,10 @@ class _Trainer:
         tensors = checkpoint.restore_weights(newest, model=self.model)
         unpack_state(tensors, optimiser=self.optimiser, model=self.model, step=counters.step)
         self.n_done, self.n_tokens = counters.step, dict(counters.n_tokens)
-        self.steps, self.evaluations = read_metrics(self.folder.path / checkpoint.METRICS_NAME)
-        machine = self.machine.describe()
+        self.steps, self.evaluations = read_metrics(
+            self.folder.path / checkpoint.METRICS_NAME, n_bytes=counters.metrics_bytes
+        )
+        machine = self._described()
         changed = [
             f"{key} {was} -> {machine.get(key)}" for key, was in counters.machine.items() if was != machine.get(key)
         ]
@@ -237,7 +304,7 @@ class _Trainer:
     def _announce(self) -> None:
         self.on_event(
             Started(
-                n_parameters=self._n_parameters(),
+                n_parameters=count_parameters(self.config.model),
                 n_steps=self.config.optimiser.n_steps,
                 first_step=self.n_done,
                 seq_len=self.split.run.seq_len,
@@ -245,10 +312,9 @@ class _Trainer:
                 n_held_out_sequences=len(self.split.held_out),
                 n_held_out_tokens=self.held_out.n_tokens,
                 n_masked_pieces=self.held_out.n_masked_pieces,
-                device=str(self.machine.device),
+                device=self.machine.name(),
                 dtype=str(self.machine.dtype).removeprefix("torch."),
+                world=self.world.size,
+                backend=self.model.model.backend,
             )
         )
-
-    def _n_parameters(self) -> int:
-        return sum(p.numel() for p in self.model.parameters())

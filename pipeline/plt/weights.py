@@ -20,6 +20,7 @@ from pipeline.config import validate
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.plt.config import ModelConfig
 from pipeline.plt.model import PLT
+from pipeline.plt.world import whole
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -55,7 +56,12 @@ _FIXED: dict[str, Any] = {
     "rope_scaling": None,
     "tie_word_embeddings": False,
 }  # the only values this architecture has
-_AUTO_MAP = {"AutoConfig": "configuration_iquestpltcoder.IQuestPLTCoderConfig"}  # a file that the vendor publishes
+CODE_NAME = "modeling_iquestpltcoder.py"  # goes with every looped model; the vendor publishes none
+_CODE = Path(__file__).with_name("hf") / CODE_NAME
+_AUTO_MAP = {
+    "AutoConfig": "modeling_iquestpltcoder.IQuestPLTCoderConfig",
+    "AutoModelForCausalLM": "modeling_iquestpltcoder.IQuestPLTCoderForCausalLM",
+}
 
 
 def to_released(config: ModelConfig, *, dtype: torch.dtype) -> dict[str, Any]:
@@ -114,11 +120,18 @@ def from_released(keys: dict[str, Any], *, where: str) -> ModelConfig:
     return config
 
 
-def write_model(model: PLT, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
-    """Write both files into an existing folder. The bytes depend on nothing but the model and `dtype`."""
-    keys = to_released(model.config, dtype=dtype)
+def gather(model: PLT) -> dict[str, Tensor]:
+    """Every weight, whole and on the CPU. Of a sharded model all processes must ask at once."""
+    return {name: whole(t.detach()).cpu() for name, t in model.state_dict().items()}
+
+
+def write_model(config: ModelConfig, folder: Path, *, tensors: dict[str, Tensor], dtype: torch.dtype) -> None:
+    """Write both files, and the code for looped ones, into an existing folder. Bytes depend on the arguments alone."""
+    keys = to_released(config, dtype=dtype)
     (folder / CONFIG_NAME).write_text(json.dumps(keys, indent=2) + "\n", encoding="utf-8")
-    tensors = {name: t.detach().to("cpu", dtype).contiguous() for name, t in model.state_dict().items()}
+    if config.n_loops > 1:
+        (folder / CODE_NAME).write_bytes(_CODE.read_bytes())
+    tensors = {name: t.to(dtype).contiguous() for name, t in tensors.items()}
     # One metadata key: its map is written in no fixed order.
     save_file(tensors, str(folder / WEIGHTS_NAME), metadata={"format": "pt"})
 

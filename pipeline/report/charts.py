@@ -51,7 +51,7 @@ class Chart:
     narrow: str
 
 
-def _both(name: str, paint: Callable[[Figure, bool], None], *, heights: tuple[int, int], label: str) -> Chart:
+def both(name: str, paint: Callable[[Figure, bool], None], *, heights: tuple[int, int], label: str) -> Chart:
     """Draw for both widths; heights are in pixels, wide and narrow."""
     wide = draw(name, lambda figure: paint(figure, False), width=WIDE, height=heights[0], label=label)
     return Chart(wide, draw(name, lambda figure: paint(figure, True), width=NARROW, height=heights[1], label=label))
@@ -82,7 +82,7 @@ def shares_chart(groups: Sequence[Group], *, name: str, paper: dict[str, float])
 
     label = "Share of each group: " + ", ".join(f"{g.name} {percent(g.after_frac)}" for g in groups)
     height = _ROW * len(groups) + _HEAD
-    return _both(name, paint, heights=(height, height + 20), label=label)
+    return both(name, paint, heights=(height, height + 20), label=label)
 
 
 def _bar_labels(axes: Axes, names: Sequence[str], *, narrow: bool) -> None:
@@ -121,7 +121,7 @@ def flow_chart(flow: Sequence[FlowStep], *, words: dict[str, str]) -> Chart:
         f"{words[s.stage]} {percent(share)}" for s, share in zip(flow, docs, strict=True)
     )
     height = 34 * len(flow) + _HEAD
-    return _both("flow", paint, heights=(height, height), label=label)
+    return both("flow", paint, heights=(height, height), label=label)
 
 
 def drops_chart(drops: Sequence[Drop]) -> Chart:
@@ -140,7 +140,7 @@ def drops_chart(drops: Sequence[Drop]) -> Chart:
 
     label = "Documents dropped: " + ", ".join(f"{d.reason} {exact(d.n_docs)}" for d in drops)
     height = _ROW * len(drops) + _HEAD
-    return _both("drops", paint, heights=(height, height + 16), label=label)
+    return both("drops", paint, heights=(height, height + 16), label=label)
 
 
 def duplicates_chart(duplicates: Duplicates) -> Chart:
@@ -164,7 +164,7 @@ def duplicates_chart(duplicates: Duplicates) -> Chart:
     label = (
         f"{exact(duplicates.n_groups)} groups of equal documents by size; {exact(duplicates.n_pairs)} verified pairs"
     )
-    return _both("duplicates", paint, heights=(320, 480), label=label)
+    return both("duplicates", paint, heights=(320, 480), label=label)
 
 
 def sureness_chart(bins: Sequence[SureBin]) -> Chart:
@@ -188,7 +188,7 @@ def sureness_chart(bins: Sequence[SureBin]) -> Chart:
 
     unsure = sum(share for b, share in zip(bins, docs, strict=True) if b.high <= 0.5)
     label = f"Confidence of verdicts from content; {percent(unsure)} of these documents lie below 0.5"
-    return _both("sureness", paint, heights=(300, 280), label=label)
+    return both("sureness", paint, heights=(300, 280), label=label)
 
 
 def _count_axis(axes: Axes) -> None:
@@ -221,7 +221,7 @@ def balance_chart(balance: Balance) -> Chart:
         place_legend(figure, n_columns=2)
 
     label = f"Code minus text tokens along the stream stays within {exact(balance.worst_prefix)} tokens of zero"
-    return _both("balance", paint, heights=(300, 260), label=label)
+    return both("balance", paint, heights=(300, 260), label=label)
 
 
 def _stream_axis(axes: Axes, *, narrow: bool) -> None:
@@ -255,7 +255,7 @@ def mix_chart(mix: StreamMix) -> Chart:
         place_legend(figure, n_columns=2 if narrow else 4)
 
     label = f"Share of {', '.join(mix.names)} in the code tokens of {len(ends)} stretches of the stream"
-    return _both("mix", paint, heights=(320, 340), label=label)
+    return both("mix", paint, heights=(320, 340), label=label)
 
 
 def pieces_chart(packing: Packing) -> Chart:
@@ -276,7 +276,7 @@ def pieces_chart(packing: Packing) -> Chart:
     label = "Sequences by number of pieces: " + ", ".join(
         f"{between(b.low, b.high)}: {exact(b.n_code)} code, {exact(b.n_text)} text" for b in bins
     )
-    return _both("pieces", paint, heights=(270, 270), label=label)
+    return both("pieces", paint, heights=(270, 270), label=label)
 
 
 def loss_chart(training: Training) -> Chart:
@@ -299,14 +299,14 @@ def loss_chart(training: Training) -> Chart:
             if entropy is not None:
                 dotted = (0, (2, 2))
                 axes.axhline(entropy, color=colour, lw=1.2, ls=dotted, label=f"{pool} token frequencies")
-        _step_axis(axes, narrow=narrow)
+        step_axis(axes, narrow=narrow)
         place_legend(figure, n_columns=2 if narrow else 3)
 
     last = training.evaluations[-1].loss if training.evaluations else None
     label = f"Training and held-out loss over {training.n_steps} steps" + (
         f", {last:.3f} nats at the end" if last else ""
     )
-    return _both("loss", paint, heights=(340, 340), label=label)
+    return both("loss", paint, heights=(340, 340), label=label)
 
 
 def curves_chart(training: Training, groups: Sequence[tuple[str, str]]) -> Chart:
@@ -322,14 +322,14 @@ def curves_chart(training: Training, groups: Sequence[tuple[str, str]]) -> Chart
             losses = [loss for _, loss in found if loss is not None]
             style = (0, (4, 2)) if pool == "text" else "-"
             axes.plot(steps, losses, color=colour, lw=2, ls=style, label=literal(group, limit=14))
-        _step_axis(axes, narrow=narrow)
+        step_axis(axes, narrow=narrow)
         place_legend(figure, n_columns=2 if narrow else 4)
 
     label = f"Held-out loss of {', '.join(group for _, group in groups)} over {training.n_steps} steps"
-    return _both("curves", paint, heights=(320, 340), label=label)
+    return both("curves", paint, heights=(320, 340), label=label)
 
 
-def _step_axis(axes: Axes, *, narrow: bool) -> None:
+def step_axis(axes: Axes, *, narrow: bool) -> None:
     """Optimiser steps against loss."""
     axes.set(xlabel="step", ylabel="nats per token")
     axes.xaxis.set_major_locator(MaxNLocator(4 if narrow else 8, integer=True, steps=_STEPS))
@@ -354,7 +354,7 @@ def groups_chart(changes: Sequence[LossChange]) -> Chart:
             axes.set_xlabel("nats: first (hollow) and last")
 
     ends = _ends(shown)
-    return _both("groups", paint, heights=(_ROW * len(shown) + 50, _ROW * len(shown) + 50), label=ends)
+    return both("groups", paint, heights=(_ROW * len(shown) + 50, _ROW * len(shown) + 50), label=ends)
 
 
 def _ends(changes: Iterable[LossChange]) -> str:

@@ -29,13 +29,18 @@ def render(numbers: Numbers) -> bytes:
         page_stream.work(numbers),
     ]
     sections = [p for p in parts if p is not None]
+    body = (_header(numbers), element("main", overview(numbers), *sections), _footer(numbers))
+    return document(f"{numbers.name}: Loopmix report", body)
+
+
+def document(title: str, body: tuple[Html, ...]) -> bytes:
+    """A page that asks nobody for anything: style inside, everything else forbidden."""
     head = (
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
-        element("title", f"{numbers.name}: Loopmix report"),
+        element("title", title),
         Html(f"<style>{_STYLE.read_text(encoding='utf-8')}</style>"),
     )
-    body = (_header(numbers), element("main", overview(numbers), *sections), _footer(numbers))
     page = element("html", element("head", *head), element("body", *body), lang="en")
     return f"<!DOCTYPE html>\n{page}\n".encode()
 

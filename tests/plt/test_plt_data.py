@@ -14,16 +14,16 @@ from plt_runs import END, add_piece, empty_row, make_run, tiny_config, write_row
 
 from pipeline.errors import ConfigError, SchemaError, StoreError
 from pipeline.plt.data import (
-    NO_TARGET,
     Sequence,
     make_batch,
     open_packed,
     read_sequence,
     split_run,
-    step_indexes,
     unigram_entropies,
 )
 from pipeline.plt.evaluate import build_held_out
+from pipeline.plt.head import NO_TARGET
+from pipeline.plt.loader import Loader, read_step, token_counts
 from pipeline.plt.train import fit_to_data
 
 
@@ -78,12 +78,50 @@ def test_steps_when_the_stream_ends_go_round_and_never_touch_the_tail(tmp_path):
     split = split_run(open_packed(make_run(tmp_path, n_rows=12)), n_held_out=5)
     assert split.n_train == 7
     assert list(split.held_out) == [7, 8, 9, 10, 11]
-    assert [step_indexes(split, step=k, n_sequences=3) for k in range(4)] == [
-        [0, 1, 2],
-        [3, 4, 5],
-        [6, 0, 1],
-        [2, 3, 4],
-    ]
+    for k, wanted in enumerate(([0, 1, 2], [3, 4, 5], [6, 0, 1], [2, 3, 4])):
+        whole = make_batch([read_sequence(split.run, i) for i in wanted])
+        step = read_step(split, step=k, n_sequences=3, n_rows=2)
+        assert [len(part.pools) for part in step.parts] == [2, 1]
+        for name in ("tokens_BT", "doc_index_BT", "targets_BT"):
+            assert torch.equal(torch.cat([getattr(part, name) for part in step.parts]), getattr(whole, name))
+        assert sum((part.pools for part in step.parts), ()) == whole.pools
+        assert step.n_targets == int((whole.targets_BT != NO_TARGET).sum()) == sum(step.n_pool_targets.values())
+        assert sum(step.n_tokens.values()) == sum(whole.n_real)
+
+
+def test_steps_when_several_processes_read_are_divided_without_loss(tmp_path):
+    split = split_run(open_packed(make_run(tmp_path, n_rows=30)), n_held_out=5)
+    alone = read_step(split, step=4, n_sequences=6, n_rows=6)
+    ranks = [read_step(split, step=4, n_sequences=6, n_rows=2, rank=r, world=3) for r in range(3)]
+    assert torch.equal(torch.cat([part.tokens_BT for r in ranks for part in r.parts]), alone.parts[0].tokens_BT)
+    assert {(r.n_targets, r.n_tokens["code"], r.n_tokens["text"]) for r in ranks} == {
+        (alone.n_targets, alone.n_tokens["code"], alone.n_tokens["text"])
+    }
+
+
+@pytest.mark.parametrize("bounds", [[0, 5, 3], [0, 9], [1, 8], [0, 4, 4, 8], []])
+def test_steps_when_piece_bounds_are_impossible_are_refused(tmp_path, bounds):
+    rows = _rows([("a", "C", [1] * 7 + [END])], [("b", "C", [1] * 7 + [END])], [("c", "C", [1] * 7 + [END])])
+    rows[1]["cu_seqlens"] = bounds
+    split = split_run(open_packed(write_rows(tmp_path, rows, seq_len=8)), n_held_out=1)
+    with pytest.raises(SchemaError, match="cu_seqlens do not rise"):
+        read_step(split, step=0, n_sequences=2, n_rows=2)
+
+
+def test_loader_when_reading_fails_raises_in_the_step_that_needs_it(tmp_path):
+    split = split_run(open_packed(make_run(tmp_path, n_rows=12)), n_held_out=2)
+
+    def read(step):
+        if step == 2:
+            raise SchemaError("row 7 is broken")
+        return read_step(split, step=step, n_sequences=2, n_rows=2)
+
+    with Loader(read, first_step=1, n_steps=9) as loader:
+        batch, waited = loader.next()
+        assert torch.equal(batch.parts[0].tokens_BT, read(1).parts[0].tokens_BT)
+        assert waited >= 0
+        with pytest.raises(SchemaError, match="row 7"):
+            loader.next()
 
 
 def test_held_out_pieces_when_their_document_also_trains_are_not_scored(tmp_path):
@@ -114,7 +152,9 @@ def test_unigram_entropy_when_tokens_are_known_is_that_of_their_frequencies(tmp_
     code = _rows([("a", "C", [1, 1, 2, 2])], [("b", "C", [9, 9, 9, 9])])
     text = _rows([("c", "prose", [1, 2, 3, 4])], pool="text")
     split = split_run(open_packed(write_rows(tmp_path, [code[0], *text, code[1]], seq_len=8)), n_held_out=1)
-    entropies = unigram_entropies(split, n_sequences=100, vocab_size=10)
+    counts = token_counts(split, n_sequences=100, vocab_size=10)
+    assert counts["text"].tolist() == [0, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+    entropies = unigram_entropies(counts)
     assert entropies == pytest.approx({"code": math.log(2), "text": math.log(4)})
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 import pipeline.plt
 from pipeline.errors import CheckpointError
 from pipeline.plt import Saved, diagnose, export, load, train
-from pipeline.plt.weights import from_released, read_model, to_released, write_model
+from pipeline.plt.weights import from_released, gather, read_model, to_released, write_model
 
 RELEASED_KEYS = {
     "architectures", "attention_bias", "attention_dropout", "auto_map", "bos_token_id", "dtype", "eos_token_id",
@@ -35,6 +35,10 @@ def _names(n_layers: int, *, gate: tuple[str, ...]) -> set[str]:
     return outer | {f"model.layers.{i}.{name}" for i in range(n_layers) for name in layer}
 
 
+def _write(model, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
+    write_model(model.config, folder, tensors=gather(model), dtype=dtype)
+
+
 @pytest.fixture
 def trained(tmp_path):
     run, out = make_run(tmp_path / "run"), tmp_path / "model"
@@ -51,7 +55,7 @@ def test_export_when_loaded_gives_the_logits_of_the_checkpoint(trained, tmp_path
         assert torch.equal(exported(tokens, documents), original(tokens, documents))
     assert exported.config == original.config
     assert exported.config.max_positions == 64
-    assert sorted(p.name for p in out.iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(p.name for p in out.iterdir()) == ["config.json", "model.safetensors", "modeling_iquestpltcoder.py"]
     before = {p.name: p.read_bytes() for p in out.iterdir()}
     export(folder, out=out)
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
@@ -62,7 +66,7 @@ def test_export_when_loaded_gives_the_logits_of_the_checkpoint(trained, tmp_path
     [("hidden", ("weight", "bias", "gate_norm.weight"), 32), ("query", ("weight", "bias"), 8)],
 )
 def test_export_when_looped_has_exactly_the_released_keys_and_names(tmp_path, gate, suffixes, width):
-    write_model(awake_model(tiny_model(n_loops=2, gate=gate), dtype=torch.float32), tmp_path, dtype=torch.bfloat16)
+    _write(awake_model(tiny_model(n_loops=2, gate=gate), dtype=torch.float32), tmp_path, dtype=torch.bfloat16)
     keys = json.loads((tmp_path / "config.json").read_text())
     assert set(keys) == RELEASED_KEYS
     assert keys["architectures"] == ["IQuestPLTCoderForCausalLM"]
@@ -84,7 +88,7 @@ def test_export_when_looped_has_exactly_the_released_keys_and_names(tmp_path, ga
 
 def test_export_when_there_is_one_loop_is_a_plain_llama(tmp_path):
     model = awake_model(tiny_model(n_loops=1), dtype=torch.float32)
-    write_model(model, tmp_path)
+    _write(model, tmp_path)
     keys = json.loads((tmp_path / "config.json").read_text())
     assert keys["architectures"] == ["LlamaForCausalLM"]
     assert keys["model_type"] == "llama"
@@ -98,7 +102,7 @@ def test_export_when_there_is_one_loop_is_a_plain_llama(tmp_path):
 def test_one_loop_export_when_read_by_transformers_gives_the_same_logits(tmp_path):
     transformers = pytest.importorskip("transformers")
     model = awake_model(tiny_model(n_loops=1, max_positions=64), dtype=torch.float32)
-    write_model(model, tmp_path)
+    _write(model, tmp_path)
     llama = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, local_files_only=True).eval()
     tokens = random_tokens(1, 30)
     with torch.no_grad():
@@ -143,7 +147,7 @@ def test_released_keys_when_of_another_architecture_are_refused(change, message)
 def test_load_when_files_are_missing_or_damaged_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"config\.json: cannot be read"):
         load(tmp_path)
-    write_model(awake_model(tiny_model(), dtype=torch.float32), tmp_path)
+    _write(awake_model(tiny_model(), dtype=torch.float32), tmp_path)
     weights = tmp_path / "model.safetensors"
     tensors = load_file(weights)
     save_file({name: t for name, t in tensors.items() if name != "lm_head.weight"}, weights)

@@ -31,6 +31,7 @@ def test_packed_forward_when_two_documents_equals_them_apart(n_loops, gate):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_second_document_when_first_changes_keeps_its_bits(n_loops, dtype):
     model = awake_model(tiny_model(n_loops=n_loops, window=7), dtype=dtype)
+    model.model.query_block = 32
     tokens, documents = random_tokens(2, 150), documents_of(60, 70, padding=20).expand(2, -1)
     changed = tokens.clone()
     changed[:, :60] = random_tokens(2, 60, seed=9)
@@ -113,6 +114,32 @@ def test_packed_forward_when_lengths_are_any_equals_them_apart(lengths, window, 
             alone = model(tokens[:, start : start + length], documents_of(length))
             torch.testing.assert_close(packed[:, start : start + length], alone, rtol=0, atol=1e-11)
             start += length
+
+
+@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=5), size=st.integers(1, 50), padding=st.integers(0, 9))
+@settings(deadline=None, max_examples=25)
+def test_logits_when_queries_go_in_blocks_are_the_same(lengths, size, padding):
+    model = awake_model(tiny_model(n_loops=2, n_layers=1))
+    n_tokens = sum(lengths) + padding
+    tokens = random_tokens(2, n_tokens, seed=size)
+    documents = torch.cat((documents_of(*lengths, padding=padding), documents_of(n_tokens)))
+    with torch.no_grad():
+        model.model.query_block = None
+        whole = model(tokens, documents)
+        model.model.query_block = size
+        blocks = model(tokens, documents)
+    torch.testing.assert_close(blocks, whole, rtol=0, atol=1e-11)
+
+
+def test_query_blocks_when_documents_are_short_see_few_keys():
+    options = {"window": 4, "head_dim": 8, "rope_theta": 100.0, "dtype": torch.float64, "query_block": 10}
+    layout = build_layout(documents_of(7, 5, 20, padding=3), **options)
+    assert [(b.start, b.stop, b.first_key) for b in layout.causal] == [
+        (0, 10, 0),
+        (10, 20, 7),
+        (20, 30, 12),
+        (30, 35, 12),
+    ]
 
 
 def test_document_when_its_index_returns_later_is_another_document():

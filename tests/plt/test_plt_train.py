@@ -17,18 +17,18 @@ from plt_runs import awake_model, documents_of, make_run, random_tokens, tiny_co
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.plt import Evaluated, Noted, Saved, Started, Stepped, read_config, train
 from pipeline.plt.config import OptimiserConfig, RunConfig
-from pipeline.plt.data import NO_TARGET
-from pipeline.plt.loss import choose_machine, token_losses
+from pipeline.plt.head import NO_TARGET
+from pipeline.plt.machine import choose_machine
 from pipeline.plt.optimiser import build_optimiser, learning_rate
 
 
 def test_loss_when_computed_in_chunks_is_minus_log_probability_of_the_target(monkeypatch):
-    monkeypatch.setattr("pipeline.plt.loss._CHUNK_LOGITS", {"cpu": 7 * 260})
+    monkeypatch.setattr("pipeline.plt.head._CHUNK_LOGITS", {"cpu": 7 * 260})
     model = awake_model(tiny_model(), dtype=torch.float32)
     tokens, documents = random_tokens(2, 20), documents_of(12, 8).expand(2, -1)
     targets = random_tokens(2, 20, seed=1)
     targets[:, 11] = NO_TARGET
-    losses = token_losses(model, tokens, doc_index_BT=documents, targets_BT=targets)
+    losses = model(tokens, documents, targets)
     expected = -model(tokens, documents).log_softmax(-1).gather(2, targets.clamp(min=0)[..., None])[..., 0]
     expected[:, 11] = 0.0
     torch.testing.assert_close(losses, expected)
@@ -90,7 +90,11 @@ class KilledError(Exception):
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.parent.name != "tensorboard"
+    }
 
 
 @pytest.mark.parametrize("n_loops", [1, 3])
@@ -247,6 +251,7 @@ def test_training_when_in_bfloat16_or_recomputing_follows_float32(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default::DeprecationWarning")  # torch's own, while it loads its compiler
+@pytest.mark.filterwarnings("default:The .grad attribute:UserWarning")  # torch's own: it looks at inputs
 def test_training_when_compiled_follows_the_plain_loss(tmp_path):
     run = make_run(tmp_path / "run")
     losses = [
@@ -256,6 +261,26 @@ def test_training_when_compiled_follows_the_plain_loss(tmp_path):
         for c in (False, True)
     ]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_training_when_compiled_with_flex_on_cuda_follows_the_reference(tmp_path):
+    run = make_run(tmp_path / "run", seq_len=256, n_rows=60)
+    model = {"hidden_size": 128, "n_heads": 4, "n_kv_heads": 2, "n_loops": 2}
+    losses = []
+    for number, options in enumerate(
+        (
+            {"attention": "sdpa"},
+            {"attention": "flex"},
+            {"attention": "flex", "compile": True},
+            {"attention": "flex", "compile": True, "activation_checkpointing": True},
+        )
+    ):
+        config = tiny_config(n_steps=6, model=model, run={"device": "cuda", "dtype": "bfloat16"} | options)
+        losses.append([s.loss for s in train(config, data=run, out=tmp_path / str(number)).record.steps])
+    for other in losses[1:]:
+        assert other == pytest.approx(losses[0], abs=0.05)
 
 
 @pytest.mark.gpu

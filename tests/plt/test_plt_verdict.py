@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 from plt_runs import awake_model, make_run, tiny_model
 
 from pipeline.plt.config import RunConfig
-from pipeline.plt.data import open_packed, split_run
+from pipeline.plt.data import make_batch, open_packed, read_sequence, split_run
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.events import Diagnostics, Evaluation, GroupLoss, LoopDiagnostics, Stat, Step, TrainRecord, to_json
-from pipeline.plt.loss import choose_machine
+from pipeline.plt.machine import choose_machine
+from pipeline.plt.probe import record_inputs
 from pipeline.plt.verdict import judge
 
 
@@ -54,7 +56,9 @@ def _history(*losses: tuple[float, float]) -> tuple[Evaluation, ...]:
 
 
 def _diagnostics(*extra: LoopDiagnostics) -> Diagnostics:
-    return Diagnostics(n_sequences=16, n_tokens=8000, n_rank_tokens=1024, loops=(_loop(1), *extra))
+    return Diagnostics(
+        n_sequences=16, n_tokens=8000, n_rank_tokens=1024, n_sequence_rank_tokens=128, loops=(_loop(1), *extra)
+    )
 
 
 def _record(**changes: object) -> TrainRecord:
@@ -71,6 +75,7 @@ def _record(**changes: object) -> TrainRecord:
         min_group_tokens=256,
         n_masked_pieces=0,
         unigram_entropies={"code": 6.0, "text": 6.5},
+        unigram_losses=(),
         steps=steps,
         evaluations=_history((9, 9), (4, 4.5)),
         diagnostics=_diagnostics(_loop(2)),
@@ -148,8 +153,6 @@ def test_diagnostics_when_recomputed_by_hand_agree(split):
     model = awake_model(tiny_model(n_loops=3), dtype=torch.float32)
     found = _diagnose(model, split)
     assert (found.n_sequences, [loop.loop for loop in found.loops]) == (4, [1, 2, 3])
-    from pipeline.plt.data import make_batch, read_sequence
-
     steps, shifts, omegas, cosines = [], [], [], []
     for index in list(split.held_out)[:4]:
         batch = make_batch([read_sequence(split.run, index)])
@@ -176,6 +179,8 @@ def test_diagnostics_when_recomputed_by_hand_agree(split):
     assert found.loops[0].gate_mean is None
     assert sum(loop.output_shift_frac for loop in found.loops[1:]) == pytest.approx(1)
     assert sum(loop.peak_frac for loop in found.loops[1:]) == pytest.approx(1)
+    assert sum(loop.output_shift_share.mean for loop in found.loops[1:]) == pytest.approx(1)
+    assert sum(loop.attention_change_share.mean for loop in found.loops[1:]) == pytest.approx(1)
     assert all(1 <= loop.effective_rank <= 32 for loop in found.loops)
     assert len(last.layer_gate_means) == 2
 
@@ -201,3 +206,57 @@ def test_diagnostics_when_there_is_one_loop_measure_it(split):
     assert loop.output_shift.mean > 0
     assert loop.gate_mean is None
     assert loop.output_shift_frac is None
+
+
+def test_attention_measures_when_recomputed_by_hand_agree(split):
+    """One layer, one sequence: the mixed map written out key by key."""
+    model = awake_model(tiny_model(n_loops=3, n_layers=1, window=3), dtype=torch.float32)
+    batch = make_batch([read_sequence(split.run, split.held_out[0])])
+    block, attn = model.model, model.model.layers[0].self_attn
+    with torch.no_grad(), record_inputs(block) as inputs:
+        passes = block.passes(batch.tokens_BT, batch.doc_index_BT)
+        maps = []
+        for loop, x in enumerate(list(inputs)):
+            q, (k, _) = attn.project(block.layers[0].input_layernorm(x), passes.layout)
+            first = passes.kept[0][0]
+            maps.append(_by_hand(q[0], k[0], first[0], None if loop == 0 else passes.gates_BHT[loop - 1][0][0], batch))
+    linked = [i for i in range(1, 64) if batch.doc_index_BT[0, i] == batch.doc_index_BT[0, i - 1] >= 0]
+    places = [linked[i] for i in torch.linspace(0, len(linked) - 1, min(64, len(linked))).round().long().tolist()]
+    found = diagnose_split(model, split, n_sequences=1, machine=choose_machine(RunConfig(device="cpu"))).loops
+    entropy = [-sum(float(torch.special.xlogy(m[h, i], m[h, i]).sum()) for h in range(4) for i in places) for m in maps]
+    n = 4 * len(places)
+    assert [loop.attention_entropy.mean for loop in found] == pytest.approx([e / n for e in entropy], rel=1e-4)
+    change = [
+        sum(float((a[h, i] * (a[h, i] / b[h, i]).log())[a[h, i] > 0].sum()) for h in range(4) for i in places) / n
+        for b, a in pairwise(maps)
+    ]
+    assert found[0].attention_change is None
+    assert [loop.attention_change.mean for loop in found[1:]] == pytest.approx(change, rel=1e-4)
+    cosines = [
+        sum(float(torch.cosine_similarity(m[g, i], m[h, i], dim=0)) for i in places for g in range(4) for h in range(g))
+        for m in maps
+    ]
+    assert [loop.head_similarity.mean for loop in found] == pytest.approx(
+        [c / 6 / len(places) for c in cosines], rel=1e-4
+    )
+    ranks = []
+    for m in maps:
+        shares = [s / s.sum() for s in (torch.linalg.svdvals(m[:, i].double()) for i in places)]
+        ranks.append(sum(float((-torch.special.xlogy(s, s).sum()).exp()) for s in shares) / len(places))
+    assert [loop.head_rank.mean for loop in found] == pytest.approx(ranks, rel=1e-4)
+
+
+def _by_hand(q, k, first, gate, batch):
+    """[heads, queries, keys]"""
+    documents, n = batch.doc_index_BT[0], q.shape[1]
+    whole = torch.zeros(4, n, n)
+    for h in range(4):
+        for i in range(n):
+            seen = [j for j in range(i + 1) if documents[j] == documents[i] >= 0] or [i]
+            whole[h, i, seen] = ((first[h // 2][seen] @ q[h, i]) / 8**0.5).softmax(-1)
+            if gate is not None:
+                near = [j for j in seen if i - j <= 3]
+                mixed = gate[h, i] * whole[h, i]
+                mixed[near] += (1 - gate[h, i]) * ((k[h // 2][near] @ q[h, i]) / 8**0.5).softmax(-1)
+                whole[h, i] = mixed
+    return whole

@@ -1,0 +1,66 @@
+"""Where a model runs and in which arithmetic."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from pipeline.errors import ConfigError
+from pipeline.plt.attention import Backend
+from pipeline.plt.config import ModelConfig, RunConfig
+from pipeline.plt.flex import MIN_HEAD_DIM
+from pipeline.plt.world import local_rank
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and in which arithmetic a model runs."""
+
+    device: torch.device
+    dtype: torch.dtype  # of matrix products; weights, sums and the residual stream stay float32
+
+    def autocast(self) -> AbstractContextManager[None]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        context: AbstractContextManager[None] = torch.autocast(self.device.type, dtype=self.dtype)
+        return context
+
+    def name(self) -> str:
+        """The device's name, as its vendor spells it; `cpu` for a CPU."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+
+    def describe(self) -> dict[str, str]:
+        """What rounding depends on besides the configuration: a checkpoint resumed elsewhere gives other bytes."""
+        n_threads = str(torch.get_num_threads()) if self.device.type == "cpu" else "any"
+        dtype = str(self.dtype).removeprefix("torch.")
+        return {"torch": torch.__version__, "device": self.name(), "dtype": dtype, "n_threads": n_threads}
+
+
+def choose_machine(config: RunConfig) -> Machine:
+    """Resolve `auto`. Sets the process's thread count where the file names one. Raises ConfigError without CUDA."""
+    found = torch.cuda.is_available()
+    if config.device == "cuda" and not found:
+        raise ConfigError("run.device is 'cuda' but torch sees no CUDA device; use 'auto' or 'cpu'")
+    device = torch.device("cuda", local_rank()) if found and config.device != "cpu" else torch.device("cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if config.n_threads is not None:
+        torch.set_num_threads(config.n_threads)
+    wanted = config.dtype if config.dtype != "auto" else ("bfloat16" if device.type == "cuda" else "float32")
+    return Machine(device=device, dtype=torch.bfloat16 if wanted == "bfloat16" else torch.float32)
+
+
+def choose_backend(config: RunConfig, *, model: ModelConfig, machine: Machine) -> Backend:
+    """The attention kernel: FlexAttention on CUDA where its kernel takes the head's width, else the reference."""
+    width = model.head_dim
+    fits = width >= MIN_HEAD_DIM and width & (width - 1) == 0
+    if config.attention != "flex":
+        return "flex" if config.attention == "auto" and machine.device.type == "cuda" and fits else "sdpa"
+    if machine.device.type != "cuda" or not fits:
+        raise ConfigError(
+            f"run.attention is 'flex', which needs CUDA and a head width that is a power of two of at least "
+            f"{MIN_HEAD_DIM}; here it is {width} on {machine.device.type}; use 'auto'"
+        )
+    return "flex"

@@ -1,0 +1,378 @@
+"""The mixture check: the same small PLT, a fixed budget of tokens, and a verdict (`loopmix validate`).
+
+Every training is one folder under V/models and resumes like any other; a repeated call goes on where it stopped. With
+several loops, mixtures or seeds all trainings see equally many tokens, equal seeds start from equal weights, and every
+model is scored on the held-out tail of every mixture that has the same tokenizer, less the documents that any of them
+trains on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+from pipeline.plt import checkpoint
+from pipeline.plt.config import DataConfig, EvalConfig, ModelConfig, OptimiserConfig, RunConfig, TrainConfig
+from pipeline.plt.data import PackedRun, Split, open_packed, split_run
+from pipeline.plt.evaluate import HeldOut, build_held_out, evaluate
+from pipeline.plt.events import Check, OnEvent, Status, Stepped, TrainResult, ignore, to_json
+from pipeline.plt.flops import flops_per_token, peak_flops
+from pipeline.plt.loader import read_step
+from pipeline.plt.machine import choose_machine
+from pipeline.plt.train import train
+from pipeline.plt.validation import (
+    Comparison,
+    GroupScore,
+    Speed,
+    Validation,
+    Variant,
+    compare,
+    find_spikes,
+    group_scores,
+    score,
+    total,
+)
+from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes, vocabulary_size
+from pipeline.plt.weights import read_model
+
+RESULT_NAME = "validation.json"
+_SMALL_VOCAB = 16_384  # above it the head is nearly all of a small model's work
+_STEP_TOKENS = 2_048
+_HELD_OUT_TOKENS = 200_000
+_EVALUATIONS = 8
+_PAPER_7B = ModelConfig(
+    vocab_size=76_800, n_layers=14, hidden_size=5120, n_heads=40, n_kv_heads=8, intermediate_size=27_648
+)
+_AIMED_MFU = 0.45
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is trained. More than one loop count or mixture asks for comparisons, which want at least three seeds."""
+
+    n_tokens: int = 1_500_000
+    loops: tuple[int, ...] = (2,)
+    n_seeds: int = 1
+    against: tuple[Path, ...] = ()
+    config: TrainConfig | None = None  # model, optimiser and run of its own; budget, loops and seeds stay ours
+    tokenizer: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """One run to train on."""
+
+    name: str
+    data: Path
+    run: PackedRun
+    tokenizer: Path | None
+    tokenizer_hash: str
+
+
+@dataclass
+class _Watch:
+    """Adds up what steps say of time, and passes every event on."""
+
+    on_event: OnEvent
+    n_tokens: float = 0.0
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def __call__(self, event: object) -> None:
+        if isinstance(event, Stepped):
+            self.n_tokens += event.tokens_per_second * event.seconds
+            self.seconds += event.seconds
+            self.waited += event.wait_seconds
+        self.on_event(event)  # type: ignore[arg-type]
+
+
+def validate_run(
+    data: Path,
+    *,
+    out: Path,
+    options: Options | None = None,
+    on_event: OnEvent = ignore,
+    on_variant: Callable[[str, int, int], None] = lambda name, number, count: None,
+) -> Validation:
+    """Train, compare, judge. Writes `out`/validation.json and the model folders. Raises what `train` raises."""
+    options = options or Options()
+    mixtures = _open_all(data, options=options)
+    config = options.config or default_config(mixtures[0].run, vocab_size=_vocabulary(mixtures), options=options)
+    config = _fit(config, run=mixtures[0].run, options=options)
+    configs = {mixture.name: _fit_length(config, run=mixture.run, base=mixtures[0].run) for mixture in mixtures}
+    wanted = list(product(mixtures, options.loops, range(options.n_seeds)))
+    watch, results = _Watch(on_event), []
+    for number, (mixture, n_loops, seed) in enumerate(wanted, start=1):
+        name = f"{mixture.name} R={n_loops} seed {seed}"
+        on_variant(name, number, len(wanted))
+        of_variant = _variant_config(configs[mixture.name], n_loops=n_loops, seed=seed)
+        folder = out / "models" / f"{mixture.name}-r{n_loops}-s{seed}"
+        result = train(of_variant, data=mixture.data, out=folder, on_event=watch, tokenizer=mixture.tokenizer)
+        results.append((name, mixture, n_loops, seed, result))
+    tails = _tails(mixtures, configs=configs)
+    variants = tuple(
+        _score_variant(name, mixture, result, n_loops=n, seed=seed, tails=tails, config=config)
+        for name, mixture, n, seed, result in results
+    )
+    main = next((r for r in results if r[2] == 2), results[0])[4]
+    diagnostics = {
+        str(n): r.record.diagnostics for _, mixture, n, seed, r in results if seed == 0 and mixture is mixtures[0]
+    }
+    validation = _judge(main, mixture=mixtures[0], variants=variants, speed=_speed(watch, mixtures[0], config=config))
+    validation = replace(validation, diagnostics=diagnostics)
+    checkpoint.write_file(out / RESULT_NAME, to_json(validation, indent=1) + "\n")
+    return validation
+
+
+def _open_all(data: Path, *, options: Options) -> list[_Mixture]:
+    mixtures: list[_Mixture] = []
+    for path in (data, *options.against):
+        tokenizer = options.tokenizer or find_tokenizer(path)
+        digest = hashlib.sha256(tokenizer.read_bytes()).hexdigest() if tokenizer else ""
+        name = path.resolve().name
+        while name in {m.name for m in mixtures}:
+            name += "+"
+        mixtures.append(_Mixture(name, path, open_packed(path), tokenizer, digest))
+    return mixtures
+
+
+def _vocabulary(mixtures: list[_Mixture]) -> int:
+    """Rows of the embedding: the largest tokenizer's, a multiple of 64 that all ids fit into."""
+    sizes = [m.run.max_token_id + 1 for m in mixtures]
+    sizes += [vocabulary_size(m.tokenizer) for m in mixtures if m.tokenizer is not None]
+    return -(-max(sizes) // 64) * 64
+
+
+def default_config(run: PackedRun, *, vocab_size: int, options: Options) -> TrainConfig:
+    """The model that fits two cores: some 2 M parameters, or a narrower one where the vocabulary is large."""
+    small = vocab_size <= _SMALL_VOCAB
+    return TrainConfig(
+        model=ModelConfig(
+            vocab_size=vocab_size,
+            n_layers=3 if small else 2,
+            hidden_size=96 if small else 64,
+            n_heads=3 if small else 2,
+            n_kv_heads=1,
+            intermediate_size=288 if small else 192,
+            init_std=0.07 if small else 0.08,
+        ),
+        optimiser=OptimiserConfig(n_steps=1, peak_lr=0.005, beta2=0.99),
+        data=DataConfig(sequences_per_step=max(2, _STEP_TOKENS // run.seq_len)),
+        eval=EvalConfig(min_group_tokens=500, n_diagnose_sequences=32),
+        run=RunConfig(),
+    )
+
+
+def _fit(config: TrainConfig, *, run: PackedRun, options: Options) -> TrainConfig:
+    """Put the budget into the training file: steps, evaluations, held-out tail."""
+    n_steps = options.n_tokens // (config.data.sequences_per_step * run.seq_len)
+    if n_steps < _EVALUATIONS:
+        raise ConfigError(f"--tokens {options.n_tokens} makes {n_steps} steps; at least {_EVALUATIONS} are needed")
+    n_held_out = min(max(32, _HELD_OUT_TOKENS // run.seq_len), run.n_sequences // 5)
+    if not n_held_out:
+        raise ConfigError(f"{run.folder}: {run.n_sequences} sequences are too few to hold some out; curate more data")
+    every = -(-n_steps // _EVALUATIONS)
+    return config.model_copy(
+        update={
+            "optimiser": config.optimiser.model_copy(update={"n_steps": n_steps}),
+            "data": config.data.model_copy(update={"n_held_out_sequences": n_held_out}),
+            "eval": config.eval.model_copy(update={"every_steps": every}),
+            "run": config.run.model_copy(update={"checkpoint_every_steps": every}),
+        }
+    )
+
+
+def _fit_length(config: TrainConfig, *, run: PackedRun, base: PackedRun) -> TrainConfig:
+    """The same number of tokens, in steps of about as many, from sequences of another length; a tail that fits."""
+    per_step = config.data.sequences_per_step * base.seq_len
+    parts = config.data.grad_accumulation
+    n_rows = max(1, round(per_step / (run.seq_len * parts))) * parts
+    n_steps = max(1, config.optimiser.n_steps * per_step // (n_rows * run.seq_len))
+    n_held_out = round(config.data.n_held_out_sequences * base.seq_len / run.seq_len)
+    n_held_out = min(max(1, n_held_out), max(1, run.n_sequences // 5))
+    data = {"sequences_per_step": n_rows, "n_held_out_sequences": n_held_out}
+    every = -(-n_steps // _EVALUATIONS)
+    return config.model_copy(
+        update={
+            "optimiser": config.optimiser.model_copy(update={"n_steps": n_steps}),
+            "data": config.data.model_copy(update=data),
+            "eval": config.eval.model_copy(update={"every_steps": every}),
+            "run": config.run.model_copy(update={"checkpoint_every_steps": every}),
+        }
+    )
+
+
+def _variant_config(config: TrainConfig, *, n_loops: int, seed: int) -> TrainConfig:
+    """The same training with other loops or another seed. Settings of loops are no setting of a plain model."""
+    keep = set(ModelConfig.model_fields) - {"embedding_scale", "hidden_scale", "normalize_per_loop", "gate", "window"}
+    shape = config.model.model_dump(include=keep if n_loops == 1 else None, exclude_unset=True)
+    model = ModelConfig.model_validate(shape | {"n_loops": n_loops})
+    return config.model_copy(
+        update={
+            "model": model,
+            "run": config.run.model_copy(update={"seed": config.run.seed + seed}),
+        }
+    )
+
+
+def _tails(mixtures: list[_Mixture], *, configs: dict[str, TrainConfig]) -> dict[str, tuple[_Mixture, HeldOut]]:
+    """The held-out tail of each mixture without any document that any of them trains on."""
+    if len(mixtures) == 1:
+        return {}
+    tails = {}
+    for of_tail in mixtures:
+        config = configs[of_tail.name]
+        n_held_out = config.data.n_held_out_sequences
+        split = split_run(of_tail.run, n_held_out=n_held_out, n_read=config.n_read_sequences)
+        seen = set(split.seen)
+        for other in mixtures:
+            if other is not of_tail:
+                seen |= _shared(split, other=other.run, n_read=configs[other.name].n_read_sequences)
+        token_bytes = (
+            read_token_bytes(of_tail.tokenizer, vocab_size=config.model.vocab_size) if of_tail.tokenizer else None
+        )
+        whole = replace(split, seen=frozenset(seen))
+        rows = config.data.sequences_per_step // config.data.grad_accumulation
+        tails[of_tail.name] = (of_tail, build_held_out(whole, batch_size=rows, token_bytes=token_bytes))
+    return tails
+
+
+def _shared(split: Split, *, other: PackedRun, n_read: int) -> frozenset[str]:
+    """Documents of the tail that another run trains on."""
+    return split_run(split.run, n_held_out=len(split.held_out), n_read=n_read, trained=other).seen
+
+
+def _score_variant(
+    name: str,
+    mixture: _Mixture,
+    result: TrainResult,
+    *,
+    n_loops: int,
+    seed: int,
+    tails: dict[str, tuple[_Mixture, HeldOut]],
+    config: TrainConfig,
+) -> Variant:
+    last = result.record.evaluations[-1]
+    scores = {mixture.name: {"all": score(total(last))} | {p.pool: score(p) for p in last.pools}}
+    newest = checkpoint.newest_checkpoint(result.folder)
+    if tails and newest is not None:
+        machine = choose_machine(config.run)
+        model = read_model(newest).to(machine.device)
+        for tail, (of_tail, held_out) in tails.items():
+            if of_tail.tokenizer_hash == mixture.tokenizer_hash:
+                found = evaluate(model, held_out, step=result.record.n_steps, machine=machine)
+                scores[tail] = {"all": score(total(found))} | {p.pool: score(p) for p in found.pools}
+    record = result.record
+    n_tokens = sum(record.n_tokens.values())
+    return Variant(name, mixture.name, n_loops, seed, record.n_parameters, n_tokens, scores, result.verdict.status)
+
+
+def _speed(watch: _Watch, mixture: _Mixture, *, config: TrainConfig) -> Speed:
+    """Training speed of this call, and the loader alone for half a second."""
+    split = split_run(mixture.run, n_held_out=1, n_read=0)
+    n_rows = max(1, 65_536 // mixture.run.seq_len)
+    n_tokens, step, started = 0, 0, time.perf_counter()
+    while (seconds := time.perf_counter() - started) < 0.5:
+        n_tokens += sum(read_step(split, step=step, n_sequences=n_rows, n_rows=n_rows).n_tokens.values())
+        step += 1
+    needed = _AIMED_MFU * (peak_flops("H200") or 0.0) / (3 * flops_per_token(_PAPER_7B, mean_context=4096))
+    return Speed(
+        device=choose_machine(config.run).name(),
+        tokens_per_second=watch.n_tokens / watch.seconds if watch.seconds else 0.0,
+        wait_frac=watch.waited / watch.seconds if watch.seconds else 0.0,
+        loader_tokens_per_second=n_tokens / seconds,
+        needed_tokens_per_second=needed,
+    )
+
+
+def _judge(main: TrainResult, *, mixture: _Mixture, variants: tuple[Variant, ...], speed: Speed) -> Validation:
+    record = main.record
+    pools, groups = group_scores(record, pools=True), group_scores(record, pools=False)
+    spikes = find_spikes(record.steps)
+    checks = (*main.verdict.checks, _languages(groups), _spikes(spikes), _loader(speed))
+    statuses = [c.status for c in checks]
+    status: Status = "fail" if "fail" in statuses else "warn" if "warn" in statuses else "pass"
+    wrong = ", ".join(c.name for c in checks if c.status == status)
+    message = {
+        "pass": f"The mixture trains: all {len(checks)} checks passed.",
+        "warn": f"The mixture trains, with doubts about {wrong}.",
+        "fail": f"The mixture is not proven: {wrong} failed.",
+    }[status]
+    return Validation(
+        mixture=mixture.name,
+        unit="bits per byte" if pools and pools[0].n_bytes else "nats per token",
+        n_tokens=sum(record.n_tokens.values()),
+        seq_len=record.seq_len,
+        n_parameters=record.n_parameters,
+        n_loops=record.n_loops,
+        status=status,
+        message=message,
+        checks=checks,
+        pools=pools,
+        groups=groups,
+        steps=record.steps,
+        spikes=spikes,
+        diagnostics={},
+        variants=variants,
+        comparisons=_comparisons(variants),
+        speed=speed,
+    )
+
+
+def _languages(groups: tuple[GroupScore, ...]) -> Check:
+    bad = {status: [g.group for g in groups if g.status == status] for status in ("fail", "warn")}
+    numbers = {
+        "n_groups": float(len(groups)),
+        "n_not_learnt": float(len(bad["fail"])),
+        "n_late": float(len(bad["warn"])),
+    }
+    if not groups:
+        return Check("languages_learn", "warn", "No language has enough held-out tokens to judge.", numbers)
+    if bad["fail"]:
+        return Check("languages_learn", "fail", f"Not learnt at all: {', '.join(bad['fail'][:8])}.", numbers)
+    if bad["warn"]:
+        names = ", ".join(bad["warn"][:8]) + (f" and {len(bad['warn']) - 8} more" if len(bad["warn"]) > 8 else "")
+        few = len(bad["warn"]) <= len(groups) // 10
+        message = f"{len(bad['warn'])} of {len(groups)} are not below their token frequencies, or rose again: {names}."
+        return Check("languages_learn", "pass" if few else "warn", message, numbers)
+    return Check("languages_learn", "pass", f"All {len(groups)} fell below their token frequencies.", numbers)
+
+
+def _spikes(spikes: tuple[int, ...]) -> Check:
+    numbers = {"n_spikes": float(len(spikes))}
+    if spikes:
+        return Check("no_spikes", "warn", f"Training loss jumped at steps {', '.join(map(str, spikes[:8]))}.", numbers)
+    return Check("no_spikes", "pass", "No step's loss stands out of the twenty before it.", numbers)
+
+
+def _loader(speed: Speed) -> Check:
+    factor = speed.loader_tokens_per_second / speed.needed_tokens_per_second
+    message = (
+        f"One reading thread gives {speed.loader_tokens_per_second / 1e6:,.0f} M tokens/s here, {factor:,.0f} times "
+        f"what an H200 at {_AIMED_MFU:.0%} MFU on the paper's 7B (R = 2) takes, {speed.needed_tokens_per_second:,.0f}."
+    )
+    numbers = {"factor": factor, "wait_frac": speed.wait_frac}
+    return Check("loader_keeps_up", "pass" if factor > 10 else "warn", message, numbers)
+
+
+def _comparisons(variants: tuple[Variant, ...]) -> tuple[Comparison, ...]:
+    """Loops of the first mixture against its fewest; other mixtures against the first, loops being equal."""
+    settings: dict[tuple[str, int], list[Variant]] = {}
+    for variant in variants:
+        settings.setdefault((variant.mixture, variant.n_loops), []).append(variant)
+    keys = list(settings)
+    first = keys[0]
+    pairs = [(first, key) for key in keys[1:] if key[0] == first[0]]
+    pairs += [((first[0], n), (mixture, n)) for mixture, n in keys if mixture != first[0]]
+    found = []
+    for a, b in pairs:
+        tails = [t for t in settings[a][0].scores if t in settings[b][0].scores]
+        for tail in tails or []:
+            pools = settings[a][0].scores[tail].keys() & settings[b][0].scores[tail].keys()
+            found += [compare(settings[a], settings[b], tail=tail, pool=pool) for pool in sorted(pools)]
+    return tuple(found)

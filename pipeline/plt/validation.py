@@ -1,0 +1,167 @@
+"""What `loopmix validate` finds, as plain data: V/validation.json holds the same, and the page is made of it.
+
+Scores are bits per byte where the run's tokenizer is known, else nats per token; `unit` says which.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import fmean, median, pstdev, stdev
+
+from pipeline.plt.events import Check, Diagnostics, Evaluation, GroupLoss, Status, Step, TrainRecord
+
+T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}  # Student's t by freedom
+_SPIKE_WINDOW = 20
+_SPIKE_SIGMAS = 6.0
+_MIN_SPIKE_NATS = 0.5
+_STILL_FALLING = 0.002  # part of the score that the last quarter must still gain to call a curve unfinished
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """One language or text source, or a whole pool (`group` empty), on the held-out tail."""
+
+    pool: str
+    group: str
+    n_tokens: int
+    n_bytes: int
+    untrained: float  # at step 0
+    unigram: float  # token frequencies of what was trained on
+    final: float
+    curve: tuple[tuple[int, float], ...]  # (step, score)
+    status: Status
+    message: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One training: a mixture, a number of loops, a seed; scored on every tail."""
+
+    name: str
+    mixture: str
+    n_loops: int
+    seed: int
+    n_parameters: int
+    n_tokens: int
+    scores: dict[str, dict[str, float]]  # tail -> pool ("all" too) -> score
+    status: Status
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two settings at equal tokens. `difference` is second minus first, below 0: the second is better."""
+
+    first: str
+    second: str
+    tail: str
+    pool: str
+    difference: float
+    half_width: float | None  # of the 95 % interval over paired seeds; None with one seed
+    n_seeds: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What this machine did, and what a 7B run would ask of the loader. The only numbers that depend on a clock."""
+
+    device: str
+    tokens_per_second: float
+    wait_frac: float  # part of the training time that steps waited for the loader
+    loader_tokens_per_second: float
+    needed_tokens_per_second: float  # one H200 at the aimed MFU on the paper's 7B, R = 2
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The verdict on a mixture and everything that it rests on."""
+
+    mixture: str
+    unit: str
+    n_tokens: int
+    seq_len: int
+    n_parameters: int
+    n_loops: int
+    status: Status
+    message: str
+    checks: tuple[Check, ...]
+    pools: tuple[GroupScore, ...]
+    groups: tuple[GroupScore, ...]
+    steps: tuple[Step, ...]
+    spikes: tuple[int, ...]
+    diagnostics: dict[str, Diagnostics]  # by number of loops
+    variants: tuple[Variant, ...]
+    comparisons: tuple[Comparison, ...]
+    speed: Speed
+
+
+def score(found: GroupLoss) -> float:
+    """Bits per byte, or nats per token where bytes are unknown."""
+    return found.loss if found.bits_per_byte is None else found.bits_per_byte
+
+
+def total(evaluation: Evaluation) -> GroupLoss:
+    """The whole tail as one group."""
+    pools = evaluation.pools
+    return GroupLoss("all", "", evaluation.n_tokens, evaluation.loss, sum(p.n_bytes for p in pools))
+
+
+def group_scores(record: TrainRecord, *, pools: bool) -> tuple[GroupScore, ...]:
+    """Pools, or groups with enough held-out tokens to judge, by final score over their unigram floor, worst first."""
+    floors = {(g.pool, g.group): score(g) for g in record.unigram_losses}
+    last = record.evaluations[-1].pools if pools else record.evaluations[-1].groups
+    found = []
+    for of_last in last:
+        if of_last.n_tokens < record.min_group_tokens:
+            continue
+        key = (of_last.pool, of_last.group)
+        curve = tuple(
+            (e.step, score(g)) for e in record.evaluations for g in (*e.pools, *e.groups) if (g.pool, g.group) == key
+        )
+        status, message = _learns(curve, unigram=floors[key])
+        ends = curve[0][1], floors[key], curve[-1][1]
+        found.append(GroupScore(*key, of_last.n_tokens, of_last.n_bytes, *ends, curve, status, message))
+    return tuple(sorted(found, key=lambda g: (-g.final / g.unigram, g.pool, g.group)))
+
+
+def _learns(curve: tuple[tuple[int, float], ...], *, unigram: float) -> tuple[Status, str]:
+    first, final = curve[0][1], curve[-1][1]
+    best = min(value for _, value in curve)
+    if not final < first:  # "not below", so that a score that is no number counts as not learnt
+        return "fail", "did not fall below the untrained model"
+    if not final < unigram:
+        return "warn", "not yet below what counting tokens reaches"
+    if final > best * 1.02:
+        return "warn", f"rose again from {best:.3f}"
+    earlier = [value for step, value in curve if step <= 0.75 * curve[-1][0]]
+    falling = earlier and earlier[-1] - final > _STILL_FALLING * final
+    return "pass", "learns, still falling at the end" if falling else "learns, level at the end"
+
+
+def find_spikes(steps: tuple[Step, ...]) -> tuple[int, ...]:
+    """Steps whose loss stands out of the twenty before: more than 6 deviations and half a nat above their median."""
+    found = []
+    losses = [s.loss for s in steps]
+    for i in range(_SPIKE_WINDOW, len(losses)):
+        before = [loss for loss in losses[i - _SPIKE_WINDOW : i] if math.isfinite(loss)] or [0.0]
+        limit = median(before) + max(_MIN_SPIKE_NATS, _SPIKE_SIGMAS * pstdev(before))
+        if not losses[i] <= limit:
+            found.append(steps[i].step)
+    return tuple(found)
+
+
+def compare(first: list[Variant], second: list[Variant], *, tail: str, pool: str) -> Comparison:
+    """Paired over seeds: equal seeds start from equal weights and read the same number of tokens."""
+    by_seed = {v.seed: v.scores[tail][pool] for v in first}
+    pairs = [v.scores[tail][pool] - by_seed[v.seed] for v in second if v.seed in by_seed]
+    difference = fmean(pairs)
+    names = first[0].name.rsplit(" seed", 1)[0], second[0].name.rsplit(" seed", 1)[0]
+    if len(pairs) < 2:
+        return Comparison(*names, tail, pool, difference, None, 1, "one seed: no spread, so no claim")
+    half = T_95.get(len(pairs) - 1, 1.96) * stdev(pairs) / math.sqrt(len(pairs))
+    if not abs(difference) > half:
+        message = "smaller than the spread over seeds: no difference can be claimed"
+    else:
+        message = f"{names[1] if difference < 0 else names[0]} is better, beyond the spread over seeds"
+    return Comparison(*names, tail, pool, difference, half, len(pairs), message)

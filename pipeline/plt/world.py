@@ -1,0 +1,127 @@
+"""The processes that train one model together: none but this one, or what `torchrun` and Ray Train start.
+
+Both name rank and size in the environment. Rank 0 writes the model folder; all ranks read it, so it must lie on a disk
+that they share. Two ways to divide the work, both over sequences: `none` keeps a whole model in each process and adds
+the gradients up after the backward pass, `full` shards weights, gradients and optimiser with FSDP2.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from pipeline.plt.model import PLT
+
+Sharding = Literal["none", "full"]
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among `size`."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+    def add_up(self, values: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def wait(self) -> None:
+        """Return when every process is here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+def leads() -> bool:
+    """Whether this process is the first one, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def local_rank() -> int:
+    """The process's number on its machine: which CUDA device is its own."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+@contextmanager
+def join_world(device: torch.device) -> Iterator[World]:
+    """Join the process group that the environment names; alone where it names none."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield World()
+        return
+    own = not dist.is_initialized()
+    if own:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield World(dist.get_rank(), dist.get_world_size())
+    finally:
+        if own:
+            dist.destroy_process_group()
+
+
+def shard(model: PLT, *, world: World, device: torch.device, dtype: torch.dtype) -> None:
+    """Divide every parameter over the processes: one unit a layer, and one for embedding, norm and head.
+
+    Layers are gathered again for each loop. Matrix products and gathers run in `dtype`, gradients are added in float32.
+    """
+    mesh = init_device_mesh(device.type, (world.size,))
+    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
+    if dtype == torch.float32:
+        policy = MixedPrecisionPolicy()
+    for layer in model.model.layers:
+        fully_shard(layer, mesh=mesh, mp_policy=policy)
+    fully_shard(model, mesh=mesh, mp_policy=policy)
+
+
+def add_up_gradients(model: nn.Module, *, world: World) -> None:
+    """Sum whole gradients over the processes in few messages (sharding `none`)."""
+    if world.size == 1:
+        return
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    for group in _buckets(gradients):
+        flat = torch.cat([g.flatten() for g in group])
+        dist.all_reduce(flat)
+        for gradient, part in zip(group, torch.split(flat, [g.numel() for g in group]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+
+def _buckets(tensors: list[Tensor], *, n_values: int = 2**25) -> Iterator[list[Tensor]]:
+    """Runs of tensors of about `n_values` numbers each."""
+    group: list[Tensor] = []
+    for tensor in tensors:
+        group.append(tensor)
+        if sum(t.numel() for t in group) >= n_values:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A sharded tensor put together on every process (a collective call), any other as it is."""
+    if isinstance(tensor, DTensor):
+        return tensor.full_tensor()
+    return tensor
+
+
+def like(value: Tensor, target: Tensor) -> Tensor:
+    """`value` divided as `target` is, on its device."""
+    if isinstance(target, DTensor):
+        return distribute_tensor(value.to(target.device), target.device_mesh, target.placements)
+    return value.to(target.device, copy=True)

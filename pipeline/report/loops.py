@@ -1,0 +1,221 @@
+"""Loop diagnostics as tables and charts, beside what the LoopCoder-v2 report prints for its four-loop model.
+
+The report's numbers are of a 7B model after instruction tuning; a small one trained for minutes can be compared in the
+direction of each line, not in its height. Only numbers printed in its tables and text stand here; curves that exist as
+figures alone have no value to quote.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.report.charts import Chart, both
+from pipeline.report.markup import Html, element, figure, section, table
+from pipeline.report.page import document
+from pipeline.report.svg import CODE, PAPER, place_legend
+from pipeline.report.words import NOTHING, number
+
+
+class Value(BaseModel):
+    """A mean with the half-width of its 95 % interval; null where it is not a finite number."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    mean: float | None
+    ci95: float | None = None
+
+
+class LoopNumbers(BaseModel):
+    """One loop of diagnostics.json or result.json. A measure that a loop does not define is null."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    loop: int
+
+    def value(self, name: str) -> Value | None:
+        """The measure `name`; plain numbers have no interval."""
+        found = (self.model_extra or {}).get(name)
+        if found is None:
+            return None
+        return Value.model_validate(found) if isinstance(found, dict) else Value(mean=found)
+
+
+class LoopDiagnosis(BaseModel):
+    """Diagnostics of one model."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    n_sequences: int
+    n_tokens: int
+    n_rank_tokens: int
+    n_sequence_rank_tokens: int = 0
+    loops: tuple[LoopNumbers, ...]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One line of the table. `paper`: printed values of PLT with four loops, by loop."""
+
+    key: str
+    title: str
+    unit: str
+    digits: int
+    paper: tuple[tuple[int, float], ...] = ()
+    chart: bool = True
+
+
+MEASURES = (
+    Measure("step_size", "step size", "norm", 2, ((2, 846.0), (3, 464.0), (4, 1014.0))),
+    Measure("step_size_normed", "step size, normed states", "norm", 2, chart=False),
+    Measure("alignment", "update alignment", "cosine", 3, ((2, -0.72), (3, -0.46), (4, 0.04))),
+    Measure("alignment_normed", "update alignment, normed states", "cosine", 3, chart=False),
+    Measure("sequence_rank", "effective rank in a sequence", "directions", 1, ((2, 174.6), (3, 172.5), (4, 158.2))),
+    Measure("effective_rank", "effective rank, sequences pooled", "directions", 1, chart=False),
+    Measure("fixed_point_gap", "fixed-point gap", "norm", 2),
+    Measure("offset_cost", "offset cost", "norm", 2, chart=False),
+    Measure("offset_cost_normed", "offset cost, normed states", "norm", 2),
+    Measure("attention_entropy", "attention entropy", "nats", 3),
+    Measure("attention_change", "attention change from the loop before", "nats (KL)", 3),
+    Measure("head_rank", "head diversity: effective rank", "heads", 2),
+    Measure("head_similarity", "head similarity", "cosine", 3),
+    Measure("gate_mean", "gate: weight of the global branch", "share", 3),
+    Measure("output_shift", "output shift", "nats (KL)", 4, ((2, 1.75), (3, 1.32), (4, 1.58))),
+    Measure("target_rank", "rank of the true token, median", "rank", 1),
+    Measure("output_entropy", "output entropy", "nats", 3),
+    Measure("loss", "loss if read out here", "nats", 3),
+    Measure("output_shift_share", "share of all output shift", "share", 3, ((2, 0.38), (3, 0.28), (4, 0.34))),
+    Measure("attention_change_share", "share of all attention change", "share", 3, ((2, 0.50), (3, 0.25), (4, 0.25))),
+    Measure("peak_share", "tokens that change most here", "share", 3, ((2, 0.43), (3, 0.13), (4, 0.44))),
+)
+PAPER_HEADS = (
+    "Of its heads the report prints those of three loops: similarity 0.57, 0.67, 0.71; effective rank 11.9, 10.8, 9.5."
+)
+
+
+def cell(value: Value | None, *, digits: int) -> str:
+    """A mean and the half-width of its interval."""
+    if value is None:
+        return NOTHING
+    if value.mean is None:
+        return "not finite"
+    spread = f" ± {number(value.ci95, digits=digits)}" if value.ci95 is not None else ""
+    return number(value.mean, digits=digits) + spread
+
+
+def rows(found: LoopDiagnosis) -> Iterable[tuple[str, ...]]:
+    """A line for each measure: name, unit, each loop, the report's values."""
+    for measure in MEASURES:
+        ours = [cell(loop.value(measure.key), digits=measure.digits) for loop in found.loops]
+        paper = ", ".join(f"{value:g}" for _, value in measure.paper)
+        yield (measure.title, measure.unit, *ours, paper)
+
+
+def columns(found: LoopDiagnosis) -> tuple[str, ...]:
+    """Headings of `rows`."""
+    return ("measure", "unit", *(f"loop {loop.loop}" for loop in found.loops), "report, R = 4, loops 2, 3, 4")
+
+
+def lines(found: LoopDiagnosis) -> list[str]:
+    """The same table for a terminal."""
+    grid = [columns(found), *rows(found)]
+    widths = [max(len(row[i]) for row in grid) for i in range(len(grid[0]))]
+    last = len(widths) - 1
+    out = []
+    for row in grid:
+        shown = [
+            c.ljust(w) if i < 2 or i == last else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        out.append("  ".join(shown).rstrip())
+    return [*out, about(found), PAPER_HEADS]
+
+
+def about(found: LoopDiagnosis) -> str:
+    """What was measured."""
+    return (
+        f"{found.n_sequences} held-out sequences, {found.n_tokens:,} tokens that follow another of their document; "
+        f"means over sequences with 95 % intervals; ranks over {found.n_sequence_rank_tokens} tokens of a sequence and "
+        f"{found.n_rank_tokens:,} pooled."
+    )
+
+
+def loop_section(found: dict[str, LoopDiagnosis], *, name: str = "loops", title: str = "What each loop does") -> Html:
+    """Tables of one or several models (by number of loops) and a chart of each measure."""
+    guide = (
+        "What the report measures in its looped models, here on held-out sequences of this one. The report's column is "
+        "a 7B model after instruction tuning: compare directions, not heights. In it loop 2 does most of the refining, "
+        "later loops turn back (alignment below zero), and the gate stays above one half."
+    )
+    tables = [
+        table(f"R = {n}: mean ± half of the 95 % interval", columns(d), rows=list(rows(d)), names=2)
+        for n, d in sorted(found.items(), key=lambda item: int(item[0]))
+    ]
+    first = next(iter(found.values()))
+    notes = (element("p", about(first), css="guide"), element("p", PAPER_HEADS, css="guide"))
+    return section(name, title, figure(loops_chart(found)), *tables, *notes, guide=guide)
+
+
+def loops_chart(found: dict[str, LoopDiagnosis]) -> Chart:
+    """Every measure over the loops, a line for each model, with intervals; the report's printed values as crosses."""
+    shown = [m for m in MEASURES if m.chart]
+
+    def paint(canvas: Figure, narrow: bool) -> None:
+        n_columns = 2 if narrow else 3
+        n_rows = math.ceil(len(shown) / n_columns)
+        grid = canvas.subplots(n_rows, n_columns, squeeze=False).flat
+        for place, axes in enumerate(grid):
+            if place >= len(shown):
+                axes.set_visible(False)
+                continue
+            _paint_measure(axes, shown[place], found=found, labelled=place == 0)
+        place_legend(canvas, n_columns=1 if narrow else 3)
+
+    n_rows = {n: math.ceil(len(shown) / n) for n in (2, 3)}
+    label = "Loop diagnostics: " + ", ".join(m.title for m in shown)
+    return both("loops", paint, heights=(n_rows[3] * 150 + 30, n_rows[2] * 150 + 60), label=label)
+
+
+def _paint_measure(axes: Axes, measure: Measure, *, found: dict[str, LoopDiagnosis], labelled: bool) -> None:
+    styles = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1, 1, 1)))
+    for (n, diagnosis), style in zip(sorted(found.items(), key=lambda item: -int(item[0])), styles, strict=False):
+        points = _points(measure.key, diagnosis.loops)
+        if points:
+            x, y, half = zip(*points, strict=True)
+            label = f"this model, R = {n}" if labelled else None
+            axes.errorbar(x, y, yerr=half, color=CODE, ls=style, marker="o", ms=3.5, lw=1.6, capsize=2, label=label)
+    if measure.paper:
+        beside = axes.twinx()
+        x, y = zip(*measure.paper, strict=True)
+        beside.plot(
+            x, y, color=PAPER, marker="x", ms=5, lw=0.8, label="report, R = 4 (right scale)" if labelled else None
+        )
+        beside.tick_params(labelsize=9, labelcolor=PAPER)
+        beside.yaxis.set_major_locator(MaxNLocator(3))
+    axes.set_title(measure.title, fontsize=10)
+    axes.set_xlabel("")
+    axes.tick_params(labelsize=9)
+    last = max([len(d.loops) for d in found.values()] + [loop for loop, _ in measure.paper])
+    axes.set_xlim(0.7, last + 0.3)
+    axes.xaxis.set_major_locator(FixedLocator(range(1, last + 1)))
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.grid(visible=True, axis="y")
+
+
+def _points(key: str, loops: Sequence[LoopNumbers]) -> list[tuple[int, float, float]]:
+    found = [(loop.loop, loop.value(key)) for loop in loops]
+    return [(n, v.mean, v.ci95 or 0.0) for n, v in found if v is not None and v.mean is not None]
+
+
+def write_diagnosis(found: LoopDiagnosis, *, out: Path, name: str, json_text: str) -> Path:
+    """Write diagnostics.json and index.html into `out`; gives the page."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "diagnostics.json").write_text(json_text + "\n", encoding="utf-8")
+    parts = loop_section({str(len(found.loops)): found})
+    head = element("header", element("h1", f"{name}: loop diagnostics"))
+    page = out / "index.html"
+    page.write_bytes(document(f"{name}: Loopmix diagnostics", (head, element("main", parts))))
+    return page

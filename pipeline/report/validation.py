@@ -1,0 +1,220 @@
+"""The verdict page of `loopmix validate`: one HTML file without scripts, fonts or requests; and its terminal lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from pipeline import __version__
+from pipeline.report.charts import Chart, both, step_axis
+from pipeline.report.loops import loop_section
+from pipeline.report.markup import Cell, Html, bar, element, figure, section, table
+from pipeline.report.page import document
+from pipeline.report.svg import CODE, MUTED, SERIES, TEXT, literal, place_legend
+from pipeline.report.validated import Compared, Score, Validated
+from pipeline.report.words import exact, number, percent, short
+
+PAGE_NAME = "index.html"
+_COLOURS = {"code": CODE, "text": TEXT}
+_N_CURVES = len(SERIES)
+
+
+def write_page(found: Validated, out: Path) -> Path:
+    """Write `out`/index.html."""
+    path = out / PAGE_NAME
+    path.write_bytes(render(found))
+    return path
+
+
+def render(found: Validated) -> bytes:
+    """The whole page. Equal numbers give equal bytes."""
+    parts = [_verdict(found), _losses(found), _languages(found)]
+    if found.comparisons:
+        parts.append(_comparisons(found))
+    if found.diagnostics:
+        parts.append(loop_section(found.diagnostics))
+    parts.append(_speed(found))
+    about = (
+        f"{exact(found.n_tokens)} tokens in sequences of {exact(found.seq_len)}, {short(found.n_parameters)} "
+        f"parameters, R = {found.n_loops}. Scores are {found.unit}."
+    )
+    head = element("header", element("h1", f"{found.mixture}: does it train?"), element("p", about, css="about"))
+    foot = element("footer", element("p", f"Loopmix {__version__}. validation.json beside this page has every digit."))
+    return document(f"{found.mixture}: Loopmix validation", (head, element("main", *parts), foot))
+
+
+def _verdict(found: Validated) -> Html:
+    rows = [(c.name, element("span", c.status, css=c.status), c.message) for c in found.checks]
+    guide = "Fail: mixture or training is broken. Warn: it deserves a look, or could not be judged with this budget."
+    verdict = element("p", found.message, css=f"big {found.status}")
+    return section("verdict", "Verdict", verdict, table("Checks", _CHECKS, rows=rows, names=3), guide=guide)
+
+
+_CHECKS = ("check", "status", "what was found")
+
+
+def _losses(found: Validated) -> Html:
+    guide = (
+        "Held-out score of both pools while training. The dotted lines are what token frequencies of the same tokens "
+        "reach; step 0 is the untrained model. Bits per byte can be compared between languages and between tokenizers."
+    )
+    rows = [
+        (p.name, exact(p.n_tokens), number(p.untrained), number(p.unigram), number(p.final), percent(p.gain))
+        for p in found.pools
+    ]
+    columns = ("pool", "held-out tokens", "untrained", "token frequencies", "trained", "below frequencies")
+    scores = table(found.unit.capitalize(), columns, rows=rows)
+    charts = figure(_pool_chart(found)), figure(_step_chart(found))
+    return section("losses", "Loss over training", *charts, scores, guide=guide)
+
+
+def _pool_chart(found: Validated) -> Chart:
+    def paint(canvas: Figure, narrow: bool) -> None:
+        axes = canvas.add_subplot()
+        for pool in found.pools:
+            colour = _COLOURS[pool.pool]
+            steps, scores = zip(*((s, v) for s, v in pool.curve if v is not None), strict=True)
+            axes.plot(steps, scores, color=colour, marker="o", ms=4, lw=2, label=f"held-out {pool.pool}")
+            if pool.unigram is not None:
+                axes.axhline(pool.unigram, color=colour, lw=1.2, ls=(0, (2, 2)), label=f"{pool.pool} frequencies")
+        step_axis(axes, narrow=narrow)
+        axes.set_ylabel(found.unit)
+        place_legend(canvas, n_columns=2)
+
+    label = "Held-out score: " + ", ".join(f"{p.pool} {number(p.final)} {found.unit}" for p in found.pools)
+    return both("pools", paint, heights=(320, 340), label=label)
+
+
+def _step_chart(found: Validated) -> Chart:
+    """Training loss per pool, each step a faint point and a running mean over it."""
+
+    def paint(canvas: Figure, narrow: bool) -> None:
+        axes = canvas.add_subplot()
+        for pool, colour in _COLOURS.items():
+            points = [(s.step, getattr(s, f"{pool}_loss")) for s in found.steps]
+            points = [(step, loss) for step, loss in points if loss is not None]
+            if points:
+                size = max(1, len(points) // 60)
+                groups = [points[i : i + size] for i in range(0, len(points), size)]
+                x = [group[-1][0] for group in groups]
+                y = [sum(loss for _, loss in group) / len(group) for group in groups]
+                axes.plot(x, y, color=colour, lw=1.6, label=f"training {pool}")
+        for number_, step in enumerate(found.spikes[:50]):
+            axes.axvline(step, color=MUTED, lw=0.8, label=None if number_ else "spike")
+        step_axis(axes, narrow=narrow)
+        place_legend(canvas, n_columns=3)
+
+    n_spikes = len(found.spikes)
+    return both(
+        "steps", paint, heights=(240, 260), label=f"Training loss per pool in nats per token, {n_spikes} spikes"
+    )
+
+
+def _languages(found: Validated) -> Html:
+    guide = (
+        "Every language and text source with enough held-out tokens, worst first. Learnt means below its own token "
+        "frequencies; the bar is how far below. A language that stays above them has too few tokens, too many repeats, "
+        "or is not what its label says."
+    )
+    rows = [
+        (
+            g.name,
+            g.pool,
+            element("span", g.status, css=g.status),
+            g.message,
+            exact(g.n_tokens),
+            number(g.untrained),
+            number(g.unigram),
+            number(g.final),
+            percent(g.gain),
+            bar(g.gain or 0.0, colour=g.pool),
+        )
+        for g in found.groups
+    ]
+    columns = ("language", "pool", "status", "what was found", "held-out tokens", "untrained", "frequencies", "trained")
+    chart = figure(_group_chart(found)) if found.groups else ""
+    every = table(f"{len(rows)} groups, {found.unit}", (*columns, "below frequencies", ""), rows=rows, names=4)
+    return section("languages", "Loss per language", chart, every, guide=guide)
+
+
+def _group_chart(found: Validated) -> Chart:
+    """Curves of the groups with most held-out tokens."""
+    largest = sorted(found.groups, key=lambda g: -g.n_tokens)[:_N_CURVES]
+
+    def paint(canvas: Figure, narrow: bool) -> None:
+        axes = canvas.add_subplot()
+        for group, colour in zip(largest, SERIES, strict=False):
+            points = [(s, v) for s, v in group.curve if v is not None]
+            steps, scores = zip(*points, strict=True)
+            style = (0, (4, 2)) if group.pool == "text" else "-"
+            axes.plot(steps, scores, color=colour, lw=2, ls=style, label=literal(group.name, limit=14))
+        step_axis(axes, narrow=narrow)
+        axes.set_ylabel(found.unit)
+        place_legend(canvas, n_columns=2 if narrow else 4)
+
+    label = f"Held-out score of {', '.join(g.name for g in largest)}"
+    return both("groups", paint, heights=(320, 340), label=label)
+
+
+def _comparisons(found: Validated) -> Html:
+    guide = (
+        "All trainings saw equally many tokens. Differences are second minus first, so below zero the second is "
+        "better; pairs share a seed and with it the first weights. A difference within its interval is no difference, "
+        "and of many lines one in twenty leaves its interval by chance."
+    )
+    rows = [(c.first, c.second, c.tail, c.pool, c.message, _difference(c), exact(c.n_seeds)) for c in found.comparisons]
+    columns = ("first", "second", "scored on", "pool", "verdict", f"difference, {found.unit}", "seeds")
+    every = [
+        (v.name, tail, exact(v.n_parameters), exact(v.n_tokens), *(number(of.get(p)) for p in ("all", "code", "text")))
+        for v in found.variants
+        for tail, of in v.scores.items()
+    ]
+    names = ("training", "scored on", "parameters", "tokens", "all", "code", "text")
+    parts: list[Cell] = [table("Differences", columns, rows=rows, names=5)]
+    parts.append(table(f"Every training, {found.unit}", names, rows=every, names=2))
+    return section("comparisons", "Comparisons at equal tokens", *parts, guide=guide)
+
+
+def _difference(found: Compared) -> str:
+    if found.difference is None:
+        return "not finite"
+    spread = f" ± {found.half_width:.4f}" if found.half_width is not None else ""
+    return f"{found.difference:+.4f}{spread}"
+
+
+def _speed(found: Validated) -> Html:
+    speed = found.speed
+    guide = "The only numbers here that depend on this machine and on what else ran on it."
+    rows = [
+        ("training", f"{exact(round(speed.tokens_per_second))} tokens/s on {speed.device}"),
+        ("waiting for the loader", percent(speed.wait_frac) + " of the training time"),
+        ("loader alone, one thread", f"{short(speed.loader_tokens_per_second)} tokens/s"),
+        ("a 7B run takes, per H200", f"{exact(round(speed.needed_tokens_per_second))} tokens/s (R = 2, MFU 45 %)"),
+    ]
+    return section("speed", "Speed", table("Throughput", ("what", "measured"), rows=rows, names=2), guide=guide)
+
+
+def lines(found: Validated, *, n_groups: int = 12) -> Iterator[str]:
+    """The page's first half for a terminal: pools, the worst groups, comparisons, checks, verdict."""
+    yield f"{found.unit}, held out      untrained  frequencies  trained  below"
+    worst = found.groups[:n_groups]
+    for of in (*found.pools, *worst):
+        yield _line(of)
+    if len(found.groups) > n_groups:
+        yield f"  and {len(found.groups) - n_groups} more groups that do better than these"
+    for c in found.comparisons:
+        if (c.tail, c.pool) != (found.mixture, "all"):
+            continue  # the page has the other tails and pools
+        yield f"  {c.second} against {c.first}, on {c.tail}, {c.pool}: {_difference(c)} {found.unit}: {c.message}"
+    for check in found.checks:
+        yield f"  {check.status:<5} {check.name:<20} {check.message}"
+    yield f"verdict: {found.status.upper()}: {found.message}"
+
+
+def _line(of: Score) -> str:
+    return (
+        f"  {of.name[:22]:<24}{number(of.untrained):>9}{number(of.unigram):>13}{number(of.final):>9}"
+        f"{percent(of.gain):>7}  {of.status}: {of.message}"
+    )

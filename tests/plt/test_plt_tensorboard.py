@@ -1,0 +1,94 @@
+"""Event files: framing, checksums and fields, read back by a parser of our own."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from plt_runs import make_run, tiny_config
+
+from pipeline.plt import train
+from pipeline.plt.tensorboard import EventFile, crc32c
+
+
+def test_crc32c_when_given_the_check_string_is_the_published_value():
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(b"") == 0
+
+
+def _records(data: bytes) -> list[bytes]:
+    """Payloads; both checksums of each record are verified."""
+    found = []
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        payload = data[12 : 12 + length]
+        for part, stored in ((data[:8], data[8:12]), (payload, data[12 + length : 16 + length])):
+            crc = crc32c(part)
+            assert (
+                struct.unpack("<I", stored)[0] == (((crc >> 15) | (crc << 17 & 0xFFFFFFFF)) + 0xA282EAD8) & 0xFFFFFFFF
+            )
+        found.append(payload)
+        data = data[16 + length :]
+    return found
+
+
+def _fields(data: bytes) -> list[tuple[int, object]]:
+    """(number, value) of a protobuf message: varints as int, fixed as float, the rest as bytes."""
+    found, i = [], 0
+
+    def varint() -> int:
+        nonlocal i
+        value = shift = 0
+        while True:
+            byte = data[i]
+            i += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while i < len(data):
+        key = varint()
+        kind = key & 7
+        if kind == 0:
+            found.append((key >> 3, varint()))
+        elif kind == 2:
+            length = varint()
+            found.append((key >> 3, data[i : i + length]))
+            i += length
+        else:
+            size, form = (8, "<d") if kind == 1 else (4, "<f")
+            found.append((key >> 3, struct.unpack(form, data[i : i + size])[0]))
+            i += size
+    return found
+
+
+def test_event_file_when_read_back_holds_its_scalars(tmp_path):
+    with EventFile(tmp_path) as file:
+        file.add(300, {"train/loss": 1.5, "speed/mfu": 0.25})
+    (path,) = tmp_path.iterdir()
+    head, entry = (dict(_fields(r)) for r in _records(path.read_bytes()))
+    assert head[3] == b"brain.Event:2"
+    assert entry[2] == 300
+    values = [dict(_fields(v)) for _, v in _fields(entry[5])]
+    assert [(v[1], v[2]) for v in values] == [(b"train/loss", 1.5), (b"speed/mfu", 0.25)]
+
+
+def test_training_when_resumed_begins_a_second_event_file(tmp_path):
+    run = make_run(tmp_path / "run")
+
+    class KilledError(Exception):
+        pass
+
+    def kill(event):
+        if getattr(event, "step", None) == 3 and type(event).__name__ == "Saved":
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(tiny_config(n_steps=6), data=run, out=tmp_path / "model", on_event=kill)
+    train(tiny_config(n_steps=6), data=run, out=tmp_path / "model")
+    files = sorted((tmp_path / "model" / "tensorboard").iterdir())
+    steps = [[dict(_fields(r)).get(2) for r in _records(f.read_bytes())[1:]] for f in files]
+    assert len(files) == 2
+    assert sorted({s for s in steps[0] if s}) == [1, 2, 3]
+    assert sorted({s for s in steps[1] if s}) == [4, 5, 6]

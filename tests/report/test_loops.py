@@ -1,0 +1,40 @@
+"""Loop diagnostics as a table, a page and JSON."""
+
+from __future__ import annotations
+
+from pipeline.report.loops import LoopDiagnosis, lines, rows, write_diagnosis
+
+
+def _found() -> LoopDiagnosis:
+    loop = {"effective_rank": 30.5, "step_size": {"mean": 12.5, "ci95": 0.25}, "gate_mean": None}
+    second = {"step_size": {"mean": None, "ci95": None}, "gate_mean": {"mean": 0.6, "ci95": 0.01}}
+    return LoopDiagnosis.model_validate(
+        {
+            "n_sequences": 4,
+            "n_tokens": 1000,
+            "n_rank_tokens": 64,
+            "loops": [{"loop": 1} | loop, {"loop": 2, "effective_rank": 31.0} | second],
+        }
+    )
+
+
+def test_table_when_measures_are_missing_or_not_finite_says_so():
+    found = {row[0]: row[2:] for row in rows(_found())}
+    assert found["step size"] == ("12.50 ± 0.25", "not finite", "846, 464, 1014")
+    assert found["gate: weight of the global branch"] == ("\N{EN DASH}", "0.600 ± 0.010", "")
+    assert found["effective rank, sequences pooled"] == ("30.5", "31.0", "")
+    shown = lines(_found())
+    assert shown[0].startswith("measure") and "loop 2" in shown[0]
+    assert any("4 held-out sequences" in line for line in shown)
+
+
+def test_page_when_written_stands_beside_its_json(tmp_path):
+    page = write_diagnosis(_found(), out=tmp_path / "d", name="<b>model</b>", json_text="{}")
+    text = page.read_text()
+    assert "<b>model" not in text and "&lt;b&gt;model" in text
+    assert "step size" in text and text.count("<svg") == 2
+    assert (tmp_path / "d" / "diagnostics.json").read_text() == "{}\n"
+    assert (
+        page.read_bytes()
+        == write_diagnosis(_found(), out=tmp_path / "e", name="<b>model</b>", json_text="{}").read_bytes()
+    )
