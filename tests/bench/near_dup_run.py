@@ -71,9 +71,9 @@ def documents_of(content: pa.Array, *, shard: int) -> pa.Table:
 def facts_of(documents: pa.Table) -> dict[str, pa.Table]:
     """Everything is code in one language, and no rule fires."""
     n, ids = documents.num_rows, documents["doc_id"].combine_chunks()
-    fixed = {"pool": "code", "language": "Python", "decided_by": "bench"}
+    fixed = {"pool": "code", "language": "Python", "confidence": 1.0, "decided_by": "override", "content_kind": "code"}
     languages = pa.table(
-        [ids if f.name == "doc_id" else pa.repeat(pa.scalar(fixed.get(f.name, 1.0), f.type), n) for f in LANGUAGES],
+        [ids if f.name == "doc_id" else pa.repeat(pa.scalar(fixed.get(f.name), f.type), n) for f in LANGUAGES],
         schema=LANGUAGES,
     )
     facts = {"languages": languages}
