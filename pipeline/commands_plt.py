@@ -145,7 +145,7 @@ def _plt() -> Any:
     """The trainer, or a ConfigError that says how to get it.
 
     Torch's CPU threads wait for each other by spinning. On a machine that others use too they spin for the core that
-    another process holds, and a step took 40 times as long; with this bound they sleep after some microseconds. It
+    another process holds, and a step took many times as long; with this bound they sleep after some microseconds. It
     must be set before torch is loaded, and whoever has set it already is left alone.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -130,10 +130,13 @@ def classify_batch(
     options = options or Options()
     known = told or [Told(pool) for pool in pool_hints]
     looks = kinds.kinds_of(contents)
+    few = len(contents) <= kinds.FEW
     verdicts: list[Verdict] = []
     waiting: list[tuple[int, _Asked]] = []
     for i, (path, content, fact, look) in enumerate(zip(paths, contents, known, looks, strict=True)):
         found = _without_classifier(by_path_cached(path), content, fact, look, options)
+        if few and isinstance(found, _Asked) and found.standing and found.question.candidates:
+            found = found if is_prose(found.question.head) else found.standing  # so the classifier may stay unloaded
         if isinstance(found, _Asked):
             waiting.append((i, found))
             verdicts.append(_UNKNOWN)
