@@ -26,7 +26,7 @@ from pipeline.language.table import TEXT, alias_table
 MIN_BYTES, MAX_BYTES = 60, 1_000_000
 MAX_PER_EXTENSION = 400  # of one package: enough to choose from
 MAX_PER_PACKAGE, MAX_PER_LANGUAGE = 150, 500
-MAX_OTHER = 60  # of each language without a class
+MAX_OTHER = 1_800  # of one kind of input, in languages without a class
 MAX_PER_ARCHIVE = 80  # of one extension
 MAX_PROSE, MAX_MARKUP = 250, 60  # pieces of one collection of texts
 CERTAIN = frozenset(("filename", "extension", "heuristic", "shebang", "modeline"))

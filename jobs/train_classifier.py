@@ -62,12 +62,12 @@ def content_key(sample: Sample) -> int:
 
 
 def limited(samples: list[Sample]) -> list[Sample]:
-    """At most MAX_OTHER without a class from each kind of input and length; the class is none of its languages."""
+    """The samples in keyed order, of those without a class at most MAX_OTHER from each kind of input."""
     used: Counter[str] = Counter()
     kept = []
     for sample in sorted(samples, key=content_key):
         used[sample.label + sample.origin] += sample.label == OTHER
-        if used[sample.label + sample.origin] <= 30 * MAX_OTHER:
+        if used[sample.label + sample.origin] <= MAX_OTHER:
             kept.append(sample)
     return kept
 

@@ -92,14 +92,14 @@ def sums(model: Model, contents: Sequence[bytes], *, slots: NDArray[np.int32]) -
     return logits, squares
 
 
-def probabilities(contents: Sequence[bytes], *, second_voter: bool = True) -> Floats:
+def probabilities(contents: Sequence[bytes]) -> Floats:
     """Shape (documents, len(CLASSES)); each row sums to 1 and depends on its own document alone."""
     model = packaged()
     raw, squares = sums(model, contents, slots=_packaged_slots())
     logits = raw.astype(np.float64) / float(model.temperature)
     logits[:, CLASSES.index(OTHER)] += np.where(squares < MIN_KNOWN * LOG_UNIT**2, _CERTAINLY, OTHER_BIAS)
     found = _softmax(logits)
-    unsure = np.flatnonzero(found.max(axis=1) < SURE) if second_voter and len(contents) else np.zeros(0, np.int64)
+    unsure = np.flatnonzero(found.max(axis=1) < SURE)
     columns = _guesslang_columns()
     top = np.argsort(-found[unsure], axis=1, kind="stable")[:, :2]
     unsure = unsure[(columns[top] >= 0).all(axis=1)]
@@ -119,7 +119,7 @@ def guesslang_alone(contents: Sequence[bytes]) -> Floats:
 @lru_cache(maxsize=1)
 def _guesslang_columns() -> NDArray[np.int64]:
     """For each class guesslang's column, or -1."""
-    columns = {class_of(name): i for i, names in enumerate(linguist_labels()) for name in reversed(names[:1])}
+    columns = {class_of(name): i for i, (name, *_) in enumerate(linguist_labels())}
     return np.array([columns.get(name, -1) for name in CLASSES])
 
 

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.language.prose import MAX_SYMBOL_FRAC, SYMBOLS
+
 EMPTY, BINARY, DATA, WORDS, CODE = range(5)  # WORDS: few symbols, so perhaps prose
 NAMES = ("empty", "binary", "data", "prose", "code")
 
-MAX_SYMBOL_FRAC = 0.025  # as in `prose.py`; among bytes that are not blank
 MIN_DIGIT_FRAC, MAX_LETTER_FRAC = 0.2, 0.08  # of data: digits, and letters that no hexadecimal number has
 MIN_DATA_BYTES = 1_024  # a short table of numbers is code like any other
 MAX_PIECE_BYTES = 4_096  # read from the start and from the middle, as a dump often begins with a comment
@@ -30,7 +31,7 @@ def byte_classes() -> NDArray[np.uint8]:
     classes = np.full(256, OTHER, np.uint8)
     classes[list(b" \t\r\n\f\v")] = BLANK
     classes[0] = NUL
-    classes[list(b"{}[];=<>|\\_$#@^~+*/&")] = SYMBOL
+    classes[list(SYMBOLS)] = SYMBOL
     classes[ord("0") : ord("9") + 1] = DIGIT
     classes[[c for c in range(128) if chr(c).isalpha() and chr(c).lower() not in "abcdefx"]] = LETTER
     return classes

@@ -33,7 +33,7 @@ _WORD = regex.compile(r"[\p{L}\p{M}]+(?:['\u2019]\p{L}+)?")
 _CLOSERS = r"['\"\u201d\u00bb)\u2019_*]*"
 _PAUSE = regex.compile(rf"\p{{Ll}}[.,!?:\u2026]{_CLOSERS}(?=\s)")
 _SENTENCE = regex.compile(rf"\p{{Ll}}[.!?\u2026]{_CLOSERS}\s+['\"\u201c\u00ab\u00bf\u00a1(_*\u2014\u2013-]*\p{{Lu}}")
-_SYMBOLS = b"{}[];=<>|\\_$#@^~+*/&"
+SYMBOLS = b"{}[];=<>|\\_$#@^~+*/&"
 _BLANKS = b" \t\r\n\f\v"
 _ASCII = bytes(range(128))
 _HEADING = re.compile(rb"^#{1,6} \S", re.MULTILINE)
@@ -60,7 +60,7 @@ class Counts(NamedTuple):
 def symbol_frac(head: bytes) -> float:
     """Share of code symbols. Fast: one look at the bytes tells nearly all code from prose."""
     solid = head.translate(None, _BLANKS)
-    return (len(solid) - len(solid.translate(None, _SYMBOLS))) / max(1, len(solid))
+    return (len(solid) - len(solid.translate(None, SYMBOLS))) / max(1, len(solid))
 
 
 def count(head: bytes) -> Counts:
