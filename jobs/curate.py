@@ -8,7 +8,7 @@ Submit the same line again after a failure: it goes on where it stopped.
 
 import sys
 
-from pipeline.cli import main
+from pipeline.cli.main import main
 
 if __name__ == "__main__":
     main(["curate", "--ray-address", "auto", *sys.argv[1:]])

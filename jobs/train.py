@@ -5,7 +5,7 @@ ray job submit --entrypoint-num-gpus 1 --working-dir . -- python -m jobs.train T
 
 import sys
 
-from pipeline.cli import main
+from pipeline.cli.main import main
 
 if __name__ == "__main__":
     main(["train", *sys.argv[1:]])

@@ -13,8 +13,8 @@ import click
 import numpy as np
 
 from jobs import classifier_samples
+from jobs import learn_classifier as learn
 from jobs.classifier_samples import MAX_OTHER, Sample, key
-from pipeline.language import learn
 from pipeline.language.classes import CLASSES, OTHER
 from pipeline.language.classifier import Floats, Model, save, sums
 from pipeline.language.shares import PAPER_LANGUAGES

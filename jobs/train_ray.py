@@ -25,7 +25,7 @@ def _work(arguments: dict[str, Any]) -> None:
     os.environ["RANK"] = str(context.get_world_rank())
     os.environ["LOCAL_RANK"] = str(get_device().index or 0)
     os.environ["WORLD_SIZE"] = str(context.get_world_size())
-    from pipeline.cli import main as loopmix
+    from pipeline.cli.main import main as loopmix
 
     loopmix(arguments["command"], standalone_mode=False)
 

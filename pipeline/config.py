@@ -122,7 +122,7 @@ class Classify(Frozen):
 
 
 class CodeRules(Frozen):
-    """Thresholds of code rules; a document that crosses one is dropped. Sources stand in `text/code_rules.py`."""
+    """Thresholds of code rules; a document that crosses one is dropped. Sources stand in `quality/code_rules.py`."""
 
     min_chars: int = Field(50, description="characters")
     max_lines: int = Field(100_000, description="lines")
@@ -138,7 +138,7 @@ class CodeRules(Frozen):
 
 
 class TextRules(Frozen):
-    """Thresholds of prose rules. Sources stand in `text/text_rules.py`."""
+    """Thresholds of prose rules. Sources stand in `quality/text_rules.py`."""
 
     min_words: int = Field(30, description="words; letters in scripts without spaces")
     max_words: int = Field(1_000_000, description="words")

@@ -1,7 +1,7 @@
 """The stages in order: the table of contents of Loopmix.
 
-    raw shards -> documents -> exact_dups -> languages + quality + signatures -> similar -> near_dups -> decisions
-               -> tokens -> plan -> packed -> ledger
+    raw shards -> documents -> exact_dups -> languages + quality + signatures -> similar -> near_dups -> select
+               -> tokens -> balance -> packed -> ledger
 
 Each line of `stages` is one stage: its table, its code version, its function, its part of the mixture, what it reads.
 Raise a version when the function's output changes. Balance needs true token counts, so it comes after tokenize; the
@@ -15,11 +15,13 @@ from functools import partial
 from itertools import groupby
 
 from pipeline.config import Mixture
-from pipeline.errors import StoreError
-from pipeline.known import describe_benchmarks, open_known
-from pipeline.shingling import signing_of
-from pipeline.sources import Slice
-from pipeline.stage import (
+from pipeline.dedup.against import describe_benchmarks, open_known
+from pipeline.dedup.exact_dups import group_equal
+from pipeline.dedup.near_dups import Threshold, find_similar, keep_near, linking_of
+from pipeline.dedup.overlaps import Benchmarks, find_overlaps
+from pipeline.dedup.shingling import signing_of
+from pipeline.dedup.signatures import sign
+from pipeline.engine.stage import (
     MANIFEST,
     ExchangeStage,
     MapStage,
@@ -32,25 +34,24 @@ from pipeline.stage import (
     run_maps,
     sweep,
 )
-from pipeline.stages.account import NoConfig, account
-from pipeline.stages.balance import balance
-from pipeline.stages.classify import classify
-from pipeline.stages.exact_dups import group_equal
-from pipeline.stages.ingest import Inputs, describe, ingest, plan
-from pipeline.stages.measure import measure
-from pipeline.stages.near_dups import Threshold, find_similar, keep_near, linking_of
-from pipeline.stages.overlaps import Benchmarks, find_overlaps
-from pipeline.stages.pack import pack
-from pipeline.stages.select import select
-from pipeline.stages.signatures import sign
-from pipeline.stages.tokenize import end_of_document, tokenize, tokenizer_hash
-from pipeline.store import part
+from pipeline.engine.store import part
+from pipeline.errors import StoreError
+from pipeline.language.languages import classify
+from pipeline.mix.balance import balance
+from pipeline.mix.ledger import NoConfig, account
+from pipeline.mix.packed import pack
+from pipeline.mix.tokens import end_of_document, tokenize, tokenizer_hash
+from pipeline.quality.quality import measure
+from pipeline.schema import BALANCE, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY, SELECT, SIGNATURES, TOKENS
+from pipeline.select.select import select
+from pipeline.sources import Slice
+from pipeline.sources.documents import Inputs, describe, ingest, plan
 
 _LEDGER_INPUTS = (
-    ("languages", ("pool", "language", "decided_by")),
-    ("quality", ("fired",)),
-    ("decisions", ("keep", "reasons", "keeper_id", "similarity")),
-    ("plan", ("group", "n_tokens", "n_copies", "cut_tokens")),
+    (LANGUAGES, ("pool", "language", "decided_by", "group")),
+    (QUALITY, ("fired",)),
+    (SELECT, ("keep", "reasons", "keeper_id", "similarity")),
+    (BALANCE, ("n_tokens", "n_copies", "cut_tokens")),
 )
 
 
@@ -69,21 +70,21 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     link = partial(find_similar, known=known)
     origin = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
     judged = ("languages", "quality", "overlaps")
-    first, pool, keep = ("exact_dups", ("is_first",)), ("languages", ("pool", "language")), ("decisions", ("keep",))
+    first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
     return [
         ExchangeStage("documents", 2, read, inputs, (), describe(slices)),
         ExchangeStage("exact_dups", 1, group_equal, m.exact_dups, ("documents",)),
-        MapStage("languages", 2, classify, m.classify, (), (*text, *facts)),
-        MapStage("quality", 1, measure, m.quality, (pool,), (*text, "problem")),
-        MapStage("overlaps", 1, find_overlaps, benchmarks, (), text, describe_benchmarks(m)),
-        MapStage("signatures", 2, sign, signing_of(near), (first, ("languages", ("pool",))), text),
+        MapStage(LANGUAGES, 3, classify, m.classify, (), (*text, *facts)),
+        MapStage(QUALITY, 1, measure, m.quality, (pool,), (*text, "problem")),
+        MapStage(OVERLAPS, 1, find_overlaps, benchmarks, (), text, describe_benchmarks(m)),
+        MapStage(SIGNATURES, 2, sign, signing_of(near), (first, (LANGUAGES, ("pool",))), text),
         ExchangeStage("similar", 1, link, linking_of(near), ("documents", "languages", "signatures"), known_key),
         ExchangeStage("near_dups", 2, keep_near, threshold, ("similar",)),
-        ExchangeStage("decisions", 2, choose, m.select, ("exact_dups", *judged, "near_dups")),
-        MapStage("tokens", 1, tokenize, m.tokenizer, (keep,), text, tokenizer_hash(m.tokenizer)),
-        ExchangeStage("plan", 1, balance, m.balance, ("languages", "decisions", "tokens"), seed),
-        ExchangeStage("packed", 1, lay_out, m.pack, ("languages", "tokens", "plan"), seed),
-        MapStage("ledger", 1, account, NoConfig(), _LEDGER_INPUTS, origin),
+        ExchangeStage("select", 2, choose, m.select, ("exact_dups", *judged, "near_dups")),
+        MapStage(TOKENS, 1, tokenize, m.tokenizer, (keep,), text, tokenizer_hash(m.tokenizer)),
+        ExchangeStage("balance", 2, balance, m.balance, ("languages", "select", "tokens"), seed),
+        ExchangeStage("packed", 1, lay_out, m.pack, ("languages", "tokens", "balance"), seed),
+        MapStage(LEDGER, 2, account, NoConfig(), _LEDGER_INPUTS, origin),
     ]
 
 

@@ -11,11 +11,25 @@ duplicates stay visible). Counts are int64, fractions float64 in [0, 1].
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pyarrow as pa
 
 from pipeline.errors import SchemaError
 
 POOLS = ("code", "text")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's name, which is its folder and its stage's name too, and its columns.
+
+    An aligned table has one row for each row of `documents`, shard by shard, in the same order.
+    """
+
+    name: str
+    schema: pa.Schema
+    aligned: bool = True
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
@@ -26,103 +40,128 @@ def _required_list(name: str, item: pa.DataType) -> pa.Field:
     return pa.field(name, pa.list_(pa.field("element", item, nullable=False)), nullable=False)
 
 
-DOCUMENTS = pa.schema(
-    [
-        _required("doc_id", pa.string()),
-        _required("source", pa.string()),  # the source's name in the mixture
-        pa.field("repo", pa.string()),
-        _required("path", pa.string()),  # as the source gives it; never opened, only classified and shown
-        pa.field("revision", pa.string()),
-        pa.field("revision_time", pa.timestamp("us", tz="UTC")),  # decides "newest" between copies
-        pa.field("license", pa.string()),
-        pa.field("stars", pa.int64()),
-        _required("pool_hint", pa.string()),  # code, text or auto, from the source
-        pa.field("language_label", pa.string()),  # what the source calls the language, if the mixture maps a column
-        _required("content", pa.large_binary()),  # UTF-8 wherever `encoding` says it could be decoded
-        _required("n_bytes", pa.int64()),  # of content
-        _required("content_hash", pa.binary(16)),  # xxh3-128 of content
-        _required("encoding", pa.string()),  # of the raw bytes: utf-8, cp1252, ..., utf-8-damaged, binary, unread
-        _required("input_file", pa.string()),  # relative to the source's root
-        _required("input_row", pa.int64()),
-        pa.field("problem", pa.string()),  # why content is empty or cut: too_large, unreadable_row, ...
-    ]
+DOCUMENTS = Table(
+    "documents",
+    pa.schema(
+        [
+            _required("doc_id", pa.string()),
+            _required("source", pa.string()),  # the source's name in the mixture
+            pa.field("repo", pa.string()),
+            _required("path", pa.string()),  # as the source gives it; never opened, only classified and shown
+            pa.field("revision", pa.string()),
+            pa.field("revision_time", pa.timestamp("us", tz="UTC")),  # decides "newest" between copies
+            pa.field("license", pa.string()),
+            pa.field("stars", pa.int64()),
+            _required("pool_hint", pa.string()),  # code, text or auto, from the source
+            pa.field("language_label", pa.string()),  # what the source calls the language, if the mixture maps a column
+            _required("content", pa.large_binary()),  # UTF-8 wherever `encoding` says it could be decoded
+            _required("n_bytes", pa.int64()),  # of content
+            _required("content_hash", pa.binary(16)),  # xxh3-128 of content
+            _required("encoding", pa.string()),  # of the raw bytes: utf-8, cp1252, ..., utf-8-damaged, binary, unread
+            _required("input_file", pa.string()),  # relative to the source's root
+            _required("input_row", pa.int64()),
+            pa.field("problem", pa.string()),  # why content is empty or cut: too_large, unreadable_row, ...
+        ]
+    ),
 )
 
-EXACT_DUPS = pa.schema(
-    [
-        _required("doc_id", pa.string()),
-        _required("group_position", pa.uint64()),  # position of the group's first document, its representative
-        _required("group_size", pa.int64()),  # documents with these bytes, this one included
-        _required("is_first", pa.bool_()),  # this document is the representative
-    ]
+EXACT_DUPS = Table(
+    "exact_dups",
+    pa.schema(
+        [
+            _required("doc_id", pa.string()),
+            _required("group_position", pa.uint64()),  # position of the group's first document, its representative
+            _required("group_size", pa.int64()),  # documents with these bytes, this one included
+            _required("is_first", pa.bool_()),  # this document is the representative
+        ]
+    ),
 )
 
-LANGUAGES = pa.schema(
-    [
-        _required("doc_id", pa.string()),
-        _required("pool", pa.string()),  # code or text
-        _required("language", pa.string()),  # linguist's name; "Text" for prose
-        _required("confidence", pa.float64()),
-        _required(
-            "decided_by", pa.string()
-        ),  # hint, filename, extension, shebang, classifier, ...; all in report/words.py
-        pa.field("runner_up", pa.string()),  # the second likeliest language; null where content was not looked at
-        pa.field("runner_up_confidence", pa.float64()),
-        _required("content_kind", pa.string()),  # code, prose, data, binary, empty: by content, whatever the name says
-    ]
+LANGUAGES = Table(
+    "languages",
+    pa.schema(
+        [
+            _required("doc_id", pa.string()),
+            _required("pool", pa.string()),  # code or text
+            _required("language", pa.string()),  # linguist's name; "Text" for prose
+            _required("confidence", pa.float64()),
+            _required(
+                "decided_by", pa.string()
+            ),  # hint, filename, extension, shebang, classifier, ...; all in report/words.py
+            _required("group", pa.string()),  # unit of balancing: the family of its language (code), its source (text)
+            pa.field("runner_up", pa.string()),  # the second likeliest language; null where content was not looked at
+            pa.field("runner_up_confidence", pa.float64()),
+            _required(
+                "content_kind", pa.string()
+            ),  # code, prose, data, binary, empty: by content, whatever the name says
+        ]
+    ),
 )
 
 FIRED = pa.struct([_required("rule", pa.string()), _required("value", pa.float64())])
 
-QUALITY = pa.schema(
-    [
-        _required("doc_id", pa.string()),
-        _required_list("fired", FIRED),  # every rule that fires, with the measured value, in documented order
-        _required("n_chars", pa.int64()),
-        _required("n_lines", pa.int64()),
-        _required("max_line_chars", pa.int64()),
-        _required("mean_line_chars", pa.float64()),
-        _required("alpha_frac", pa.float64()),  # of visible characters
-        _required("digit_frac", pa.float64()),  # of visible characters
-        _required("space_frac", pa.float64()),
-        _required("duplicate_line_frac", pa.float64()),
-        _required("encoded_frac", pa.float64()),  # chars inside base64, hex or \\u runs
-        _required("n_words", pa.int64()),
-        _required("mean_word_chars", pa.float64()),
-        _required("stop_word_frac", pa.float64()),  # text pool only, else 0
-        pa.field("parse_error_frac", pa.float64()),  # bytes under tree-sitter ERROR nodes; null: not parsed
-        _required("n_secrets", pa.int64()),
-        _required("n_personal", pa.int64()),
-    ]
+QUALITY = Table(
+    "quality",
+    pa.schema(
+        [
+            _required("doc_id", pa.string()),
+            _required_list("fired", FIRED),  # every rule that fires, with the measured value, in documented order
+            _required("n_chars", pa.int64()),
+            _required("n_lines", pa.int64()),
+            _required("max_line_chars", pa.int64()),
+            _required("mean_line_chars", pa.float64()),
+            _required("alpha_frac", pa.float64()),  # of visible characters
+            _required("digit_frac", pa.float64()),  # of visible characters
+            _required("space_frac", pa.float64()),
+            _required("duplicate_line_frac", pa.float64()),
+            _required("encoded_frac", pa.float64()),  # chars inside base64, hex or \\u runs
+            _required("n_words", pa.int64()),
+            _required("mean_word_chars", pa.float64()),
+            _required("stop_word_frac", pa.float64()),  # text pool only, else 0
+            pa.field("parse_error_frac", pa.float64()),  # bytes under tree-sitter ERROR nodes; null: not parsed
+            _required("n_secrets", pa.int64()),
+            _required("n_personal", pa.int64()),
+        ]
+    ),
 )
 
-SIGNATURES = pa.schema(
-    [
-        _required("n_shingles", pa.int64()),  # repeats included; 0: not signed (an equal document is, or no words)
-        _required("digest_high", pa.uint64()),  # 128 bits of all its shingles in order; 0 where it is not signed
-        _required("digest_low", pa.uint64()),
-        pa.field("signature", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
-    ]
+SIGNATURES = Table(
+    "signatures",
+    pa.schema(
+        [
+            _required("n_shingles", pa.int64()),  # repeats included; 0: not signed (an equal document is, or no words)
+            _required("digest_high", pa.uint64()),  # 128 bits of all its shingles in order; 0 where it is not signed
+            _required("digest_low", pa.uint64()),
+            pa.field("signature", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
+        ]
+    ),
 )
 
-OVERLAPS = pa.schema(
-    [
-        _required("doc_id", pa.string()),
-        _required("n_shared_ngrams", pa.int64()),  # distinct n-grams that stand in benchmarks too, counted per item
-        pa.field("benchmark", pa.string()),  # in which it shares most of an item; null: shares too little of any
-        pa.field("item", pa.int64()),  # the item's number in that benchmark, from 0
-        _required("contained_frac", pa.float64()),  # share of the item's n-grams or 5-word shingles, the larger
-    ]
+OVERLAPS = Table(
+    "overlaps",
+    pa.schema(
+        [
+            _required("doc_id", pa.string()),
+            _required("n_shared_ngrams", pa.int64()),  # distinct n-grams that stand in benchmarks too, counted per item
+            pa.field("benchmark", pa.string()),  # in which it shares most of an item; null: shares too little of any
+            pa.field("item", pa.int64()),  # the item's number in that benchmark, from 0
+            _required("contained_frac", pa.float64()),  # share of the item's n-grams or 5-word shingles, the larger
+        ]
+    ),
 )
 
-NEAR_DUPS = pa.schema(
-    [
-        _required("doc_id", pa.string()),
-        _required("other_id", pa.string()),
-        _required("similarity", pa.float64()),  # exact Jaccard of the two shingle sets
-        _required("position", pa.uint64()),
-        _required("other_position", pa.uint64()),
-    ]
+NEAR_DUPS = Table(
+    "near_dups",
+    pa.schema(
+        [
+            _required("doc_id", pa.string()),
+            _required("other_id", pa.string()),
+            _required("similarity", pa.float64()),  # exact Jaccard of the two shingle sets
+            _required("position", pa.uint64()),
+            _required("other_position", pa.uint64()),
+        ]
+    ),
+    aligned=False,
 )
 
 # Members of crowds: buckets with too many documents to list all pairs. Arrow files beside `similar`.
@@ -135,72 +174,87 @@ CROWDS = pa.schema(
     ]
 )
 
-DECISIONS = pa.schema(
-    [
-        _required("doc_id", pa.string()),
-        _required("keep", pa.bool_()),
-        _required_list("reasons", pa.string()),  # all reasons in documented order; empty when kept
-        pa.field("keeper_id", pa.string()),
-        pa.field("similarity", pa.float64()),  # to the keeper, verified; 1.0 for an exact duplicate
-    ]
+SELECT = Table(
+    "select",
+    pa.schema(
+        [
+            _required("doc_id", pa.string()),
+            _required("keep", pa.bool_()),
+            _required_list("reasons", pa.string()),  # all reasons in documented order; empty when kept
+            pa.field("keeper_id", pa.string()),
+            pa.field("similarity", pa.float64()),  # to the keeper, verified; 1.0 for an exact duplicate
+        ]
+    ),
 )
 
-TOKENS = pa.schema(
-    [
-        _required("doc_id", pa.string()),
-        pa.field("token_ids", pa.large_list(pa.field("element", pa.uint32(), nullable=False))),  # null if dropped
-        _required("n_tokens", pa.int64()),  # the end-of-document token included
-    ]
+TOKENS = Table(
+    "tokens",
+    pa.schema(
+        [
+            _required("doc_id", pa.string()),
+            pa.field("token_ids", pa.large_list(pa.field("element", pa.uint32(), nullable=False))),  # null if dropped
+            _required("n_tokens", pa.int64()),  # the end-of-document token included
+        ]
+    ),
 )
 
-PLAN = pa.schema(
-    [
-        _required("doc_id", pa.string()),
-        pa.field("group", pa.string()),  # unit of balancing: a language or a text source; null if dropped
-        _required("n_tokens", pa.int64()),
-        _required("n_copies", pa.int64()),  # whole copies in the mixture
-        _required("cut_tokens", pa.int64()),  # tokens of one more, truncated copy; 0: none
-    ]
+BALANCE = Table(
+    "balance",
+    pa.schema(
+        [
+            _required("doc_id", pa.string()),
+            _required("n_tokens", pa.int64()),
+            _required("n_copies", pa.int64()),  # whole copies in the mixture
+            _required("cut_tokens", pa.int64()),  # tokens of one more, truncated copy; 0: none
+        ]
+    ),
 )
 
-LEDGER = pa.schema(
-    [
-        _required("doc_id", pa.string()),
-        _required("source", pa.string()),
-        pa.field("repo", pa.string()),
-        _required("path", pa.string()),
-        pa.field("revision", pa.string()),
-        pa.field("license", pa.string()),
-        _required("pool", pa.string()),
-        _required("language", pa.string()),
-        _required("decided_by", pa.string()),
-        _required("n_bytes", pa.int64()),
-        _required("keep", pa.bool_()),
-        _required("fate", pa.string()),  # packed, cut, surplus (kept, not needed for the balance), dropped
-        _required_list("reasons", pa.string()),
-        _required_list("fired", FIRED),
-        pa.field("keeper_id", pa.string()),
-        pa.field("similarity", pa.float64()),
-        pa.field("group", pa.string()),
-        _required("n_tokens", pa.int64()),
-        _required("n_copies", pa.int64()),
-        _required("n_packed_tokens", pa.int64()),
-    ]
+LEDGER = Table(
+    "ledger",
+    pa.schema(
+        [
+            _required("doc_id", pa.string()),
+            _required("source", pa.string()),
+            pa.field("repo", pa.string()),
+            _required("path", pa.string()),
+            pa.field("revision", pa.string()),
+            pa.field("license", pa.string()),
+            _required("pool", pa.string()),
+            _required("language", pa.string()),
+            _required("decided_by", pa.string()),
+            _required("n_bytes", pa.int64()),
+            _required("keep", pa.bool_()),
+            _required("fate", pa.string()),  # packed, cut, surplus (kept, not needed for the balance), dropped
+            _required_list("reasons", pa.string()),
+            _required_list("fired", FIRED),
+            pa.field("keeper_id", pa.string()),
+            pa.field("similarity", pa.float64()),
+            _required("group", pa.string()),
+            _required("n_tokens", pa.int64()),
+            _required("n_copies", pa.int64()),
+            _required("n_packed_tokens", pa.int64()),
+        ]
+    ),
 )
 
-ALIGNED = {
-    "documents": DOCUMENTS,
-    "exact_dups": EXACT_DUPS,
-    "languages": LANGUAGES,
-    "quality": QUALITY,
-    "overlaps": OVERLAPS,
-    "signatures": SIGNATURES,
-    "decisions": DECISIONS,
-    "tokens": TOKENS,
-    "plan": PLAN,
-    "ledger": LEDGER,
-}
-TABLES = ALIGNED | {"similar": NEAR_DUPS, "near_dups": NEAR_DUPS}
+SIMILAR = Table("similar", NEAR_DUPS.schema, aligned=False)
+TABLES = (
+    DOCUMENTS,
+    EXACT_DUPS,
+    LANGUAGES,
+    QUALITY,
+    OVERLAPS,
+    SIGNATURES,
+    SIMILAR,
+    NEAR_DUPS,
+    SELECT,
+    TOKENS,
+    BALANCE,
+    LEDGER,
+)
+ALIGNED = tuple(table for table in TABLES if table.aligned)
+PACKED = "packed"  # its shards are Arrow files with columns that depend on the sequence length: `packed_schema`
 
 
 def packed_schema(seq_len: int) -> pa.Schema:

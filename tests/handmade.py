@@ -12,11 +12,11 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.config import Mixture, Source
-from pipeline.executor import Executor, InlineExecutor
-from pipeline.progress import silent
-from pipeline.schema import DECISIONS, DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY, TOKENS
-from pipeline.stage import ExchangeStage, Marker, Run, fingerprint, run_exchange
-from pipeline.store import Tables, open_store
+from pipeline.engine.executor import Executor, InlineExecutor
+from pipeline.engine.progress import silent
+from pipeline.engine.stage import ExchangeStage, Marker, Run, fingerprint, run_exchange
+from pipeline.engine.store import Tables, open_store
+from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY, SELECT, TOKENS
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ def documents(shard: int, contents: Sequence[str], **columns: Sequence[Any]) -> 
     for name in ("repo", "revision", "revision_time", "license", "stars", "problem"):
         values[name] = [None] * n
     values |= columns
-    return pa.table({f.name: pa.array(values[f.name], f.type) for f in DOCUMENTS}, schema=DOCUMENTS)
+    return pa.table({f.name: pa.array(values[f.name], f.type) for f in DOCUMENTS.schema}, schema=DOCUMENTS.schema)
 
 
 def write_documents(run: Run, shards: Sequence[pa.Table]) -> Tables:
     tables = Tables(run.store, len(shards))
     for shard, table in enumerate(shards):
-        tables.write("documents", shard, data=table)
+        tables.write(DOCUMENTS, shard, data=table)
     return tables
 
 
@@ -88,16 +88,17 @@ def write_facts(
     for shard, table in enumerate(shards):
         ids = table["doc_id"].to_pylist()
         told = {"pool": pool, "language": language, "confidence": 1.0, "decided_by": "hand", "content_kind": "code"}
-        languages = [told | {"doc_id": i} for i in ids]
-        tables.write("languages", shard, data=pa.Table.from_pylist(languages, schema=LANGUAGES))
+        groups = [language] * len(ids) if pool == "code" else table["source"].to_pylist()
+        languages = [told | {"doc_id": i, "group": g} for i, g in zip(ids, groups, strict=True)]
+        tables.write(LANGUAGES, shard, data=pa.Table.from_pylist(languages, schema=LANGUAGES.schema))
         quality = []
         for i in ids:
             rules = [{"rule": fired[i], "value": 1.0}] if fired and i in fired else []
-            zeros: dict[str, Any] = {f.name: 0 for f in QUALITY}
+            zeros: dict[str, Any] = {f.name: 0 for f in QUALITY.schema}
             quality.append(zeros | {"doc_id": i, "fired": rules, "parse_error_frac": None})
-        tables.write("quality", shard, data=pa.Table.from_pylist(quality, schema=QUALITY))
+        tables.write(QUALITY, shard, data=pa.Table.from_pylist(quality, schema=QUALITY.schema))
         overlaps = [{"doc_id": i, "n_shared_ngrams": 0, "contained_frac": 0.0} for i in ids]
-        tables.write("overlaps", shard, data=pa.Table.from_pylist(overlaps, schema=OVERLAPS))
+        tables.write(OVERLAPS, shard, data=pa.Table.from_pylist(overlaps, schema=OVERLAPS.schema))
     return tables
 
 
@@ -116,12 +117,12 @@ def write_tokens(run: Run, shards: Sequence[tuple[pa.Table, Sequence[int | None]
             }
             for i, n in zip(ids, lengths, strict=True)
         ]
-        tables.write("decisions", shard, data=pa.Table.from_pylist(decisions, schema=DECISIONS))
+        tables.write(SELECT, shard, data=pa.Table.from_pylist(decisions, schema=SELECT.schema))
         tokens = [
             {"doc_id": i, "token_ids": None if n is None else list(range(1, n + 1)), "n_tokens": n or 0}
             for i, n in zip(ids, lengths, strict=True)
         ]
-        tables.write("tokens", shard, data=pa.Table.from_pylist(tokens, schema=TOKENS))
+        tables.write(TOKENS, shard, data=pa.Table.from_pylist(tokens, schema=TOKENS.schema))
 
 
 def run_stage(run: Run, name: str, make: Callable[..., list[Marker]], *, config: Any, n_shards: int) -> None:
@@ -131,4 +132,6 @@ def run_stage(run: Run, name: str, make: Callable[..., list[Marker]], *, config:
 
 def digests(folder: Path) -> dict[str, bytes]:
     """Every file below `folder` by its relative path."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    found = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    assert found, f"{folder} holds no file, so nothing would be compared"
+    return found

@@ -13,15 +13,15 @@ import pyarrow as pa
 from handmade import documents, make_run, run_stage, write_documents, write_facts
 
 from pipeline.config import Exchange, NearDups, Select
-from pipeline.executor import Executor
-from pipeline.schema import NEAR_DUPS
-from pipeline.shingling import signing_of
-from pipeline.stage import ExchangeStage, Job, Marker, Outcome, Run, fingerprint, run_exchange
-from pipeline.stages.exact_dups import group_equal
-from pipeline.stages.near_dups import Threshold, find_similar, keep_near, linking_of
-from pipeline.stages.select import select
-from pipeline.stages.signatures import sign
-from pipeline.store import Tables, part
+from pipeline.dedup.exact_dups import group_equal
+from pipeline.dedup.near_dups import Threshold, find_similar, keep_near, linking_of
+from pipeline.dedup.shingling import signing_of
+from pipeline.dedup.signatures import sign
+from pipeline.engine.executor import Executor
+from pipeline.engine.stage import ExchangeStage, Job, Marker, Outcome, Run, fingerprint, run_exchange
+from pipeline.engine.store import Tables, part
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, NEAR_DUPS, SELECT, SIGNATURES
+from pipeline.select.select import select
 
 Pair = tuple[str, str]
 
@@ -58,7 +58,7 @@ def finish(run: Run, *, config: NearDups, n_partitions: int, n_shards: int) -> N
     threshold = Threshold(n_partitions=config.n_partitions, min_similarity=config.min_similarity)
     run_stage(run, "near_dups", keep_near, config=threshold, n_shards=n_shards)
     choose = partial(select, n_pair_shards=config.n_partitions, min_similarity=config.min_similarity)
-    run_stage(run, "decisions", choose, config=Select(n_partitions=n_partitions), n_shards=n_shards)
+    run_stage(run, "select", choose, config=Select(n_partitions=n_partitions), n_shards=n_shards)
 
 
 def _sign_all(job: Job, *, config: Any) -> list[Marker]:
@@ -66,21 +66,21 @@ def _sign_all(job: Job, *, config: Any) -> list[Marker]:
 
 
 def _sign(tables: Tables, config: Any, shard: int, _: None) -> Outcome:
-    inputs = (tables.read(name, shard) for name in ("documents", "exact_dups", "languages"))
-    return Outcome((tables.write("signatures", shard, data=sign(*inputs, config=config)),), {})
+    inputs = (tables.read(name, shard) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES))
+    return Outcome((tables.write(SIGNATURES, shard, data=sign(*inputs, config=config)),), {})
 
 
 def pairs_of(run: Run, *, n: int, table: str = "near_dups") -> dict[Pair, float]:
     """Verified pairs by sorted ids."""
     names = [f"tables/{table}/{part(i, n)}" for i in range(n)]
-    rows = pa.concat_tables(run.store.read_parquet(name, schema=NEAR_DUPS) for name in names).to_pylist()
+    rows = pa.concat_tables(run.store.read_parquet(name, schema=NEAR_DUPS.schema) for name in names).to_pylist()
     assert len({(r["doc_id"], r["other_id"]) for r in rows}) == len(rows)
     return {tuple(sorted((r["doc_id"], r["other_id"]))): r["similarity"] for r in rows}  # type: ignore[misc]
 
 
 def decisions_of(run: Run, *, n_shards: int) -> dict[str, dict[str, Any]]:
     tables = Tables(run.store, n_shards)
-    return {r["doc_id"]: r for s in range(n_shards) for r in tables.read("decisions", s).to_pylist()}
+    return {r["doc_id"]: r for s in range(n_shards) for r in tables.read(SELECT, s).to_pylist()}
 
 
 def windows(text: str, n: int = 5) -> frozenset[tuple[str, ...]]:

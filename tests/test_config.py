@@ -4,10 +4,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pipeline.cli import main
+from pipeline.cli.explain import explain
+from pipeline.cli.main import main
 from pipeline.config import Mixture, load_mixture
 from pipeline.errors import ConfigError
-from pipeline.explain import explain
 
 GOOD = """
 name: small

@@ -12,14 +12,15 @@ import pytest
 from rich.console import Console
 
 from pipeline.config import load_mixture
-from pipeline.executor import InlineExecutor
-from pipeline.progress import Progress
+from pipeline.engine.executor import InlineExecutor
+from pipeline.engine.progress import Progress
+from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.stage import Run
+from pipeline.engine.store import open_store
+from pipeline.reading.verify import verify
+from pipeline.reasons import REASONS
 from pipeline.recipe import curate
-from pipeline.runfiles import RunFiles
-from pipeline.stage import Run
-from pipeline.store import open_store
-from pipeline.text.reasons import REASONS
-from pipeline.verify import verify
+from pipeline.schema import DOCUMENTS, LEDGER
 
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -71,7 +72,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
 
 @pytest.fixture(scope="module")
 def ledger(run: RunFiles) -> list[dict[str, Any]]:
-    return [row for shard in run.shards("ledger") for row in shard.to_pylist()]
+    return [row for shard in run.shards(LEDGER) for row in shard.to_pylist()]
 
 
 def fate(path: str) -> tuple[str, ...]:
@@ -152,7 +153,7 @@ def test_kept_documents_are_in_the_language_of_their_names(ledger: list[dict[str
 
 def test_encodings_are_told_and_line_ends_stay_when_files_are_read(run: RunFiles):
     columns = ["path", "encoding", "content"]
-    documents = {row["path"]: row for shard in run.shards("documents", columns=columns) for row in shard.to_pylist()}
+    documents = {row["path"]: row for shard in run.shards(DOCUMENTS, columns=columns) for row in shard.to_pylist()}
     assert {path: documents[path]["encoding"] for path in ENCODINGS} == ENCODINGS
     assert documents["store/keep__RateLimiter.cs"]["content"].startswith(b"using System;\r\n")
     assert "läßt" in documents["keep__drachen.txt"]["content"].decode("utf-8")
@@ -161,7 +162,7 @@ def test_encodings_are_told_and_line_ends_stay_when_files_are_read(run: RunFiles
 
 def test_rows_carry_repository_licence_and_stars_when_the_source_has_them(run: RunFiles):
     columns = ["path", "repo", "license", "stars", "revision"]
-    documents = {row["path"]: row for shard in run.shards("documents", columns=columns) for row in shard.to_pylist()}
+    documents = {row["path"]: row for shard in run.shards(DOCUMENTS, columns=columns) for row in shard.to_pylist()}
     moon = documents["src/keep__moon.js"]
     assert moon == {
         "path": "src/keep__moon.js", "repo": "example/almanac", "license": "Apache-2.0", "stars": 120,
@@ -189,7 +190,7 @@ def test_text_and_code_are_equal_to_the_token_when_packed(run: RunFiles, ledger:
 def test_other_mixture_holds_its_promises_when_ratio_shares_and_copies_differ(tmp_path: Path):
     run = run_of("shares.yaml", tmp_path)
     assert [f for f in verify(run) if not f.kept] == []
-    rows = [row for shard in run.shards("ledger") for row in shard.to_pylist() if row["n_packed_tokens"]]
+    rows = [row for shard in run.shards(LEDGER) for row in shard.to_pylist() if row["n_packed_tokens"]]
     tokens: Counter[tuple[str, str]] = Counter()
     for row in rows:
         tokens[row["pool"], row["group"]] += row["n_packed_tokens"]

@@ -17,14 +17,14 @@ import pytest
 from handmade import ShuffledExecutor, digests
 
 from pipeline.config import Mixture, load_mixture
+from pipeline.engine.executor import Executor, InlineExecutor, connect
+from pipeline.engine.progress import silent
+from pipeline.engine.run_folder import STAGES, RunFiles
+from pipeline.engine.stage import Run, read_manifest
+from pipeline.engine.store import open_store
 from pipeline.errors import StoreError
-from pipeline.executor import Executor, InlineExecutor, connect
-from pipeline.progress import silent
+from pipeline.reading.verify import verify
 from pipeline.recipe import curate
-from pipeline.runfiles import STAGES, RunFiles
-from pipeline.stage import Run, read_manifest
-from pipeline.store import open_store
-from pipeline.verify import verify
 
 MIXTURE = Path(__file__).parent / "data" / "mixture.yaml"
 

@@ -1,32 +1,4 @@
 """Which language a file is in: linguist's rules as data, guesslang's network as arrays, and why they decided.
 
-Start reading at `verdict.py`. Everything here is pure but `classify_files`, which reads files for the command line.
+Start reading at `verdict.py`. Everything here is pure but the stage, `languages.py`.
 """
-
-from __future__ import annotations
-
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
-
-from pipeline.errors import StoreError
-
-__all__ = ["classify_files"]
-
-
-def classify_files(paths: Iterable[Path], *, content_only: bool = False) -> Iterator[dict[str, Any]]:
-    """One row per file, in order: path, pool, language, confidence, decided_by. Folders stand for the files below them.
-
-    With `content_only` names are ignored. Files are decoded as ingest does it.
-    """
-    from pipeline.language.verdict import classify_one  # late: it loads numba, and `shares` is imported without it
-    from pipeline.text.decode import decode
-
-    for path in paths:
-        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-            try:
-                content = decode(file.read_bytes()).content
-            except OSError as error:
-                raise StoreError(f"{file}: cannot be read ({error}); give existing files or folders") from error
-            verdict = classify_one("" if content_only else file.as_posix(), content)
-            yield {"path": file.as_posix(), **verdict._asdict()}

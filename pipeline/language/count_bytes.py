@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.text.compiled import compiled
+from pipeline.arrays.compiled import compiled
 
 
 def count_bytes(pieces: Sequence[bytes | memoryview], classes: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.text.compiled import compiled
+from pipeline.arrays.compiled import compiled
 
 N_BUCKETS = 5_000
 MAX_PAIRS = 10_000  # the network was trained on the first 10,000 byte pairs of a file

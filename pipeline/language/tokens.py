@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.text.compiled import compiled
+from pipeline.arrays.compiled import compiled
 
 KEY_BITS, SLOT_BITS, PLACE_BITS = 24, 20, 18
 MAX_FEATURES = 65_536  # of one document; what comes after them is not read

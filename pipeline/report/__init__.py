@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.engine.run_folder import RunFiles
 from pipeline.report.numbers import Numbers, to_json
-from pipeline.runfiles import RunFiles
 
 __all__ = ["Numbers", "write_report"]
 

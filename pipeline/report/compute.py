@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from pipeline import __version__
+from pipeline.engine.run_folder import STAGES, RunFiles
+from pipeline.reasons import REASONS
 from pipeline.report.families import find_families
 from pipeline.report.notices import notices_of
 from pipeline.report.numbers import (
@@ -28,10 +30,8 @@ from pipeline.report.stream import balance_of, doubling, mix_of, packing_of, rea
 from pipeline.report.tally import KEPT, Tally, roll_up, stage_of, tally
 from pipeline.report.telling import tell
 from pipeline.report.training import read_training
-from pipeline.runfiles import STAGES, RunFiles
-from pipeline.schema import NEAR_DUPS, POOLS
-from pipeline.text.licenses import CLASSES, license_class
-from pipeline.text.reasons import REASONS
+from pipeline.schema import NEAR_DUPS, PACKED, POOLS, SELECT, SIMILAR
+from pipeline.select.licenses import CLASSES, license_class
 
 SIMILARITY_STEP = 0.02
 _CLASS_NAMES = {number: name for name, number in CLASSES.items()}
@@ -144,14 +144,14 @@ def _duplicates(run: RunFiles, counted: Tally) -> Duplicates:
     for low, high in doubling(int(size.max(initial=0)), first=2):
         here = (size >= low) & (size <= high)
         sizes.append(SizeBin(low, high, int(n_groups[here].sum()), int((n_groups * size)[here].sum())))
-    entry = run.manifest["stages"]["near_dups"]
+    entry = run.manifest["stages"][NEAR_DUPS.name]
     least = run.mixture.near_dups.min_similarity
     n_steps = round(1 / SIMILARITY_STEP)
     first = min(int(least / SIMILARITY_STEP + 1e-9), n_steps - 1)
     n_bins = n_steps - first
     similar = np.zeros(n_bins, np.int64)
     for file in entry["files"]:
-        pairs = run.store.read_parquet(file["path"], schema=NEAR_DUPS, columns=["similarity"])
+        pairs = run.store.read_parquet(file["path"], schema=NEAR_DUPS.schema, columns=["similarity"])
         place = (pairs["similarity"].to_numpy() / SIMILARITY_STEP + 1e-9).astype(np.int64) - first
         similar += np.bincount(place.clip(0, n_bins - 1), minlength=n_bins)
     lost = {row["stage"]: row["n_docs"] for row in roll_up(counted.cube, "stage")}
@@ -160,16 +160,16 @@ def _duplicates(run: RunFiles, counted: Tally) -> Duplicates:
         n_groups=int(n_groups.sum()),
         n_repeats=int((n_groups * (size - 1)).sum()),
         sizes=tuple(sizes),
-        n_candidates=run.manifest["stages"]["similar"]["counts"].get("n_candidates"),
+        n_candidates=run.manifest["stages"][SIMILAR.name]["counts"].get("n_candidates"),
         n_pairs=int(similar.sum()),
         min_similarity=least,
         similarities=_bins(similar, low=first * SIMILARITY_STEP, step=SIMILARITY_STEP),
         n_exact_docs=lost.get("exact", 0),
         n_near_docs=lost.get("near", 0),
         n_known_docs=families.n_known_docs,
-        n_crowded_buckets=run.manifest["stages"]["similar"]["counts"].get("n_crowded_buckets", 0),
-        n_crowd_compared=run.manifest["stages"]["decisions"]["counts"].get("n_crowd_compared", 0),
-        n_crowd_unlisted=run.manifest["stages"]["decisions"]["counts"].get("n_crowd_unlisted", 0),
+        n_crowded_buckets=run.manifest["stages"][SIMILAR.name]["counts"].get("n_crowded_buckets", 0),
+        n_crowd_compared=run.manifest["stages"][SELECT.name]["counts"].get("n_crowd_compared", 0),
+        n_crowd_unlisted=run.manifest["stages"][SELECT.name]["counts"].get("n_crowd_unlisted", 0),
         dropped_similarities=families.similarities,
         families=families.families,
     )
@@ -225,5 +225,5 @@ def _bad_shards(run: RunFiles) -> tuple[BadShard, ...]:
 
 def _packed_hashes(run: RunFiles) -> dict[str, str]:
     """As the trainer writes them into the model folder."""
-    files = run.manifest["stages"]["packed"]["files"]
+    files = run.manifest["stages"][PACKED]["files"]
     return {posixpath.basename(f["path"]): f["sha256"] for f in files}

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.engine.run_folder import RunFiles
+from pipeline.reading.texts import runs_of
 from pipeline.report.numbers import Bin, Family
-from pipeline.runfiles import RunFiles
-from pipeline.texts import runs_of
+from pipeline.schema import LEDGER
 
 N_FAMILIES = 20
 SIMILARITY_STEP = 0.02
@@ -31,7 +32,7 @@ def find_families(run: RunFiles) -> Found:
     first = min(int(run.mixture.near_dups.min_similarity / SIMILARITY_STEP + 1e-9), n_steps - 1)
     similar = np.zeros(n_steps - first, np.int64)
     n_known, parts = 0, []
-    for ledger in run.shards("ledger", columns=["keeper_id", "similarity", "reasons", "n_bytes"]):
+    for ledger in run.shards(LEDGER, columns=["keeper_id", "similarity", "reasons", "n_bytes"]):
         lost = ledger.filter(pc.is_valid(ledger["keeper_id"]))
         is_near = _has_reason(lost, "near_duplicate") | _has_reason(lost, "known_duplicate")
         n_known += int(_has_reason(lost, "known_duplicate").sum())
@@ -77,7 +78,7 @@ def _paths(run: RunFiles, ids: list[str]) -> dict[str, tuple[str, str, str]]:
     wanted = pa.array(ids, pa.string())
     found: dict[str, tuple[str, str, str]] = {}
     for place in runs_of(run):
-        for ledger in place.shards("ledger", columns=["doc_id", "path", "source", "repo", "language"]):
+        for ledger in place.shards(LEDGER, columns=["doc_id", "path", "source", "repo", "language"]):
             for row in ledger.filter(pc.is_in(ledger["doc_id"], value_set=wanted)).to_pylist():
                 found.setdefault(row["doc_id"], (row["path"], row["repo"] or row["source"], row["language"]))
     return found

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.engine.run_folder import RunFiles
 from pipeline.report.numbers import Balance, Packing, PieceBin, PoolPacking, Segment, StreamMix, StreamPoint
-from pipeline.runfiles import RunFiles
 from pipeline.schema import POOLS
 
 N_POINTS = 200  # of the balance curve; each holds the extremes of its stretch, so no peak is lost

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.language.table import group_of
-from pipeline.runfiles import RunFiles
-from pipeline.text.reasons import INGEST_PROBLEMS
+from pipeline.engine.run_folder import RunFiles
+from pipeline.reasons import INGEST_PROBLEMS
+from pipeline.schema import EXACT_DUPS, LEDGER, QUALITY
 
 KEYS = ("pool", "group", "license", "stage", "fate")
 SUMS = (
@@ -68,9 +68,9 @@ def tally(run: RunFiles) -> Tally:
     """Count all documents of a run, shard by shard."""
     cubes, reasons, sizes = Sums(KEYS, SUMS), Sums(("reason", "pool"), ("n_docs", "n_bytes", "n_only")), []
     for shard in range(run.n_shards):
-        ledger = run.tables.read("ledger", shard, columns=_LEDGER)
-        found = run.tables.read("quality", shard, columns=["n_secrets", "n_personal"])
-        equal = run.tables.read("exact_dups", shard, columns=["group_size", "is_first"])
+        ledger = run.tables.read(LEDGER, shard, columns=_LEDGER)
+        found = run.tables.read(QUALITY, shard, columns=["n_secrets", "n_personal"])
+        equal = run.tables.read(EXACT_DUPS, shard, columns=["group_size", "is_first"])
         cubes.add(_cube(ledger, found=found, seq_len=run.mixture.pack.seq_len))
         reasons.add(_reasons(ledger))
         sizes.append(equal["group_size"].filter(equal["is_first"]).to_numpy())
@@ -116,7 +116,6 @@ def _cube(ledger: pa.Table, *, found: pa.Table, seq_len: int) -> pa.Table:
     cut = n_packed - n_copies * n_tokens
     longest = np.where(n_copies > 0, n_tokens, cut)
     facts = {
-        "group": _groups(ledger),
         "stage": _first_stage(ledger["reasons"]),
         "n_docs": np.ones(ledger.num_rows, np.int64),
         "n_cut": (cut > 0).astype(np.int64),
@@ -126,14 +125,6 @@ def _cube(ledger: pa.Table, *, found: pa.Table, seq_len: int) -> pa.Table:
     }
     same = {name: ledger[name] for name in (*KEYS, *SUMS) if name in ledger.column_names}
     return pa.table(same | facts)
-
-
-def _groups(ledger: pa.Table) -> pa.ChunkedArray:
-    """The group in which a document was balanced; for a dropped one, in which it would have been."""
-    language = ledger["language"].combine_chunks().dictionary_encode()
-    family = pa.array([group_of(name) for name in language.dictionary.to_pylist()], pa.string())
-    own = pc.if_else(pc.equal(ledger["pool"], "code"), family.take(language.indices), ledger["source"])
-    return pc.coalesce(ledger["group"], own)
 
 
 def _first_stage(reasons: pa.ChunkedArray) -> pa.Array:

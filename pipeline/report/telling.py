@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.columns import doc_words
-from pipeline.naming import disagreements
+from pipeline.arrays.columns import doc_words
+from pipeline.arrays.keys import keyed_hash, stage_key
+from pipeline.engine.run_folder import RunFiles
+from pipeline.language.names import disagreements
 from pipeline.report.tally import Sums
 from pipeline.report.told import Confusion, Decision, Disagreement, Misnamed, SureBin, Told, Unsure
 from pipeline.report.words import NAMED_RULES
-from pipeline.runfiles import RunFiles
-from pipeline.text.keys import keyed_hash, stage_key
+from pipeline.schema import LANGUAGES, LEDGER
 
 N_BINS = 20
 MAX_MARGIN = 0.3
@@ -70,8 +71,8 @@ def tell(run: RunFiles) -> Told:
 
 def _facts(run: RunFiles, shard: int, *, key: np.uint64) -> pa.Table:
     """What is told of each document of a shard, ready to be summed. `key` orders documents that are equally good."""
-    ledger = run.tables.read("ledger", shard, columns=_LEDGER)
-    told = run.tables.read("languages", shard, columns=_LANGUAGES)
+    ledger = run.tables.read(LEDGER, shard, columns=_LEDGER)
+    told = run.tables.read(LANGUAGES, shard, columns=_LANGUAGES)
     keep, n_tokens = ledger["keep"].to_numpy(), ledger["n_tokens"].to_numpy()
     place = (told["confidence"].to_numpy() * N_BINS).astype(np.int64).clip(0, N_BINS - 1)
     facts = {

@@ -22,8 +22,9 @@ import pyarrow as pa
 
 from pipeline.config import Source
 from pipeline.errors import StoreError
-from pipeline.sources import directory, git, jsonl, parquet, trove
-from pipeline.sources.rows import Found, documents
+from pipeline.sources import datatrove as trove
+from pipeline.sources import directory, git, jsonl, parquet
+from pipeline.sources.rows import Found, as_documents
 from pipeline.sources.slices import InputFile, Slice
 
 __all__ = ["InputFile", "Slice", "plan_slices", "read_slice"]
@@ -57,7 +58,7 @@ def read_slice(source: Source, piece: Slice, *, max_document_bytes: int) -> pa.T
     if piece.source != source.name:
         raise StoreError(f"slice of source {piece.source!r} cannot be read from source {source.name!r}; run again")
     found = _read(source, piece, max_document_bytes=max_document_bytes)
-    return documents(found, source=source, max_document_bytes=max_document_bytes)
+    return as_documents(found, source=source, max_document_bytes=max_document_bytes)
 
 
 def _read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[Found]:

@@ -11,8 +11,8 @@ import xxhash
 
 from pipeline.config import Source
 from pipeline.schema import DOCUMENTS
+from pipeline.sources.decode import BINARY, decode
 from pipeline.sources.values import Facts
-from pipeline.text.decode import BINARY, decode
 
 UNREADABLE = "unreadable_row"
 TOO_LARGE = "too_large"
@@ -38,10 +38,10 @@ class _Settled(NamedTuple):
     problem: str | None
 
 
-def documents(found: Iterable[Found], *, source: Source, max_document_bytes: int) -> pa.Table:
+def as_documents(found: Iterable[Found], *, source: Source, max_document_bytes: int) -> pa.Table:
     """The table of one shard, rows in the order in which they are found."""
     batches = [_batch(rows, source=source, max_document_bytes=max_document_bytes) for rows in _in_batches(found)]
-    return pa.Table.from_batches(batches, schema=DOCUMENTS)
+    return pa.Table.from_batches(batches, schema=DOCUMENTS.schema)
 
 
 def document_id(source: str, *, input_file: str, input_row: int) -> str:
@@ -107,8 +107,8 @@ def _batch(rows: list[Found], *, source: Source, max_document_bytes: int) -> pa.
         "input_row": [row.input_row for row in rows],
         "problem": [s.problem for s in settled],
     }
-    arrays = [pa.array(columns[f.name], type=f.type) if f.name in columns else contents for f in DOCUMENTS]
-    return pa.record_batch(arrays, schema=DOCUMENTS)
+    arrays = [pa.array(columns[f.name], type=f.type) if f.name in columns else contents for f in DOCUMENTS.schema]
+    return pa.record_batch(arrays, schema=DOCUMENTS.schema)
 
 
 def _in_calendar(micros: int | None) -> int | None:

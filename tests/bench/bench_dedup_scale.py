@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.columns import bytes_of
-from pipeline.text.compiled import compiled
+from pipeline.arrays.columns import bytes_of
+from pipeline.arrays.compiled import compiled
 
 SHARD_BYTES = 64_000_000
 HERE = Path(__file__).resolve().parent

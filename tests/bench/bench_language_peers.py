@@ -231,7 +231,8 @@ def start_commands(linguist_js: Path | None, file: Path) -> dict[str, list[str]]
     python, magika = sys.executable, Path(sys.executable).parent / "magika"
     root = Path(__file__).resolve().parents[2]
     ours = (
-        f"import sys; sys.path.insert(0, {str(root)!r}); sys.argv[0] = 'loopmix'; from pipeline.cli import main; main()"
+        f"import sys; sys.path.insert(0, {str(root)!r}); sys.argv[0] = 'loopmix'; "
+        "from pipeline.cli.main import main; main()"
     )
     model = (
         f"import sys; sys.path.insert(0, {str(root)!r}); from pipeline.language.guesslang import scores; "

@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pipeline.config import TextRules
-from pipeline.text import features, secrets, text_rules
-from pipeline.text.rules import judge
+from pipeline.quality import features, secrets, text_rules
+from pipeline.quality.rules import judge
 
 SHARED = frozenset({"few_words", "many_words", "word_length", "few_alpha_words", "bullets", "ellipses"})
 GOPHER = TextRules(

@@ -24,16 +24,16 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipeline.config import Exchange, Mixture, NearDups, Select, Source
-from pipeline.executor import Executor, InlineExecutor, RayExecutor
-from pipeline.progress import silent
-from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY
-from pipeline.shingling import signing_of
-from pipeline.stage import Job, Marker, Outcome, Run
-from pipeline.stages.exact_dups import group_equal
-from pipeline.stages.near_dups import Threshold, find_similar, keep_near, linking_of
-from pipeline.stages.select import select
-from pipeline.stages.signatures import sign
-from pipeline.store import Tables, open_store, part
+from pipeline.dedup.exact_dups import group_equal
+from pipeline.dedup.near_dups import Threshold, find_similar, keep_near, linking_of
+from pipeline.dedup.shingling import signing_of
+from pipeline.dedup.signatures import sign
+from pipeline.engine.executor import Executor, InlineExecutor, RayExecutor
+from pipeline.engine.progress import silent
+from pipeline.engine.stage import Job, Marker, Outcome, Run
+from pipeline.engine.store import Tables, open_store, part
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, OVERLAPS, QUALITY, SELECT, SIGNATURES, Table
+from pipeline.select.select import select
 
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
@@ -61,25 +61,26 @@ def documents_of(content: pa.Array, *, shard: int) -> pa.Table:
         "content_hash": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), n, [None, pa.py_buffer(hashes)]),
     }
     blank = {"string": "", "int64": 0}
-    for f in DOCUMENTS:
+    for f in DOCUMENTS.schema:
         if f.name not in known:
             known[f.name] = pa.nulls(n, f.type) if f.nullable else pa.repeat(pa.scalar(blank[str(f.type)], f.type), n)
-    columns = [known[f.name] for f in DOCUMENTS]
-    return pa.table(columns, schema=DOCUMENTS)
+    columns = [known[f.name] for f in DOCUMENTS.schema]
+    return pa.table(columns, schema=DOCUMENTS.schema)
 
 
-def facts_of(documents: pa.Table) -> dict[str, pa.Table]:
+def facts_of(documents: pa.Table) -> dict[Table, pa.Table]:
     """Everything is code in one language, and no rule fires."""
     n, ids = documents.num_rows, documents["doc_id"].combine_chunks()
     fixed = {"pool": "code", "language": "Python", "confidence": 1.0, "decided_by": "override", "content_kind": "code"}
+    fixed["group"] = "Python"
     languages = pa.table(
-        [ids if f.name == "doc_id" else pa.repeat(pa.scalar(fixed.get(f.name), f.type), n) for f in LANGUAGES],
-        schema=LANGUAGES,
+        [ids if f.name == "doc_id" else pa.repeat(pa.scalar(fixed.get(f.name), f.type), n) for f in LANGUAGES.schema],
+        schema=LANGUAGES.schema,
     )
-    facts = {"languages": languages}
-    for name, schema in (("quality", QUALITY), ("overlaps", OVERLAPS)):
-        columns = [ids if f.name == "doc_id" else _empty(f, n) for f in schema]
-        facts[name] = pa.table(columns, schema=schema)
+    facts = {LANGUAGES: languages}
+    for table in (QUALITY, OVERLAPS):
+        columns = [ids if f.name == "doc_id" else _empty(f, n) for f in table.schema]
+        facts[table] = pa.table(columns, schema=table.schema)
     return facts
 
 
@@ -109,15 +110,15 @@ def prepare(contents: Iterable[pa.Array], folder: Path, *, executor: Executor | 
     made = 0
     for shard, content in enumerate(contents):
         documents = documents_of(content, shard=shard)
-        for name, table in {"documents": documents, **facts_of(documents)}.items():
-            run.store.write_parquet(f"shard/{name}/{shard}", table, schema=table.schema)
+        for table, data in {DOCUMENTS: documents, **facts_of(documents)}.items():
+            run.store.write_parquet(f"shard/{table.name}/{shard}", data, schema=table.schema)
         made += 1
     tables = Tables(run.store, made)
     for shard in range(made):
-        for name in ("documents", "languages", "quality", "overlaps"):
-            target = folder / tables.name(name, shard)
+        for table in (DOCUMENTS, LANGUAGES, QUALITY, OVERLAPS):
+            target = folder / tables.name(table, shard)
             target.parent.mkdir(parents=True, exist_ok=True)
-            (folder / f"shard/{name}/{shard}").rename(target)
+            (folder / f"shard/{table.name}/{shard}").rename(target)
     return run
 
 
@@ -132,7 +133,7 @@ def dedup(run: Run, *, n_shards: int, config: NearDups, n_partitions: int) -> di
         ("signatures", partial(_sign_all, tables=tables, config=config)),
         ("similar", partial(find_similar, config=linking_of(config))),
         ("near_dups", partial(keep_near, config=threshold)),
-        ("decisions", partial(choose, config=Select(n_partitions=n_partitions))),
+        ("select", partial(choose, config=Select(n_partitions=n_partitions))),
         ("survivors", partial(_write_all, tables=tables)),
     )
     for name, make in steps:
@@ -147,10 +148,10 @@ def _sign_all(job: Job, *, tables: Tables, config: NearDups) -> list[Marker]:
 
 
 def _sign(tables: Tables, config: NearDups, shard: int, _: None) -> Outcome:
-    content = tables.read("documents", shard, columns=["content"])
-    first = tables.read("exact_dups", shard, columns=["is_first"])
-    table = sign(content, first, tables.read("languages", shard, columns=["pool"]), config=signing_of(config))
-    return Outcome((tables.write("signatures", shard, data=table),), {})
+    content = tables.read(DOCUMENTS, shard, columns=["content"])
+    first = tables.read(EXACT_DUPS, shard, columns=["is_first"])
+    table = sign(content, first, tables.read(LANGUAGES, shard, columns=["pool"]), config=signing_of(config))
+    return Outcome((tables.write(SIGNATURES, shard, data=table),), {})
 
 
 def _write_all(job: Job, *, tables: Tables) -> list[Marker]:
@@ -158,8 +159,8 @@ def _write_all(job: Job, *, tables: Tables) -> list[Marker]:
 
 
 def _write(tables: Tables, shard: int, _: None) -> Outcome:
-    keep = tables.read("decisions", shard, columns=["keep"])["keep"]
-    kept = tables.read("documents", shard, columns=["doc_id", "content"]).filter(keep)
+    keep = tables.read(SELECT, shard, columns=["keep"])["keep"]
+    kept = tables.read(DOCUMENTS, shard, columns=["doc_id", "content"]).filter(keep)
     name = f"out/{part(shard, tables.n_shards)}"
     return Outcome((tables.store.write_parquet(name, kept, schema=kept.schema),), {"n_kept": kept.num_rows})
 

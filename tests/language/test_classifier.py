@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from language_snippets import HASKELL, JAVA, PROSE, PYTHON, RUST
 
-from pipeline.language import learn, tokens
+from jobs import learn_classifier as learn
+from pipeline.language import tokens
 from pipeline.language.classes import CLASSES, OTHER, class_of
 from pipeline.language.classifier import Model, packaged, probabilities, read, save, sums
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from language_snippets import HASKELL, JAVA, PROSE, PYTHON, RUST
 
-from pipeline.language import classify_files
+from pipeline.cli.classify_files import classify_files
 from pipeline.language.table import languages
 from pipeline.language.verdict import CONFIDENCE, Options, Told, classify_batch, classify_one
 

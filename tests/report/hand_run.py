@@ -12,11 +12,11 @@ import pyarrow as pa
 from handmade import doc_id, make_run
 
 from pipeline.config import Balance, Pack, PoolBalance, Source
+from pipeline.engine.run_folder import STAGES, RunFiles
+from pipeline.engine.stage import Marker, Run, record
+from pipeline.engine.store import FileEntry, Tables, part
 from pipeline.language.table import group_of
-from pipeline.runfiles import STAGES, RunFiles
-from pipeline.schema import ALIGNED, NEAR_DUPS, packed_schema
-from pipeline.stage import Marker, Run, record
-from pipeline.store import FileEntry, Tables, part
+from pipeline.schema import ALIGNED, NEAR_DUPS, Table, packed_schema
 
 SEQ_LEN = 10
 
@@ -139,7 +139,7 @@ STREAM = (
     ("text", [(0, 4, 10, 2), (1, 2, 0, 4)]),
 )
 # (first, second, similarity) of verified pairs
-COUNTS = {"similar": {"n_candidates": 5, "n_crowded_buckets": 3}, "decisions": {"n_crowd_compared": 7}}
+COUNTS = {"similar": {"n_candidates": 5, "n_crowded_buckets": 3}, "select": {"n_crowd_compared": 7}}
 PAIRS = (((0, 2), (0, 3), 0.8125), ((0, 0), (1, 1), 1.0))
 
 
@@ -150,9 +150,8 @@ def hand_run(folder: Path, *, shards: Sequence[Sequence[Doc]] = SHARDS, problem:
     made: dict[str, list[FileEntry]] = {stage: [] for stage in STAGES}
     for shard, docs in enumerate(shards):
         for table, columns in _columns(shard, docs).items():
-            schema = ALIGNED[table]
-            rows = pa.table({f.name: pa.array(columns[f.name], f.type) for f in schema}, schema=schema)
-            made[table].append(tables.write(table, shard, data=rows))
+            rows = pa.table({f.name: pa.array(columns[f.name], f.type) for f in table.schema}, schema=table.schema)
+            made[table.name].append(tables.write(table, shard, data=rows))
     made["near_dups"] = [_write_pairs(run)]
     made["packed"] = _write_packed(run, shards)
     for stage, files in made.items():
@@ -176,12 +175,12 @@ def _mixture(folder: Path) -> Run:
     )
 
 
-def _columns(shard: int, docs: Sequence[Doc]) -> dict[str, dict[str, list[Any]]]:
+def _columns(shard: int, docs: Sequence[Doc]) -> dict[Table, dict[str, list[Any]]]:
     """Column values of every aligned table of one shard."""
     n = len(docs)
     ids = [doc_id(shard, row) for row in range(n)]
     keep = [not d.reasons for d in docs]
-    group = [d.group if k else None for d, k in zip(docs, keep, strict=True)]
+    group = [d.group for d in docs]
     keepers = [doc_id(*d.keeper) if d.keeper else None for d in docs]
     own = {
         name: [getattr(d, name) for d in docs]
@@ -212,8 +211,7 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[str, dict[str, list[Any]]]
         "input_file": [d.path for d in docs],
     }
     return {
-        table: {f.name: common.get(f.name, [None if f.nullable else 0] * n) for f in schema}
-        for table, schema in ALIGNED.items()
+        table: {f.name: common.get(f.name, [None if f.nullable else 0] * n) for f in table.schema} for table in ALIGNED
     }
 
 
@@ -229,7 +227,7 @@ def _write_pairs(run: Run) -> FileEntry:
         for a, b, s in PAIRS
     ]
     name = f"tables/near_dups/{part(0, 1)}"
-    return run.store.write_parquet(name, pa.Table.from_pylist(rows, schema=NEAR_DUPS), schema=NEAR_DUPS)
+    return run.store.write_parquet(name, pa.Table.from_pylist(rows, schema=NEAR_DUPS.schema), schema=NEAR_DUPS.schema)
 
 
 def _write_packed(run: Run, shards: Sequence[Sequence[Doc]]) -> list[FileEntry]:

@@ -10,14 +10,14 @@ from hand_run import hand_run, renamed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.store import open_store
 from pipeline.errors import StoreError
 from pipeline.report import Numbers, write_report
 from pipeline.report.compute import compute
 from pipeline.report.numbers import Totals, from_json
 from pipeline.report.shares import largest
 from pipeline.report.stream import N_POINTS, Stream, balance_of, doubling
-from pipeline.runfiles import RunFiles
-from pipeline.store import open_store
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def test_report_when_nothing_was_dropped_or_equal(tmp_path: Path) -> None:
 
 def test_report_when_texts_and_tokens_are_gone_needs_none_of_them(tmp_path: Path) -> None:
     run = hand_run(tmp_path)
-    for folder in ("documents", "tokens", "signatures", "plan", "decisions"):
+    for folder in ("documents", "tokens", "signatures", "balance", "select"):
         for file in (tmp_path / "tables" / folder).iterdir():
             file.unlink()
     assert compute(run).totals.n_docs == 9

@@ -9,7 +9,7 @@ import pytest
 from hand_run import hand_run, model_folder, renamed
 from rich.console import Console
 
-from pipeline.lookup import why
+from pipeline.reading.lookup import why
 from pipeline.report.compute import compute
 from pipeline.report.terminal import fate_lines, print_report
 from pipeline.report.words import percent, plain, points, seconds, short, size, tick

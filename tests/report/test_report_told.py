@@ -11,7 +11,7 @@ import pytest
 from hand_run import SHARDS, Doc, hand_run, renamed
 from handmade import doc_id
 
-from pipeline.naming import disagrees
+from pipeline.language.names import disagrees
 from pipeline.report import write_report
 from pipeline.report.compute import compute
 from pipeline.report.telling import MAX_PATH_CHARS, N_BORDER, N_MISNAMED, N_PAIRS, tell

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hand_run import hand_run, model_folder
 
+from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import CheckpointError
 from pipeline.report import write_report
 from pipeline.report.compute import compute
 from pipeline.report.training import N_CURVE_POINTS, N_EVALUATIONS, loss_changes, read_training
-from pipeline.runfiles import RunFiles
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def rows_of() -> ReadAll:
         tables = []
         for piece in plan_slices(source, shard_bytes=shard_bytes):
             table = read_slice(source, piece, max_document_bytes=max_document_bytes)
-            tables.append(schema.check(table, schema.DOCUMENTS, name="documents"))
+            tables.append(schema.check(table, schema.DOCUMENTS.schema, name="documents"))
         return pa.concat_tables(tables).to_pylist() if tables else []
 
     return read

@@ -1,0 +1,1 @@
+"""Columns, keys and kernels that every room shares: Arrow as numpy, keyed hashes, runs, compiled functions."""

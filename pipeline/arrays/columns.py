@@ -1,0 +1,34 @@
+"""Columns of a table as numpy arrays, without a copy wherever Arrow allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.arrays.keys import id_words
+
+
+def columns(table: pa.Table, *names: str) -> Sequence[np.ndarray]:
+    """Number columns as numpy arrays; they hold no nulls."""
+    return [table.column(n).to_numpy() for n in names]
+
+
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array; copies only where it has several chunks."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([pa.array([], column.type), *column.chunks])
+
+
+def bytes_of(content: pa.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
+    """The array's bytes (uint8) and int64 offsets. Of a slice: all bytes, and the offsets of the slice."""
+    if not len(content):  # it may have no buffers at all
+        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+    _, offsets, data = content.buffers()
+    raw = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+    return raw, np.frombuffer(offsets, np.int64)[content.offset : content.offset + len(content) + 1]
+
+
+def doc_words(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """The high and low 64 bits of the column doc_id."""
+    return id_words("".join(table["doc_id"].to_pylist()).encode())

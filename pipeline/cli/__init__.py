@@ -1,0 +1,1 @@
+"""The command `loopmix`: parse arguments, call one function, print."""

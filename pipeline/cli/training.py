@@ -1,0 +1,160 @@
+"""The trainer's subcommands of `loopmix`: train, validate, diagnose, export. Parse, call one function, print."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from pipeline.errors import ConfigError
+
+_folder = click.Path(path_type=Path, file_okay=False)
+_file = click.Path(path_type=Path, dir_okay=False)
+_data = click.option("--data", required=True, type=_folder, help="A finished run.")
+_tokenizer = click.option(
+    "--tokenizer", type=_file, help="tokenizer.json of the data; default: the one that the run's manifest names."
+)
+
+
+def add_to(main: click.Group) -> None:
+    """Hang the subcommands into `loopmix`."""
+    for command in (train, validate, diagnose, export):
+        main.add_command(command)
+
+
+@click.command()
+@click.argument("config", type=_file)
+@_data
+@click.option("--out", type=_folder, help="Model folder; the same line again goes on where it stopped.")
+@click.option("--dry-run", is_flag=True, help="Print parameters, FLOPs, memory and hours; train nothing.")
+@click.option("--processes", default=1, show_default=True, help="With --dry-run: GPUs to count on.")
+@_tokenizer
+def train(config: Path, data: Path, out: Path | None, dry_run: bool, processes: int, tokenizer: Path | None) -> None:
+    """Train a PLT on the packed shards of a run and judge the mixture. Run again to go on where it stopped.
+
+    On several GPUs: torchrun --nproc-per-node N -m pipeline train CONFIG --data RUN --out MODEL
+    """
+    plt = _plt()
+    from pipeline.cli.live import show_training
+    from pipeline.plt.narrate import verdict_lines
+
+    loaded = plt.read_config(config)
+    if dry_run:
+        for line in plt.dry_run(loaded, data=data, n_processes=processes):
+            click.echo(line)
+        return
+    if out is None:
+        raise click.UsageError("--out is missing; it may be left out with --dry-run only")
+    with show_training() as show:
+        result = plt.train(loaded, data=data, out=out, on_event=show, tokenizer=tokenizer)
+    if plt.leads():
+        for line in verdict_lines(result.verdict):
+            click.echo(line)
+
+
+@click.command()
+@click.argument("run", type=_folder)
+@click.option("--out", required=True, type=_folder, help="Folder of the verdict: index.html, validation.json, models.")
+@click.option("--tokens", default=1_500_000, show_default=True, help="Tokens of each training.")
+@click.option("--loops", default="2", show_default=True, help="Loop counts, as in 1,2,3,4; equal tokens for each.")
+@click.option("--against", multiple=True, type=_folder, help="Another run to compare with at equal tokens.")
+@click.option("--seeds", type=int, help="Trainings of each setting; default 1, or 3 where something is compared.")
+@click.option("--config", type=_file, help="Training file for model and optimiser; default: a model for two cores.")
+@_tokenizer
+def validate(run: Path, out: Path, tokens: int, loops: str, against: tuple[Path, ...], **options: Any) -> None:
+    """Train a small PLT on RUN and say whether the mixture holds: page, terminal and JSON."""
+    plt = _plt()
+    from pipeline.cli.live import show_training
+    from pipeline.report.validated import read_validation
+    from pipeline.report.validation import lines, write_page
+
+    counts = _counts(loops)
+    n_seeds = options["seeds"] or (3 if len(counts) > 1 or against else 1)
+    wanted = plt.Options(
+        n_tokens=tokens,
+        loops=counts,
+        n_seeds=n_seeds,
+        against=against,
+        config=plt.read_config(options["config"]) if options["config"] else None,
+        tokenizer=options["tokenizer"],
+    )
+
+    def say(name: str, number: int, count: int) -> None:
+        click.echo(f"[{number}/{count}] {name}")
+
+    with show_training() as show:
+        plt.validate_run(run, out=out, options=wanted, on_event=show, on_variant=say)
+    found = read_validation(out / "validation.json")
+    page = write_page(found, out)
+    for line in lines(found):
+        click.echo(line)
+    click.echo(f"\npage: {page}")
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 1 <= int(part) <= 16 for part in parts) or len(set(parts)) < len(parts):
+        raise click.UsageError(f"--loops {text!r}: expected different whole numbers from 1 to 16, as in 1,2,3,4")
+    return tuple(int(part) for part in parts)
+
+
+@click.command()
+@click.argument("model", type=_folder)
+@_data
+@click.option("--sequences", type=int, help="Held-out sequences to read; default: as the model's training file says.")
+@click.option("--out", type=_folder, help="Also write diagnostics.json and a page with plots there.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
+def diagnose(model: Path, data: Path, sequences: int | None, out: Path | None, as_json: bool) -> None:
+    """Measure what each loop of a trained model does, on held-out sequences, beside the paper's values."""
+    plt = _plt()
+    from pipeline.plt.events import to_json
+    from pipeline.report.loops import LoopDiagnosis, lines, write_diagnosis
+
+    text = to_json(plt.diagnose(model, data=data, n_sequences=sequences), indent=1)
+    found = LoopDiagnosis.model_validate_json(text)
+    for line in [text] if as_json else lines(found):
+        click.echo(line)
+    if out is not None:
+        page = write_diagnosis(found, out=out, name=model.resolve().name, json_text=text)
+        click.echo(f"\npage: {page}", err=as_json)
+
+
+@click.command()
+@click.argument("model", type=_folder)
+@click.option("--out", required=True, type=_folder)
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
+@click.option("--data", type=_folder, help="The run it was trained on: its tokenizer goes with the model.")
+@click.option("--tokenizer", type=_file, help="A tokenizer.json to go with the model.")
+def export(model: Path, out: Path, dtype: str, data: Path | None, tokenizer: Path | None) -> None:
+    """Write the model as the transformers library reads it, with the released names; R = 1 as a plain Llama."""
+    plt = _plt()
+    from pipeline.plt.vocabulary import find_tokenizer
+
+    if tokenizer is None and data is not None:
+        tokenizer = find_tokenizer(data)
+        if tokenizer is None:
+            raise ConfigError(f"{data}: its manifest names no tokenizer file that is still there; give --tokenizer")
+    plt.export(model, out=out, dtype=dtype, tokenizer=tokenizer)
+    for path in sorted(out.iterdir()):
+        click.echo(f"wrote {path}")
+
+
+def _plt() -> Any:
+    """The trainer, or a ConfigError that says how to get it.
+
+    Torch's CPU threads wait for each other by spinning. On a machine that others use too they spin for the core that
+    another process holds, and a step took many times as long; with this bound they sleep after some microseconds. It
+    must be set before torch is loaded, and whoever has set it already is left alone.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    try:
+        import pipeline.plt
+    except ModuleNotFoundError as error:
+        _missing(error)
+    return pipeline.plt
+
+
+def _missing(error: ModuleNotFoundError) -> NoReturn:
+    raise ConfigError(f"{error.name} is not installed; pip install 'loopmix[train]'") from error

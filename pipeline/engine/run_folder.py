@@ -1,0 +1,64 @@
+"""A finished run as its readers see it: the manifest's facts and the shards of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.config import Mixture, validate
+from pipeline.engine.stage import MANIFEST, read_manifest
+from pipeline.engine.store import Store, Tables
+from pipeline.errors import StoreError
+from pipeline.schema import DOCUMENTS, LEDGER, NEAR_DUPS, PACKED, TABLES, Table, check, packed_schema
+
+STAGES = (*(table.name for table in TABLES if table is not LEDGER), PACKED, LEDGER.name)  # in the order of work
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Read access to a run. Raises StoreError where the run is not finished or not a run."""
+
+    store: Store
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        if not self.store.exists(MANIFEST):
+            raise StoreError(f"{self.store.full(MANIFEST)}: does not exist; make the run with `loopmix curate` first")
+        manifest = read_manifest(self.store)
+        missing = [s for s in STAGES if s not in manifest["stages"]]
+        if missing:
+            raise StoreError(
+                f"{self.store.full(MANIFEST)}: stages {missing} are not done; finish with `loopmix curate` first"
+            )
+        return manifest
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        return validate(Mixture, self.manifest["mixture"], where=self.store.full(MANIFEST))
+
+    @property
+    def n_shards(self) -> int:
+        return len(self.manifest["stages"][DOCUMENTS.name]["files"])
+
+    @property
+    def tables(self) -> Tables:
+        return Tables(self.store, self.n_shards)
+
+    def shards(self, table: Table, *, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """Every shard of an aligned table, in order."""
+        return (self.tables.read(table, shard, columns=columns) for shard in range(self.n_shards))
+
+    def near_dups(self) -> pa.Table:
+        """All verified pairs."""
+        files = self.manifest["stages"][NEAR_DUPS.name]["files"]
+        return pa.concat_tables(self.store.read_parquet(f["path"], schema=NEAR_DUPS.schema) for f in files)
+
+    def packed(self) -> Iterator[pa.Table]:
+        """Every packed shard in stream order, memory-mapped where the disk is local."""
+        schema = packed_schema(self.mixture.pack.seq_len)
+        for file in self.manifest["stages"][PACKED]["files"]:
+            yield check(self.store.open_ipc(file["path"]).read_all(), schema, name=file["path"])

@@ -1,0 +1,235 @@
+"""The run folder: tables, exchange files and packed shards on any fsspec filesystem.
+
+    RUN/manifest.json                      what is done, written last
+    RUN/tables/<table>/part-00000-of-00016.parquet
+    RUN/packed/part-00000-of-00004.arrow   Arrow IPC files, memory-mappable
+    RUN/state/<step>/<item>.json           one marker per finished piece of work: its files and their hashes
+    RUN/work/<step>/<item>.arrow           what an exchange passes on; removed when its stage is done
+
+A write is atomic. On a local disk: a temporary name beside the target, fsync, rename, fsync of the folder. On object
+storage: one PUT. Whoever writes the same name twice writes the same bytes, so a repeated task is harmless. Every
+parquet page carries a checksum that is verified on read: without it one flipped bit in a page reads as wrong data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import SchemaError, StoreError
+from pipeline.schema import Table, check
+
+TEMPORARY = ".tmp"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A committed file: where it is inside the run, its size and its SHA-256."""
+
+    path: str
+    n_bytes: int
+    sha256: str
+
+
+def part(index: int, total: int, *, suffix: str = "parquet") -> str:
+    """The name of shard `index` of `total`, for instance part-00000-of-00016.parquet."""
+    return f"part-{index:05d}-of-{total:05d}.{suffix}"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Reads and writes inside one run folder. Cheap to pickle; `root` is an absolute path or an fsspec URL."""
+
+    root: str
+
+    @cached_property
+    def _fs(self) -> Any:
+        return fsspec.core.url_to_fs(self.root)[0]
+
+    @cached_property
+    def _base(self) -> str:
+        return str(fsspec.core.url_to_fs(self.root)[1])
+
+    @property
+    def is_local(self) -> bool:
+        """True where files can be renamed, fsynced and memory-mapped."""
+        return "://" not in self.root or self.root.startswith("file://")
+
+    def full(self, path: str) -> str:
+        """The filesystem's own name of a path inside the run."""
+        assert not posixpath.isabs(path) and ".." not in path.split("/"), path
+        return posixpath.join(self._base, path)
+
+    # --- bytes ---------------------------------------------------------------------------------------------------
+
+    def write_bytes(self, path: str, data: bytes | memoryview | pa.Buffer) -> FileEntry:
+        """Commit `data` under `path` atomically. Raises StoreError where the place cannot be written."""
+        target = self.full(path)
+        view = memoryview(data)
+        try:
+            if self.is_local:
+                _write_local(Path(target), view)
+            else:
+                self._fs.makedirs(posixpath.dirname(target), exist_ok=True)
+                self._fs.pipe_file(target, bytes(view))
+        except OSError as error:
+            raise StoreError(f"{target}: cannot be written: {error}; free space or choose another --out") from error
+        return FileEntry(path, view.nbytes, hashlib.sha256(view).hexdigest())
+
+    def read_bytes(self, path: str) -> bytes:
+        """The whole file; StoreError if it is missing or unreadable."""
+        try:
+            return bytes(self._fs.cat_file(self.full(path)))
+        except OSError as error:
+            raise StoreError(f"{self.full(path)}: cannot be read: {error}; run the same command again") from error
+
+    def exists(self, path: str) -> bool:
+        """True if there is a file or folder of that name."""
+        return bool(self._fs.exists(self.full(path)))
+
+    def files(self, folder: str) -> dict[str, int]:
+        """Names and sizes of the files right inside `folder`, sorted; empty if there is no such folder."""
+        try:
+            found = self._fs.ls(self.full(folder), detail=True)
+        except FileNotFoundError:
+            return {}
+        files = [(posixpath.basename(f["name"]), int(f["size"])) for f in found if f["type"] == "file"]
+        return dict(sorted(files))
+
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders right inside `folder`, sorted; empty if there is no such folder."""
+        try:
+            found = self._fs.ls(self.full(folder), detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(posixpath.basename(f["name"].rstrip("/")) for f in found if f["type"] == "directory")
+
+    def remove(self, path: str) -> None:
+        """Remove a file or a folder of this run; nothing happens if it is gone already."""
+        try:
+            self._fs.rm(self.full(path), recursive=True)
+        except FileNotFoundError:
+            return
+
+    def is_intact(self, entry: FileEntry, *, by_hash: bool) -> bool:
+        """True if the file stands with the size, and with `by_hash` the content, that its entry says."""
+        target = self.full(entry.path)
+        try:
+            if self._fs.size(target) != entry.n_bytes:
+                return False
+            if not by_hash:
+                return True
+            digest = hashlib.sha256()
+            with self._fs.open(target, "rb") as file:
+                while block := file.read(1 << 22):
+                    digest.update(block)
+        except OSError:
+            return False
+        return digest.hexdigest() == entry.sha256
+
+    # --- tables --------------------------------------------------------------------------------------------------
+
+    def write_parquet(self, path: str, table: pa.Table, *, schema: pa.Schema) -> FileEntry:
+        """Check `table` against `schema` and commit it as parquet with zstd and page checksums."""
+        table = check(table, schema, name=path)
+        sink = pa.BufferOutputStream()
+        bulky = [f.name for f in schema if pa.types.is_large_binary(f.type) or pa.types.is_large_list(f.type)]
+        dictionary = [f.name for f in schema if pa.types.is_string(f.type) and f.name not in ("doc_id", "path")]
+        pq.write_table(
+            table,
+            sink,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=dictionary or False,
+            write_statistics=[f.name for f in schema if f.name not in bulky],
+            write_page_checksum=True,
+            row_group_size=16_384,
+        )
+        return self.write_bytes(path, sink.getvalue())
+
+    def read_parquet(self, path: str, *, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read and check a shard, or some of its columns. StoreError if damaged, SchemaError if it is another table."""
+        wanted = schema if columns is None else pa.schema([schema.field(c) for c in columns])
+        target = self.full(path)
+        try:
+            with self._fs.open(target, "rb") as file:
+                source: Any = pa.memory_map(target) if self.is_local else file
+                table = pq.ParquetFile(source, page_checksum_verification=True).read(columns=wanted.names)
+        except (OSError, pa.ArrowException) as error:
+            cause = " ".join(str(error).split())[:200]
+            raise StoreError(f"{target}: is missing or damaged: {cause}; run the same command again") from error
+        return check(table, wanted, name=path)
+
+    def write_ipc(self, path: str, batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> FileEntry:
+        """Commit record batches as an Arrow IPC file; batch k stays addressable as batch k."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, schema) as writer:
+            for batch in batches:
+                if batch.schema != schema:
+                    raise SchemaError(f"{path}: a batch has columns {batch.schema.names}, expected {schema.names}")
+                writer.write_batch(batch)
+        return self.write_bytes(path, sink.getvalue())
+
+    def open_ipc(self, path: str) -> pa.ipc.RecordBatchFileReader:
+        """Open an Arrow IPC file, memory-mapped where the disk is local. StoreError if missing or damaged."""
+        target = self.full(path)
+        try:
+            source = pa.memory_map(target) if self.is_local else pa.BufferReader(self.read_bytes(path))
+            return pa.ipc.open_file(source)
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{target}: is missing or damaged: {error}; run the same command again") from error
+
+
+def open_store(path: str) -> Store:
+    """A store at a local path (made absolute) or an fsspec URL."""
+    return Store(path if "://" in path else str(Path(path).expanduser().resolve()))
+
+
+def _write_local(target: Path, view: memoryview) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(view)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The aligned tables of one run: shard k of any of them has the same rows as shard k of `documents`."""
+
+    store: Store
+    n_shards: int
+
+    def name(self, table: Table, shard: int) -> str:
+        """The shard's path inside the run."""
+        return f"tables/{table.name}/{part(shard, self.n_shards)}"
+
+    def read(self, table: Table, shard: int, *, columns: Sequence[str] | None = None) -> pa.Table:
+        """Shard `shard` of an aligned table, checked against its schema."""
+        return self.store.read_parquet(self.name(table, shard), schema=table.schema, columns=columns)
+
+    def write(self, table: Table, shard: int, *, data: pa.Table) -> FileEntry:
+        """Commit shard `shard` of an aligned table."""
+        return self.store.write_parquet(self.name(table, shard), data, schema=table.schema)

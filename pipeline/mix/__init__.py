@@ -1,0 +1,1 @@
+"""What enters: tokens, exact budgets, packed sequences, the ledger."""

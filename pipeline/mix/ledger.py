@@ -1,0 +1,35 @@
+"""Account: one ledger row for each input document, joined from everything that was decided about it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.config import Frozen
+from pipeline.schema import LEDGER
+
+
+class NoConfig(Frozen):
+    """The ledger has no choices of its own."""
+
+
+def account(
+    documents: pa.Table,
+    languages: pa.Table,
+    quality: pa.Table,
+    decisions: pa.Table,
+    plan: pa.Table,
+    *,
+    config: NoConfig,
+) -> pa.Table:
+    """Table `ledger` of one shard. Fates: packed, cut (enters only truncated), surplus (kept, not needed), dropped."""
+    keep = decisions["keep"].to_numpy()
+    n_copies, cut, n_tokens = (plan[c].to_numpy() for c in ("n_copies", "cut_tokens", "n_tokens"))
+    fate = np.select([~keep, n_copies > 0, cut > 0], ["dropped", "packed", "cut"], default="surplus")
+    joined = {name: documents[name] for name in documents.column_names}
+    joined |= {name: languages[name] for name in ("pool", "language", "decided_by", "group")}
+    joined |= {name: decisions[name] for name in ("keep", "reasons", "keeper_id", "similarity")}
+    joined |= {"fired": quality["fired"], "n_tokens": plan["n_tokens"]}
+    joined |= {"fate": pa.array(fate.tolist(), pa.string()), "n_copies": plan["n_copies"]}
+    joined |= {"n_packed_tokens": n_copies * n_tokens + cut}
+    return pa.table({name: joined[name] for name in LEDGER.schema.names}, schema=LEDGER.schema)

@@ -1,0 +1,159 @@
+"""Questions about one thing of a run: why a document met its fate, and where a packed token comes from."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.config import Mixture
+from pipeline.engine.run_folder import RunFiles
+from pipeline.errors import LoopmixError
+from pipeline.language.names import disagrees
+from pipeline.reading.texts import contents, runs_of
+from pipeline.reasons import REASONS
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY
+
+MAX_FOUND = 20
+_TOLD = ("confidence", "runner_up", "runner_up_confidence", "content_kind")
+MAX_DIFF_LINES = 40
+MAX_DIFF_BYTES = 200_000  # of each text; comparing longer ones line by line takes too long
+_SETTING = re.compile(r"\b(?:ingest|quality|near_dups)(?:\.\w+)+")  # dotted keys in the sentences of REASONS
+
+
+def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
+    """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
+
+    Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (the
+    settings that the sentence names, with their values), `keeper_path`, `diff` (from the keeper to it), `overlap` (with
+    benchmarks) and `sequences` (where its first pieces are); of its language `confidence`, `runner_up`,
+    `runner_up_confidence`, `content_kind`, and as `name_says` what the name claims where the content is another kind.
+    """
+    found = 0
+    for shard in range(run.n_shards):
+        ledger = run.tables.read(LEDGER, shard)
+        exact = pc.or_(pc.equal(ledger["doc_id"], name), pc.equal(ledger["path"], name))
+        ending = pc.ends_with(ledger["path"], "/" + name.lstrip("/"))
+        rows = pc.indices_nonzero(pc.or_(exact, ending)).to_pylist()
+        if not rows:
+            continue
+        quality = run.tables.read(QUALITY, shard)
+        groups = run.tables.read(EXACT_DUPS, shard, columns=["group_size"])
+        told = run.tables.read(LANGUAGES, shard, columns=list(_TOLD))
+        for row in rows[: MAX_FOUND - found]:
+            fact: dict[str, Any] = ledger.slice(row, 1).to_pylist()[0]
+            fact["features"] = {
+                k: v for k, v in quality.slice(row, 1).to_pylist()[0].items() if k not in ("doc_id", "fired")
+            }
+            fact |= told.slice(row, 1).to_pylist()[0]
+            fact["name_says"] = disagrees(fact["path"], fact["content_kind"])
+            fact["group_size"] = groups["group_size"][row].as_py()
+            fact["meanings"] = {r: REASONS[r] for r in fact["reasons"]}
+            fact["limits"] = {r: _limits(run.mixture, REASONS[r]) for r in fact["reasons"]}
+            fact["keeper_path"] = _path_of(run, fact["keeper_id"]) if fact["keeper_id"] else None
+            fact["diff"] = _diff(run, fact["keeper_id"], fact["doc_id"]) if fact["keeper_id"] else []
+            fact["overlap"] = run.tables.read(OVERLAPS, shard).slice(row, 1).drop_columns(["doc_id"]).to_pylist()[0]
+            fact["sequences"] = list(_places(run, fact["doc_id"])) if fact["n_packed_tokens"] else []
+            found += 1
+            yield fact
+        if found >= MAX_FOUND:
+            return
+    if not found:
+        raise LoopmixError(f"{name!r}: no document of this run has that doc_id, path or path ending")
+
+
+def _limits(mixture: Mixture, meaning: str) -> dict[str, Any]:
+    """Values of the settings whose dotted keys stand in `meaning`."""
+    found: dict[str, Any] = {}
+    for key in _SETTING.findall(meaning):
+        value: Any = mixture
+        for part in key.split("."):
+            value = getattr(value, part)
+        found[key] = value
+    return found
+
+
+def _path_of(run: RunFiles, doc_id: str) -> str | None:
+    for place in runs_of(run):
+        for shard in place.shards(LEDGER, columns=["doc_id", "path"]):
+            row = pc.index(shard["doc_id"], doc_id).as_py()
+            if row >= 0:
+                return str(shard["path"][row].as_py())
+    return None
+
+
+def _diff(run: RunFiles, keeper: str, doc_id: str) -> list[str]:
+    """A unified diff from the keeper to the document; empty where the bytes are equal or a text is gone."""
+    texts = contents(run, (keeper, doc_id))
+    if keeper not in texts or doc_id not in texts:
+        return []
+    first, second = (
+        texts[i][0][:MAX_DIFF_BYTES].decode("utf-8", errors="replace").splitlines() for i in (keeper, doc_id)
+    )
+    lines = list(difflib.unified_diff(first, second, "keeper", "document", lineterm="", n=1))
+    if not lines and texts[keeper][0] != texts[doc_id][0]:
+        lines = ["they differ in line ends or beyond the first bytes alone"]
+    left_out = len(lines) - MAX_DIFF_LINES
+    return lines if left_out <= 0 else [*lines[:MAX_DIFF_LINES], f"... {left_out} more lines"]
+
+
+def _places(run: RunFiles, doc_id: str, *, limit: int = 5) -> Iterator[int]:
+    """Numbers of the first sequences in which the document has a piece."""
+    base, n = 0, 0
+    for table in run.packed():
+        pieces = table["doc_ids"].combine_chunks()
+        hits = pc.indices_nonzero(pc.equal(pieces.flatten(), doc_id))
+        parents = pc.list_parent_indices(pieces).take(hits)
+        for row in pc.unique(parents).to_pylist():
+            if n == limit:
+                return
+            n += 1
+            yield base + int(row)
+        base += table.num_rows
+
+
+def trace(run: RunFiles, sequence: int, *, offset: int | None = None) -> list[dict[str, Any]]:
+    """The pieces of packed sequence number `sequence` (or the one that holds token `offset`): document and origin.
+
+    LoopmixError if there is no such sequence, or the offset lies in the padding.
+    """
+    base = 0
+    for table in run.packed():
+        if sequence < base + table.num_rows:
+            return _pieces_of(run, table.slice(sequence - base, 1), sequence, offset)
+        base += table.num_rows
+    raise LoopmixError(f"sequence {sequence}: the run has sequences 0 to {base - 1}")
+
+
+def _pieces_of(run: RunFiles, row: pa.Table, sequence: int, offset: int | None) -> list[dict[str, Any]]:
+    fact = row.to_pylist()[0]
+    cu = fact["cu_seqlens"]
+    if offset is not None and not 0 <= offset < cu[-1]:
+        raise LoopmixError(f"sequence {sequence}: token {offset} is not real; it has tokens 0 to {cu[-1] - 1}")
+    wanted = [j for j in range(len(cu) - 1) if offset is None or cu[j] <= offset < cu[j + 1]]
+    origin = _origins(run, {fact["doc_ids"][j] for j in wanted})
+    return [
+        {
+            "sequence": sequence,
+            "pool": fact["pool"],
+            "group": fact["groups"][j],
+            "tokens": [cu[j], cu[j + 1]],
+            "doc_offset": fact["doc_offsets"][j],
+            **origin[fact["doc_ids"][j]],
+        }
+        for j in wanted
+    ]
+
+
+def _origins(run: RunFiles, ids: set[str]) -> dict[str, dict[str, Any]]:
+    columns = ["doc_id", "source", "repo", "path", "revision", "license", "input_file", "input_row"]
+    wanted = pa.array(sorted(ids), pa.string())
+    found: dict[str, dict[str, Any]] = {}
+    for shard in run.shards(DOCUMENTS, columns=columns):
+        for row in shard.filter(pc.is_in(shard["doc_id"], value_set=wanted)).to_pylist():
+            found[row["doc_id"]] = row
+    return found

@@ -1,0 +1,272 @@
+"""Recount what a finished run promises, from its files alone.
+
+Nothing of what the stages counted is believed: hashes, alignment, keepers, the balance of the whole and of every
+prefix, and the way back from each packed token to its document are taken from the shards again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.columns import columns, doc_words
+from pipeline.arrays.compiled import compiled
+from pipeline.arrays.keys import keyed_hash, stage_key
+from pipeline.engine.exchange import positions, shard_of
+from pipeline.engine.run_folder import STAGES, RunFiles
+from pipeline.engine.store import FileEntry
+from pipeline.errors import LoopmixError
+from pipeline.mix.tokens import load_encoder
+from pipeline.reading.texts import similarities
+from pipeline.schema import ALIGNED, DOCUMENTS, EXACT_DUPS, LEDGER, SELECT, TOKENS
+from pipeline.select.keepers import components, unite
+
+N_COMPARED = 200  # near duplicates whose texts are compared again with their keepers
+N_DECODED = 1_000  # documents whose tokens are decoded and compared with their bytes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One promise: kept or broken, and the numbers behind it."""
+
+    promise: str
+    kept: bool
+    detail: str
+
+
+def verify(run: RunFiles) -> Iterator[Finding]:
+    """Check every promise; yields one finding each. A check that cannot read its files is a broken promise.
+
+    Raises StoreError if there is no finished run.
+    """
+    _ = run.manifest
+    checks: tuple[tuple[str, Callable[[RunFiles], tuple[bool, str]]], ...] = (
+        ("files", _files),
+        ("alignment", _alignment),
+        ("ledger", _ledger),
+        ("duplicates", _duplicates),
+        ("similarity", _similarity),
+        ("balance", _balance),
+        ("sequences", _sequences),
+        ("trace", _trace),
+        ("text", _text),
+    )
+    for promise, check in checks:
+        try:
+            kept, detail = check(run)
+        except LoopmixError as error:
+            kept, detail = False, str(error)
+        yield Finding(promise, kept, detail)
+
+
+def _files(run: RunFiles) -> tuple[bool, str]:
+    entries = [FileEntry(**f) for stage in STAGES for f in run.manifest["stages"][stage]["files"]]
+    bad = [e.path for e in entries if not run.store.is_intact(e, by_hash=True)]
+    n_bytes = sum(e.n_bytes for e in entries)
+    if bad:
+        return False, f"{len(bad)} of {len(entries)} files are missing or damaged: {bad[:3]}"
+    return True, f"{len(entries)} files, {n_bytes:,} bytes have the hashes of the manifest"
+
+
+def _alignment(run: RunFiles) -> tuple[bool, str]:
+    ids_of: list[pa.Array] = []
+    for shard in range(run.n_shards):
+        ids = run.tables.read(DOCUMENTS, shard, columns=["doc_id"])["doc_id"]
+        ids_of.append(ids.combine_chunks())
+        for table in ALIGNED:
+            name = "doc_id" if "doc_id" in table.schema.names else table.schema.names[0]
+            other = run.tables.read(table, shard, columns=[name])[name]
+            if len(other) != len(ids) or (name == "doc_id" and not other.equals(ids)):
+                return False, f"shard {shard} of {table.name} has other rows than documents"
+    n_docs = sum(len(i) for i in ids_of)
+    n_distinct = len(pc.unique(pa.concat_arrays(ids_of)))
+    return n_distinct == n_docs, f"{n_docs:,} documents, each with one row in every table; {n_distinct:,} distinct ids"
+
+
+def _ledger(run: RunFiles) -> tuple[bool, str]:
+    ledger = pa.concat_tables(
+        run.shards(LEDGER, columns=["doc_id", "keep", "reasons", "keeper_id", "fate", "n_packed_tokens"])
+    )
+    has_reason = pc.greater(pc.list_value_length(ledger["reasons"]), 0)
+    silent = pc.sum(pc.equal(ledger["keep"], has_reason)).as_py() or 0
+    kept_ids = ledger["doc_id"].filter(ledger["keep"])
+    lists = ledger["reasons"].combine_chunks()
+    elsewhere = np.zeros(ledger.num_rows, bool)  # its keeper is in a run of `against`
+    elsewhere[np.asarray(pc.list_parent_indices(lists))[np.asarray(pc.equal(lists.flatten(), "known_duplicate"))]] = (
+        True
+    )
+    named = ledger["keeper_id"].filter(pa.array(~elsewhere)).drop_null()
+    lost = len(named) - (pc.sum(pc.is_in(named, value_set=kept_ids.combine_chunks())).as_py() or 0)
+    packed_but_dropped = len(
+        ledger.filter(pc.and_(pc.invert(ledger["keep"]), pc.greater(ledger["n_packed_tokens"], 0)))
+    )
+    n_drop = ledger.num_rows - len(kept_ids)
+    if silent or lost or packed_but_dropped:
+        return (
+            False,
+            f"{silent} dropped silently, {lost} name a keeper not kept, {packed_but_dropped} dropped yet packed",
+        )
+    return True, f"{len(kept_ids):,} kept, {n_drop:,} dropped with reasons, {len(named):,} name a kept keeper"
+
+
+def _duplicates(run: RunFiles) -> tuple[bool, str]:
+    keep = [t["keep"].to_numpy() for t in run.shards(SELECT, columns=["keep"])]
+    groups = [
+        columns(t, "group_position", "group_size")
+        for t in run.shards(EXACT_DUPS, columns=["group_position", "group_size"])
+    ]
+    kept_groups = np.concatenate([g[k] for (g, _), k in zip(groups, keep, strict=True)])
+    left, right, similarity = columns(run.near_dups(), "position", "other_position", "similarity")
+    every = np.unique(np.concatenate((kept_groups, left, right)))
+    parent = np.arange(every.size)
+    equal = (similarity == 1.0) & (shard_of(right) < run.n_shards)
+    unite(parent, np.searchsorted(every, left[equal]), np.searchsorted(every, right[equal]))
+    class_of = components(parent)  # documents of equal shingles; what is near to one is near to all
+    kept = class_of[np.searchsorted(every, kept_groups)]
+    twice = kept.size - np.unique(kept).size
+    is_kept = np.zeros(every.size, bool)
+    is_kept[kept] = True
+    is_kept |= shard_of(every) >= run.n_shards
+    a, b = class_of[np.searchsorted(every, left)], class_of[np.searchsorted(every, right)]
+    both = int((is_kept[a] & is_kept[b] & (a != b)).sum())
+    below = int((similarity < run.mixture.near_dups.min_similarity).sum())
+    if twice or both or below:
+        return (
+            False,
+            f"{twice} equal documents and {both} near duplicates kept twice, {below} pairs below the threshold",
+        )
+    return True, f"no two kept documents are equal or known to be near; {left.size:,} verified pairs"
+
+
+def _similarity(run: RunFiles) -> tuple[bool, str]:
+    """Compare a keyed sample of near duplicates with their keepers again, word by word, from their texts."""
+    tables = run.shards(SELECT, columns=["doc_id", "keeper_id", "similarity", "reasons"])
+    found = [t.filter(pc.and_(pc.is_valid(t["keeper_id"]), pc.less(t["similarity"], 1.0))) for t in tables]
+    rows = pa.concat_tables(found)
+    key = keyed_hash(stage_key(0, "verify"), *doc_words(rows)) if rows.num_rows else np.zeros(0, np.uint64)
+    rows = rows.take(pa.array(np.argsort(key)[:N_COMPARED]))
+    pairs = list(zip(rows["doc_id"].to_pylist(), rows["keeper_id"].to_pylist(), strict=True))
+    claimed, least = rows["similarity"].to_numpy(), run.mixture.near_dups.min_similarity
+    true = np.array(similarities(run, pairs)) if pairs else claimed
+    n_wrong = int((np.abs(true - claimed) > 1e-9).sum() + (true < least).sum())
+    if n_wrong:
+        return False, f"{n_wrong} of {len(pairs)} near duplicates are not as similar to their keeper as the ledger says"
+    return True, f"{len(pairs)} of {len(key)} near duplicates compared again: each is as similar to its keeper as said"
+
+
+def _balance(run: RunFiles) -> tuple[bool, str]:
+    code_parts, text_parts = run.mixture.balance.code.parts, run.mixture.balance.text.parts
+    n_real, is_code = _stream(run)
+    signed = np.where(is_code, n_real * text_parts, -n_real * code_parts)
+    prefix = np.cumsum(signed)
+    worst, bound = int(np.abs(prefix).max(initial=0)), run.mixture.pack.seq_len * max(code_parts, text_parts)
+    n_code, n_text = int(n_real[is_code].sum()), int(n_real[~is_code].sum())
+    exact = n_code * text_parts == n_text * code_parts
+    detail = (
+        f"code {n_code:,} : text {n_text:,} tokens for {code_parts}:{text_parts}; "
+        f"worst prefix off by {worst:,} of {bound:,} allowed"
+    )
+    return exact and worst <= bound, detail
+
+
+def _stream(run: RunFiles) -> tuple[np.ndarray, np.ndarray]:
+    shards = [t.select(["n_real", "pool"]) for t in run.packed()]
+    table = pa.concat_tables(shards)
+    return table["n_real"].to_numpy().astype(np.int64), pc.equal(table["pool"], "code").to_numpy(zero_copy_only=False)
+
+
+def _sequences(run: RunFiles) -> tuple[bool, str]:
+    n_sequences = n_pieces = n_padding = 0
+    for number, table in enumerate(run.packed()):
+        cu, n_real = table["cu_seqlens"].combine_chunks(), table["n_real"].to_numpy()
+        values, offsets = np.asarray(cu.flatten()), np.asarray(cu.offsets, np.int64)
+        first, last = values[offsets[:-1]], values[offsets[1:] - 1]
+        steps = np.delete(np.diff(values), offsets[1:-1] - 1) if values.size else values
+        lengths = [pc.list_value_length(table[c]).to_numpy() for c in ("doc_ids", "doc_offsets", "groups")]
+        if (first != 0).any() or (last != n_real).any() or (steps < 1).any():
+            return False, f"packed shard {number}: cu_seqlens does not run from 0 to n_real in steps of at least 1"
+        if any((n != np.diff(offsets) - 1).any() for n in lengths):
+            return False, f"packed shard {number}: pieces, documents and groups differ in number"
+        n_sequences += table.num_rows
+        n_pieces += int(lengths[0].sum())
+        n_padding += int(table.num_rows * run.mixture.pack.seq_len - n_real.sum())
+    full = 1 - n_padding / max(1, n_sequences * run.mixture.pack.seq_len)
+    return True, f"{n_sequences:,} sequences of {run.mixture.pack.seq_len}, {n_pieces:,} pieces, filled {full:.4%}"
+
+
+def _trace(run: RunFiles) -> tuple[bool, str]:
+    """Every piece must equal the slice of its document's tokens, and documents must be packed as often as planned."""
+    ids = [t["doc_id"].combine_chunks() for t in run.shards(DOCUMENTS, columns=["doc_id"])]
+    every = pa.concat_arrays(ids)
+    where = np.concatenate([positions(shard, np.arange(len(i))) for shard, i in enumerate(ids)])
+    found = [_pieces(t, every, where=where) for t in run.packed()]
+    position, offset, length, digest = (np.concatenate(c) for c in zip(*found, strict=True))
+    n_wrong = n_unplanned = 0
+    for shard in range(run.n_shards):
+        mine = shard_of(position) == shard
+        tokens = run.tables.read(TOKENS, shard, columns=["token_ids"])["token_ids"].combine_chunks()
+        values, starts = np.asarray(tokens.values), np.asarray(tokens.offsets, np.int64)
+        row = (position[mine] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        inside = offset[mine] + length[mine] <= np.diff(starts)[row]
+        again = slice_hashes(values, np.where(inside, starts[row] + offset[mine], 0), np.where(inside, length[mine], 0))
+        n_wrong += int((~inside | (again != digest[mine])).sum())
+        packed = np.bincount(row, weights=length[mine], minlength=len(tokens)).astype(np.int64)
+        planned = run.tables.read(LEDGER, shard, columns=["n_packed_tokens"])["n_packed_tokens"].to_numpy()
+        n_unplanned += int((packed != planned).sum())
+    if n_wrong or n_unplanned:
+        return False, f"{n_wrong} pieces differ from their document, {n_unplanned} documents are not packed as planned"
+    return True, f"{position.size:,} pieces equal the tokens of their documents, each packed as the ledger says"
+
+
+def _pieces(table: pa.Table, every: pa.Array, *, where: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Position, offset, length and token hash of every piece of a packed shard; every[i] stands at where[i]."""
+    cu = table["cu_seqlens"].combine_chunks()
+    values, offsets = np.asarray(cu.flatten(), np.int64), np.asarray(cu.offsets, np.int64)
+    is_start = np.ones(values.size, bool)
+    is_start[offsets[1:] - 1] = False
+    row = np.repeat(np.arange(len(cu)), np.diff(offsets))[is_start]
+    start = values[is_start]
+    length = values[np.flatnonzero(is_start) + 1] - start
+    index = pc.index_in(table["doc_ids"].combine_chunks().flatten(), value_set=every)
+    if index.null_count:
+        raise LoopmixError("packed: a sequence names a document that is not in `documents`")
+    offset = np.asarray(table["doc_offsets"].combine_chunks().flatten(), np.int64)
+    tokens = np.asarray(table["token_ids"].combine_chunks().flatten())
+    digests = slice_hashes(tokens, row * table["token_ids"].type.list_size + start, length)
+    return where[np.asarray(index)], offset, length, digests
+
+
+@compiled
+def slice_hashes(tokens: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """A 64-bit hash of tokens[starts[i]:starts[i] + lengths[i]] for each i."""
+    out = np.empty(starts.size, np.uint64)
+    for i in range(starts.size):
+        h = np.uint64(lengths[i]) + np.uint64(0x9E3779B97F4A7C15)
+        for k in range(starts[i], starts[i] + lengths[i]):
+            h = (h ^ np.uint64(tokens[k])) * np.uint64(0xBF58476D1CE4E5B9)
+            h ^= h >> np.uint64(29)
+        out[i] = h
+    return out
+
+
+def _text(run: RunFiles) -> tuple[bool, str]:
+    """Decode a keyed sample of kept documents back to their bytes."""
+    encoder = load_encoder(run.mixture.tokenizer.path)
+    n_kept = sum(int(pc.sum(t["keep"]).as_py() or 0) for t in run.shards(SELECT, columns=["keep"]))
+    limit = min(1.0, N_DECODED / max(1, n_kept)) * 2**64
+    n_same = n_seen = 0
+    for shard in range(run.n_shards):
+        tokens = run.tables.read(TOKENS, shard)
+        key = keyed_hash(stage_key(0, "verify"), *doc_words(tokens))
+        rows = np.flatnonzero((key.astype(np.float64) < limit) & tokens["token_ids"].is_valid().to_numpy())
+        content = run.tables.read(DOCUMENTS, shard, columns=["content"])["content"] if rows.size else None
+        for row in rows.tolist():
+            assert content is not None
+            decoded = encoder.decode(np.asarray(tokens["token_ids"][row].values)[:-1])
+            n_same += decoded == content[row].as_py()
+            n_seen += 1
+    return n_same == n_seen, f"{n_same} of {n_seen} sampled documents decode to their bytes"

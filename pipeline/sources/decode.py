@@ -1,0 +1,174 @@
+"""Raw bytes -> UTF-8, and what they were before. Never raises; the verdict is recorded with each document.
+
+In order of trust: a byte order mark; valid UTF-8; a NUL pattern that only UTF-16 or UTF-32 makes; the encoding that
+the text itself declares or that a detector finds (`legacy.py`); else `binary`. A legacy verdict must decode the whole
+document and give back the same bytes when encoded again, so nothing but the encoding is changed. Line ends stay.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pipeline.sources.encodings import detect
+
+BINARY = "binary"
+DAMAGED = "utf-8-damaged"  # UTF-8 with a few broken bytes, each now U+FFFD; the one verdict that loses bytes
+
+_MARKS = {  # longest first: the UTF-32 mark begins with the UTF-16 one
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+_MARK_STARTS = tuple(_MARKS)
+_MAGIC = (  # formats whose first bytes may lack a NUL; looked at only where the bytes are not UTF-8
+    b"%PDF-",
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"RIFF",
+    b"OggS",
+    b"ID3",
+    b"PK\x03\x04",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"\x28\xb5\x2f\xfd",
+    b"7z\xbc\xaf",
+    b"\x7fELF",
+    b"\xca\xfe\xba\xbe",
+    b"\xcf\xfa\xed\xfe",
+    b"MZ",
+)
+_TEXT_CONTROLS = b"\t\n\r\f\x08\x1b"  # backspace and escape: man pages and terminal logs
+_NOT_TEXT = bytes(c for c in range(256) if (c < 0x20 and c not in _TEXT_CONTROLS) or c == 0x7F)
+_HEAD_BYTES = 8_000  # git's rule: a NUL among the first 8,000 bytes makes a file binary
+_PROBE_BYTES = 1_024
+_MAX_CONTROL_FRAC = 0.1  # of a valid UTF-8 head
+_MAX_LEGACY_CONTROL_FRAC = 0.01  # random bytes have 0.1; text in any 8-bit encoding has none
+_MIN_GOOD_PER_BAD = 10  # multi-byte characters for each broken one, to call a text damaged UTF-8
+_SAMPLE_CHARS = 4_096
+
+
+class Decoded(NamedTuple):
+    """A document as UTF-8; `encoding` is a Python codec name, `utf-8-damaged`, or `binary` with empty content."""
+
+    content: bytes
+    encoding: str
+
+
+def decode(raw: bytes) -> Decoded:
+    """`raw` as UTF-8 without a byte order mark. Plain UTF-8 is handed back as it is, without a copy."""
+    if raw.startswith(_MARK_STARTS):
+        return _marked(raw)
+    if _is_utf8(raw):
+        return _plain(raw)
+    if raw.startswith(_MAGIC):
+        return Decoded(b"", BINARY)
+    if b"\0" in raw:
+        return _wide(raw) or Decoded(b"", BINARY)
+    return _damaged(raw) or _legacy(raw) or Decoded(b"", BINARY)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    if raw.isascii():
+        return True
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _marked(raw: bytes) -> Decoded:
+    """Trust the mark if what follows keeps its word; a mark before anything else is just two odd bytes."""
+    mark = next(m for m in _MARKS if raw.startswith(m))
+    text = _strictly(raw, encoding=_MARKS[mark])
+    if text is None and _MARKS[mark] == "utf-8-sig":
+        return _damaged(raw[3:]) or Decoded(b"", BINARY)
+    if text is None or "\0" in text[:_HEAD_BYTES]:
+        return Decoded(b"", BINARY)
+    return Decoded(text.encode("utf-8"), _MARKS[mark])
+
+
+def _plain(raw: bytes) -> Decoded:
+    """Valid UTF-8: text, unless NULs or control characters say otherwise. UTF-16 of ASCII ends up here too."""
+    if b"\0" in raw:
+        wide = _wide(raw)
+        if wide is not None:
+            return wide
+        if b"\0" in raw[:_HEAD_BYTES]:
+            return Decoded(b"", BINARY)
+    if b"\x1b" in raw and (b"\x1b$B" in raw or b"\x1b$@" in raw):  # the one-byte search is much the faster
+        text = _strictly(raw, encoding="iso2022_jp")
+        if text is not None and _encodes_to(text, raw, encoding="iso2022_jp"):
+            return Decoded(text.encode("utf-8"), "iso2022_jp")
+    return Decoded(b"", BINARY) if _control_frac(raw[:_PROBE_BYTES]) > _MAX_CONTROL_FRAC else Decoded(raw, "utf-8")
+
+
+def _control_frac(probe: bytes) -> float:
+    return 1 - len(probe.translate(None, _NOT_TEXT)) / len(probe) if probe else 0.0
+
+
+def _wide(raw: bytes) -> Decoded | None:
+    """UTF-16 or UTF-32 without a mark: NULs fall on one side of each unit, and the result reads as text."""
+    probe = raw[: 4 * _HEAD_BYTES]
+    even, odd = probe[0::2].count(0), probe[1::2].count(0)
+    if even + odd < len(probe) // 200:  # fewer than one unit in a hundred: a stray NUL, no encoding
+        return None
+    if len(raw) % 4 == 0 and min(even, odd) > len(probe) // 8:
+        names = ("utf-32-le", "utf-32-be")
+    else:
+        names = ("utf-16-le", "utf-16-be") if odd > even else ("utf-16-be", "utf-16-le")
+    for name in names:
+        text = _strictly(raw, encoding=name)
+        if text is not None and _reads_as_text(text[:_SAMPLE_CHARS]):
+            return Decoded(text.encode("utf-8"), name)
+    return None
+
+
+def _reads_as_text(sample: str) -> bool:
+    """At most one character in a hundred is a control, unassigned or private. Chance pairs of bytes fail this."""
+    odd = sum(not (c.isprintable() or c.isspace()) for c in sample)
+    return bool(sample) and odd * 100 <= len(sample)
+
+
+def _damaged(raw: bytes) -> Decoded | None:
+    """UTF-8 with few broken bytes: truncated in a character, or one line of another encoding.
+
+    In legacy text valid multi-byte sequences are rare accidents, so ten good ones for each bad one settle it.
+    """
+    text = raw.decode("utf-8", errors="replace")
+    n_bad = text.count("\ufffd") - raw.count(b"\xef\xbf\xbd")
+    n_good = len(raw) - len(raw.translate(None, bytes(range(0xC2, 0xF5)))) - n_bad  # lead bytes
+    if n_good < _MIN_GOOD_PER_BAD * n_bad:
+        return None
+    return Decoded(text.encode("utf-8"), DAMAGED)
+
+
+def _legacy(raw: bytes) -> Decoded | None:
+    middle = len(raw) // 2
+    probe = raw[:_PROBE_BYTES] + raw[middle : middle + _PROBE_BYTES] + raw[-_PROBE_BYTES:]
+    if _control_frac(probe) > _MAX_LEGACY_CONTROL_FRAC:
+        return None
+    for name in detect(raw):
+        text = _strictly(raw, encoding=name)
+        if text is not None and _encodes_to(text, raw, encoding=name):
+            return Decoded(text.encode("utf-8"), name)
+    return None
+
+
+def _strictly(raw: bytes, *, encoding: str) -> str | None:
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    return text
+
+
+def _encodes_to(text: str, raw: bytes, *, encoding: str) -> bool:
+    try:
+        return text.encode(encoding) == raw
+    except UnicodeEncodeError:
+        return False

@@ -1,1 +1,0 @@
-"""Pure functions on bytes, str and numpy arrays: no files, no Arrow tables, no Ray."""

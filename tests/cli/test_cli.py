@@ -1,0 +1,159 @@
+"""The command as a user types it, over the small corpus, from raw files to a judged and exported model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.cli.main import main
+
+DATA = Path(__file__).parents[1] / "data"
+
+TRAIN = """
+model: {vocab_size: 76800, n_layers: 1, hidden_size: 16, n_heads: 2, n_kv_heads: 1, intermediate_size: 32, n_loops: 2}
+optimiser: {n_steps: 3, peak_lr: 0.01}
+data: {sequences_per_step: 2, n_held_out_sequences: 6}
+eval: {every_steps: 2, min_group_tokens: 8, n_diagnose_sequences: 2}
+run: {device: cpu, n_threads: 1}
+"""
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def ok(*arguments: object) -> str:
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    output = ok("curate", DATA / "mixture.yaml", "--out", folder, "--executor", "inline")
+    assert "balance  exact" in output
+    assert "in this process" in output
+    assert (folder / "report/index.html").exists()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(run: Path) -> Path:
+    pytest.importorskip("torch")
+    folder = run.parent
+    (folder / "train.yaml").write_text(TRAIN, encoding="utf-8")
+    output = ok("train", folder / "train.yaml", "--data", run, "--out", folder / "model")
+    assert "verdict: " in output
+    return folder / "model"
+
+
+def test_a_second_curate_says_that_all_stands(run: Path) -> None:
+    output = ok("curate", DATA / "mixture.yaml", "--out", run, "--executor", "inline")
+    assert output.count("done before") >= 8
+
+
+def test_why_names_rule_value_and_keeper(run: Path) -> None:
+    path = next(p for p in (DATA / "code").rglob("near_duplicate__*")).name
+    output = ok("why", run, path)
+    assert "near_duplicate" in output
+    assert "kept instead" in output or "keeper" in output
+    fact = json.loads(ok("why", run, path, "--json").splitlines()[0])
+    assert fact["keep"] is False
+    assert fact["similarity"] >= 0.7
+    assert fact["keeper_path"]
+    assert {"confidence", "runner_up", "runner_up_confidence", "content_kind", "name_says"} <= set(fact)
+    assert ", told by " in output
+    assert ", confidence " in output
+    assert fact["limits"] == {"near_duplicate": {"near_dups.min_similarity": 0.7}}
+    assert "quality.code.max_line_chars is 1,000" in ok("why", run, "long_line__word_game.py")
+    assert call("why", run, "no/such/file").exit_code == 1
+
+
+def test_trace_leads_from_a_token_to_its_file(run: Path) -> None:
+    pieces = [json.loads(line) for line in ok("trace", run, 0).splitlines()]
+    assert pieces[0]["tokens"][0] == 0
+    first, last = pieces[-1]["tokens"]
+    (piece,) = [json.loads(line) for line in ok("trace", run, 0, last - 1).splitlines()]
+    assert piece == pieces[-1]
+    fact = json.loads(ok("why", run, piece["doc_id"], "--json"))
+    assert fact["path"] == piece["path"]
+    assert 0 in fact["sequences"]
+    assert call("trace", run, 10**6).exit_code == 1
+    assert call("trace", run, 0, 10**6).exit_code == 1
+    assert first < last
+
+
+def test_verify_exits_with_three_when_a_promise_is_broken(run: Path, tmp_path: Path) -> None:
+    assert "every promise holds" in ok("verify", run)
+    shutil.copytree(run, tmp_path / "run")
+    victim = sorted((tmp_path / "run/tables/tokens").iterdir())[0]
+    victim.write_bytes(victim.read_bytes()[:-20])
+    result = call("verify", tmp_path / "run")
+    assert result.exit_code == 3
+    assert "BROKEN" in result.output
+    assert call("verify", tmp_path / "nothing").exit_code == 1
+
+
+def test_classify_prints_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_text("#!/usr/bin/env python3\nprint('hi')\n")
+    (fact,) = [json.loads(line) for line in ok("classify", tmp_path / "tool", "--json").splitlines()]
+    assert fact | {"confidence": 0} == {
+        "path": str(tmp_path / "tool"),
+        "pool": "code",
+        "language": "Python",
+        "confidence": 0,
+        "decided_by": "shebang",
+        "runner_up": None,
+        "runner_up_confidence": None,
+        "content_kind": "code",
+    }
+
+
+def test_train_tokenizer_writes_equal_bytes_twice(tmp_path: Path) -> None:
+    arguments = ("train-tokenizer", DATA / "mixture.yaml", "--vocab-size", 600, "--sample-bytes", 60_000, "--out")
+    ok(*arguments, tmp_path / "one.json")
+    ok(*arguments, tmp_path / "two.json")
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    assert len(json.loads((tmp_path / "one.json").read_text())["model"]["vocab"]) <= 600
+
+
+def test_train_goes_on_diagnoses_exports_and_reports(run: Path, model: Path) -> None:
+    again = ok("train", run.parent / "train.yaml", "--data", run, "--out", model)
+    assert "verdict: " in again
+    assert len(json.loads(ok("diagnose", model, "--data", run, "--json"))["loops"]) == 2
+    ok("export", model, "--out", run.parent / "exported")
+    config = json.loads((run.parent / "exported/config.json").read_text())
+    assert config["plt_num_loops"] == 2
+    assert "held-out loss" in ok("report", run, "--model", model)
+    assert "Training" in (run / "report/index.html").read_text(encoding="utf-8")
+
+
+def test_an_exported_model_is_a_module_that_reads_tokens(run: Path, model: Path) -> None:
+    import torch
+
+    import pipeline.plt
+
+    ok("export", model, "--out", run.parent / "exported2")
+    module = pipeline.plt.load(run.parent / "exported2")
+    tokens_BT = torch.arange(20).reshape(2, 10)
+    logits_BTV = module(tokens_BT, torch.zeros_like(tokens_BT))
+    assert logits_BTV.shape == (2, 10, 76_800)
+    assert torch.isfinite(logits_BTV).all()
+
+
+def test_training_on_an_unfinished_run_is_one_clear_line(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "train.yaml").write_text(TRAIN, encoding="utf-8")
+    result = call("train", tmp_path / "train.yaml", "--data", tmp_path, "--out", tmp_path / "model")
+    assert result.exit_code == 1
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_address_and_inline_exclude_each_other(tmp_path: Path) -> None:
+    arguments = ("curate", DATA / "mixture.yaml", "--out", tmp_path, "--executor", "inline", "--ray-address", "auto")
+    assert call(*arguments).exit_code == 2

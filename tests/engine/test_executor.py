@@ -1,0 +1,83 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.engine.executor import Executor, InlineExecutor, connect
+from pipeline.errors import ConfigError, StageError, StoreError
+
+
+def square(item: int) -> int:
+    return item * item
+
+
+def touchy(item: int) -> int:
+    if item == 3:
+        raise ValueError("three is no good")
+    return item
+
+
+def careful(item: int) -> int:
+    raise StoreError("disk is full; free some space")
+
+
+def die_once(item: tuple[int, str]) -> int:
+    """Kill the worker the first time that item 1 comes."""
+    number, folder = item
+    marker = Path(folder) / "died"
+    if number == 1 and not marker.exists():
+        marker.write_text("x")
+        os.kill(os.getpid(), 9)
+    return number
+
+
+@pytest.fixture(scope="module")
+def ray_executor() -> Iterator[Executor]:
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # workers must find the functions of this file
+    with connect("local") as executor:
+        yield executor
+
+
+def check_contract(executor: Executor) -> None:
+    assert sorted(executor.map(square, range(20), name="square")) == [(i, i * i) for i in range(20)]
+    assert list(executor.map(square, [], name="square")) == []
+    with pytest.raises(StageError, match=r"touchy failed on item 3: ValueError: three is no good"):
+        list(executor.map(touchy, range(6), name="touchy"))
+    with pytest.raises(StoreError, match="disk is full"):
+        list(executor.map(careful, [1], name="careful"))
+
+
+def test_inline_executor_keeps_the_contract() -> None:
+    check_contract(InlineExecutor())
+
+
+@pytest.mark.ray
+def test_ray_executor_keeps_the_contract(ray_executor: Executor) -> None:
+    check_contract(ray_executor)
+
+
+@pytest.mark.ray
+def test_ray_repeats_a_task_whose_worker_died(ray_executor: Executor, tmp_path: Path) -> None:
+    items = [(i, str(tmp_path)) for i in range(4)]
+    assert sorted(r for _, r in ray_executor.map(die_once, items, name="die")) == [0, 1, 2, 3]
+    assert (tmp_path / "died").exists()
+
+
+@pytest.mark.ray
+def test_local_cluster_listens_on_loopback_only_and_wants_a_token(ray_executor: Executor) -> None:
+    ours = psutil.Process().children(recursive=True)
+    listening = {c.laddr.ip for p in ours for c in p.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN}
+    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}, listening
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_unreachable_cluster_is_a_config_error() -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(ConfigError, match="cannot be used"), connect("nonsense://nowhere"):
+        pass
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999999"):
+        with pytest.raises(ConfigError, match="nobody answers"), connect(address):
+            pass

@@ -1,0 +1,108 @@
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from handmade import ShuffledExecutor, digests, make_run, run_stage
+from test_balance import CASES, fill
+
+from pipeline.config import Balance, Pack
+from pipeline.engine.executor import Executor
+from pipeline.engine.store import Tables
+from pipeline.mix.balance import balance
+from pipeline.mix.packed import pack
+from pipeline.schema import BALANCE, LANGUAGES, TOKENS
+
+PAD = 4_000_000
+
+
+def packed(folder: Path, *, config: Pack, ratio: Balance, executor: Executor | None = None, scale: int = 50) -> Tables:
+    run = make_run(folder, executor=executor)
+    tables = fill(run, scale=scale)
+    run_stage(run, "balance", balance, config=ratio, n_shards=4)
+    run_stage(run, "packed", partial(pack, ratio=ratio, pad_id=PAD), config=config, n_shards=4)
+    return tables
+
+
+def stream(folder: Path) -> pa.Table:
+    files = sorted((folder / "packed").glob("*.arrow"))
+    return pa.concat_tables(pa.ipc.open_file(pa.memory_map(str(f))).read_all() for f in files)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("seq_len", [8, 33])
+def test_every_token_lies_where_it_belongs(tmp_path: Path, name: str, seq_len: int) -> None:
+    config, ratio = Pack(seq_len=seq_len, n_shards=3, n_partitions=2), CASES[name]
+    tables = packed(tmp_path, config=config, ratio=ratio)
+    plan = {
+        r["doc_id"]: r | {"ids": t["token_ids"], "group": g["group"]}
+        for s in range(4)
+        for r, t, g in zip(*(tables.read(x, s).to_pylist() for x in (BALANCE, TOKENS, LANGUAGES)), strict=True)
+    }
+    covered: dict[str, list[int]] = {}
+    surplus = 0
+    for row in stream(tmp_path).to_pylist():
+        cu, n_real = row["cu_seqlens"], row["n_real"]
+        assert cu[0] == 0
+        assert cu[-1] == n_real
+        assert len(cu) - 1 == len(row["doc_ids"]) == len(row["doc_offsets"]) == len(row["groups"])
+        assert row["token_ids"][n_real:] == [PAD] * (seq_len - n_real)
+        for j, (doc, offset) in enumerate(zip(row["doc_ids"], row["doc_offsets"], strict=True)):
+            piece = row["token_ids"][cu[j] : cu[j + 1]]
+            assert piece == plan[doc]["ids"][offset : offset + len(piece)] != []
+            assert row["groups"][j] == plan[doc]["group"]
+            covered.setdefault(doc, []).extend(range(offset, offset + len(piece)))
+        surplus += n_real * (ratio.text.parts if row["pool"] == "code" else -ratio.code.parts)
+        assert abs(surplus) <= seq_len * max(ratio.code.parts, ratio.text.parts)
+    assert surplus == 0
+    for doc, row in plan.items():
+        wanted = list(range(row["n_tokens"])) * row["n_copies"] + list(range(row["cut_tokens"]))
+        assert sorted(covered.get(doc, [])) == sorted(wanted)
+
+
+def test_shards_are_contiguous_slices_of_one_stream(tmp_path: Path) -> None:
+    packed(tmp_path / "one", config=Pack(seq_len=16, n_shards=1, n_partitions=2), ratio=Balance())
+    packed(tmp_path / "many", config=Pack(seq_len=16, n_shards=7, n_partitions=2), ratio=Balance())
+    assert stream(tmp_path / "one").to_pylist() == stream(tmp_path / "many").to_pylist()
+    assert len(list((tmp_path / "many/packed").glob("*.arrow"))) == 7
+
+
+def test_more_shards_than_sequences_leave_readable_empty_shards(tmp_path: Path) -> None:
+    packed(tmp_path, config=Pack(seq_len=4096, n_shards=9, n_partitions=1), ratio=Balance(total_tokens=10))
+    assert stream(tmp_path).num_rows == 2
+
+
+def test_bytes_do_not_depend_on_the_order_of_work(tmp_path: Path) -> None:
+    config = Pack(seq_len=32, n_shards=3, n_partitions=3)
+    packed(tmp_path / "a", config=config, ratio=Balance())
+    packed(tmp_path / "b", config=config, ratio=Balance(), executor=ShuffledExecutor(9))
+    assert digests(tmp_path / "a/packed") == digests(tmp_path / "b/packed")
+
+
+def test_long_documents_do_not_gather_at_the_start_of_the_stream(tmp_path: Path) -> None:
+    packed(tmp_path, config=Pack(seq_len=64, n_shards=1, n_partitions=1), ratio=Balance(), scale=64)
+    longest = [max(np.diff(cu)) for cu in stream(tmp_path)["cu_seqlens"].to_pylist()]
+    half = len(longest) // 2
+    assert half > 10
+    assert abs(np.mean(longest[:half]) - np.mean(longest[half:])) < 12
+
+
+def test_shards_open_with_datasets(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    packed(tmp_path, config=Pack(seq_len=32, n_shards=2, n_partitions=1), ratio=Balance())
+    first = stream(tmp_path).slice(0, 1).to_pylist()[0]
+    name = sorted((tmp_path / "packed").glob("*.arrow"))[0]
+    assert datasets.Dataset.from_file(str(name))[0] == first
+
+
+def test_a_shard_is_a_stream_and_a_file_and_maps_memory(tmp_path: Path) -> None:
+    packed(tmp_path, config=Pack(seq_len=32, n_shards=1, n_partitions=1), ratio=Balance())
+    name = str(next((tmp_path / "packed").glob("*.arrow")))
+    before = pa.total_allocated_bytes()
+    as_file = pa.ipc.open_file(pa.memory_map(name)).read_all()
+    as_stream = pa.ipc.open_stream(pa.memory_map(name)).read_all()
+    assert pa.total_allocated_bytes() - before < 10_000
+    assert as_file.equals(as_stream)
+    as_file.validate(full=True)
+    assert as_file.num_rows > 10
