@@ -67,7 +67,7 @@ def find(folder: Path, executor: object) -> dict[tuple[str, str], float]:
     rows = [
         row
         for i in range(CONFIG.n_partitions)
-        for row in run.store.read_parquet(f"tables/near_dups/{part(i, 3)}", schema=NEAR_DUPS).to_pylist()
+        for row in run.store.read_parquet(f"tables/near_dups/{part(i, 3)}", schema=NEAR_DUPS.schema).to_pylist()
     ]
     assert all(r["position"] < r["other_position"] for r in rows)
     return {(r["doc_id"], r["other_id"]): r["similarity"] for r in rows}
