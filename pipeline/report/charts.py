@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentFormatter
 
-from pipeline.report.numbers import Balance, Drop, Duplicates, FlowStep, Group, Packing, StreamMix, Training
+from pipeline.report.formats import between, exact, percent, short, tick
+from pipeline.report.language_decisions import ConfidenceBin
+from pipeline.report.numbers import Drop, Duplicates, FlowStep, Group, Packing, StreamMix, TokenBalance, Training
 from pipeline.report.svg import (
     BAD,
     CODE,
@@ -30,9 +32,7 @@ from pipeline.report.svg import (
     literal,
     place_legend,
 )
-from pipeline.report.told import SureBin
 from pipeline.report.training import LossChange
-from pipeline.report.words import between, exact, percent, short, tick
 
 WIDE, NARROW = 600, 340
 N_LOSS_GROUPS = 16
@@ -167,7 +167,7 @@ def duplicates_chart(duplicates: Duplicates) -> Chart:
     return both("duplicates", paint, heights=(320, 480), label=label)
 
 
-def sureness_chart(bins: Sequence[SureBin]) -> Chart:
+def sureness_chart(bins: Sequence[ConfidenceBin]) -> Chart:
     """Confidences of verdicts from content: shares of documents and of bytes."""
     n_docs, n_bytes = (max(1, sum(getattr(b, field) for b in bins)) for field in ("n_docs", "n_bytes"))
     docs, volume = [b.n_docs / n_docs for b in bins], [b.n_bytes / n_bytes for b in bins]
@@ -200,7 +200,7 @@ def _count_axis(axes: Axes) -> None:
     bare(axes, grid="y")
 
 
-def balance_chart(balance: Balance) -> Chart:
+def balance_chart(balance: TokenBalance) -> Chart:
     """The prefix balance along the stream between its bounds."""
 
     def paint(figure: Figure, narrow: bool) -> None:

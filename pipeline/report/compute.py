@@ -11,6 +11,8 @@ import numpy as np
 from pipeline import __version__
 from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.reasons import REASONS
+from pipeline.report.count_decisions import count_decisions
+from pipeline.report.count_documents import KEPT, DocumentCounts, count_documents, roll_up, stage_of
 from pipeline.report.families import find_families
 from pipeline.report.notices import notices_of
 from pipeline.report.numbers import (
@@ -27,8 +29,6 @@ from pipeline.report.numbers import (
 )
 from pipeline.report.shares import groups_of, paper_shares
 from pipeline.report.stream import balance_of, doubling, mix_of, packing_of, read_stream
-from pipeline.report.tally import KEPT, Tally, roll_up, stage_of, tally
-from pipeline.report.telling import tell
 from pipeline.report.training import read_training
 from pipeline.schema import NEAR_DUPS, PACKED, POOLS, SELECT, SIMILAR
 from pipeline.select.licenses import CLASSES, license_class
@@ -40,7 +40,7 @@ _CLASS_NAMES = {number: name for name, number in CLASSES.items()}
 def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
     """Read the run's tables once, without any text, and count. Raises StoreError, SchemaError, CheckpointError."""
     balance, seq_len = run.mixture.balance, run.mixture.pack.seq_len
-    counted = tally(run)
+    counted = count_documents(run)
     rows = roll_up(counted.cube, "pool", "group", "stage", "fate")
     wanted = {"code": balance.code, "text": balance.text}
     groups = tuple(g for pool in POOLS for g in groups_of(rows, pool=pool, wanted=wanted[pool]))
@@ -61,7 +61,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         duplicates=_duplicates(run, counted),
         license_classes=_license_classes(licenses),
         licenses=licenses,
-        told=tell(run),
+        language_decisions=count_decisions(run),
         balance=balance_of(stream, code_parts=balance.code.parts, text_parts=balance.text.parts, seq_len=seq_len),
         mix=mix_of(stream),
         packing=packing_of(stream, seq_len=seq_len, n_split_docs=_total(counted, "n_split")),
@@ -72,12 +72,12 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
     return notices_of(numbers)
 
 
-def _total(counted: Tally, column: str) -> int:
+def _total(counted: DocumentCounts, column: str) -> int:
     """Sum of a column over all documents."""
     return int(np.sum(counted.cube[column].to_numpy()))
 
 
-def _totals(counted: Tally) -> Totals:
+def _totals(counted: DocumentCounts) -> Totals:
     """The run in one row, from the fates."""
     rows = roll_up(counted.cube, "fate")
     kept = [r for r in rows if r["fate"] != "dropped"]
@@ -103,7 +103,7 @@ def _totals(counted: Tally) -> Totals:
     )
 
 
-def _flow(counted: Tally, totals: Totals) -> tuple[FlowStep, ...]:
+def _flow(counted: DocumentCounts, totals: Totals) -> tuple[FlowStep, ...]:
     """Documents are taken out at the first stage that objects, whatever later stages would have said."""
     lost = {row["stage"]: row for row in roll_up(counted.cube, "stage")}
     n_docs, n_bytes = totals.n_docs, totals.n_bytes
@@ -116,7 +116,7 @@ def _flow(counted: Tally, totals: Totals) -> tuple[FlowStep, ...]:
     return tuple(steps)
 
 
-def _drops(counted: Tally) -> tuple[Drop, ...]:
+def _drops(counted: DocumentCounts) -> tuple[Drop, ...]:
     """All reasons that were given, most frequent first."""
     drops = []
     per_pool = {(r["reason"], r["pool"]): r["n_docs"] for r in roll_up(counted.reasons, "reason", "pool")}
@@ -137,7 +137,7 @@ def _drops(counted: Tally) -> tuple[Drop, ...]:
     return tuple(sorted(drops, key=lambda d: (-d.n_docs, d.reason)))
 
 
-def _duplicates(run: RunFiles, counted: Tally) -> Duplicates:
+def _duplicates(run: RunFiles, counted: DocumentCounts) -> Duplicates:
     """Group sizes in doubling bins, similarities in steps of 0.02 from the threshold."""
     size, n_groups = (counted.group_sizes[c].to_numpy() for c in ("group_size", "n_groups"))
     sizes = []
@@ -180,7 +180,7 @@ def _bins(counts: np.ndarray, *, low: float, step: float) -> tuple[Bin, ...]:
     return tuple(Bin(round(low + i * step, 6), round(low + (i + 1) * step, 6), int(n)) for i, n in enumerate(counts))
 
 
-def _licenses(counted: Tally) -> tuple[License, ...]:
+def _licenses(counted: DocumentCounts) -> tuple[License, ...]:
     """By licence, as written: two spellings are two rows."""
     sums: dict[str, list[int]] = {}
     for row in roll_up(counted.cube, "license", "stage"):

@@ -18,7 +18,7 @@ SIMILARITY_STEP = 0.02
 
 
 @dataclass(frozen=True)
-class Found:
+class KeeperFamilies:
     """What the ledger says of dropped duplicates."""
 
     families: tuple[Family, ...]  # largest first
@@ -26,7 +26,7 @@ class Found:
     n_known_docs: int
 
 
-def find_families(run: RunFiles) -> Found:
+def find_families(run: RunFiles) -> KeeperFamilies:
     """Count by keeper. One row per keeper is held in memory, and every shard's ledger is read twice."""
     n_steps = round(1 / SIMILARITY_STEP)
     first = min(int(run.mixture.near_dups.min_similarity / SIMILARITY_STEP + 1e-9), n_steps - 1)
@@ -62,7 +62,7 @@ def find_families(run: RunFiles) -> Found:
     )
     bins = (Bin(round((first + i) * SIMILARITY_STEP, 6), round((first + i + 1) * SIMILARITY_STEP, 6), int(n))
             for i, n in enumerate(similar))  # fmt: skip
-    return Found(families, tuple(bins), n_known)
+    return KeeperFamilies(families, tuple(bins), n_known)
 
 
 def _has_reason(ledger: pa.Table, reason: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.report.words import CLAIM_WORDS, decided, exact, number, percent, plain
+from pipeline.report.formats import CLAIM_WORDS, decided, exact, number, percent, plain
 
 _FATES = {
     "packed": "in the mixture",

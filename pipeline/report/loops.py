@@ -18,10 +18,10 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.report.charts import Chart, both
+from pipeline.report.formats import NOTHING, number
 from pipeline.report.markup import Html, element, figure, section, table
 from pipeline.report.page import document
 from pipeline.report.svg import CODE, PAPER, place_legend
-from pipeline.report.words import NOTHING, number
 
 
 class Value(BaseModel):

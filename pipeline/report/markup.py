@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from pipeline.report.charts import Chart
-from pipeline.report.words import plain
+from pipeline.report.formats import plain
 
 _LONG = 30  # characters; longer text gets a column wide enough to read
 

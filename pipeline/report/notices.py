@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from pipeline.report.formats import exact, percent, plain
 from pipeline.report.numbers import Level, Notice, Numbers
-from pipeline.report.words import exact, percent, plain
 
 MAX_MISSED_FRAC = 0.005  # of the pool: a share further from its target was stopped by a limit
 MAX_UNKNOWN_FRAC = 0.05  # of the documents: beyond it a source probably lacks its paths
@@ -93,7 +93,7 @@ def _unknown(numbers: Numbers) -> _Found:
 
 def _misnamed(numbers: Numbers) -> _Found:
     """Prose counted as code, and code as prose, would bend the balance."""
-    n = sum(d.n_kept_docs for d in numbers.told.disagreements)
+    n = sum(d.n_kept_docs for d in numbers.language_decisions.disagreements)
     if n > MAX_MISNAMED_FRAC * numbers.totals.n_kept_docs:
         share = percent(n / max(1, numbers.totals.n_kept_docs))
         yield "note", f"{share} of the kept documents look like something else than their names say."

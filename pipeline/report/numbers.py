@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from pipeline.report.told import Told
+from pipeline.report.language_decisions import LanguageDecisions
 
 Level = Literal["fail", "warn", "note"]
 
@@ -176,7 +176,7 @@ class StreamPoint:
 
 
 @dataclass(frozen=True)
-class Balance:
+class TokenBalance:
     """Code against text, in real tokens. The prefix balance is code x text_parts - text x code_parts."""
 
     code_parts: int
@@ -361,8 +361,8 @@ class Numbers:
     duplicates: Duplicates
     license_classes: tuple[License, ...]
     licenses: tuple[License, ...]
-    told: Told
-    balance: Balance
+    language_decisions: LanguageDecisions
+    balance: TokenBalance
     mix: StreamMix
     packing: Packing
     work: tuple[StageWork, ...]
@@ -373,14 +373,6 @@ class Numbers:
         return tuple(g for g in self.groups if g.pool == pool)
 
 
-_NUMBERS = TypeAdapter(Numbers)
-
-
 def to_json(numbers: Numbers) -> bytes:
     """The bytes of report.json."""
-    return _NUMBERS.dump_json(numbers, indent=1) + b"\n"
-
-
-def from_json(data: bytes) -> Numbers:
-    """Read report.json back. Raises pydantic's ValidationError for anything else."""
-    return _NUMBERS.validate_json(data)
+    return TypeAdapter(Numbers).dump_json(numbers, indent=1) + b"\n"

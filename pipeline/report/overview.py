@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pipeline.report.formats import exact, percent, short, size
 from pipeline.report.markup import Html, bar, element, join
 from pipeline.report.numbers import Numbers
 from pipeline.report.shares import largest
-from pipeline.report.words import exact, percent, short, size
 
 N_LANGUAGES = 9
 N_REASONS = 5

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.report import page_documents, page_stream, page_told
+from pipeline.report import page_decisions, page_documents, page_stream
+from pipeline.report.formats import exact, size
 from pipeline.report.markup import Html, element
 from pipeline.report.numbers import Numbers
 from pipeline.report.overview import overview
-from pipeline.report.words import exact, size
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = Path(__file__).with_name("page.css")
@@ -19,7 +19,7 @@ def render(numbers: Numbers) -> bytes:
     parts = [
         page_documents.languages(numbers),
         page_documents.sources(numbers),
-        page_told.told(numbers),
+        page_decisions.decisions(numbers),
         page_documents.drops(numbers),
         page_documents.duplicates(numbers),
         page_documents.origins(numbers),
@@ -48,7 +48,7 @@ def document(title: str, body: tuple[Html, ...]) -> bytes:
 _PLACES = (
     ("languages", "Languages"),
     ("sources", "Text sources"),
-    ("told", "Languages decided"),
+    ("decisions", "Languages decided"),
     ("drops", "Drops"),
     ("duplicates", "Duplicates"),
     ("origins", "Licences"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pipeline.report import charts
+from pipeline.report.formats import FLOW_WORDS, NOTHING, between, exact, license_name, percent, points, short, size
 from pipeline.report.markup import Cell, Html, bar, figure, section, table
 from pipeline.report.numbers import Group, License, Numbers
 from pipeline.report.shares import largest
-from pipeline.report.words import FLOW_WORDS, NOTHING, between, exact, license_name, percent, points, short, size
 
 N_BARS = 15
 N_LICENSES = 25

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pipeline.report import charts
+from pipeline.report.formats import NOTHING, between, exact, number, percent, seconds, size
 from pipeline.report.markup import Cell, Html, bar, element, figure, section, table
 from pipeline.report.numbers import GroupLoss, Numbers, Training
 from pipeline.report.training import loss_changes
-from pipeline.report.words import NOTHING, between, exact, number, percent, seconds, size
 
 _STREAM_ROWS = 20
 

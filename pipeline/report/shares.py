@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.config import PoolBalance
 from pipeline.language.shares import OTHERS, PAPER_SHARES
+from pipeline.report.count_documents import KEPT
 from pipeline.report.numbers import Group, PaperShare
-from pipeline.report.tally import KEPT
 
 _DROPS = ("ingest", "rules", "exact", "near")
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.engine.run_folder import RunFiles
-from pipeline.report.numbers import Balance, Packing, PieceBin, PoolPacking, Segment, StreamMix, StreamPoint
+from pipeline.report.numbers import Packing, PieceBin, PoolPacking, Segment, StreamMix, StreamPoint, TokenBalance
 from pipeline.schema import POOLS
 
 N_POINTS = 200  # of the balance curve; each holds the extremes of its stretch, so no peak is lost
@@ -76,7 +76,7 @@ def _add_pieces(sums: dict[str, np.ndarray], table: pa.Table, *, segment: np.nda
             sums[name] = sums.get(name, np.zeros(n_segments, np.int64)) + found
 
 
-def balance_of(stream: Stream, *, code_parts: int, text_parts: int, seq_len: int) -> Balance:
+def balance_of(stream: Stream, *, code_parts: int, text_parts: int, seq_len: int) -> TokenBalance:
     """Balance over the run and in every prefix of the stream."""
     signed = np.where(stream.is_code, stream.n_real * text_parts, -stream.n_real * code_parts)
     prefix = np.cumsum(signed)
@@ -86,7 +86,7 @@ def balance_of(stream: Stream, *, code_parts: int, text_parts: int, seq_len: int
         part = prefix[start:end]
         points.append(StreamPoint(n_sequences=end, low=int(part.min()), high=int(part.max())))
         start = end
-    return Balance(
+    return TokenBalance(
         code_parts=code_parts,
         text_parts=text_parts,
         n_code_tokens=int(stream.n_real[stream.is_code].sum()),

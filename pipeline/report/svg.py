@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from pipeline.report.words import plain
+from pipeline.report.formats import plain
 
 # Stand-ins; `page.css` defines the variables for light, dark and print.
 INK, MUTED, GRID, SURFACE = "#010101", "#010102", "#010103", "#010104"

@@ -11,9 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.report.fate import fate_lines
-from pipeline.report.numbers import Group, Numbers
-from pipeline.report.shares import largest
-from pipeline.report.words import (
+from pipeline.report.formats import (
     CLAIM_WORDS,
     FLOW_WORDS,
     NOTHING,
@@ -26,6 +24,8 @@ from pipeline.report.words import (
     short,
     size,
 )
+from pipeline.report.numbers import Group, Numbers
+from pipeline.report.shares import largest
 
 __all__ = ["fate_lines", "print_report"]
 
@@ -55,7 +55,7 @@ def _parts(numbers: Numbers) -> tuple[RenderableType | None, ...]:
         _headline(numbers),
         _shares(numbers, "code"),
         _shares(numbers, "text"),
-        _told(numbers),
+        _decisions(numbers),
         _pairs(numbers),
         _border(numbers),
         _misnamed(numbers),
@@ -231,12 +231,12 @@ def _verdict(numbers: Numbers) -> RenderableType | None:
     return Stack(*parts)
 
 
-# --- how languages were told -----------------------------------------------------------------------------------------
+# --- how languages were decided --------------------------------------------------------------------------------------
 
 
-def _told(numbers: Numbers) -> RenderableType:
+def _decisions(numbers: Numbers) -> RenderableType:
     """What decided, and how sure the verdicts from content are."""
-    t = numbers.told
+    t = numbers.language_decisions
     table = _table("decided by", "pool", "documents", "of all", "bytes", "tokens kept", "confidence", names=2)
     for d in t.decisions:
         share = percent(d.n_docs / max(1, numbers.totals.n_docs))
@@ -259,7 +259,7 @@ def _bars(sums: Sequence[int]) -> str:
 
 def _pairs(numbers: Numbers) -> RenderableType | None:
     """Languages that are nearly taken for each other."""
-    t = numbers.told
+    t = numbers.language_decisions
     if not t.confusions:
         return None
     table = _table("language", "runner-up", "close", "bytes", "of", "mean margin", names=2)
@@ -274,10 +274,10 @@ def _pairs(numbers: Numbers) -> RenderableType | None:
 
 def _border(numbers: Numbers) -> RenderableType | None:
     """The least sure documents."""
-    if not numbers.told.border:
+    if not numbers.language_decisions.border:
         return None
     table = _table("path", "language, confidence", "runner-up", names=3)
-    for u in numbers.told.border[:N_BORDER]:
+    for u in numbers.language_decisions.border[:N_BORDER]:
         behind = f"{plain(u.runner_up)} {number(u.runner_up_confidence)}" if u.runner_up else NOTHING
         _add(table, _end(u.path, limit=38), f"{plain(u.language)} {number(u.confidence)}", behind)
     return _under("At the border: the least sure documents that were kept", table)
@@ -285,10 +285,10 @@ def _border(numbers: Numbers) -> RenderableType | None:
 
 def _misnamed(numbers: Numbers) -> RenderableType | None:
     """Content that is not what its name says, with one document each."""
-    if not numbers.told.disagreements:
+    if not numbers.language_decisions.disagreements:
         return None
     table = _table("name says", "looks like", "for instance", "documents", "of all", "kept", names=3)
-    for d in numbers.told.disagreements:
+    for d in numbers.language_decisions.disagreements:
         share = percent(d.n_docs / max(1, numbers.totals.n_docs))
         names = (
             CLAIM_WORDS.get(d.name_says, plain(d.name_says)),

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from pipeline import __version__
 from pipeline.report.charts import Chart, both, step_axis
+from pipeline.report.formats import exact, number, percent, short
 from pipeline.report.loops import loop_section
 from pipeline.report.markup import Cell, Html, bar, element, figure, section, table
 from pipeline.report.page import document
 from pipeline.report.svg import CODE, MUTED, SERIES, TEXT, literal, place_legend
 from pipeline.report.validated import Compared, Score, Validated
-from pipeline.report.words import exact, number, percent, short
 
 PAGE_NAME = "index.html"
 _COLOURS = {"code": CODE, "text": TEXT}

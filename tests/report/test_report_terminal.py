@@ -11,8 +11,8 @@ from rich.console import Console
 
 from pipeline.reading.lookup import why
 from pipeline.report.compute import compute
+from pipeline.report.formats import percent, plain, points, seconds, short, size, tick
 from pipeline.report.terminal import fate_lines, print_report
-from pipeline.report.words import percent, plain, points, seconds, short, size, tick
 
 
 def _printed(numbers: object, *, width: int = 80) -> str:

@@ -1,4 +1,4 @@
-"""How the languages were told, as data: a part of `numbers.py`."""
+"""How the languages were decided, as data: a part of `numbers.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Decision:
-    """Documents of one pool whose language was told in one way."""
+    """Documents of one pool whose language was decided in one way."""
 
     decided_by: str
     pool: str
@@ -18,7 +18,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class SureBin:
+class ConfidenceBin:
     """Confidences from low up to, but not at, high; the last bin includes it.
 
     A name or a declaration has one confidence for all documents, the share of its verdicts that are right on labelled
@@ -27,9 +27,9 @@ class SureBin:
 
     low: float
     high: float
-    n_docs: int  # told from content
+    n_docs: int  # decided by content
     n_bytes: int
-    n_path_docs: int  # told from a name or a declaration
+    n_path_docs: int  # decided by a name or a declaration
     n_path_bytes: int
 
 
@@ -40,13 +40,13 @@ class Confusion:
     language: str
     runner_up: str
     n_docs: int
-    n_close_docs: int  # the margin between the two confidences is at most told.max_margin
+    n_close_docs: int  # the margin between the two confidences is at most max_margin of them all
     n_close_bytes: int
     mean_margin: float  # over all n_docs
 
 
 @dataclass(frozen=True)
-class Unsure:
+class BorderDocument:
     """A kept document whose content barely decided. A very long path has lost its beginning."""
 
     doc_id: str
@@ -60,7 +60,7 @@ class Unsure:
 
 
 @dataclass(frozen=True)
-class Misnamed:
+class MisnamedDocument:
     """A document whose content is not of the kind that its name says."""
 
     doc_id: str
@@ -81,21 +81,21 @@ class Disagreement:
     n_bytes: int
     n_kept_docs: int
     n_kept_tokens: int
-    documents: tuple[Misnamed, ...]  # a few, kept ones first
+    documents: tuple[MisnamedDocument, ...]  # a few, kept ones first
 
 
 @dataclass(frozen=True)
-class Told:
+class LanguageDecisions:
     """How the languages of all documents were told, and where that is doubtful."""
 
     decisions: tuple[Decision, ...]  # most documents first
-    confidences: tuple[SureBin, ...]
+    confidences: tuple[ConfidenceBin, ...]
     max_margin: float
     n_ranked_docs: int  # have a runner-up
     n_close_docs: int
     n_close_pairs: int  # pairs of languages with such documents; `confusions` holds the first of them
     confusions: tuple[Confusion, ...]
-    border: tuple[Unsure, ...]  # least sure first
+    border: tuple[BorderDocument, ...]  # least sure first
     disagreements: tuple[Disagreement, ...]  # most documents first
 
     @property

@@ -1,17 +1,17 @@
-"""The page's section on how languages were told: by what, how surely, and which documents are in doubt."""
+"""The page's section on how languages were decided: by what, how surely, and which documents are in doubt."""
 
 from __future__ import annotations
 
 from pipeline.report import charts
+from pipeline.report.formats import CLAIM_WORDS, NOTHING, decided, exact, number, percent, size
+from pipeline.report.language_decisions import BorderDocument, ConfidenceBin, Confusion, Disagreement, LanguageDecisions
 from pipeline.report.markup import Html, bar, element, figure, section, table
 from pipeline.report.numbers import Numbers
-from pipeline.report.told import Confusion, Disagreement, SureBin, Told, Unsure
-from pipeline.report.words import CLAIM_WORDS, NOTHING, decided, exact, number, percent, size
 
 
-def told(numbers: Numbers) -> Html:
+def decisions(numbers: Numbers) -> Html:
     """Every number of the section, from the general to the single document."""
-    t = numbers.told
+    t = numbers.language_decisions
     guide = (
         "Names and declarations come first; content decides where they leave a choice. The classifier's confidence "
         "belongs to the document; that of a rule is the share of its verdicts that are right on labelled files. Look "
@@ -22,7 +22,7 @@ def told(numbers: Numbers) -> Html:
     first = figure(charts.sureness_chart(t.confidences), sure) if t.n_content_docs else sure
     found = [_pairs(t), _disagreements(numbers)]
     parts = [first, _decisions(numbers), element("div", *found, css="two"), _misnamed(t), _border(t)]
-    return section("told", "How languages were decided", *(p for p in parts if p is not None), guide=guide)
+    return section("decisions", "How languages were decided", *(p for p in parts if p is not None), guide=guide)
 
 
 def _decisions(numbers: Numbers) -> Html:
@@ -30,7 +30,7 @@ def _decisions(numbers: Numbers) -> Html:
     n_docs = max(1, numbers.totals.n_docs)
     return table(
         "What decided the language",
-        ("decided by", "told by", "pool", "documents", "of all", "bytes", "tokens kept", "mean confidence", ""),
+        ("decided by", "in words", "pool", "documents", "of all", "bytes", "tokens kept", "mean confidence", ""),
         rows=[
             (
                 d.decided_by,
@@ -43,16 +43,16 @@ def _decisions(numbers: Numbers) -> Html:
                 f"{d.mean_confidence:.3f}",
                 bar(d.n_docs / n_docs, colour=d.pool),
             )
-            for d in numbers.told.decisions
+            for d in numbers.language_decisions.decisions
         ],
         names=3,
     )
 
 
-def _sure(t: Told) -> Html:
+def _sure(t: LanguageDecisions) -> Html:
     """The surest first; verdicts from names stand apart."""
 
-    def row(b: SureBin) -> tuple[str, ...]:
+    def row(b: ConfidenceBin) -> tuple[str, ...]:
         counts = (exact(b.n_docs), percent(b.n_docs / max(1, t.n_content_docs)), size(b.n_bytes))
         return (f"{b.low:.2f} to {b.high:.2f}", *counts, exact(b.n_path_docs), size(b.n_path_bytes))
 
@@ -60,7 +60,7 @@ def _sure(t: Told) -> Html:
     return table("How sure it was", columns, rows=[row(b) for b in reversed(t.confidences)])
 
 
-def _pairs(t: Told) -> Html:
+def _pairs(t: LanguageDecisions) -> Html:
     """Ordered pairs: taken for the first, nearly taken for the second."""
     more = t.n_close_pairs - len(t.confusions)
     title = f"Confusable pairs; close: the runner-up lies within {t.max_margin:g}" + (
@@ -78,7 +78,7 @@ def _pairs(t: Told) -> Html:
 
 def _disagreements(numbers: Numbers) -> Html:
     """Counts for each way in which name and content disagree."""
-    t, n_docs = numbers.told, max(1, numbers.totals.n_docs)
+    t, n_docs = numbers.language_decisions, max(1, numbers.totals.n_docs)
 
     def row(d: Disagreement) -> tuple[str, ...]:
         counts = (exact(d.n_docs), percent(d.n_docs / n_docs), size(d.n_bytes))
@@ -94,7 +94,7 @@ def _claim(d: Disagreement) -> str:
     return CLAIM_WORDS.get(d.name_says, d.name_says)
 
 
-def _misnamed(t: Told) -> Html | None:
+def _misnamed(t: LanguageDecisions) -> Html | None:
     """A few documents of each kind, kept ones first."""
     rows = [
         (m.path, _claim(d), d.content_kind, m.language, m.pool, m.decided_by, "kept" if m.keep else "dropped", m.doc_id)
@@ -105,11 +105,11 @@ def _misnamed(t: Told) -> Html | None:
     return table("Some of them", columns, rows=rows, names=len(columns)) if rows else None
 
 
-def _border(t: Told) -> Html | None:
+def _border(t: LanguageDecisions) -> Html | None:
     """The least sure ones among those that content decided."""
     columns = ("path", "language", "runner-up", "decided by", "doc_id", "confidence", "runner-up has")
 
-    def row(u: Unsure) -> tuple[str, ...]:
+    def row(u: BorderDocument) -> tuple[str, ...]:
         names = (u.path, u.language, u.runner_up or NOTHING, u.decided_by, u.doc_id)
         return (*names, number(u.confidence), number(u.runner_up_confidence))
 

@@ -91,8 +91,9 @@ def license_name(name: str) -> str:
     return plain(name) or "(none given)"
 
 
-# What told a language, by `decided_by`, to follow "told by". The first ones do not come from the document's content.
+# Values of `decided_by` that do not come from the document's content but from its name or a declaration.
 NAMED_RULES = ("hint", "override", "label", "filename", "extension")
+# What decided a language, to follow "decided by".
 DECIDED_WORDS = {
     "hint": "its source, which holds prose only",
     "override": "an override of the mixture",
@@ -112,5 +113,5 @@ CLAIM_WORDS = {"code": "code", "text": "plain text", "format": "markup or data"}
 
 
 def decided(rule: str) -> str:
-    """What told the language, in words; a rule without words stands for itself."""
+    """What decided the language, in words; a rule without words stands for itself."""
     return DECIDED_WORDS.get(rule, plain(rule))

@@ -1,4 +1,4 @@
-"""How languages were told: counted by hand on the small run, and against plain Python on a large one."""
+"""How languages were decisions: counted by hand on the small run, and against plain Python on a large one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from handmade import doc_id
 from pipeline.language.names import disagrees
 from pipeline.report import write_report
 from pipeline.report.compute import compute
-from pipeline.report.telling import MAX_PATH_CHARS, N_BORDER, N_MISNAMED, N_PAIRS, tell
-from pipeline.report.told import Disagreement, Told
-from pipeline.report.words import DECIDED_WORDS, NAMED_RULES
+from pipeline.report.count_decisions import MAX_PATH_CHARS, N_BORDER, N_MISNAMED, N_PAIRS, count_decisions
+from pipeline.report.formats import DECIDED_WORDS, NAMED_RULES
+from pipeline.report.language_decisions import Disagreement, LanguageDecisions
 
 RULES = tuple(DECIDED_WORDS)
 NAMES = (
@@ -55,8 +55,8 @@ def many(seed: int, *, n: int = 400) -> tuple[tuple[Doc, ...], ...]:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    return tell(hand_run(tmp_path_factory.mktemp("small")))
+def decided(tmp_path_factory: pytest.TempPathFactory) -> LanguageDecisions:
+    return count_decisions(hand_run(tmp_path_factory.mktemp("small")))
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +65,12 @@ def docs() -> list[Doc]:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    return tell(hand_run(tmp_path_factory.mktemp("large"), shards=many(1)))
+def large(tmp_path_factory: pytest.TempPathFactory) -> LanguageDecisions:
+    return count_decisions(hand_run(tmp_path_factory.mktemp("large"), shards=many(1)))
 
 
-def test_decisions_when_counted_by_hand(told: Told) -> None:
-    found = [(d.decided_by, d.pool, d.n_docs, d.n_bytes, d.n_kept_tokens, d.mean_confidence) for d in told.decisions]
+def test_decisions_when_counted_by_hand(decided: LanguageDecisions) -> None:
+    found = [(d.decided_by, d.pool, d.n_docs, d.n_bytes, d.n_kept_tokens, d.mean_confidence) for d in decided.decisions]
     assert found == [
         ("extension", "code", 5, 320, 16, 1.0),
         ("classifier", "code", 1, 60, 7, 0.5),
@@ -80,8 +80,8 @@ def test_decisions_when_counted_by_hand(told: Told) -> None:
     ]
 
 
-def test_confidences_when_counted_by_hand(told: Told) -> None:
-    bins = told.confidences
+def test_confidences_when_counted_by_hand(decided: LanguageDecisions) -> None:
+    bins = decided.confidences
     assert (len(bins), bins[0].low, bins[3].low, bins[-1].high) == (20, 0.0, 0.15, 1.0)
     assert {b.low: (b.n_docs, b.n_bytes) for b in bins if b.n_docs} == {0.25: (1, 10), 0.5: (1, 60), 0.75: (1, 20)}
     assert {b.low: (b.n_path_docs, b.n_path_bytes) for b in bins if b.n_path_docs} == {0.95: (6, 400)}
@@ -93,37 +93,39 @@ def test_confidences_when_they_lie_on_edges_count_upwards(tmp_path: Path) -> Non
         for shard in (0, 1)
     )
     shards = tuple((*small, *more) for small, more in zip(SHARDS, shards, strict=True))
-    bins = tell(hand_run(tmp_path, shards=shards)).confidences
+    bins = count_decisions(hand_run(tmp_path, shards=shards)).confidences
     own = {0.25: 1, 0.5: 1, 0.75: 1}
     assert [b.n_docs - own.get(b.low, 0) for b in bins] == [2] * 19 + [4]
 
 
-def test_confusions_when_counted_by_hand(told: Told) -> None:
+def test_confusions_when_counted_by_hand(decided: LanguageDecisions) -> None:
     found = [
-        (c.language, c.runner_up, c.n_docs, c.n_close_docs, c.n_close_bytes, c.mean_margin) for c in told.confusions
+        (c.language, c.runner_up, c.n_docs, c.n_close_docs, c.n_close_bytes, c.mean_margin) for c in decided.confusions
     ]
     assert found == [("Python", "Cython", 1, 1, 60, 0.125), ("Unknown", "C", 1, 1, 10, 0.125)]
-    assert (told.n_ranked_docs, told.n_close_docs, told.n_close_pairs) == (2, 2, 2)
+    assert (decided.n_ranked_docs, decided.n_close_docs, decided.n_close_pairs) == (2, 2, 2)
 
 
 def test_confusions_when_the_margin_is_exactly_the_limit_are_close(tmp_path: Path) -> None:
     close, far = {"confidence": 0.8, "runner_up": ("C", 0.5)}, {"confidence": 0.8, "runner_up": ("C", 0.49)}
-    found = tell(hand_run(tmp_path, shards=renamed(a=close, c=far)))
+    found = count_decisions(hand_run(tmp_path, shards=renamed(a=close, c=far)))
     assert 0.8 - 0.5 > 0.3  # as floats count it
     pairs = {(c.language, c.runner_up): c.n_close_docs for c in found.confusions}
     assert pairs == {("Python", "C"): 1, ("Python", "Cython"): 1, ("Unknown", "C"): 1}  # no JavaScript
     assert (found.n_ranked_docs, found.n_close_docs) == (4, 3)
 
 
-def test_border_when_counted_by_hand_holds_kept_documents_that_content_decided(told: Told) -> None:
-    found = [(u.path, u.language, u.confidence, u.decided_by, u.runner_up, u.runner_up_confidence) for u in told.border]
+def test_border_when_counted_by_hand_holds_kept_documents_that_content_decided(decided: LanguageDecisions) -> None:
+    found = [
+        (u.path, u.language, u.confidence, u.decided_by, u.runner_up, u.runner_up_confidence) for u in decided.border
+    ]
     assert found == [
         ("src/g.py", "Python", 0.5, "classifier", "Cython", 0.375),
         ("h.txt", "Text", 0.75, "prose", None, None),
     ]
 
 
-def test_disagreements_when_counted_by_hand(told: Told) -> None:
+def test_disagreements_when_counted_by_hand(decided: LanguageDecisions) -> None:
     found = [
         (
             d.name_says,
@@ -134,12 +136,12 @@ def test_disagreements_when_counted_by_hand(told: Told) -> None:
             d.n_kept_tokens,
             [m.path for m in d.documents],
         )
-        for d in told.disagreements
+        for d in decided.disagreements
     ]
     assert found == [("code", "prose", 1, 60, 1, 7, ["src/g.py"]), ("text", "code", 1, 20, 1, 8, ["h.txt"])]
 
 
-def test_sums_when_documents_are_many_equal_plain_counting(large: Told, docs: Sequence[Doc]) -> None:
+def test_sums_when_documents_are_many_equal_plain_counting(large: LanguageDecisions, docs: list[Doc]) -> None:
     by_rule = Counter((d.decided_by, d.pool) for d in docs)
     tokens: Counter[tuple[str, str]] = Counter()
     for d in docs:
@@ -153,7 +155,7 @@ def test_sums_when_documents_are_many_equal_plain_counting(large: Told, docs: Se
     assert sum(b.n_path_docs for b in large.confidences) == len(docs) - len(from_content)
 
 
-def test_pairs_when_documents_are_many_equal_plain_counting(large: Told, docs: Sequence[Doc]) -> None:
+def test_pairs_when_documents_are_many_equal_plain_counting(large: LanguageDecisions, docs: list[Doc]) -> None:
     margins: dict[tuple[str, str], list[float]] = defaultdict(list)
     for d in docs:
         if d.runner_up:
@@ -168,13 +170,15 @@ def test_pairs_when_documents_are_many_equal_plain_counting(large: Told, docs: S
         assert c.mean_margin == pytest.approx(sum(mine) / len(mine))
 
 
-def test_border_when_documents_are_many_is_the_least_sure_of_all(large: Told, docs: Sequence[Doc]) -> None:
+def test_border_when_documents_are_many_is_the_least_sure_of_all(large: LanguageDecisions, docs: list[Doc]) -> None:
     sure = sorted(d.confidence for d in docs if not d.reasons and d.decided_by not in NAMED_RULES)
     assert [u.confidence for u in large.border] == sure[:N_BORDER]
     assert {u.path.split("/")[1] for u in large.border if u.path.startswith("more/")} == {"0", "1"}
 
 
-def test_disagreements_when_documents_are_many_equal_plain_counting(large: Told, docs: Sequence[Doc]) -> None:
+def test_disagreements_when_documents_are_many_equal_plain_counting(
+    large: LanguageDecisions, docs: Sequence[Doc]
+) -> None:
     expected: dict[tuple[str, str], list[Doc]] = defaultdict(list)
     for d in docs:
         if says := disagrees(d.path, d.content_kind):
@@ -196,7 +200,7 @@ def test_border_when_documents_are_equally_unsure_is_a_keyed_choice(tmp_path: Pa
     """The order of reading does not choose: both shards and late rows have their part."""
     same = [Doc(f"same/{i}.py", "Python", 1, n_tokens=1, decided_by="popularity", confidence=0.0) for i in range(300)]
     shards = tuple((*small, *same) for small in SHARDS)
-    border = tell(hand_run(tmp_path, shards=shards)).border
+    border = count_decisions(hand_run(tmp_path, shards=shards)).border
     assert len(border) == N_BORDER
     assert len({u.doc_id for u in border}) == N_BORDER
     rows = [int(u.path.removeprefix("same/").removesuffix(".py")) for u in border]
@@ -206,15 +210,15 @@ def test_border_when_documents_are_equally_unsure_is_a_keyed_choice(tmp_path: Pa
     assert all(both)
 
 
-def test_told_when_nothing_was_told_from_content(tmp_path: Path) -> None:
+def test_decisions_when_nothing_was_decided_from_content(tmp_path: Path) -> None:
     plain = {"decided_by": "extension", "confidence": 1.0, "runner_up": None, "content_kind": "code"}
     shards = renamed(
         **dict.fromkeys("abcdfgi", plain), e=plain | {"content_kind": "prose"}, h=plain | {"content_kind": "data"}
     )
     numbers, page = write_report(hand_run(tmp_path, shards=shards))
-    found = numbers.told
+    found = numbers.language_decisions
     assert (found.n_content_docs, found.confusions, found.border, found.disagreements) == (0, (), (), ())
-    section = Path(page).read_text(encoding="utf-8").split('<section id="told">')[1].split("</section>")[0]
+    section = Path(page).read_text(encoding="utf-8").split('<section id="decisions">')[1].split("</section>")[0]
     assert "<svg" not in section
     assert "At the border" not in section
 
@@ -230,8 +234,8 @@ def test_page_when_paths_are_hostile_shows_them_escaped_and_cut(tmp_path: Path) 
         tmp_path, shards=renamed(g={"path": path, "runner_up": ("<b>C</b>", 0.3), "decided_by": "<i>me</i>"})
     )
     numbers, page = write_report(run)
-    shown = numbers.told.border[0].path
-    assert shown == numbers.told.disagreements[0].documents[0].path
+    shown = numbers.language_decisions.border[0].path
+    assert shown == numbers.language_decisions.disagreements[0].documents[0].path
     assert (len(shown), shown[0], shown.endswith("x</table><script>.py")) == (MAX_PATH_CHARS + 1, "…", True)
     html = Path(page).read_text(encoding="utf-8")
     assert len(html) < 1_000_000

@@ -1,4 +1,4 @@
-"""One pass over ledger and languages: what told each language, how surely, and what it was nearly taken for.
+"""One pass over ledger and languages: what decided each language, how surely, and what it was nearly taken for.
 
 Sums grow with the number of languages and rules, never of documents; documents that are shown are chosen shard by
 shard, and only the chosen few are held. Among equals a keyed hash chooses, so they come from all shards.
@@ -16,9 +16,17 @@ from pipeline.arrays.columns import doc_words
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.run_folder import RunFiles
 from pipeline.language.names import disagreements
-from pipeline.report.tally import Sums
-from pipeline.report.told import Confusion, Decision, Disagreement, Misnamed, SureBin, Told, Unsure
-from pipeline.report.words import NAMED_RULES
+from pipeline.report.count_documents import Sums
+from pipeline.report.formats import NAMED_RULES
+from pipeline.report.language_decisions import (
+    BorderDocument,
+    ConfidenceBin,
+    Confusion,
+    Decision,
+    Disagreement,
+    LanguageDecisions,
+    MisnamedDocument,
+)
 from pipeline.schema import LANGUAGES, LEDGER
 
 N_BINS = 20
@@ -33,7 +41,7 @@ _LANGUAGES = ["language", "confidence", "runner_up", "runner_up_confidence", "co
 _COUNTS = ("n_docs", "n_bytes", "n_kept_docs", "n_kept_tokens")
 
 
-def tell(run: RunFiles) -> Told:
+def count_decisions(run: RunFiles) -> LanguageDecisions:
     """Count all documents of a run, shard by shard."""
     decided = Sums(("decided_by", "pool"), (*_COUNTS, "confidence"))
     sure = Sums(("bin", "named"), _COUNTS)
@@ -56,7 +64,7 @@ def tell(run: RunFiles) -> Told:
             mine = wrong.filter(pc.and_(pc.equal(wrong["name_says"], says), pc.equal(wrong["content_kind"], kind)))
             shown[says, kind] = _first(shown.get((says, kind), []), mine, order=("dropped", "key"), n=N_MISNAMED)
     confusions = _confusions(pairs.total())
-    return Told(
+    return LanguageDecisions(
         decisions=_decisions(decided.total()),
         confidences=_bins(sure.total()),
         max_margin=MAX_MARGIN,
@@ -70,22 +78,22 @@ def tell(run: RunFiles) -> Told:
 
 
 def _facts(run: RunFiles, shard: int, *, key: np.uint64) -> pa.Table:
-    """What is told of each document of a shard, ready to be summed. `key` orders documents that are equally good."""
+    """What is known of each document of a shard, ready to be summed. `key` orders documents that are equally good."""
     ledger = run.tables.read(LEDGER, shard, columns=_LEDGER)
-    told = run.tables.read(LANGUAGES, shard, columns=_LANGUAGES)
+    languages = run.tables.read(LANGUAGES, shard, columns=_LANGUAGES)
     keep, n_tokens = ledger["keep"].to_numpy(), ledger["n_tokens"].to_numpy()
-    place = (told["confidence"].to_numpy() * N_BINS).astype(np.int64).clip(0, N_BINS - 1)
+    place = (languages["confidence"].to_numpy() * N_BINS).astype(np.int64).clip(0, N_BINS - 1)
     facts = {
         "bin": place,
         "named": pc.is_in(ledger["decided_by"], value_set=pa.array(NAMED_RULES)),
-        "name_says": disagreements(ledger["path"], told["content_kind"]),
+        "name_says": disagreements(ledger["path"], languages["content_kind"]),
         "n_docs": np.ones(ledger.num_rows, np.int64),
         "n_kept_docs": keep.astype(np.int64),
         "n_kept_tokens": np.where(keep, n_tokens, 0),
         "dropped": ~keep,
         "key": keyed_hash(key, *doc_words(ledger)),
     }
-    columns = {name: ledger[name] for name in _LEDGER} | {name: told[name] for name in _LANGUAGES}
+    columns = {name: ledger[name] for name in _LEDGER} | {name: languages[name] for name in _LANGUAGES}
     return pa.table(columns | facts)
 
 
@@ -131,12 +139,12 @@ def _decisions(total: pa.Table) -> tuple[Decision, ...]:
     return tuple(sorted(found, key=lambda d: (-d.n_docs, d.decided_by, d.pool)))
 
 
-def _bins(total: pa.Table) -> tuple[SureBin, ...]:
+def _bins(total: pa.Table) -> tuple[ConfidenceBin, ...]:
     """All bins, empty ones too; edges are rounded so that 0.1 + 0.2 prints as 0.3."""
     sums = {(r["bin"], r["named"]): (r["n_docs"], r["n_bytes"]) for r in total.to_pylist()}
     nothing = (0, 0)
     return tuple(
-        SureBin(
+        ConfidenceBin(
             round(i / N_BINS, 6),
             round((i + 1) / N_BINS, 6),
             *sums.get((i, False), nothing),
@@ -163,9 +171,9 @@ def _confusions(total: pa.Table) -> tuple[Confusion, ...]:
     return tuple(sorted(found, key=lambda c: (-c.n_close_docs, -c.n_docs, c.language, c.runner_up)))
 
 
-def _unsure(row: dict[str, Any]) -> Unsure:
+def _unsure(row: dict[str, Any]) -> BorderDocument:
     same = ("doc_id", "pool", "language", "confidence", "decided_by", "runner_up", "runner_up_confidence")
-    return Unsure(path=_path(row), **{name: row[name] for name in same})
+    return BorderDocument(path=_path(row), **{name: row[name] for name in same})
 
 
 def _disagreements(total: pa.Table, *, shown: dict[tuple[str, str], list[dict[str, Any]]]) -> tuple[Disagreement, ...]:
@@ -181,9 +189,9 @@ def _disagreements(total: pa.Table, *, shown: dict[tuple[str, str], list[dict[st
     return tuple(sorted(found, key=lambda d: (-d.n_docs, d.name_says, d.content_kind)))
 
 
-def _misnamed(row: dict[str, Any]) -> Misnamed:
+def _misnamed(row: dict[str, Any]) -> MisnamedDocument:
     same = ("doc_id", "pool", "language", "decided_by", "keep")
-    return Misnamed(path=_path(row), **{name: row[name] for name in same})
+    return MisnamedDocument(path=_path(row), **{name: row[name] for name in same})
 
 
 def _path(row: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """One pass over the tables: every document is counted into sums, no text and no token is read.
 
 The sums form a cube: one row per combination of what a document is and what became of it. Everything that the report
-says about documents, but for how their languages were told (`telling.py`), is a roll-up of the cube, so its parts agree
-with each other by construction. The cube is as large as the number of combinations, not of documents.
+says about documents, but for how their languages were decided (`count_decisions.py`), is a roll-up of the cube, so its
+parts agree with each other by construction. The cube is as large as the number of combinations, not of documents.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _LEDGER = [
 
 
 @dataclass(frozen=True)
-class Tally:
+class DocumentCounts:
     """The cube and the few counts that do not fit in it."""
 
     cube: pa.Table  # KEYS and SUMS
@@ -64,7 +64,7 @@ def stage_of(reason: str) -> str:
     return {"exact_duplicate": "exact", "near_duplicate": "near", "known_duplicate": "near"}.get(reason, "rules")
 
 
-def tally(run: RunFiles) -> Tally:
+def count_documents(run: RunFiles) -> DocumentCounts:
     """Count all documents of a run, shard by shard."""
     cubes, reasons, sizes = Sums(KEYS, SUMS), Sums(("reason", "pool"), ("n_docs", "n_bytes", "n_only")), []
     for shard in range(run.n_shards):
@@ -75,7 +75,7 @@ def tally(run: RunFiles) -> Tally:
         reasons.add(_reasons(ledger))
         sizes.append(equal["group_size"].filter(equal["is_first"]).to_numpy())
     size, n_groups = np.unique(np.concatenate([s[s > 1] for s in sizes]), return_counts=True)
-    return Tally(cubes.total(), reasons.total(), pa.table({"group_size": size, "n_groups": n_groups}))
+    return DocumentCounts(cubes.total(), reasons.total(), pa.table({"group_size": size, "n_groups": n_groups}))
 
 
 def roll_up(table: pa.Table, *keys: str) -> list[dict[str, Any]]:
