@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Any
 
 from pipeline.report.charts import Chart
 from pipeline.report.formats import plain
+from pipeline.report.table import BAR, STATUS, ReportTable
 
 _LONG = 30  # characters; longer text gets a column wide enough to read
 
@@ -34,7 +36,7 @@ def element(tag: str, *parts: Cell, css: str = "", **attributes: str) -> Html:
     """<tag class="css" ...>parts</tag>; underscores in attribute names become hyphens."""
     given = {"class": css} if css else {}
     given |= {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
-    shown = "".join(f' {name}="{escape(value, quote=True)}"' for name, value in given.items())
+    shown = "".join(f' {name}="{escape(plain(value), quote=True)}"' for name, value in given.items())
     return Html(f"<{tag}{shown}>{join(parts)}</{tag}>")
 
 
@@ -51,6 +53,30 @@ def table(title: str, columns: Sequence[str], *, rows: Iterable[Sequence[Cell]],
     body = [element("tr", *(cell(i, value) for i, value in enumerate(row))) for row in rows]
     whole = element("table", element("caption", title), element("thead", head), element("tbody", *body))
     return element("div", whole, css="scroll", tabindex="0", role="region", aria_label=title)
+
+
+def draw(table: ReportTable) -> Html:
+    """A table in a box that scrolls by itself, with its note behind its title."""
+
+    def cell(place: int, value: Any) -> Html:
+        kind = table.columns[place].kind
+        shown = table.columns[place].cell(value) if kind is not BAR else ""
+        if place == 0:
+            return element("th", shown, scope="row")
+        if kind is BAR:
+            return element("td", bar(value[0], colour=value[1]), css="n")
+        if kind is STATUS:
+            return element("td", element("span", shown, css=shown))
+        return element("td", shown, css="n" if not kind.is_text else "long" if len(shown) > _LONG else "")
+
+    heads = (element("th", c.title, css="" if c.kind.is_text or not i else "n", scope="col")
+             for i, c in enumerate(table.columns))  # fmt: skip
+    body = [element("tr", *(cell(i, value) for i, value in enumerate(row))) for row in table.rows]
+    title = f"{table.title}; {table.note}" if table.note else table.title
+    whole = element(
+        "table", element("caption", title), element("thead", element("tr", *heads)), element("tbody", *body)
+    )
+    return element("div", whole, css="scroll", tabindex="0", role="region", aria_label=table.title)
 
 
 def figure(chart: Chart, *beside: Cell) -> Html:

@@ -1,0 +1,86 @@
+"""A table of the report in the width of a terminal: which columns it can hold, how wide they are, what is shortened.
+
+First all columns with every digit. Where that does not fit, the columns that may leave go one by one, then counts lose
+digits (1.23M), and at last columns leave from the right. So no number is ever cut and no line is too long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from rich import box
+from rich.cells import cell_len, set_cell_size
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.report.formats import plain
+from pipeline.report.table import BAR, PATH, STATUS, Column, ReportTable
+
+STATUS_STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "note": "cyan"}
+_GAP = 2  # between columns: one space of padding and one that the box draws
+_MIN_TEXT = 12  # a column of text narrower than this is hard to read, so another column leaves instead
+
+
+def draw(table: ReportTable, *, width: int) -> RenderableType:
+    """Title, table and note, at most `width` characters wide. Foreign text is shown literally, never as markup."""
+    places, brief = next(p for p in _choices(table) if _min_width(table, *p) <= width or len(p[0]) == 1)
+    columns = [table.columns[i] for i in places]
+    rows = [[table.columns[i].cell(row[i], brief=brief) for i in places] for row in table.rows]
+    widths = _widths(columns, rows, room=width - _GAP * (len(columns) - 1))
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for column, room in zip(columns, widths, strict=True):
+        drawn.add_column(Text(column.heading), width=room, overflow="fold", justify=_side(column))
+    for row in rows:
+        drawn.add_row(*(_shown(*cell) for cell in zip(columns, row, widths, strict=True)))
+    parts: list[RenderableType] = [Text(plain(table.title), style="bold"), drawn]
+    return Group(*parts, Text(plain(table.note), style="dim")) if table.note else Group(*parts)
+
+
+def _choices(table: ReportTable) -> Iterator[tuple[list[int], bool]]:
+    """Places of columns, and whether counts are brief: from everything to the first column alone."""
+    shown = [i for i, column in enumerate(table.columns) if column.kind is not BAR]
+    yield list(shown), False
+    for i in sorted(shown, key=lambda i: (-table.columns[i].priority, -i)):
+        if table.columns[i].priority:
+            shown.remove(i)
+            yield list(shown), False
+    for n in range(len(shown), 0, -1):
+        yield shown[:n], True
+
+
+def _min_width(table: ReportTable, places: list[int], brief: bool) -> int:
+    columns = [table.columns[i] for i in places]
+    rows = [[table.columns[i].cell(row[i], brief=brief) for i in places] for row in table.rows]
+    return sum(low for low, _ in _limits(columns, rows)) + _GAP * (len(columns) - 1)
+
+
+def _limits(columns: list[Column], rows: list[list[str]]) -> list[tuple[int, int]]:
+    """Least and best width of each column. Headings break between words; text breaks anywhere; numbers never do."""
+    found = []
+    for i, column in enumerate(columns):
+        cells = max((cell_len(row[i]) for row in rows), default=0)
+        best = max(cells, cell_len(column.heading))
+        word = max((cell_len(word) for word in column.heading.split()), default=0)
+        found.append((min(best, max(_MIN_TEXT, word)) if column.kind.is_text else max(cells, word), best))
+    return found
+
+
+def _widths(columns: list[Column], rows: list[list[str]], *, room: int) -> list[int]:
+    """The widest columns give way until the row fits; the first column alone may have to be narrower than it likes."""
+    limits = _limits(columns, rows)
+    cap = max(best for _, best in limits)
+    while cap > 1 and sum(max(low, min(best, cap)) for low, best in limits) > room:
+        cap -= 1
+    return [min(room, max(low, min(best, cap))) for low, best in limits]
+
+
+def _side(column: Column) -> Literal["left", "right"]:
+    return "left" if column.kind.is_text else "right"
+
+
+def _shown(column: Column, cell: str, width: int) -> Text:
+    if column.kind is PATH and cell_len(cell) > width:
+        cell = "…" + set_cell_size(cell[::-1], width - 1)[::-1]
+    return Text(cell, style=STATUS_STYLES.get(cell, "") if column.kind is STATUS else "")

@@ -1,0 +1,91 @@
+"""The one table model: the same rows on page and terminal, within the width, and no number ever cut."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from pipeline.report.formats import exact, short
+from pipeline.report.markup import draw as draw_page
+from pipeline.report.table import BAR, COUNT, PATH, PERCENT, STATUS, TEXT, Column, ReportTable
+from pipeline.report.terminal_table import draw
+
+HOSTILE = "<b>x</b>[red]\x1b[31m\u202e"
+WIDE = ReportTable(
+    "Languages",
+    (
+        Column("language", TEXT),
+        Column("path", PATH, 3),
+        Column("docs"),
+        Column("tokens packed", COUNT, 2),
+        Column("of all", PERCENT, 1),
+        Column("", BAR),
+    ),
+    (
+        ("Python", "some/long/folder/with/many/parts/file.py", 12_345_678, 9_876_543_210, 0.5, (0.5, "code")),
+        ("C", "a.c", 1, None, 0.25, (0.25, "code")),
+    ),
+    note="a note",
+)
+
+
+def lines(table: ReportTable, width: int) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width).print(draw(table, width=width), width=width)
+    return [" ".join(line.split()) for line in out.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("width", "row"),
+    [
+        (120, "Python some/long/folder/with/many/parts/file.py 12,345,678 9,876,543,210 50.0%"),
+        (70, "Python …/with/many/parts/file.py 12,345,678 9,876,543,210 50.0%"),
+        (50, "Python 12,345,678 9,876,543,210 50.0%"),  # the path left first
+        (30, "Python 12,345,678 50.0%"),
+        (20, "Python 12,345,678"),
+        (17, "Python 12.3M"),  # only then counts lose digits
+        (12, "Python"),
+    ],
+)
+def test_row_when_the_terminal_narrows_gives_up_columns_then_digits(width: int, row: str) -> None:
+    assert row in lines(WIDE, width)
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=40), st.integers(0, 10**15), st.floats(0, 1), st.integers(0, 10**9)), max_size=5
+    ),
+    st.integers(1, 120),
+)
+def test_lines_when_names_are_any_stay_in_the_width_and_cut_no_number(
+    rows: list[tuple[str, int, float, int]], width: int
+) -> None:
+    columns = (Column("name", TEXT), Column("documents kept"), Column("of all", PERCENT, 2), Column("files", COUNT, 1))
+    table = ReportTable("Any", columns, tuple(rows))
+    out = io.StringIO()
+    console = Console(file=out, width=width)
+    console.print(draw(table, width=width), width=width)
+    printed = out.getvalue()
+    assert all(console.measure(line).maximum <= width for line in printed.splitlines())
+    if "documents" in printed:
+        assert all(exact(row[1]) in printed or short(row[1]) in printed for row in rows)
+
+
+def test_table_when_names_are_hostile_shows_them_escaped_on_page_and_terminal() -> None:
+    columns = (Column(HOSTILE, TEXT), Column("path", PATH), Column("state", STATUS), Column("n"))
+    table = ReportTable(HOSTILE, columns, ((HOSTILE, HOSTILE, HOSTILE, HOSTILE),), note=HOSTILE)
+    page = draw_page(table)
+    assert "<b>" not in page
+    assert page.count("&lt;b&gt;x&lt;/b&gt;[red]\\x1b[31m\\u202e") == 9  # the state also names its class
+    shown = "\n".join(lines(table, 300))
+    assert shown.count("<b>x</b>[red]\\x1b[31m\\u202e") == 7
+    assert not any(c in page + shown for c in ("\x1b", "\u202e"))
+
+
+def test_head_when_rows_are_left_out_says_how_many() -> None:
+    assert WIDE.head(1).note == "a note; 1 more are left out"
+    assert WIDE.head(2) is WIDE
