@@ -138,11 +138,11 @@ def report(run: str, model: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def why(run: str, name: str, as_json: bool) -> None:
     """Say what happened to a document, by which rules, and who was kept instead."""
+    from pipeline.cli.why import why_lines
     from pipeline.reading.lookup import why as look_up
-    from pipeline.report.terminal import fate_lines
 
-    for fact in look_up(_open(run), name):
-        _print(json.dumps(fact, sort_keys=True, default=str) if as_json else "\n".join(fate_lines(fact)) + "\n")
+    for document in look_up(_open(run), name):
+        _print(json.dumps(document, sort_keys=True, default=str) if as_json else "\n".join(why_lines(document)) + "\n")
 
 
 @main.command()
@@ -153,8 +153,8 @@ def trace(run: str, sequence: int, offset: int | None) -> None:
     """Name the documents behind packed SEQUENCE, or behind its token OFFSET, as JSON lines."""
     from pipeline.reading.lookup import trace as look_up
 
-    for fact in look_up(_open(run), sequence, offset=offset):
-        _print(json.dumps(fact, sort_keys=True))
+    for piece in look_up(_open(run), sequence, offset=offset):
+        _print(json.dumps(piece, sort_keys=True))
 
 
 @main.command()
