@@ -1,4 +1,4 @@
-"""`loopmix config`: the resolved mixture as YAML, each value with what it means."""
+"""`loopmix config`: the resolved mixture, each value with what it means, as YAML for people and JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,33 +8,39 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-_WIDTH = 44
+_WIDTH = 44  # where comments begin: most keys with their values are shorter
 
 
 def explain(model: BaseModel, *, indent: int = 0) -> Iterator[str]:
     """Lines of YAML that load to the same model, with every field's description as a comment."""
     pad = "  " * indent
+    for name, value, meaning in _fields(model):
+        inner: list[str] = []
+        if isinstance(value, BaseModel):
+            inner = list(explain(value, indent=indent + 1))
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            for item in value:
+                first, *rest = explain(item, indent=indent + 2)
+                inner += [f"{pad}  - {first.strip()}", *rest]
+        elif isinstance(value, dict):
+            inner = [f"{pad}  {_scalar(k)}: {_scalar(v)}" for k, v in value.items()]
+        text = f"{pad}{name}:" if inner else f"{pad}{name}: {_scalar(value)}"
+        yield f"{text:<{_WIDTH}}  # {meaning}" if meaning else text
+        yield from inner
+
+
+def explained(value: Any) -> Any:
+    """The same for JSON: a model becomes {key: {"value": ..., "meaning": ...}}, at every depth."""
+    if isinstance(value, BaseModel):
+        return {name: {"value": explained(inner), "meaning": meaning} for name, inner, meaning in _fields(value)}
+    return [explained(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _fields(model: BaseModel) -> Iterator[tuple[str, Any, str]]:
+    """Name, value and meaning of each field; a part without a description means what its class says first."""
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
-        comment = field.description or (type(value).__doc__ or "").strip().split("\n")[0]
-        if isinstance(value, BaseModel):
-            yield _line(f"{pad}{name}:", comment)
-            yield from explain(value, indent=indent + 1)
-        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-            yield _line(f"{pad}{name}:", comment)
-            for item in value:
-                lines = list(explain(item, indent=indent + 2))
-                yield f"{pad}  - {lines[0].strip()}"
-                yield from lines[1:]
-        elif isinstance(value, dict) and value:
-            yield _line(f"{pad}{name}:", comment)
-            yield from (f"{pad}  {_scalar(k)}: {_scalar(v)}" for k, v in value.items())
-        else:
-            yield _line(f"{pad}{name}: {_scalar(value)}", comment)
-
-
-def _line(text: str, comment: str) -> str:
-    return f"{text:<{_WIDTH}}  # {comment}" if comment else text
+        yield name, value, field.description or (type(value).__doc__ or "").strip().split("\n")[0]
 
 
 def _scalar(value: Any) -> str:

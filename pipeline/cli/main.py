@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+import socket
 import sys
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +19,20 @@ from pipeline.cli import training
 from pipeline.errors import ConfigError, LoopmixError
 
 if TYPE_CHECKING:
+    from pipeline.engine.progress import RunLog
     from pipeline.engine.run_folder import RunFiles
-    from pipeline.engine.stage import Run
+    from pipeline.engine.store import Store
 
-EXIT_ERROR, EXIT_BROKEN = 1, 3
-INLINE_BYTES = 300_000_000  # input above which Ray is started by itself where it is installed
+EXIT_ERROR, EXIT_BROKEN, EXIT_STOPPED = 1, 3, 130  # 130: what shells give a program that Ctrl-C ended
+# Input above which Ray is started by itself where it is installed. A plain choice: below it a cluster's start and its
+# workers, which import and load kernels once each, take much of what they would save.
+INLINE_BYTES = 300_000_000
 
 _mixture = click.argument("mixture", type=click.Path(path_type=Path, dir_okay=False))
 _run = click.argument("run")
 
 
-class _Group(click.Group):
+class _Commands(click.Group):
     """Prints our own errors on one line; anything else is a defect and keeps its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -34,14 +41,14 @@ class _Group(click.Group):
         except LoopmixError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.echo(f"loopmix: {type(error).__name__}: {error}", err=True)
+            _complain(f"{type(error).__name__}: {error}")
             raise SystemExit(EXIT_ERROR) from None
         except KeyboardInterrupt:
-            click.echo("loopmix: stopped; run the same line again to go on", err=True)
-            raise SystemExit(130) from None
+            _complain("stopped; run the same line again to go on")
+            raise SystemExit(EXIT_STOPPED) from None
 
 
-@click.group(cls=_Group)
+@click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="loopmix")
 @click.option("--debug", is_flag=True, help="Print the traceback of an error.")
 def main(debug: bool) -> None:
@@ -53,7 +60,27 @@ def main(debug: bool) -> None:
 
 
 def _print(text: str = "") -> None:
-    click.echo(text)
+    """To stdout; control characters, which names of files may hold, are shown and not sent to the terminal."""
+    from pipeline.engine.progress import printable
+
+    click.echo("\n".join(printable(line) for line in text.split("\n")))
+
+
+def _complain(message: str) -> None:
+    """One line to stderr."""
+    from pipeline.engine.progress import printable
+
+    click.echo(printable(f"loopmix: {message}"), err=True)
+
+
+def _print_json(value: Any, *, sort_keys: bool = False) -> None:
+    """One line of JSON, in ASCII. Its encoder escapes every control character but DEL."""
+    click.echo(json.dumps(value, sort_keys=sort_keys, default=str).replace("\x7f", "\\u007f"))
+
+
+def _json(what: str) -> Any:
+    """The option --json."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {what}, nothing else.")
 
 
 def _open(run: str) -> RunFiles:
@@ -71,8 +98,11 @@ def _open(run: str) -> RunFiles:
 @click.option("--on-bad-shard", type=click.Choice(["stop", "skip"]), default="stop", show_default=True)
 @click.option("--check", type=click.Choice(["hash", "size"]), default="hash", help="How finished files are trusted.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def curate(mixture: Path, out: str, executor: str, ray_address: str | None, **options: Any) -> None:
-    """Make the mixture: ingest to packed shards and report. Run again to go on where it stopped."""
+def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quiet: bool, **options: Any) -> None:
+    """Make the mixture: ingest to packed shards and report. Run again to go on where it stopped.
+
+    What happens is also written to RUN/logs/, one JSON line an event.
+    """
     from rich.console import Console
 
     from pipeline.config import load_mixture
@@ -83,17 +113,33 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, **op
     from pipeline.recipe import curate as run_recipe
     from pipeline.sources.documents import plan
 
-    loaded = load_mixture(mixture)
-    slices = plan(loaded)
-    progress = Progress(Console(), quiet=options["quiet"])
-    n_bytes = sum(s.n_bytes for s in slices)
-    with connect(_address(executor, ray_address, n_bytes=n_bytes)) as engine:
-        store = open_store(out)
-        progress.say(f"loopmix {__version__}: mixture {loaded.name!r} into {store.root}, {engine.describe()}")
-        run: Run = Run(store, loaded, engine, progress, options["on_bad_shard"], options["check"])
-        run_recipe(run, slices=slices)
-    _report(out, brief=True, quiet=options["quiet"])
+    loaded, store = load_mixture(mixture), open_store(out)
+    progress = Progress(Console(), quiet=quiet, log=_log(store))
+    command = [re.sub("://[^/@]*@", "://...@", argument) for argument in sys.argv]  # no passwords of URLs in a log
+    fingerprint = hashlib.sha256(loaded.model_dump_json().encode()).hexdigest()[:32]
+    start = {"version": __version__, "command": command, "host": socket.gethostname()}
+    with progress.recorded(**start, mixture=loaded.name, fingerprint=fingerprint):
+        slices = plan(loaded)
+        n_bytes = sum(s.n_bytes for s in slices)
+        with connect(_address(executor, ray_address, n_bytes=n_bytes)) as engine:
+            progress.say(f"loopmix {__version__}: mixture {loaded.name!r} into {store.root}, {engine.describe()}")
+            run = Run(store, loaded, engine, progress, options["on_bad_shard"], options["check"])
+            run_recipe(run, slices=slices)
+        for stage, made in _open(out).manifest["stages"].items():
+            for shard, problem in made["problems"].items():
+                progress.warn(f"{stage}: shard {shard} was skipped: {problem}")
+        _report(out, brief=True, quiet=quiet)
     progress.say(f"all of it: loopmix report {out}")
+
+
+def _log(store: Store) -> RunLog | None:
+    """The log of this start; None where the folder holds files but no run, which `curate` leaves as it found it."""
+    from pipeline.engine.progress import RunLog
+    from pipeline.engine.stage import MANIFEST
+
+    if store.files("") and not store.exists(MANIFEST) and not store.exists("state"):
+        return None
+    return RunLog(store, lambda message: _complain(f"warning: {message}"))
 
 
 def _address(executor: str, ray_address: str | None, *, n_bytes: int) -> str | None:
@@ -127,22 +173,25 @@ def _report(run: str, *, model: Path | None = None, brief: bool = False, quiet: 
 @main.command()
 @_run
 @click.option("--model", type=click.Path(path_type=Path, file_okay=False), help="Add the curves of a trained model.")
-def report(run: str, model: Path | None) -> None:
+@_json("the bytes of report.json")
+def report(run: str, model: Path | None, as_json: bool) -> None:
     """Print the language shares, drops, duplicates and balance of RUN and write its HTML page."""
-    _report(run, model=model)
+    _report(run, model=model, quiet=as_json)
+    if as_json:
+        click.echo(_open(run).store.read_bytes("report/report.json"), nl=False)
 
 
 @main.command()
 @_run
 @click.argument("name", metavar="PATH_OR_DOC_ID")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@_json("one JSON object a line")
 def why(run: str, name: str, as_json: bool) -> None:
     """Say what happened to a document, by which rules, and who was kept instead."""
-    from pipeline.cli.why import why_lines
     from pipeline.reading.lookup import why as look_up
+    from pipeline.report.terminal import fate_lines
 
     for document in look_up(_open(run), name):
-        _print(json.dumps(document, sort_keys=True, default=str) if as_json else "\n".join(why_lines(document)) + "\n")
+        _print_json(document, sort_keys=True) if as_json else _print("\n".join(fate_lines(document)) + "\n")
 
 
 @main.command()
@@ -154,47 +203,60 @@ def trace(run: str, sequence: int, offset: int | None) -> None:
     from pipeline.reading.lookup import trace as look_up
 
     for piece in look_up(_open(run), sequence, offset=offset):
-        _print(json.dumps(piece, sort_keys=True))
+        _print_json(piece, sort_keys=True)
 
 
 @main.command()
 @_run
-def verify(run: str) -> None:
+@_json("a JSON list of {promise, kept, detail}")
+def verify(run: str, as_json: bool) -> None:
     """Recount balance, prefixes, alignment, hashes, keepers and the trace of RUN from its files."""
     from pipeline.reading.verify import verify as recount
 
-    broken = 0
+    findings = []
     for finding in recount(_open(run)):
-        broken += not finding.kept
-        _print(f"  {'ok    ' if finding.kept else 'BROKEN'} {finding.promise:<11} {finding.detail}")
+        findings.append(finding)
+        if not as_json:
+            _print(f"  {'ok    ' if finding.kept else 'BROKEN'} {finding.promise:<11} {finding.detail}")
+    broken = sum(not finding.kept for finding in findings)
+    if as_json:
+        _print_json([asdict(finding) for finding in findings])
+    else:
+        _print(f"{broken} promises are broken" if broken else "every promise holds")
     if broken:
-        _print(f"{broken} promises are broken")
         sys.exit(EXIT_BROKEN)
-    _print("every promise holds")
 
 
 @main.command("config")
-@_mixture
-def config_(mixture: Path) -> None:
+@click.argument("mixture", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--example", metavar="NAME", help="Print a file that ships, to start from; a wrong NAME lists them.")
+@_json("the mixture as JSON, {value, meaning} for each key")
+def config_(mixture: Path | None, example: str | None, as_json: bool) -> None:
     """Print the resolved mixture, each value with its meaning."""
-    from pipeline.cli.explain import explain
+    from pipeline.cli import examples
+    from pipeline.cli.explain import explain, explained
     from pipeline.config import load_mixture
 
-    for line in explain(load_mixture(mixture)):
-        _print(line)
+    if (mixture is None) == (example is None) or (example and as_json):
+        raise click.UsageError("give either a MIXTURE or --example NAME; --json goes with a MIXTURE")
+    if example is not None:
+        click.echo(examples.example(example), nl=False)
+    elif mixture is not None:
+        loaded = load_mixture(mixture)
+        _print_json(explained(loaded)) if as_json else _print("\n".join(explain(loaded)))
 
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+@_json("one JSON object a line")
 @click.option("--content-only", is_flag=True, help="Ignore the names of the files.")
 def classify(paths: tuple[Path, ...], as_json: bool, content_only: bool) -> None:
     """Say in which pool and language files are, and what decided it."""
     from pipeline.cli.classify_files import classify_files
 
-    for fact in classify_files(paths, content_only=content_only):
-        line = "{path}: {language} ({pool}, {confidence:.2f} by {decided_by})".format(**fact)
-        _print(json.dumps(fact) if as_json else line)
+    for row in classify_files(paths, content_only=content_only):
+        line = "{path}: {language} ({pool}, {confidence:.2f} by {decided_by})".format(**row)
+        _print_json(row) if as_json else _print(line)
 
 
 @main.command("train-tokenizer")
