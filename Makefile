@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo install test test-all check format clean
+.PHONY: demo install test test-all wheel test-python check format clean
 
 install: $(STAMP)
 
@@ -20,10 +20,25 @@ demo: install
 	$(BIN)/python -m jobs.demo
 
 test: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not wheel"
+
+# Builds the wheel and runs it in an environment of its own, away from the checkout.
+wheel: install
+	$(BIN)/python -m pytest tests/wheel
 
 test-all: install
 	$(BIN)/python -m pytest
+
+# The rooms that need no torch, and the small corpus end to end, on another Python: make test-python OTHER=python3.12
+OTHER ?= python3.12
+OTHER_VENV = .venv-$(shell $(OTHER) -c "import sys; print('%d.%d' % sys.version_info[:2])")
+OTHER_TESTS := arrays engine language mix quality select test_config.py test_corpus.py test_layers.py test_mixture_configs.py
+
+test-python:
+	test -x $(OTHER_VENV)/bin/python || $(OTHER) -m venv $(OTHER_VENV)
+	test $(OTHER_VENV)/.installed -nt pyproject.toml || $(OTHER_VENV)/bin/python -m pip install --quiet --editable ".[dev]"
+	touch $(OTHER_VENV)/.installed
+	$(OTHER_VENV)/bin/python -m pytest -m "not slow and not ray" $(addprefix tests/,$(OTHER_TESTS))
 
 check: install
 	$(BIN)/ruff check .
@@ -35,4 +50,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

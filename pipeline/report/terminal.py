@@ -10,6 +10,7 @@ from rich.console import Group as Stack
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.report.fate import fate_lines
 from pipeline.report.formats import (
     CLAIM_WORDS,
     FLOW_WORDS,
@@ -25,6 +26,8 @@ from pipeline.report.formats import (
 )
 from pipeline.report.numbers import Group, Numbers
 from pipeline.report.shares import largest
+
+__all__ = ["fate_lines", "print_report"]
 
 N_LANGUAGES = 15
 N_REASONS = 12
