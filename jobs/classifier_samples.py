@@ -20,10 +20,11 @@ import pyarrow.parquet as pq
 import zstandard
 
 from pipeline.language.classes import OTHER, class_of
-from pipeline.language.rules import by_rules_alone
+from pipeline.language.rules import Open, by_path_cached, by_rules
 from pipeline.language.table import TEXT, alias_table
 
 MIN_BYTES, MAX_BYTES = 60, 1_000_000
+HEAD_BYTES = 8_192  # what the rules see of a file: as much as a mixture's default lets them
 MAX_PER_EXTENSION = 400  # of one package: enough to choose from
 MAX_PER_PACKAGE, MAX_PER_LANGUAGE = 150, 500
 MAX_OTHER = 1_800  # of one kind of input, in languages without a class
@@ -126,8 +127,8 @@ def snippets(file: Path) -> Iterator[Sample]:
 
 
 def _certain(path: str, content: bytes) -> str:
-    language, decided_by = by_rules_alone(path, content)
-    return language if decided_by in CERTAIN else ""
+    found = by_rules(by_path_cached(path), content, wordy=True, max_scan_bytes=HEAD_BYTES)
+    return "" if isinstance(found, Open) or found[1] not in CERTAIN else found[0]
 
 
 def texts(folder: Path) -> Iterator[Sample]:

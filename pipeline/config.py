@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import ConfigError
+from pipeline.globs import check_pattern, check_patterns
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
-Glob = Annotated[str, Field(min_length=1)]
+Glob = Annotated[str, AfterValidator(check_pattern)]
+Globs = Annotated[tuple[str, ...], AfterValidator(check_patterns)]
 Option = str | int | float | bool | None
 Frac = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -56,8 +58,10 @@ class Source(Frozen):
     columns: Columns = Field(
         default_factory=Columns, description="mapping of parquet columns, jsonl keys, datatrove metadata"
     )
-    include: tuple[Glob, ...] = Field(("*",), min_length=1, description="glob patterns on the path; any one suffices")
-    exclude: tuple[Glob, ...] = Field((), description="glob patterns on the path; any one excludes")
+    include: Globs = Field(
+        ("*",), min_length=1, description="gitignore patterns of what to read; the last that fits a path decides"
+    )
+    exclude: Globs = Field((), description="gitignore patterns of what to leave out, folders too; the last decides")
     reader: str | None = Field(None, description="datatrove only: class in datatrove.pipeline.readers")
     reader_options: dict[str, Option | list[Option] | dict[str, Option]] = Field(
         default_factory=dict, description="datatrove only: its constructor arguments"
@@ -97,7 +101,7 @@ class Exchange(Frozen):
 class Override(Frozen):
     """Languages that the mixture knows better than any rule. The first override that fits a document decides."""
 
-    path: Glob = Field("*", description="glob pattern on the path")
+    path: Glob = Field("*", description="gitignore pattern on the document's path")
     source: Name | None = Field(None, description="only documents of this source; null: of all")
     language: str = Field(min_length=1, description="linguist's name or an alias; Text for prose")
     pool: Literal["code", "text"] | None = Field(None, description="null: by the language, unless the source says")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StoreError
-from pipeline.language.verdict import classify_one
+from pipeline.language.decide import classify_one
+from pipeline.language.table import UNKNOWN
 from pipeline.sources.decode import decode
 
 
@@ -24,3 +25,11 @@ def classify_files(paths: Iterable[Path], *, content_only: bool = False) -> Iter
                 raise StoreError(f"{file}: cannot be read ({error}); give existing files or folders") from error
             verdict = classify_one("" if content_only else file.as_posix(), content)
             yield {"path": file.as_posix(), **verdict._asdict()}
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """A row of `classify_files` in words; what stays Unknown is told apart from its best guess."""
+    line = "{path}: {language} ({pool}, {confidence:.2f} by {decided_by})".format(**row)
+    if row["language"] != UNKNOWN or row["runner_up"] is None:
+        return line
+    return f"{line}; best guess {row['runner_up']}, {row['runner_up_confidence']:.2f}"

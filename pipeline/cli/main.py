@@ -252,11 +252,10 @@ def config_(mixture: Path | None, example: str | None, as_json: bool) -> None:
 @click.option("--content-only", is_flag=True, help="Ignore the names of the files.")
 def classify(paths: tuple[Path, ...], as_json: bool, content_only: bool) -> None:
     """Say in which pool and language files are, and what decided it."""
-    from pipeline.cli.classify_files import classify_files
+    from pipeline.cli.classify_files import classify_files, line_of
 
     for row in classify_files(paths, content_only=content_only):
-        line = "{path}: {language} ({pool}, {confidence:.2f} by {decided_by})".format(**row)
-        _print_json(row) if as_json else _print(line)
+        _print_json(row) if as_json else _print(line_of(row))
 
 
 @main.command("train-tokenizer")

@@ -1,4 +1,4 @@
 """Which language a file is in: linguist's rules as data, guesslang's network as arrays, and why they decided.
 
-Start reading at `verdict.py`. Everything here is pure but the stage, `languages.py`.
+Start reading at `decide.py`. Everything here is pure but the stage, `languages.py`.
 """

@@ -10,9 +10,9 @@ import pyarrow as pa
 from pipeline import schema
 from pipeline.arrays.columns import bytes_of
 from pipeline.config import Classify
-from pipeline.language.override import Override, override_of
+from pipeline.globs import matcher
+from pipeline.language.decide import Classification, Declared, classify_batch
 from pipeline.language.table import group_of
-from pipeline.language.verdict import Options, Told, Verdict, classify_batch, language_named
 
 COLUMNS = ("path", "source", "pool_hint", "language_label")
 
@@ -23,34 +23,29 @@ def classify(documents: pa.Table, *, config: Classify) -> pa.Table:
     Contents are looked at where they lie in Arrow's memory; a few kilobytes of each are copied. A document's verdict
     depends on that document alone.
     """
-    options = Options(
-        min_confidence=config.min_confidence,
-        max_scan_bytes=config.max_scan_bytes,
-        classifier=config.classifier,
-        renamed={language_named(name): language_named(other) for name, other in config.merge.items()},
-    )
-    overrides = [Override(o.path, o.source, o.language, o.pool) for o in config.overrides]
-    verdicts: list[Verdict] = []
+    found: list[Classification] = []
     for batch in documents.select([*COLUMNS, "content"]).to_batches():
-        told = list(_told(batch, overrides))
+        declared = list(_declared(batch, config=config))
         paths = batch.column("path").to_pylist()
-        verdicts += classify_batch(paths, _views(batch.column("content")), told=told, options=options)
-    columns = list(zip(*verdicts, strict=True)) if verdicts else [()] * len(Verdict._fields)
-    arrays = dict(zip(Verdict._fields, columns, strict=True)) | {"doc_id": documents.column("doc_id")}
-    pairs = zip(verdicts, documents["source"].to_pylist(), strict=True)
-    arrays["group"] = [group_of(v.language) if v.pool == "code" else source for v, source in pairs]
+        found += classify_batch(paths, _views(batch.column("content")), declared=declared, config=config)
+    columns = list(zip(*found, strict=True)) if found else [()] * len(Classification._fields)
+    arrays = dict(zip(Classification._fields, columns, strict=True)) | {"doc_id": documents.column("doc_id")}
+    pairs = zip(found, documents["source"].to_pylist(), strict=True)
+    # The unit that balance fills: code is balanced by language, text by where it comes from.
+    arrays["group"] = [group_of(one.language) if one.pool == "code" else source for one, source in pairs]
     table = pa.table({name: arrays[name] for name in schema.LANGUAGES.schema.names}, schema=schema.LANGUAGES.schema)
     return schema.check(table, schema.LANGUAGES.schema, name="languages")
 
 
-def _told(batch: pa.RecordBatch, overrides: list[Override]) -> Iterator[Told]:
-    """What mixture and source say of each document: an override beats a label."""
+def _declared(batch: pa.RecordBatch, *, config: Classify) -> Iterator[Declared]:
+    """What mixture and source say of each document: an override beats a label, the first that fits the others."""
+    overrides = [(override, matcher((override.path,))) for override in config.overrides]
     for path, source, pool, label in zip(*(batch.column(name).to_pylist() for name in COLUMNS), strict=True):
-        override = override_of(overrides, source=source, path=path) if overrides else None
-        if override is not None:
-            yield Told(override.pool or pool, override.language, "override")
+        fitting = (o for o, matches in overrides if o.source in (None, source) and matches(path))
+        if override := next(fitting, None):
+            yield Declared(override.pool or pool, override.language, "override")
         else:
-            yield Told(pool, label or "", "label")
+            yield Declared(pool, label or "")
 
 
 def _views(contents: pa.LargeBinaryArray) -> list[memoryview]:

@@ -10,8 +10,6 @@ from pipeline.language.lines import MAX_EDGE_BYTES, by_modeline, by_shebang, by_
 from pipeline.language.path import Candidates, by_path
 from pipeline.language.table import EXTENSION_DEFAULTS, TEXT, UNKNOWN
 
-MAX_HEAD_BYTES = 8_192
-
 
 class Open(NamedTuple):
     """A document that the rules leave to the classifier. Candidates, likeliest first; without any, every language is
@@ -26,7 +24,7 @@ by_path_cached = lru_cache(maxsize=65_536)(by_path)
 
 
 def by_rules(
-    path: Candidates, content: bytes | memoryview, *, wordy: bool = True, max_scan_bytes: int = MAX_HEAD_BYTES
+    path: Candidates, content: bytes | memoryview, *, wordy: bool, max_scan_bytes: int
 ) -> tuple[str, str] | Open:
     """A language and the rule that decided, or what is left to the classifier. `wordy` is False for a content with too
     many symbols to be prose."""
@@ -36,10 +34,9 @@ def by_rules(
         return candidates[0], path.rule
     head = bytes(content[:max_scan_bytes])
     if b"\0" in head:  # binary: its bytes tell nothing to rules made for text
-        named = (
-            (candidates[0], path.rule if len(candidates) == 1 else "popularity") if candidates else (UNKNOWN, "none")
-        )
-        return (UNKNOWN, "none") if weak else named
+        if weak or not candidates:
+            return UNKNOWN, "none"
+        return candidates[0], path.rule if len(candidates) == 1 else "popularity"
     if not candidates:
         return _by_content(head, content, wordy=wordy)
     if interpreters := by_shebang(head):
@@ -61,12 +58,6 @@ def by_rules(
         return "XML", "signature"
     likely = () if found or path.extension in EXTENSION_DEFAULTS else without_rule(candidates, path.extension)
     return Open(likely + tuple(name for name in candidates if name not in (*likely, "XML")), head)
-
-
-def by_rules_alone(path: str, content: bytes) -> tuple[str, str]:
-    """As `by_rules`, and UNKNOWN by "none" for what they leave open."""
-    found = by_rules(by_path_cached(path), content)
-    return (UNKNOWN, "none") if isinstance(found, Open) else found
 
 
 def _by_content(head: bytes, content: bytes | memoryview, *, wordy: bool) -> tuple[str, str] | Open:

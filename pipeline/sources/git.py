@@ -22,8 +22,9 @@ from typing import IO
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
+from pipeline.globs import chooser
 from pipeline.sources.local import SKIPPED_FOLDERS
-from pipeline.sources.names import is_safe, matcher, to_bytes, to_text
+from pipeline.sources.names import is_safe, to_bytes, to_text
 from pipeline.sources.roots import Root, locate
 from pipeline.sources.rows import TOO_LARGE, Found
 from pipeline.sources.slices import InputFile, Slice, group_files
@@ -42,7 +43,7 @@ _CLOSED_DOORS = (
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     """Files of every checkout in order of their paths, grouped to about `shard_bytes`; no slice spans two checkouts."""
     root = _locate(source)
-    chosen = matcher(source.include, source.exclude)
+    chosen = chooser(source.include, source.exclude)
     slices = []
     homes = list(_homes(root))
     for home in homes:
@@ -81,11 +82,10 @@ def _is_checkout(folder: Path) -> bool:
 
 def _homes(root: Root) -> Iterator[str]:
     """Checkouts at or below the root, in order, each as a path that ends in a slash; "" is the root itself."""
-    named = matcher(("/" + root.glob,)) if root.glob is not None else None
     pending = [""]
     while pending:
         home = pending.pop()
-        if (named is None or (home and named(home[:-1]))) and _is_checkout(_folder(root, home)):
+        if (root.glob is None or home) and root.names(home[:-1]) and _is_checkout(_folder(root, home)):
             yield home
             continue
         try:

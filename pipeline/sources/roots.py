@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from glob import has_magic
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.utils import glob_translate
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError, LoopmixError, StoreError
+from pipeline.globs import chooser, pruner
 from pipeline.sources.local import Listing, open_below, walk
-from pipeline.sources.names import has_magic, is_safe, matcher, pruner, split_glob, to_text
+from pipeline.sources.names import is_safe, to_text
 from pipeline.sources.slices import InputFile
 
 _VERSION_KEYS = ("ETag", "etag", "blob_id", "md5Hash", "checksum", "LastModified", "last_modified", "mtime")
@@ -34,10 +39,19 @@ class Root:
         """`path` in the terms of `fs`."""
         return f"{self.path.rstrip('/')}/{path}"
 
+    def names(self, path: str) -> bool:
+        """Whether the mixture's `path` means `path`, which lies below this folder. Only a glob is choosy."""
+        return self.glob is None or _expression(self.glob).match(path) is not None
+
     @property
     def takes_links(self) -> bool:
         """Whether the mixture named the files itself, links included."""
         return self.only is not None or self.glob is not None
+
+
+@lru_cache(maxsize=64)
+def _expression(glob: str) -> re.Pattern[str]:
+    return re.compile(glob_translate(glob))
 
 
 def locate(source: Source) -> Root:
@@ -63,9 +77,18 @@ def locate(source: Source) -> Root:
         return Root(folder or "/", fs, only=name)
     if has_magic(path):
         folder, pattern = split_glob(path)
+        if any("**" in part and part != "**" for part in pattern.split("/")):
+            raise ConfigError(f"{where}: `**` must stand alone between two slashes")
         if fs is not None or Path(folder).is_dir():
             return Root(folder, fs, glob=pattern)
     raise ConfigError(f"{where} does not exist; expected a folder, a file or a glob")
+
+
+def split_glob(path: str) -> tuple[str, str]:
+    """The folder above the first part with a wildcard, and the pattern below it."""
+    parts = path.split("/")
+    first = next(i for i, part in enumerate(parts) if has_magic(part))
+    return "/".join(parts[:first]) or "/" * path.startswith("/"), "/".join(parts[first:])
 
 
 def list_files(source: Source, *, root: Root, suffixes: tuple[str, ...] = ()) -> list[InputFile]:
@@ -75,13 +98,12 @@ def list_files(source: Source, *, root: Root, suffixes: tuple[str, ...] = ()) ->
     ConfigError if none is left, because a source without files is a slip.
     """
     listing = _list(root, exclude=source.exclude)
-    chosen = matcher(source.include, source.exclude)
-    named = matcher((root.glob if "/" in root.glob else "/" + root.glob,)) if root.glob is not None else None
+    chosen = chooser(source.include, source.exclude)
     files = [
         file
         for file in listing.files
         if chosen(file.path)
-        and (named is None or named(file.path))
+        and root.names(file.path)
         and (root.takes_links or not suffixes or file.path.lower().endswith(suffixes))
     ]
     if not files:

@@ -20,9 +20,10 @@ from typing import NamedTuple
 import langid_data
 from bench_language_sets import File
 
+from pipeline.config import Classify
+from pipeline.language.decide import classify_batch
 from pipeline.language.guesslang import linguist_labels, scores
 from pipeline.language.table import TEXT, UNKNOWN, alias_table
-from pipeline.language.verdict import Options, classify_batch
 
 # Labels of magika and lexer aliases of pygments that linguist spells otherwise. Labels that stand for several of
 # linguist's languages are given the commonest.
@@ -85,8 +86,7 @@ def ask_us(files: list[File], *, with_names: bool, min_confidence: float) -> Ans
     verdicts = classify_batch(
         [file.name if with_names else "" for file in files],
         [file.content for file in files],
-        pool_hints=["auto"] * len(files),
-        options=Options(min_confidence=min_confidence),
+        config=Classify(min_confidence=min_confidence),
     )
     seconds = time.process_time() - start
     languages = [langid_data.canonical(verdict.language) for verdict in verdicts]

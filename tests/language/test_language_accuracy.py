@@ -4,10 +4,14 @@ import langid_data
 import pytest
 from langid_data import Labelled, accuracy
 
+from pipeline.config import Classify
+from pipeline.language.decide import Declared, classify_batch
 from pipeline.language.guesslang import linguist_labels, scores
-from pipeline.language.verdict import classify_batch
 
 pytestmark = pytest.mark.skipif(not langid_data.is_there(), reason=f"no labelled files at {langid_data.FOLDER}")
+
+
+GUESS = Classify(min_confidence=0.15)  # the floors below count best guesses, not what a mixture would believe
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +21,9 @@ def files() -> list[Labelled]:
 
 def classify(files: list[Labelled], *, with_names: bool) -> list[str]:
     paths = [file.name if with_names else "" for file in files]
-    verdicts = classify_batch(paths, [file.content for file in files], pool_hints=["code"] * len(files))
+    verdicts = classify_batch(
+        paths, [file.content for file in files], declared=[Declared("code")] * len(files), config=GUESS
+    )
     return [verdict.language for verdict in verdicts]
 
 
@@ -40,7 +46,9 @@ def test_content_alone_tells_the_languages_of_the_list(files: list[Labelled]) ->
 
 def test_confidence_is_what_it_says(files: list[Labelled]) -> None:
     listed = [file for file in files if file.in_list]
-    verdicts = classify_batch([""] * len(listed), [file.content for file in listed], pool_hints=["code"] * len(listed))
+    verdicts = classify_batch(
+        [""] * len(listed), [file.content for file in listed], declared=[Declared("code")] * len(listed), config=GUESS
+    )
     sure = [(v.language, file) for v, file in zip(verdicts, listed, strict=True) if v.confidence >= 0.95]
     assert len(sure) / len(listed) >= 0.6
     assert accuracy([name for name, _ in sure], [file for _, file in sure]) >= 0.97

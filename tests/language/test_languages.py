@@ -3,8 +3,8 @@ import pyarrow as pa
 from handmade import documents
 
 from pipeline.config import Classify, Override
+from pipeline.language.decide import Declared, classify_one
 from pipeline.language.languages import classify
-from pipeline.language.verdict import Options, classify_one
 from pipeline.schema import LANGUAGES
 
 PROSE = (
@@ -53,8 +53,8 @@ def test_classify_equals_one_document_at_a_time() -> None:
         alone = classify_one(
             (PATHS * 3)[place],
             (CONTENTS * 3)[place].encode(),
-            pool_hint=(HINTS * 3)[place],
-            options=Options(min_confidence=0.2, max_scan_bytes=64),
+            declared=Declared((HINTS * 3)[place]),
+            config=Classify(min_confidence=0.2, max_scan_bytes=64),
         )
         assert tuple(row[name] for name in alone._fields) == alone
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from pipeline.language.verdict import classify_batch
+from pipeline.language.decide import Declared, classify_batch
 
 PROSE = b"""\
 The ferry left an hour late because the mate had gone ashore to buy lamp oil, and nobody wanted to cross the strait
@@ -164,7 +164,7 @@ MISLEADING_NAMES = [
 
 
 def pool_of(name: str, content: bytes) -> str:
-    return classify_batch([name], [content], pool_hints=["auto"])[0].pool
+    return classify_batch([name], [content])[0].pool
 
 
 @pytest.mark.parametrize(("name", "content", "pool"), OWN_NAMES)
@@ -183,5 +183,7 @@ def test_a_misleading_name_does_not_change_the_pool(name: str, content: bytes, p
 
 
 def test_the_source_has_the_last_word() -> None:
-    found = classify_batch(["lamps.py", "", ""], [PYTHON, PYTHON, PROSE], pool_hints=["text", "text", "code"])
+    found = classify_batch(
+        ["lamps.py", "", ""], [PYTHON, PYTHON, PROSE], declared=[Declared("text"), Declared("text"), Declared("code")]
+    )
     assert [verdict.pool for verdict in found] == ["text", "text", "code"]

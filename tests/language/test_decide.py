@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 from language_snippets import HASKELL, JAVA, PROSE, PYTHON, RUST
 
 from pipeline.cli.classify_files import classify_files
+from pipeline.config import Classify
+from pipeline.language.decide import CONFIDENCE, Declared, classify_batch, classify_one
 from pipeline.language.table import languages
-from pipeline.language.verdict import CONFIDENCE, Options, Told, classify_batch, classify_one
 
 WORKED = [
     # path, content, hint -> pool, language, decided_by
@@ -51,7 +52,7 @@ WORKED = [
 def test_classify_one_follows_the_order_of_rules(
     path: str, content: bytes, hint: str, pool: str, language: str, decided_by: str
 ) -> None:
-    verdict = classify_one(path, content, pool_hint=hint)
+    verdict = classify_one(path, content, declared=Declared(hint))
     assert (verdict.pool, verdict.language, verdict.decided_by) == (pool, language, decided_by)
     assert verdict.confidence == CONFIDENCE.get(decided_by, verdict.confidence)
 
@@ -59,31 +60,31 @@ def test_classify_one_follows_the_order_of_rules(
 def test_min_confidence_decides_what_is_unknown() -> None:
     sure = classify_one("", PYTHON)
     assert (sure.language, sure.decided_by) == ("Python", "classifier") and 0.5 < sure.confidence < 1
-    strict = classify_one("", PYTHON, options=Options(min_confidence=1.0))
+    strict = classify_one("", PYTHON, config=Classify(min_confidence=1.0))
     assert (strict.language, strict.confidence, strict.decided_by) == ("Unknown", 0.0, "none")
     assert (strict.runner_up, strict.runner_up_confidence) == ("Python", sure.confidence)
 
 
 def test_only_the_first_bytes_count_when_the_limit_is_small() -> None:
     content = b"int lamp;\n" * 100 + b"class Lamp {};\n"
-    assert classify_one("lamp.h", content, options=Options(max_scan_bytes=1_000)).language == "C"
-    assert classify_one("lamp.h", content, options=Options(max_scan_bytes=1_100)).language == "C++"
+    assert classify_one("lamp.h", content, config=Classify(max_scan_bytes=1_000)).language == "C"
+    assert classify_one("lamp.h", content, config=Classify(max_scan_bytes=1_100)).language == "C++"
 
 
 def test_the_last_lines_count_even_behind_the_limit() -> None:
     content = b"lamp\n" * 1_000 + b"# vim: ft=nginx\n"
-    assert classify_one("site.unheardof", content, options=Options(max_scan_bytes=100)).language == "Nginx"
+    assert classify_one("site.unheardof", content, config=Classify(max_scan_bytes=100)).language == "Nginx"
 
 
 def test_what_the_mixture_and_the_source_say_beats_every_rule() -> None:
-    told = [
-        Told("auto", "vb.net", "override"),
-        Told("auto", "Text", "override"),
-        Told("code", "Text", "label"),
-        Told("auto", "Klingon", "label"),
-        Told("text", "", "label"),
+    declared = [
+        Declared("auto", "vb.net", "override"),
+        Declared("auto", "Text", "override"),
+        Declared("code", "Text", "label"),
+        Declared("auto", "Klingon", "label"),
+        Declared("text", "", "label"),
     ]
-    found = classify_batch(["a.py"] * 5, [PYTHON] * 5, told=told)
+    found = classify_batch(["a.py"] * 5, [PYTHON] * 5, declared=declared)
     assert [(v.pool, v.language, v.decided_by) for v in found] == [
         ("code", "Visual Basic .NET", "override"),
         ("text", "Text", "override"),
@@ -94,13 +95,13 @@ def test_what_the_mixture_and_the_source_say_beats_every_rule() -> None:
 
 
 def test_renamed_languages_take_the_name_that_the_mixture_gives() -> None:
-    options = Options(renamed={"Java": "Kotlin"})
-    assert classify_one("Main.java", JAVA, options=options).language == "Kotlin"
+    config = Classify(merge={"Java": "Kotlin"})
+    assert classify_one("Main.java", JAVA, config=config).language == "Kotlin"
 
 
 def test_guesslang_alone_answers_for_the_languages_that_it_knows() -> None:
-    options = Options(classifier="guesslang", min_confidence=0.3)
-    alone = classify_one("", PYTHON, options=options)
+    config = Classify(classifier="guesslang", min_confidence=0.3)
+    alone = classify_one("", PYTHON, config=config)
     assert (alone.language, alone.confidence) == ("Python", pytest.approx(0.3094, abs=1e-4))
 
 
@@ -123,9 +124,11 @@ HINTS = st.sampled_from(["auto", "code", "text"])
 @given(st.lists(st.tuples(PATHS, CONTENTS, HINTS), max_size=8))
 def test_a_batch_equals_its_documents_alone_and_never_raises(rows: list[tuple[str, bytes, str]]) -> None:
     paths, contents, hints = ([row[i] for row in rows] for i in range(3))
-    verdicts = classify_batch(paths, contents, pool_hints=hints)
-    assert verdicts == classify_batch(paths, [memoryview(c) for c in contents], pool_hints=hints)
-    assert verdicts == [classify_one(p, c, pool_hint=h) for p, c, h in rows]
+    verdicts = classify_batch(paths, contents, declared=[Declared(hint) for hint in hints])
+    assert verdicts == classify_batch(
+        paths, [memoryview(c) for c in contents], declared=[Declared(hint) for hint in hints]
+    )
+    assert verdicts == [classify_one(p, c, declared=Declared(h)) for p, c, h in rows]
     for verdict, hint in zip(verdicts, hints, strict=True):
         assert verdict.language in languages() or verdict.language == "Unknown"
         assert verdict.pool == hint or hint == "auto"
@@ -147,7 +150,7 @@ def test_classify_files_reads_folders_and_ignores_names_on_request(tmp_path) -> 
 
 def test_prose_under_a_code_extension_is_text_unless_the_source_insists_on_code() -> None:
     essay = PROSE * 3
-    free, bound = classify_one("lamp.java", essay), classify_one("lamp.java", essay, pool_hint="code")
+    free, bound = classify_one("lamp.java", essay), classify_one("lamp.java", essay, declared=Declared("code"))
     assert (free.pool, free.language, free.decided_by, free.runner_up) == ("text", "Text", "prose", "Java")
     assert (bound.pool, bound.language, bound.decided_by) == ("code", "Java", "extension")
     assert (free.content_kind, bound.content_kind) == ("prose", "prose")
