@@ -167,7 +167,7 @@ def duplicates_chart(duplicates: Duplicates) -> Chart:
     return both("duplicates", paint, heights=(320, 480), label=label)
 
 
-def sureness_chart(bins: Sequence[ConfidenceBin]) -> Chart:
+def confidences_chart(bins: Sequence[ConfidenceBin]) -> Chart:
     """Confidences of verdicts from content: shares of documents and of bytes."""
     n_docs, n_bytes = (max(1, sum(getattr(b, field) for b in bins)) for field in ("n_docs", "n_bytes"))
     docs, volume = [b.n_docs / n_docs for b in bins], [b.n_bytes / n_bytes for b in bins]
@@ -188,7 +188,7 @@ def sureness_chart(bins: Sequence[ConfidenceBin]) -> Chart:
 
     unsure = sum(share for b, share in zip(bins, docs, strict=True) if b.high <= 0.5)
     label = f"Confidence of verdicts from content; {percent(unsure)} of these documents lie below 0.5"
-    return both("sureness", paint, heights=(300, 280), label=label)
+    return both("confidences", paint, heights=(300, 280), label=label)
 
 
 def _count_axis(axes: Axes) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.report import page_decisions, page_documents, page_stream
 from pipeline.report.formats import exact, size
 from pipeline.report.markup import Html, element
 from pipeline.report.numbers import Numbers
 from pipeline.report.overview import overview
+from pipeline.report.sections import SECTIONS
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = Path(__file__).with_name("page.css")
@@ -16,21 +16,10 @@ _STYLE = Path(__file__).with_name("page.css")
 
 def render(numbers: Numbers) -> bytes:
     """The whole page. Equal numbers give equal bytes."""
-    parts = [
-        page_documents.languages(numbers),
-        page_documents.sources(numbers),
-        page_decisions.decisions(numbers),
-        page_documents.drops(numbers),
-        page_documents.duplicates(numbers),
-        page_documents.origins(numbers),
-        page_stream.stream(numbers),
-        page_stream.packing(numbers),
-        page_stream.training(numbers.training),
-        page_stream.work(numbers),
-    ]
-    sections = [p for p in parts if p is not None]
-    body = (_header(numbers), element("main", overview(numbers), *sections), _footer(numbers))
-    return document(f"{numbers.name}: Loopmix report", body)
+    drawn = [(name, title, part) for name, title, paint in SECTIONS if (part := paint(numbers)) is not None]
+    links = [element("a", title, href=f"#{name}") for name, title, _ in drawn]
+    main = element("main", overview(numbers), *(part for *_, part in drawn))
+    return document(f"{numbers.name}: Loopmix report", (_header(numbers, links), main, _footer(numbers)))
 
 
 def document(title: str, body: tuple[Html, ...]) -> bytes:
@@ -45,21 +34,7 @@ def document(title: str, body: tuple[Html, ...]) -> bytes:
     return f"<!DOCTYPE html>\n{page}\n".encode()
 
 
-_PLACES = (
-    ("languages", "Languages"),
-    ("sources", "Text sources"),
-    ("decisions", "Languages decided"),
-    ("drops", "Drops"),
-    ("duplicates", "Duplicates"),
-    ("origins", "Licences"),
-    ("stream", "Stream"),
-    ("packing", "Packing"),
-    ("training", "Training"),
-    ("work", "Work"),
-)
-
-
-def _header(numbers: Numbers) -> Html:
+def _header(numbers: Numbers, links: list[Html]) -> Html:
     """Title, one sentence, and links to the sections."""
     t = numbers.totals
     n_sequences = sum(p.n_sequences for p in numbers.packing.pools)
@@ -67,7 +42,6 @@ def _header(numbers: Numbers) -> Html:
         f"{exact(t.n_docs)} documents ({size(t.n_bytes)}) became {exact(t.n_packed_tokens)} tokens in "
         f"{exact(n_sequences)} sequences of {exact(numbers.packing.seq_len)}."
     )
-    links = [element("a", title, href=f"#{name}") for name, title in _PLACES if name != "training" or numbers.training]
     return element("header", element("h1", numbers.name), element("p", about, css="about"), element("nav", *links))
 
 

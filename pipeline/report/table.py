@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from pipeline.report.formats import NOTHING, exact, percent, plain, points, seco
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """What a column holds. Text stands on the left and may wrap; numbers stand on the right and never break."""
+    """What a column holds. Text stands on the left, numbers on the right."""
 
     write: Callable[[Any], str]
     brief: Callable[[Any], str] | None = None  # for a terminal that has no room for every digit
@@ -22,6 +22,7 @@ class Kind:
 
 TEXT = Kind(plain, is_text=True)
 PATH = Kind(plain, is_text=True)  # shortened at its beginning, because its end tells the most
+ID = Kind(plain, is_text=True)  # of no use when shortened, so it never is
 STATUS = Kind(plain, is_text=True)  # pass, warn or fail, in their colours
 COUNT = Kind(exact, short)
 SIZE = Kind(size)  # bytes
@@ -29,6 +30,8 @@ TIME = Kind(seconds)
 PERCENT = Kind(percent)  # a share in [0, 1]
 FINE_PERCENT = Kind("{:.3%}".format)  # padding is often less than a tenth of a percent
 POINTS = Kind(points)  # a difference of shares
+TIMES = Kind("{:.2f}x".format)
+TEN_THOUSANDTHS = Kind("{:.4f}".format)
 TENTHS = Kind("{:.1f}".format)
 THOUSANDTHS = Kind("{:.3f}".format)
 BAR = Kind(str)  # (share, colour of the style sheet); the page only: it repeats a number for the eye
@@ -61,8 +64,8 @@ class ReportTable:
     """Rows hold a raw value for each column; the first column names the row."""
 
     title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Any, ...], ...]
+    columns: Sequence[Column]
+    rows: Sequence[tuple[Any, ...]]
     note: str = ""
 
     def head(self, n: int) -> ReportTable:
@@ -70,4 +73,4 @@ class ReportTable:
         more = len(self.rows) - n
         if more <= 0:
             return self
-        return replace(self, rows=self.rows[:n], note="; ".join(filter(None, (self.note, f"{more} more are left out"))))
+        return replace(self, rows=self.rows[:n], note="; ".join(filter(None, (self.note, f"rows left out: {more}"))))

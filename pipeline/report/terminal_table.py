@@ -16,11 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.report.formats import plain
-from pipeline.report.table import BAR, PATH, STATUS, Column, ReportTable
+from pipeline.report.table import BAR, PATH, STATUS, TEXT, Column, ReportTable
 
 STATUS_STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "note": "cyan"}
 _GAP = 2  # between columns: one space of padding and one that the box draws
-_MIN_TEXT = 12  # a column of text narrower than this is hard to read, so another column leaves instead
+# Narrower than this text is hard to read, so another column leaves instead. A path needs more to say which file it is,
+# and a text that may leave (a meaning, a source) is a sentence rather than a name.
+_MIN_TEXT, _MIN_LONG = 12, 28
 
 
 def draw(table: ReportTable, *, width: int) -> RenderableType:
@@ -57,13 +59,14 @@ def _min_width(table: ReportTable, places: list[int], brief: bool) -> int:
 
 
 def _limits(columns: list[Column], rows: list[list[str]]) -> list[tuple[int, int]]:
-    """Least and best width of each column. Headings break between words; text breaks anywhere; numbers never do."""
+    """Least and best width of each column. Headings break between words, text and paths do; all else never."""
     found = []
     for i, column in enumerate(columns):
         cells = max((cell_len(row[i]) for row in rows), default=0)
         best = max(cells, cell_len(column.heading))
         word = max((cell_len(word) for word in column.heading.split()), default=0)
-        found.append((min(best, max(_MIN_TEXT, word)) if column.kind.is_text else max(cells, word), best))
+        least = _MIN_LONG if column.priority or column.kind is PATH else _MIN_TEXT
+        found.append((min(best, max(least, word)) if column.kind in (TEXT, PATH) else max(cells, word), best))
     return found
 
 

@@ -43,7 +43,7 @@ def lines(table: ReportTable, width: int) -> list[str]:
     ("width", "row"),
     [
         (120, "Python some/long/folder/with/many/parts/file.py 12,345,678 9,876,543,210 50.0%"),
-        (70, "Python …/with/many/parts/file.py 12,345,678 9,876,543,210 50.0%"),
+        (73, "Python …der/with/many/parts/file.py 12,345,678 9,876,543,210 50.0%"),
         (50, "Python 12,345,678 9,876,543,210 50.0%"),  # the path left first
         (30, "Python 12,345,678 50.0%"),
         (20, "Python 12,345,678"),
@@ -87,5 +87,5 @@ def test_table_when_names_are_hostile_shows_them_escaped_on_page_and_terminal() 
 
 
 def test_head_when_rows_are_left_out_says_how_many() -> None:
-    assert WIDE.head(1).note == "a note; 1 more are left out"
+    assert WIDE.head(1).note == "a note; rows left out: 1"
     assert WIDE.head(2) is WIDE

@@ -29,23 +29,26 @@ def test_report_when_piped_is_plain_and_fits_80_columns(tmp_path: Path) -> None:
     assert max(len(line) for line in printed.splitlines()) <= 80
     lines = [" ".join(line.split()) for line in printed.splitlines()]
     assert "balance exact: code 16, text 16 tokens" in lines
-    assert "Python 3 2 10 66.7% 73.9% 62.5% 50.0% 10.1%" in lines
-    assert "long_line rules 1 11.1% 40 B 0" in lines
-    assert "code 2 2 16 20.000%" in lines
+    assert "Python 3 2 10 0.59x 66.7% 73.9% 62.5% 50.0% 10.1%" in lines
+    assert "long_line rules 1 11.1% 1 0 40 B 0" in lines
+    assert "code 2 2 16 4 20.000%" in lines
     assert "classifier code 1 11.1% 60 B 7 0.500" in lines
     assert "documents 0 █ █ █ 1" in lines
     assert "Python Cython 1 60 B 1 0.125" in lines
-    assert "src/g.py Python 0.500 Cython 0.375" in lines
-    assert "plain text code h.txt 1 11.1% 1" in lines
+    assert "src/g.py Python 0.500 Cython 0.375 classifier" in lines
+    assert "plain text code 1 11.1% 20 B 1 8" in lines
+    assert "h.txt plain text code Text text prose kept" in lines
     assert "held-out loss 5.000 at step 0, 3.000 at step 20" in lines
 
 
-def test_report_when_numbers_are_huge_breaks_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_report_when_numbers_are_huge_breaks_none(tmp_path: Path, width: int) -> None:
     big = 987_654_321_012_345
     shards = renamed(a={"n_bytes": big}, c={"language": "Visual Basic .NET"})
-    printed = _printed(compute(hand_run(tmp_path, shards=shards)))
-    assert max(len(line) for line in printed.splitlines()) <= 80
+    printed = _printed(compute(hand_run(tmp_path, shards=shards)), width=width)
+    assert max(len(line) for line in printed.splitlines()) <= width
     assert "988 TB" in printed
+    assert ("in words" in printed) == (width == 200)  # more columns where there is room for them
 
 
 def test_report_when_names_hold_markup_prints_them(tmp_path: Path) -> None:

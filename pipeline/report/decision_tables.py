@@ -1,0 +1,94 @@
+"""The report's tables on how languages were decided: by what, how surely, and which documents are in doubt."""
+
+from __future__ import annotations
+
+from pipeline.report.document_tables import BYTES, DOCUMENTS, KEPT, OF_ALL
+from pipeline.report.formats import CLAIM_WORDS, decided
+from pipeline.report.language_decisions import LanguageDecisions
+from pipeline.report.numbers import Numbers
+from pipeline.report.table import BAR, COUNT, ID, PATH, PERCENT, SIZE, TEXT, THOUSANDTHS, Column, ReportTable
+
+_LANGUAGE, _RUNNER_UP = Column("language", TEXT), Column("runner-up", TEXT)
+_NAME_SAYS, _LOOKS_LIKE = Column("name says", TEXT), Column("looks like", TEXT)
+
+
+def decisions_table(numbers: Numbers) -> ReportTable:
+    """By what, and in which pool the documents are."""
+    rows = []
+    for d in numbers.language_decisions.decisions:
+        share = d.n_docs / max(1, numbers.totals.n_docs)
+        counts = (d.n_docs, share, d.n_bytes, d.n_kept_tokens, d.mean_confidence)
+        rows.append((d.decided_by, decided(d.decided_by), d.pool, *counts, (share, d.pool)))
+    columns = [Column("decided by", TEXT), Column("in words", TEXT, 1), Column("pool", TEXT), DOCUMENTS, OF_ALL, BYTES]
+    columns += [Column("tokens kept"), Column("mean confidence", THOUSANDTHS), Column("", BAR)]
+    return ReportTable("What decided the language", columns, rows)
+
+
+def confidences_table(decisions: LanguageDecisions) -> ReportTable:
+    """The surest first; verdicts from names stand apart."""
+    n_docs = max(1, decisions.n_content_docs)
+    rows = [
+        (f"{b.low:.2f} to {b.high:.2f}", b.n_docs, b.n_docs / n_docs, b.n_bytes, b.n_path_docs, b.n_path_bytes)
+        for b in reversed(decisions.confidences)
+    ]
+    columns = [Column("confidence", TEXT), Column("from content"), Column("of these", PERCENT), BYTES]
+    return ReportTable("How sure it was", (*columns, Column("from names"), BYTES), rows)
+
+
+def pairs_table(decisions: LanguageDecisions) -> ReportTable:
+    """Ordered pairs: taken for the first, nearly taken for the second."""
+    d = decisions
+    rows = [(c.language, c.runner_up, c.n_close_docs, c.n_close_bytes, c.n_docs, c.mean_margin) for c in d.confusions]
+    more = d.n_close_pairs - len(d.confusions)
+    note = f"close: the runner-up lies within {d.max_margin:g}" + (f"; {more} more pairs" if more else "")
+    columns = [_LANGUAGE, _RUNNER_UP, Column("close"), BYTES, Column("all"), Column("mean margin", THOUSANDTHS)]
+    every = ("all pairs", "", d.n_close_docs, "", d.n_ranked_docs, "")
+    return ReportTable("Confusable pairs", columns, [every, *rows], note)
+
+
+def border_table(decisions: LanguageDecisions) -> ReportTable:
+    """The least sure ones among those that content decided."""
+    rows = [
+        (u.path, u.language, u.confidence, u.runner_up, u.runner_up_confidence, u.decided_by, u.doc_id)
+        for u in decisions.border
+    ]
+    columns = [Column("path", PATH), _LANGUAGE, Column("confidence", THOUSANDTHS), _RUNNER_UP]
+    columns += [Column("runner-up has", THOUSANDTHS), Column("decided by", TEXT, 1), Column("doc_id", ID, 2)]
+    return ReportTable("At the border: the least sure documents that were kept", columns, rows)
+
+
+def disagreements_table(numbers: Numbers) -> ReportTable:
+    """Counts for each way in which name and content disagree."""
+    found, n_docs = numbers.language_decisions, max(1, numbers.totals.n_docs)
+    rows = [
+        (_claim(d.name_says), d.content_kind, d.n_docs, d.n_docs / n_docs, d.n_bytes, d.n_kept_docs, d.n_kept_tokens)
+        for d in found.disagreements
+    ]
+    every = ("all of them", "", found.n_misnamed_docs, found.n_misnamed_docs / n_docs, "", "", "")
+    columns = (
+        _NAME_SAYS,
+        _LOOKS_LIKE,
+        DOCUMENTS,
+        OF_ALL,
+        Column("bytes", SIZE, 1),
+        KEPT,
+        Column("tokens kept", COUNT, 2),
+    )
+    return ReportTable("Content that is not what its name says", columns, [every, *rows])
+
+
+def misnamed_table(decisions: LanguageDecisions, *, n_each: int) -> ReportTable:
+    """A few documents of each kind, kept ones first."""
+    rows = []
+    for d in decisions.disagreements:
+        for m in d.documents[:n_each]:
+            outcome = "kept" if m.keep else "dropped"
+            kinds = (_claim(d.name_says), d.content_kind)
+            rows.append((m.path, *kinds, m.language, m.pool, m.decided_by, outcome, m.doc_id))
+    columns = [Column("path", PATH), _NAME_SAYS, _LOOKS_LIKE, _LANGUAGE, Column("pool", TEXT, 3)]
+    columns += [Column("decided by", TEXT, 2), Column("outcome", TEXT, 1), Column("doc_id", ID, 4)]
+    return ReportTable("Some of them", columns, rows)
+
+
+def _claim(name_says: str) -> str:
+    return CLAIM_WORDS.get(name_says, name_says)

@@ -1,0 +1,173 @@
+"""The report's tables on documents: groups and their shares, what was dropped, duplicates, licences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.report.formats import FLOW_WORDS, between, exact, license_name
+from pipeline.report.numbers import Duplicates, Group, License, Numbers, PaperShare
+from pipeline.report.table import (
+    BAR,
+    COUNT,
+    PATH,
+    PERCENT,
+    POINTS,
+    SIZE,
+    TEXT,
+    THOUSANDTHS,
+    TIMES,
+    Column,
+    ReportTable,
+)
+
+DOCUMENTS, KEPT, OF_ALL, BYTES = Column("documents"), Column("kept"), Column("of all", PERCENT), Column("bytes", SIZE)
+SHARES = tuple(Column(title, PERCENT) for title in ("before", "kept", "after", "target"))
+# Licences come as their authors spell them, so most are rare; the largest ones are what a lawyer looks at.
+N_LICENSES = 25
+
+
+def groups_table(title: str, name: str, groups: Sequence[Group], *, paper: dict[str, float]) -> ReportTable:
+    """Every group with every number; `paper` names the paper's shares.
+
+    Copies are packed over kept tokens: below 1 some stay out, above 1 some repeat.
+    """
+    with_limit, rows = any(g.max_frac is not None for g in groups), []
+    for g in groups:
+        copies = g.n_packed_tokens / g.n_kept_tokens if g.n_kept_tokens else None
+        row = [g.name, g.n_docs, g.n_kept_docs, g.n_bytes, g.n_kept_tokens, g.n_packed_tokens, copies, *_shares(g)]
+        rows.append((*row, *([g.max_frac] if with_limit else []), *([paper.get(g.name)] if paper else [])))
+    columns = [Column(name, TEXT), DOCUMENTS, KEPT, Column("bytes", SIZE, 3), Column("tokens kept", COUNT, 2)]
+    columns += [Column("tokens packed"), Column("copies", TIMES, 1), *SHARES]
+    columns += [Column("at most", PERCENT, 1)] if with_limit else []
+    columns += [Column("paper", PERCENT)] if paper else []
+    note = "before: share of bytes; kept, after: of tokens before and after balancing"
+    return ReportTable(title, columns, rows, note)
+
+
+def _shares(of: Group | PaperShare) -> tuple[Any, ...]:
+    """Values of SHARES. Natural: the mixture asks for no share, so what is there decides."""
+    return of.before_frac, of.kept_frac, of.after_frac, "natural" if of.target_frac is None else of.target_frac
+
+
+def paper_table(numbers: Numbers) -> ReportTable:
+    """The languages that the paper names."""
+    columns = [Column("language", TEXT), *SHARES, Column("paper", PERCENT), Column("difference", POINTS)]
+    rows = [(p.name, *_shares(p), p.paper_frac, p.after_frac - p.paper_frac) for p in numbers.paper]
+    return ReportTable("Against the paper's mixture (LoopCoder-v2)", columns, rows)
+
+
+def shares_table(groups: Sequence[Group]) -> ReportTable:
+    """The shares alone, to stand beside their chart."""
+    columns = [Column("source", TEXT), *SHARES]
+    return ReportTable("Shares of the text pool", columns, [(g.name, *_shares(g)) for g in groups])
+
+
+# --- what was left out -----------------------------------------------------------------------------------------------
+
+
+def flow_table(numbers: Numbers) -> ReportTable:
+    """From all documents to those in the mixture."""
+    n_docs = max(1, numbers.totals.n_docs)
+    rows = [(FLOW_WORDS[s.stage], s.n_docs, s.n_docs / n_docs, s.n_bytes, s.n_tokens) for s in numbers.flow]
+    columns = [Column("stage", TEXT), DOCUMENTS, OF_ALL, BYTES, Column("tokens")]
+    return ReportTable("What was left after each stage", columns, rows)
+
+
+def drops_table(numbers: Numbers) -> ReportTable:
+    """Every reason, the most frequent first."""
+    n_docs = max(1, numbers.totals.n_docs)
+    counted = [(d, (d.n_docs, d.n_docs / n_docs, d.n_code_docs, d.n_text_docs)) for d in numbers.drops]
+    rows = [(d.reason, d.meaning, d.stage, *counts, d.n_bytes, d.n_only_docs) for d, counts in counted]
+    columns = [Column("reason", TEXT), Column("meaning", TEXT, 3), Column("stage", TEXT), DOCUMENTS, OF_ALL]
+    columns += [Column("code", COUNT, 1), Column("text", COUNT, 2), BYTES, Column("only reason")]
+    note = "only reason: documents that nothing else keeps out, so they would come back without it"
+    return ReportTable("Why documents were dropped", columns, rows, note)
+
+
+def outcomes_table(numbers: Numbers) -> ReportTable:
+    """Each document once, at the first stage that objected, so a row's numbers add up to its documents."""
+    groups = sorted(numbers.groups, key=lambda g: (-g.n_docs, g.pool, g.name))
+    lost = [(g, (g.n_ingest_docs, g.n_rules_docs, g.n_exact_docs, g.n_near_docs)) for g in groups]
+    rows = [(g.name, g.n_docs, *counts, g.n_surplus_docs, g.n_packed_docs) for g, counts in lost]
+    columns = [Column("group", TEXT), DOCUMENTS]
+    columns += [*map(Column, ("ingest", "rules", "exact", "near", "surplus", "packed"))]
+    return ReportTable("Where each group's documents went", columns, rows)
+
+
+# --- duplicates ------------------------------------------------------------------------------------------------------
+
+_NUMBERED = (Column("what", TEXT), Column("number"))
+
+
+def duplicates_table(duplicates: Duplicates) -> ReportTable:
+    """What was found and what was dropped; lines about what did not happen are left out."""
+    d, last = duplicates, duplicates.sizes[-1:]
+    rows: list[tuple[str, int | None]] = [
+        ("groups of equal documents", d.n_groups),
+        ("documents beyond the first of a group", d.n_repeats),
+        *((f"groups of {between(s.low, s.high)} documents, the largest", s.n_groups) for s in last),
+        ("pairs compared", d.n_candidates),
+        (f"pairs verified at {d.min_similarity:g} or more", d.n_pairs),
+        ("documents dropped as equal", d.n_exact_docs),
+        ("documents dropped as near duplicates", d.n_near_docs),
+    ]
+    if d.n_known_docs:
+        rows.append(("documents near to a run in `against`", d.n_known_docs))
+    if d.n_crowded_buckets:
+        rows.append(("crowded buckets, compared with their keepers only", d.n_crowded_buckets))
+        rows.append(("comparisons inside them", d.n_crowd_compared))
+        rows.append(("kept documents beyond their limit, not compared with", d.n_crowd_unlisted))
+    return ReportTable("Duplicates", _NUMBERED, rows)
+
+
+def sizes_table(duplicates: Duplicates) -> ReportTable:
+    """The bars of the two histograms."""
+    d = duplicates
+    rows: list[tuple[str, int | str]] = [
+        (f"groups of {between(s.low, s.high)}", f"{exact(s.n_groups)} ({exact(s.n_docs)} documents)") for s in d.sizes
+    ]
+    rows += [(f"pairs of similarity {b.low:.2f} to {b.high:.2f}", b.n) for b in d.similarities]
+    rows += [(f"dropped at similarity {b.low:.2f} to {b.high:.2f}", b.n) for b in d.dropped_similarities if b.n]
+    return ReportTable("Groups by size, pairs by similarity", _NUMBERED, rows)
+
+
+def duplicate_shares_table(numbers: Numbers) -> ReportTable:
+    """What each language or source lost to duplicates; only documents that nothing else spoke against."""
+    rows = []
+    for g in sorted(numbers.groups, key=lambda g: (-g.n_exact_docs - g.n_near_docs, g.pool, g.name)):
+        lost = (g.n_exact_docs + g.n_near_docs) / max(1, g.n_docs)
+        if lost:
+            rows.append((g.name, g.n_docs, g.n_exact_docs, g.n_near_docs, lost, (lost, "code")))
+    columns = [Column("group", TEXT), DOCUMENTS, Column("equal"), Column("near")]
+    columns += [Column("share lost", PERCENT), Column("", BAR)]
+    return ReportTable("What each group lost to duplicates", columns, rows)
+
+
+def families_table(duplicates: Duplicates) -> ReportTable:
+    """Who stands for the most others."""
+    rows = [
+        (f.path, f.source, f.language, f.n_docs, f.n_near_docs, f.min_similarity, f.n_bytes)
+        for f in duplicates.families
+    ]
+    columns = [Column("kept document", PATH), Column("from", TEXT, 3), Column("language", TEXT)]
+    columns += [Column("dropped for it"), Column("of these near", COUNT, 1)]
+    columns += [Column("least similar", THOUSANDTHS), Column("bytes", SIZE, 2)]
+    return ReportTable("Largest families", columns, rows)
+
+
+def licenses_table(numbers: Numbers) -> ReportTable:
+    """Classes, then the licences with most packed tokens."""
+    total = max(1, sum(c.n_packed_tokens for c in numbers.license_classes))
+
+    def row(x: License, name: str) -> tuple[Any, ...]:
+        share = x.n_packed_tokens / total
+        counts = (x.n_packed_tokens, x.n_kept_tokens, x.n_docs, x.n_kept_docs)
+        return (name, x.license_class, share, *counts, (share, "code"))
+
+    classes = tuple(row(c, f"all {c.license_class}") for c in numbers.license_classes)
+    every = tuple(row(x, license_name(x.name)) for x in numbers.licenses)
+    columns = [Column("licence", TEXT), Column("class", TEXT), OF_ALL, Column("tokens packed"), Column("tokens kept")]
+    return ReportTable("Licences", (*columns, DOCUMENTS, KEPT, Column("", BAR)), classes + every).head(
+        len(classes) + N_LICENSES
+    )

@@ -1,0 +1,170 @@
+"""The page's sections: a guide that says how to read them, charts, and the tables with the charts' numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.report import charts, decision_tables, document_tables, stream_tables, training_tables
+from pipeline.report.formats import FLOW_WORDS
+from pipeline.report.markup import Cell, Html, draw, element, figure, section
+from pipeline.report.numbers import Numbers
+from pipeline.report.shares import largest
+from pipeline.report.training import loss_changes
+
+# Bars that a chart holds without becoming a wall; the table below it has all of them.
+N_BARS = 15
+N_MISNAMED = 6  # documents of each kind of disagreement: all that are counted
+
+
+def languages(numbers: Numbers) -> Html:
+    """Code: the chart most people open the page for, the paper beside it, every language below."""
+    groups = numbers.of_pool("code")
+    paper = {p.name: p.paper_frac for p in numbers.paper}
+    has_target = any(g.target_frac is not None for g in groups)
+    first = "Look for bars that miss their target mark." if has_target else "No target is set, so after follows kept."
+    guide = f"{first} Dialects count with their family: TSX is TypeScript."
+    against, shown = draw(document_tables.paper_table(numbers)), largest(groups, limit=N_BARS)
+    drawn = figure(charts.shares_chart(shown, name="languages", paper=paper), against) if shown else against
+    every = document_tables.groups_table("Languages of the code pool", "language", groups, paper=paper)
+    return section("languages", "Languages", drawn, draw(every), guide=guide)
+
+
+def sources(numbers: Numbers) -> Html:
+    """Text: a single source needs no chart, its share is always one."""
+    groups = numbers.of_pool("text")
+    guide = "The text pool is balanced by source; read it like the languages above."
+    parts = [draw(document_tables.groups_table("Sources of the text pool", "source", groups, paper={}))]
+    if len(groups) > 1:
+        shown = largest(groups, limit=N_BARS)
+        chart = charts.shares_chart(shown, name="sources", paper={})
+        parts.insert(0, figure(chart, draw(document_tables.shares_table(shown))))
+    return section("sources", "Text sources", *parts, guide=guide)
+
+
+def decisions(numbers: Numbers) -> Html:
+    """How languages were decided, from the general to the single document."""
+    found = numbers.language_decisions
+    guide = (
+        "Names and declarations come first; content decides where they leave a choice. The classifier's confidence "
+        "belongs to the document; that of a rule is the share of its verdicts that are right on labelled files. Look "
+        "for bars on the left and for pairs of languages with many close documents; “loopmix why” tells one document's "
+        "story."
+    )
+    sure = draw(decision_tables.confidences_table(found))
+    parts = [figure(charts.confidences_chart(found.confidences), sure) if found.n_content_docs else sure]
+    parts.append(draw(decision_tables.decisions_table(numbers)))
+    two = decision_tables.pairs_table(found), decision_tables.disagreements_table(numbers)
+    parts.append(element("div", *map(draw, two), css="two"))
+    single = decision_tables.misnamed_table(found, n_each=N_MISNAMED), decision_tables.border_table(found)
+    parts += [draw(table) for table in single if table.rows]
+    return section("decisions", "How languages were decided", *parts, guide=guide)
+
+
+def drops(numbers: Numbers) -> Html:
+    """From all documents to those in the mixture, and who lost them where."""
+    guide = "A document leaves at the first stage that objects, but every reason is written down."
+    parts = [figure(charts.flow_chart(numbers.flow, words=FLOW_WORDS), draw(document_tables.flow_table(numbers)))]
+    outcomes = draw(document_tables.outcomes_table(numbers))
+    if numbers.drops:
+        parts.append(figure(charts.drops_chart(numbers.drops[: N_BARS - 1]), outcomes))
+        parts.append(draw(document_tables.drops_table(numbers)))
+    else:
+        parts.append(outcomes)
+    return section("drops", "What was dropped", *parts, guide=guide)
+
+
+def duplicates(numbers: Numbers) -> Html:
+    """Two histograms and what they counted."""
+    d = numbers.duplicates
+    guide = (
+        "Equal documents share every byte. Near duplicates were found by MinHash and each pair was then compared "
+        f"exactly; only pairs at a similarity of {d.min_similarity:g} or more count. A document is dropped "
+        "only for one that is kept."
+    )
+    beside = document_tables.duplicates_table(d), document_tables.sizes_table(d)
+    parts = [figure(charts.duplicates_chart(d), *map(draw, beside))]
+    below = document_tables.duplicate_shares_table(numbers), document_tables.families_table(d)
+    parts += [draw(table) for table in below if table.rows]
+    return section("duplicates", "Duplicates", *parts, guide=guide)
+
+
+def origins(numbers: Numbers) -> Html:
+    """Who may use it."""
+    guide = (
+        "Licences are as the documents state them. The class decides which of several copies is kept: permissive "
+        "before unknown before other."
+    )
+    return section("origins", "Licences", draw(document_tables.licenses_table(numbers)), guide=guide)
+
+
+def stream(numbers: Numbers) -> Html:
+    """Balance and languages from the first to the last sequence."""
+    b = numbers.balance
+    weighed = "" if b.code_parts == b.text_parts == 1 else f" (code x {b.text_parts} minus text x {b.code_parts})"
+    guide = (
+        "A trainer reads the stream from the left and may stop anywhere. The first chart shows code minus text tokens "
+        f"up to each place{weighed}: it must stay between the dashed lines and end at zero. The second shows "
+        "whether languages are spread evenly; stripes of equal height are good."
+    )
+    prefixes = figure(charts.balance_chart(b), draw(stream_tables.prefixes_table(b)))
+    mix = figure(charts.mix_chart(numbers.mix), draw(stream_tables.mix_table(numbers.mix)))
+    return section("stream", "Balance along the stream", prefixes, mix, guide=guide)
+
+
+def packing(numbers: Numbers) -> Html:
+    """How full the sequences are."""
+    packed = numbers.packing
+    guide = (
+        "Padding is compute spent on nothing, so little is good. A document longer than a sequence is cut into "
+        "pieces; pools are never mixed inside a sequence."
+    )
+    tables = stream_tables.packing_table(numbers), stream_tables.pieces_table(packed)
+    chart = figure(charts.pieces_chart(packed), *map(draw, tables))
+    return section("packing", "Packing", chart, guide=guide)
+
+
+def training(numbers: Numbers) -> Html | None:
+    """The verdict first, then the curves that it rests on."""
+    trained = numbers.training
+    if trained is None:
+        return None
+    guide = (
+        "A small model trained on these shards. Held-out loss must fall below the dotted lines, which counting tokens "
+        "alone would reach, and must fall for every language."
+    )
+    parts: list[Cell] = [element("p", trained.message, css=f"big {trained.status or 'warn'}")]
+    if trained.checks:
+        parts.append(draw(training_tables.checks_table(trained.checks)))
+    if trained.curve and trained.evaluations:
+        parts.append(figure(charts.loss_chart(trained), draw(training_tables.losses_table(trained))))
+    changes = loss_changes(trained)
+    if changes:
+        most = changes[: charts.N_CURVES]
+        curves = charts.curves_chart(trained, [(c.pool, c.group) for c in most])
+        parts.append(figure(curves, draw(training_tables.group_curves_table(trained, most))))
+        parts.append(figure(charts.groups_chart(changes), draw(training_tables.loss_changes_table(changes))))
+    if trained.loops:
+        parts.append(draw(training_tables.loops_table(trained)))
+    return section("training", "Training", *parts, guide=guide)
+
+
+def work(numbers: Numbers) -> Html:
+    """What the stages cost, and which input could not be read."""
+    guide = "With several workers the clock showed less than a stage's seconds."
+    tables = stream_tables.work_table(numbers), stream_tables.bad_shards_table(numbers)
+    return section("work", "Work", *(draw(table) for table in tables if table.rows), guide=guide)
+
+
+# In the order of the page; the name is the section's id, the title its link at the top.
+SECTIONS: tuple[tuple[str, str, Callable[[Numbers], Html | None]], ...] = (
+    ("languages", "Languages", languages),
+    ("sources", "Text sources", sources),
+    ("decisions", "Languages decided", decisions),
+    ("drops", "Drops", drops),
+    ("duplicates", "Duplicates", duplicates),
+    ("origins", "Licences", origins),
+    ("stream", "Stream", stream),
+    ("packing", "Packing", packing),
+    ("training", "Training", training),
+    ("work", "Work", work),
+)

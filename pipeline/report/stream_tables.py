@@ -1,0 +1,69 @@
+"""The report's tables on the packed stream, and on the work that the run took."""
+
+from __future__ import annotations
+
+from pipeline.report.formats import between, exact
+from pipeline.report.numbers import Numbers, Packing, StreamMix, TokenBalance
+from pipeline.report.table import BAR, FINE_PERCENT, PERCENT, SIZE, TENTHS, TEXT, TIME, Column, ReportTable
+
+# Rows of the prefix table: enough to find a place of the chart beside it; report.json has every point.
+_N_PREFIX_ROWS = 20
+_END = Column("up to sequence", TEXT)
+
+
+def prefixes_table(balance: TokenBalance) -> ReportTable:
+    """Extremes of the prefix balance; several points of the curve make a row."""
+    stride = max(1, -(-len(balance.points) // _N_PREFIX_ROWS))
+    parts = [balance.points[i : i + stride] for i in range(0, len(balance.points), stride)]
+    rows = [(exact(part[-1].n_sequences), min(p.low for p in part), max(p.high for p in part)) for part in parts]
+    return ReportTable("Code minus text tokens", (_END, Column("lowest"), Column("highest")), rows)
+
+
+def mix_table(mix: StreamMix) -> ReportTable:
+    """Languages along the stream."""
+    columns = [_END, *(Column(name, PERCENT) for name in mix.names)]
+    rows = [(exact(s.n_sequences), *s.fracs) for s in mix.segments]
+    return ReportTable("Share of code tokens since the row before", columns, rows)
+
+
+def packing_table(numbers: Numbers) -> ReportTable:
+    """How full each pool's sequences are."""
+    packing, n_cut = numbers.packing, numbers.totals.n_cut_docs
+    rows = [
+        (p.pool, p.n_sequences, p.n_pieces, p.n_real_tokens, p.n_padding_tokens, p.padding_frac) for p in packing.pools
+    ]
+    columns = [Column("pool", TEXT), Column("sequences"), Column("pieces"), Column("real tokens")]
+    columns += [Column("padding"), Column("of all", FINE_PERCENT)]
+    note = (
+        f"{exact(packing.n_full_sequences)} sequences are full; {exact(packing.n_split_docs)} documents are longer "
+        f"than a sequence; {exact(n_cut)} are truncated where a budget ends"
+    )
+    return ReportTable(f"Sequences of {exact(packing.seq_len)} tokens", columns, rows, note)
+
+
+def pieces_table(packing: Packing) -> ReportTable:
+    """How many pieces of documents make up a sequence."""
+    columns = [Column("pieces", TEXT), Column("code sequences"), Column("text sequences")]
+    rows = [(between(b.low, b.high), b.n_code, b.n_text) for b in packing.pieces]
+    return ReportTable("Pieces in a sequence", columns, rows)
+
+
+def work_table(numbers: Numbers) -> ReportTable:
+    """What each stage cost."""
+    total = max((w.seconds for w in numbers.work), default=0.0) or 1.0
+    rows = []
+    for w in numbers.work:
+        n_docs = None if w.docs_per_second is None else round(w.docs_per_second)
+        bar = (w.seconds / total, "code")
+        rows.append((w.name, w.seconds, n_docs, w.megabytes_per_second, w.n_files, w.n_stored_bytes, bar))
+    columns = [Column("stage", TEXT), Column("task time", TIME), Column("documents/s"), Column("MB/s", TENTHS)]
+    columns += [Column("files"), Column("stored", SIZE), Column("", BAR)]
+    note = "seconds add up over tasks; rates count the whole input"
+    return ReportTable("What each stage took", columns, rows, note)
+
+
+def bad_shards_table(numbers: Numbers) -> ReportTable:
+    """Input that could not be read."""
+    columns = [Column("stage", TEXT), Column("shard", TEXT), Column("problem", TEXT)]
+    rows = [(b.stage, exact(b.shard), b.problem) for b in numbers.bad_shards]
+    return ReportTable("Shards that were skipped", columns, rows)
