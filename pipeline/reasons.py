@@ -6,6 +6,9 @@ pool, then who it duplicates. A document carries *all* reasons that apply, never
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 REASONS: dict[str, str] = {
     # what ingest found
     "unreadable_row": "the input row could not be read as a document",
@@ -44,6 +47,37 @@ REASONS: dict[str, str] = {
     "known_duplicate": "it, or its equal, reaches near_dups.min_similarity to a document that a run in `against` kept",
     "near_duplicate": "it, or its equal, reaches near_dups.min_similarity to its keeper",
 }
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What in the mixture decides a reason that is no rule of a pool; rules name their own thresholds."""
+
+    reason: str
+    key: str | None  # dotted; {benchmark} stands for the name of an entry of `against`. None: fixed
+    applies: Literal[
+        "above", "below", "at least", "in", "set", "shares", ""
+    ]  # how the document stands to the key's value
+    source: str  # whose limit it is
+
+
+# A reason that is no rule stands here, once for each limit that may cause it.
+SETTINGS = (
+    Setting("unreadable_row", None, "", "ours: there is no content to judge"),
+    Setting("too_large", "ingest.max_document_bytes", "above", "RefineCode: files of more than 8 MB are skipped"),
+    Setting("empty", None, "", "ours: there is nothing to learn from it"),
+    Setting("binary", None, "", "ours: tokens are made of text"),
+    Setting("unknown_language", "select.drop_unknown", "set", "ours: no rules and no budget fit it"),
+    Setting("dropped_language", "select.drop_languages", "in", "ours: the default drops none"),
+    Setting("dropped_license", "select.drop_licenses", "in", "ours: the default drops none"),
+    Setting("contaminated", "against.{benchmark}.ngram_words", "shares", "GPT-3: 13 successive words of a test item"),
+    Setting(
+        "contaminated", "against.{benchmark}.min_contained_frac", "at least", "ours: finds an item edited throughout"
+    ),
+    Setting("exact_duplicate", None, "", "every peer: one of equal documents stays"),
+    Setting("known_duplicate", "near_dups.min_similarity", "at least", "The Stack v2: Jaccard of 0.7"),
+    Setting("near_duplicate", "near_dups.min_similarity", "at least", "The Stack v2: Jaccard of 0.7"),
+)
 
 INGEST_PROBLEMS = ("unreadable_row", "too_large", "empty", "binary")
 

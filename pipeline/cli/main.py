@@ -187,11 +187,11 @@ def report(run: str, model: Path | None, as_json: bool) -> None:
 @_json("one JSON object a line")
 def why(run: str, name: str, as_json: bool) -> None:
     """Say what happened to a document, by which rules, and who was kept instead."""
+    from pipeline.cli.why import why_lines
     from pipeline.reading.lookup import why as look_up
-    from pipeline.report.terminal import fate_lines
 
     for document in look_up(_open(run), name):
-        _print_json(document, sort_keys=True) if as_json else _print("\n".join(fate_lines(document)) + "\n")
+        _print_json(document, sort_keys=True) if as_json else _print("\n".join(why_lines(document)) + "\n")
 
 
 @main.command()

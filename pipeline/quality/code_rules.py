@@ -2,10 +2,6 @@
 
 StarCoder2 is Lozhkov et al. 2024 (arXiv 2402.19173), section 2.1 "Long line filters" to "Language-specific filters";
 RefineCode is the filter table of OpenCoder (Huang et al. 2024, arXiv 2411.04905); Seed-Coder is arXiv 2506.03524.
-
-Not taken from StarCoder2: its cap on visible text in HTML, its choice of file names for plain text (our plain text is
-in the text pool), the path-based half of go-enry's generated-file test. Not taken from RefineCode: its letter share
-of 0.5, which drops dense but sound code, and its rules that drop at random.
 """
 
 from __future__ import annotations
@@ -14,101 +10,62 @@ import re
 
 from pipeline.quality.rules import Rule
 
-# Names are linguist's. Markup and data put a paragraph or a table row on a line; their lines may be long.
-LONG_LINE_LANGUAGES = frozenset(
-    {"HTML", "JSON", "Markdown", "Roff", "Roff Manpage", "SMT", "TeX", "Text", "XML"},
-)
-DATA_LANGUAGES = frozenset({"Graphviz (DOT)", "JSON", "Text", "Web Ontology Language", "YAML"})
-NUMBERED_LANGUAGES = frozenset({"Motorola 68K Assembly", "WebAssembly"})  # registers and offsets: digits count too
+# Names are linguist's. Markup and data put a paragraph or a table row on a line; StarCoder2 lets the lines of these
+# nine be a hundred times as long.
+MARKUP = frozenset({"HTML", "JSON", "Markdown", "Roff", "Roff Manpage", "SMT", "TeX", "Text", "XML"})
+# StarCoder2's five whose long files are tables rather than programs or settings.
+DATA = frozenset({"Graphviz (DOT)", "JSON", "Text", "Web Ontology Language", "YAML"})
+# StarCoder2's two in which registers and offsets are most of the program, so that digits count too.
+NUMBERED = frozenset({"Motorola 68K Assembly", "WebAssembly"})
 
+# Reason, feature, threshold, whose limit it is. A default is its source's unless the sentence says otherwise. Rules
+# that share a reason exclude each other by language.
 RULES = (
-    Rule("too_short", "n_chars", "below", "min_chars", "RefineCode: fewer than 50 characters"),
-    Rule("too_many_lines", "n_lines", "above", "max_lines", "StarCoder2: more than 100,000 lines"),
-    Rule(
-        "long_line",
-        "max_line_chars",
-        "above",
-        "max_line_chars",
-        "StarCoder2: a line of more than 1,000 characters",
-        exempt=LONG_LINE_LANGUAGES,
-    ),
-    Rule(
-        "long_line",
-        "max_line_chars",
-        "above",
-        "max_markup_line_chars",
-        "StarCoder2: more than 100,000 characters in nine markup and data languages",
-        only=LONG_LINE_LANGUAGES,
-    ),
-    Rule(
-        "long_mean_line",
-        "mean_line_chars",
-        "above",
-        "max_mean_line_chars",
-        "StarCoder2: more than 100 characters in the mean line",
-        exempt=LONG_LINE_LANGUAGES,
-    ),
+    Rule("too_short", "n_chars", "min_chars", "RefineCode: fewer than 50 characters"),
+    Rule("too_many_lines", "n_lines", "max_lines", "StarCoder2: more than 100,000 lines"),
+    Rule("long_line", "max_line_chars", "max_line_chars", "StarCoder2: above 1,000 characters", exempt=MARKUP),
+    Rule("long_line", "max_line_chars", "max_markup_line_chars", "StarCoder2: above 100,000 in markup", only=MARKUP),
+    Rule("long_mean_line", "mean_line_chars", "max_mean_line_chars", "StarCoder2: above 100 characters", exempt=MARKUP),
     Rule(
         "low_alpha",
-        "alpha_frac",
-        "below",
+        "alpha_frac",  # of visible characters: of all, deep indentation alone would do
         "min_alpha_frac",
-        "StarCoder2: fewer than 25 % letters; here of visible characters, or deep indentation alone would do",
-        exempt=NUMBERED_LANGUAGES,
+        "StarCoder2: fewer than 25 % letters, of all characters; ours of visible ones",
+        exempt=NUMBERED,
     ),
-    Rule(
-        "low_alpha",
-        "alnum_frac",
-        "below",
-        "min_alpha_frac",
-        "StarCoder2: fewer than 25 % letters and digits in two assembly languages",
-        only=NUMBERED_LANGUAGES,
-    ),
-    Rule("encoded_data", "encoded_frac", "above", "max_encoded_frac", "StarCoder2: more than 50 % encoded characters"),
-    Rule(
-        "long_encoded_run",
-        "max_encoded_run_chars",
-        "above",
-        "max_encoded_run_chars",
-        "StarCoder2: an encoded run of more than 1,024 characters",
-    ),
-    Rule(
-        "data_too_long",
-        "n_lines",
-        "above",
-        "max_data_lines",
-        "StarCoder2: more than 512 lines in five data languages",
-        only=DATA_LANGUAGES,
-    ),
+    Rule("low_alpha", "alnum_frac", "min_alpha_frac", "StarCoder2: below 25 % letters and digits", only=NUMBERED),
+    Rule("encoded_data", "encoded_frac", "max_encoded_frac", "StarCoder2: more than 50 % encoded characters"),
+    Rule("long_encoded_run", "max_encoded_run_chars", "max_encoded_run_chars", "StarCoder2: above 1,024 characters"),
+    Rule("data_too_long", "n_lines", "max_data_lines", "StarCoder2: more than 512 lines of data", only=DATA),
     Rule(
         "duplicate_lines",
-        "duplicate_line_frac",
-        "above",
+        "duplicate_line_frac",  # of characters: of lines, closing brackets alone would do
         "max_duplicate_line_frac",
-        "RefineCode: more than 70 % repeated lines; here by characters, so that closing brackets hardly count",
+        "RefineCode: more than 70 % of lines repeated; ours 80 % of their characters",
     ),
-    Rule("generated", "generated_line", "above", 0, "StarCoder2: a marker in the first five lines"),
+    Rule("generated", "generated_line", None, "StarCoder2: a marker in the first five lines"),
     Rule(
         "parse_errors",
         "parse_error_frac",
-        "above",
         "max_parse_error_frac",
-        "Seed-Coder drops files that tree-sitter cannot parse; a share is kinder to macros and dialects",
+        "Seed-Coder: anything that tree-sitter cannot parse; ours a share, kinder to macros and dialects",
     ),
 )
 
-MAX_HEAD_BYTES = 4_096  # the first five lines of a minified file may be all of it
+# The first five lines of a minified file may be all of it, and markers stand near the top. A plain choice.
+MAX_HEAD_BYTES = 4_096
+# StarCoder2's five phrases, in small letters.
 _MARKERS = re.compile(
     rb"auto-generated|autogenerated|automatically generated|generated automatically|this file is generated"
 )
+# How compilers put it instead: "Code generated by protoc-gen-go. DO NOT EDIT."
 _NOTICE = re.compile(rb"do not (?:edit|modify)")
 
 
 def generated_line(head: bytes) -> int:
     """In which of the lines of `head` (the first five of a file), from 1, a program says it wrote the file; 0: in none.
 
-    Besides the five phrases of StarCoder2: "generated" together with "do not edit" or "do not modify", which is how
-    most compilers put it ("Code generated by protoc-gen-go. DO NOT EDIT.").
+    A marker is one of StarCoder2's phrases, or "generated" together with "do not edit" or "do not modify".
     """
     head = head[:MAX_HEAD_BYTES].lower()
     at = head.find(b"generated")

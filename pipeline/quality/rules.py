@@ -14,22 +14,28 @@ import numpy as np
 
 from pipeline.reasons import REASONS
 
-UNSPACED_MIN_FRAC = 0.2  # from this share of letters on, a document counts as written without spaces
+# From this share of letters on, a document counts as written without spaces between its words. A plain choice: Latin
+# names in Chinese or Thai leave far more of such letters, and a page that only quotes some has far fewer.
+UNSPACED_MIN_FRAC = 0.2
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A predicate on one feature. `threshold` names a field of the pool's configuration, or is a number that has no
-    place there."""
+    """A predicate on one feature. `threshold` names a field of the pool's configuration and says the direction: it
+    fires above what begins with `max_`, below what begins with `min_`. None: fixed, it fires above 0."""
 
     reason: str
     feature: str
-    fires: Literal["above", "below"]
-    threshold: str | float
-    source: str  # who uses it, and where that is written
+    threshold: str | None
+    source: str  # who uses it and at which value; shown by `loopmix why` and in docs/quality.md
     only: frozenset[str] | None = None  # languages it is for; None: every language
     exempt: frozenset[str] = frozenset()  # languages it is not for
     spaced_only: bool = False  # not for documents in scripts without spaces between words
+
+    @property
+    def fires(self) -> Literal["above", "below"]:
+        """On which side of its threshold it fires; a value that equals the threshold fires nothing."""
+        return "below" if self.threshold and self.threshold.startswith("min_") else "above"
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def judge(
     result = []
     for rule in rules:
         value = np.asarray(features[rule.feature], np.float64)
-        threshold = thresholds[rule.threshold] if isinstance(rule.threshold, str) else rule.threshold
+        threshold = thresholds[rule.threshold] if rule.threshold else 0
         mask = (value > threshold if rule.fires == "above" else value < threshold) & among
         if rule.only is not None:
             mask &= np.isin(languages, list(rule.only))

@@ -1,1 +1,1 @@
-"""Questions to a finished run: texts, one document's fate, every promise recounted."""
+"""Questions to a finished run: texts, what became of one document, every promise recounted."""

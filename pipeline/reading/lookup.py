@@ -1,80 +1,74 @@
-"""Questions about one thing of a run: why a document met its fate, and where a packed token comes from."""
+"""Questions about one thing of a run: why a document is in or out, and where a packed token comes from."""
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import Mixture
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
 from pipeline.language.names import disagrees
+from pipeline.reading.limits import limits_of
 from pipeline.reading.texts import contents, runs_of
 from pipeline.reasons import REASONS
-from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY, Table
 
 MAX_FOUND = 20
-_TOLD = ("confidence", "runner_up", "runner_up_confidence", "content_kind")
 MAX_DIFF_LINES = 40
 MAX_DIFF_BYTES = 200_000  # of each text; comparing longer ones line by line takes too long
-_SETTING = re.compile(r"\b(?:ingest|quality|near_dups)(?:\.\w+)+")  # dotted keys in the sentences of REASONS
 
 
 def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
     """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
 
-    Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (the
-    settings that the sentence names, with their values), `keeper_path`, `diff` (from the keeper to it), `overlap` (with
-    benchmarks) and `sequences` (where its first pieces are); of its language `confidence`, `runner_up`,
-    `runner_up_confidence`, `content_kind`, and as `name_says` what the name claims where the content is another kind.
+    Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (those
+    that it crossed, see `limits.Limit`), `keeper_path`, `diff` (from the keeper to it), `overlap` (with benchmarks) and
+    `sequences` (where its first pieces are); of its language `confidence`, `runner_up`, `runner_up_confidence`,
+    `content_kind`, and as `name_says` what the name claims where the content is another kind.
     """
     found = 0
     for shard in range(run.n_shards):
         ledger = run.tables.read(LEDGER, shard)
         exact = pc.or_(pc.equal(ledger["doc_id"], name), pc.equal(ledger["path"], name))
         ending = pc.ends_with(ledger["path"], "/" + name.lstrip("/"))
-        rows = pc.indices_nonzero(pc.or_(exact, ending)).to_pylist()
-        if not rows:
-            continue
-        quality = run.tables.read(QUALITY, shard)
-        groups = run.tables.read(EXACT_DUPS, shard, columns=["group_size"])
-        told = run.tables.read(LANGUAGES, shard, columns=list(_TOLD))
-        for row in rows[: MAX_FOUND - found]:
-            fact: dict[str, Any] = ledger.slice(row, 1).to_pylist()[0]
-            fact["features"] = {
-                k: v for k, v in quality.slice(row, 1).to_pylist()[0].items() if k not in ("doc_id", "fired")
-            }
-            fact |= told.slice(row, 1).to_pylist()[0]
-            fact["name_says"] = disagrees(fact["path"], fact["content_kind"])
-            fact["group_size"] = groups["group_size"][row].as_py()
-            fact["meanings"] = {r: REASONS[r] for r in fact["reasons"]}
-            fact["limits"] = {r: _limits(run.mixture, REASONS[r]) for r in fact["reasons"]}
-            fact["keeper_path"] = _path_of(run, fact["keeper_id"]) if fact["keeper_id"] else None
-            fact["diff"] = _diff(run, fact["keeper_id"], fact["doc_id"]) if fact["keeper_id"] else []
-            fact["overlap"] = run.tables.read(OVERLAPS, shard).slice(row, 1).drop_columns(["doc_id"]).to_pylist()[0]
-            fact["sequences"] = list(_places(run, fact["doc_id"])) if fact["n_packed_tokens"] else []
-            found += 1
-            yield fact
+        rows = pc.indices_nonzero(pc.or_(exact, ending)).to_pylist()[: MAX_FOUND - found]
+        for document in _joined(run, shard, ledger, rows) if rows else ():
+            document["meanings"] = {r: REASONS[r] for r in document["reasons"]}
+            document["limits"] = [asdict(limit) for limit in limits_of(run.mixture, document)]
+            document["name_says"] = disagrees(document["path"], document["content_kind"])
+            keeper = document["keeper_id"]
+            document["keeper_path"] = _path_of(run, keeper) if keeper else None
+            document["diff"] = _diff(run, keeper, document["doc_id"]) if keeper else []
+            document["sequences"] = list(_places(run, document["doc_id"])) if document["n_packed_tokens"] else []
+            yield document
+        found += len(rows)
         if found >= MAX_FOUND:
             return
     if not found:
         raise LoopmixError(f"{name!r}: no document of this run has that doc_id, path or path ending")
 
 
-def _limits(mixture: Mixture, meaning: str) -> dict[str, Any]:
-    """Values of the settings whose dotted keys stand in `meaning`."""
-    found: dict[str, Any] = {}
-    for key in _SETTING.findall(meaning):
-        value: Any = mixture
-        for part in key.split("."):
-            value = getattr(value, part)
-        found[key] = value
-    return found
+def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> list[dict[str, Any]]:
+    """Rows of the ledger of a shard with what other tables say about the same documents."""
+
+    def read(table: Table, *columns: str) -> list[dict[str, Any]]:
+        return list(run.tables.read(table, shard, columns=list(columns) or None).take(rows).to_pylist())
+
+    languages = read(LANGUAGES, "confidence", "runner_up", "runner_up_confidence", "content_kind")
+    others = zip(languages, read(EXACT_DUPS, "group_size"), read(QUALITY), read(OVERLAPS), strict=True)
+    return [
+        document
+        | language
+        | equals
+        | {"features": {k: v for k, v in quality.items() if k not in ("doc_id", "fired")}}
+        | {"overlap": {k: v for k, v in overlap.items() if k != "doc_id"}}
+        for document, (language, equals, quality, overlap) in zip(ledger.take(rows).to_pylist(), others, strict=True)
+    ]
 
 
 def _path_of(run: RunFiles, doc_id: str) -> str | None:
@@ -124,26 +118,25 @@ def trace(run: RunFiles, sequence: int, *, offset: int | None = None) -> list[di
     base = 0
     for table in run.packed():
         if sequence < base + table.num_rows:
-            return _pieces_of(run, table.slice(sequence - base, 1), sequence, offset)
+            return _pieces_of(run, table.slice(sequence - base, 1).to_pylist()[0], sequence, offset)
         base += table.num_rows
     raise LoopmixError(f"sequence {sequence}: the run has sequences 0 to {base - 1}")
 
 
-def _pieces_of(run: RunFiles, row: pa.Table, sequence: int, offset: int | None) -> list[dict[str, Any]]:
-    fact = row.to_pylist()[0]
-    cu = fact["cu_seqlens"]
+def _pieces_of(run: RunFiles, row: dict[str, Any], sequence: int, offset: int | None) -> list[dict[str, Any]]:
+    cu = row["cu_seqlens"]
     if offset is not None and not 0 <= offset < cu[-1]:
         raise LoopmixError(f"sequence {sequence}: token {offset} is not real; it has tokens 0 to {cu[-1] - 1}")
     wanted = [j for j in range(len(cu) - 1) if offset is None or cu[j] <= offset < cu[j + 1]]
-    origin = _origins(run, {fact["doc_ids"][j] for j in wanted})
+    origin = _origins(run, {row["doc_ids"][j] for j in wanted})
     return [
         {
             "sequence": sequence,
-            "pool": fact["pool"],
-            "group": fact["groups"][j],
+            "pool": row["pool"],
+            "group": row["groups"][j],
             "tokens": [cu[j], cu[j + 1]],
-            "doc_offset": fact["doc_offsets"][j],
-            **origin[fact["doc_ids"][j]],
+            "doc_offset": row["doc_offsets"][j],
+            **origin[row["doc_ids"][j]],
         }
         for j in wanted
     ]

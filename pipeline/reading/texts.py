@@ -34,8 +34,8 @@ def contents(run: RunFiles, ids: Iterable[str]) -> dict[str, tuple[bytes, str]]:
             index = pa.array(rows)
             content = place.tables.read(DOCUMENTS, shard, columns=["content"])["content"].take(index)
             pools = place.tables.read(LANGUAGES, shard, columns=["pool"])["pool"].take(index)
-            facts = zip(column.take(index).to_pylist(), content.to_pylist(), pools.to_pylist(), strict=True)
-            found |= {i: (text, pool) for i, text, pool in facts if i not in found}
+            texts = zip(column.take(index).to_pylist(), content.to_pylist(), pools.to_pylist(), strict=True)
+            found |= {i: (text, pool) for i, text, pool in texts if i not in found}
     return found
 
 

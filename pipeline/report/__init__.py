@@ -3,7 +3,7 @@
 numbers.py    everything the report says, as data         compute.py   from the run's tables to these numbers
 count_documents.py, count_decisions.py, stream.py   one pass over the documents, their languages, the sequences
 shares.py     shares, targets, the paper's table           training.py  a trained model's curves and verdict
-notices.py    what to look at first                        fate.py      one document's story
+notices.py    what to look at first
 terminal.py   tables for 80 columns                        page.py      the page; charts.py, svg.py draw
 """
 

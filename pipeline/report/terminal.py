@@ -10,14 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.report import decision_tables, document_tables, stream_tables, training_tables
-from pipeline.report.fate import fate_lines
 from pipeline.report.formats import exact, number, percent, plain, size
 from pipeline.report.numbers import Numbers
 from pipeline.report.shares import largest
 from pipeline.report.table import ReportTable
 from pipeline.report.terminal_table import STATUS_STYLES, draw
-
-__all__ = ["fate_lines", "print_report"]
 
 # Rows that a reader takes in at a glance, so that the whole report is a few screens; the page has all of them.
 N_LANGUAGES = 15

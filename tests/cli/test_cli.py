@@ -157,8 +157,11 @@ def test_why_names_rule_value_and_keeper(run: Path) -> None:
     assert {"confidence", "runner_up", "runner_up_confidence", "content_kind", "name_says"} <= set(fact)
     assert ", told by " in output
     assert ", confidence " in output
-    assert fact["limits"] == {"near_duplicate": {"near_dups.min_similarity": 0.7}}
-    assert "quality.code.max_line_chars is 1,000" in ok("why", run, "long_line__word_game.py")
+    (limit,) = fact["limits"]
+    assert (limit["reason"], limit["key"], limit["value"]) == ("near_duplicate", "near_dups.min_similarity", 0.7)
+    assert limit["measured"] == fact["similarity"]
+    assert limit["source"] and limit["change"].startswith("near_dups: {min_similarity: ")
+    assert ", above quality.code.max_line_chars = 1,000 (source: " in ok("why", run, "long_line__word_game.py")
     assert call("why", run, "no/such/file").exit_code == 1
 
 

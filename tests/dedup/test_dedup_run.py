@@ -10,6 +10,7 @@ import pytest
 from handmade import digests
 from rich.console import Console
 
+from pipeline.cli.why import why_lines
 from pipeline.config import Mixture, NearDups, load_mixture, validate
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.progress import Progress
@@ -20,7 +21,6 @@ from pipeline.errors import ConfigError
 from pipeline.reading.lookup import why
 from pipeline.reading.verify import verify
 from pipeline.recipe import curate
-from pipeline.report.fate import fate_lines
 from pipeline.schema import SELECT
 
 MIXTURE = Path(__file__).parents[1] / "data" / "mixture.yaml"
@@ -62,7 +62,7 @@ def test_why_shows_the_keeper_and_what_differs(reference: Path) -> None:
     assert fact["diff"][:2] == ["--- keeper", "+++ document"]
     added = [line for line in fact["diff"] if line.startswith("+") and "onion" in line.lower()]
     assert added
-    shown = "\n".join(fate_lines(fact))
+    shown = "\n".join(why_lines(fact))
     assert added[0] in shown
     assert f"similarity {fact['similarity']:.3f}" in shown
 

@@ -79,13 +79,13 @@ def test_parse_errors_fire_when_the_share_is_above_the_limit():
     assert fires(CODE) == {}  # not parsed
 
 
-@pytest.mark.parametrize("language", sorted(code_rules.LONG_LINE_LANGUAGES))
+@pytest.mark.parametrize("language", sorted(code_rules.MARKUP))
 def test_line_rules_are_wider_when_the_language_is_markup(language):
     assert fires("word " * 20_000, language=language) == {}
     assert fires("word " * 20_000 + "x", language=language) == {"long_line": 100_001}
 
 
-@pytest.mark.parametrize("language", sorted(code_rules.DATA_LANGUAGES))
+@pytest.mark.parametrize("language", sorted(code_rules.DATA))
 def test_data_too_long_fires_when_data_has_more_than_512_lines(language):
     document = "".join(f"key{n}: value\n" for n in range(513))
     assert fires(document, language=language) == {"data_too_long": 513}
@@ -149,7 +149,7 @@ def test_every_rule_has_a_documented_reason_and_a_threshold_that_exists():
     for rules, config in ((code_rules.RULES, CodeRules()), (text_rules.RULES, TextRules())):
         limits = config.model_dump()
         assert {r.reason for r in rules} <= REASONS.keys()
-        assert {r.threshold for r in rules if isinstance(r.threshold, str)} == limits.keys()
+        assert {r.threshold for r in rules if r.threshold} == limits.keys()
         assert all(r.source for r in rules)
 
 
@@ -163,11 +163,11 @@ def test_rules_of_one_reason_exclude_each_other():
 
 
 def test_judge_fires_nothing_when_a_document_is_not_among_those_asked():
-    rule = Rule("too_short", "n_chars", "below", 5, "hand")
+    rule = Rule("too_short", "n_chars", "min_chars", "hand")
     (fired,) = judge(
         [rule],
         features={"n_chars": np.array([1, 2, 9])},
-        thresholds={},
+        thresholds={"min_chars": 5},
         languages=np.array(["C", "C", "C"]),
         among=np.array([True, False, True]),
     )

@@ -1,4 +1,4 @@
-"""Terminal tables and the story of one document."""
+"""Terminal tables."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pytest
 from hand_run import hand_run, model_folder, renamed
 from rich.console import Console
 
-from pipeline.reading.lookup import why
 from pipeline.report.compute import compute
 from pipeline.report.formats import percent, plain, points, seconds, short, size, tick
-from pipeline.report.terminal import fate_lines, print_report
+from pipeline.report.terminal import print_report
 
 
 def _printed(numbers: object, *, width: int = 80) -> str:
@@ -56,64 +55,6 @@ def test_report_when_names_hold_markup_prints_them(tmp_path: Path) -> None:
     printed = _printed(compute(hand_run(tmp_path, shards=shards)), width=200)
     assert "[red]x[/red]\\x1b[0m" in printed
     assert "\x1b" not in printed
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("a.py", ["fate in the mixture", "tokens 10 of group Python; 10 packed: 1 whole copy", "packed in sequence 0"]),
-        ("b.py", ["fate dropped", "because exact_duplicate: a better document has the same bytes"]),
-        ("b.py", ["equals others with the same bytes: 1"]),
-        (
-            "d.js",
-            [
-                "because long_line: a line longer than quality.code.max_line_chars (markup: max_markup_line_chars); "
-                "measured 2,345; quality.code.max_line_chars is 1,000",
-                "near_duplicate: it, or its equal, reaches near_dups.min_similarity to its keeper; "
-                "near_dups.min_similarity is 0.7",
-            ],
-        ),
-        ("g.py", ["fate kept, but not needed for the balance", "tokens 7 of group Python; 0 packed"]),
-        ("a.py", ["language Python (code pool), told by its extension, confidence 1.000"]),
-        ("e.txt", ["language Text (text pool), told by its source, which holds prose only (hint), confidence 1.000"]),
-        (
-            "g.py",
-            [
-                "language Python (code pool), told by the content classifier, confidence 0.500",
-                "next likeliest: Cython, confidence 0.375",
-                "content looks like prose, though its name says code",
-            ],
-        ),
-        ("h.txt", ["content looks like code, though its name says plain text"]),
-        ("src/i", ["next likeliest: C, confidence 0.125"]),
-        ("h.txt", ["tokens 8 of group prose; 4 packed: its first ones only"]),
-    ],
-)
-def test_fate_when_documents_differ(tmp_path: Path, name: str, expected: list[str]) -> None:
-    (fact,) = why(hand_run(tmp_path), name)
-    lines = [" ".join(line.split()) for line in fate_lines(fact)]
-    assert all(line in lines for line in expected), lines
-
-
-def test_fate_when_there_is_a_keeper_names_it(tmp_path: Path) -> None:
-    (fact,) = why(hand_run(tmp_path), "src/d.js")
-    line = next(line for line in fate_lines(fact) if line.strip().startswith("keeper"))
-    assert f"src/c.js ({fact['keeper_id']}), similarity 0.812" in line
-
-
-def test_fate_when_content_and_name_agree_says_nothing_of_it(tmp_path: Path) -> None:
-    run = hand_run(tmp_path)
-    for name in ("a.py", "e.txt", "src/i"):
-        (fact,) = why(run, name)
-        assert fact["name_says"] is None
-        assert "looks like" not in "\n".join(fate_lines(fact))
-
-
-def test_fate_when_the_path_is_hostile_shows_escapes(tmp_path: Path) -> None:
-    (fact,) = why(hand_run(tmp_path, shards=renamed(a={"path": "src/\x1b]0;x\x07a\n.py"})), "src/\x1b]0;x\x07a\n.py")
-    lines = fate_lines(fact)
-    assert lines[0] == "src/\\x1b]0;x\\x07a\\n.py"
-    assert all(line.isprintable() for line in lines)
 
 
 def test_words_when_numbers_are_small_or_large() -> None:

@@ -1,0 +1,150 @@
+"""What `loopmix why` prints: what became of one document, and for each reason the limit behind it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipeline.report.formats import CLAIM_WORDS, decided, exact, number, percent, plain
+
+_OUTCOMES = {  # by the ledger's column `fate`
+    "packed": "in the mixture",
+    "cut": "in the mixture, truncated: its group's budget ends inside it",
+    "surplus": "kept, but not needed for the balance",
+    "dropped": "dropped",
+}
+_INDENT = "  "
+
+
+def why_lines(document: dict[str, Any]) -> list[str]:
+    """What `lookup.why` found about one document, as lines of text.
+
+    First what it is and what became of it, then every reason with its meaning and the measured value, then the keeper,
+    the tokens and the place in the packed stream.
+    """
+    return [
+        plain(document["path"]),
+        f"{_INDENT}fate      {_OUTCOMES.get(document['fate'], plain(document['fate']))}",
+        f"{_INDENT}document  {document['doc_id']}, {exact(document['n_bytes'])} bytes{_origin(document)}",
+        *_language(document),
+        *_reasons(document),
+        *_duplicates(document),
+        *_tokens(document),
+        *_features(document),
+    ]
+
+
+def _origin(document: dict[str, Any]) -> str:
+    """Where the document came from."""
+    parts = [f"source {plain(document['source'])}"]
+    parts += [f"{name} {plain(document[name])}" for name in ("repo", "revision") if document[name]]
+    parts.append(f"licence {plain(document['license'])}" if document["license"] else "no licence given")
+    return ", " + ", ".join(parts)
+
+
+def _language(document: dict[str, Any]) -> list[str]:
+    """What told it, how surely, what it could be else, and whether the content is what the name says."""
+    rule = document["decided_by"]
+    words = decided(rule)
+    told = f"told by {words}" + ("" if plain(rule) in words or rule == "none" else f" ({plain(rule)})")
+    sure = f"confidence {document['confidence']:.3f}"
+    lines = [f"{_INDENT}language  {plain(document['language'])} ({document['pool']} pool), {told}, {sure}"]
+    if document["runner_up"] is not None:
+        behind = document["runner_up_confidence"]
+        lines.append(f"{_INDENT}{'':<9} next likeliest: {plain(document['runner_up'])}, confidence {number(behind)}")
+    if document["name_says"]:
+        claim = CLAIM_WORDS.get(document["name_says"], document["name_says"])
+        lines.append(f"{_INDENT}content   looks like {plain(document['content_kind'])}, though its name says {claim}")
+    return lines
+
+
+def _reasons(document: dict[str, Any]) -> list[str]:
+    """Each reason with the limits behind it. A kept document can have rules without effect."""
+    lines: list[str] = []
+    for reason in document["reasons"]:
+        limits = [limit for limit in document["limits"] if limit["reason"] == reason]
+        named = [_crossed(limit) for limit in limits if limit["key"] and limit["measured"] is not None]
+        lines += [f"{reason}: {'; '.join(named) or document['meanings'][reason]}"]
+        lines += [_remedy(limit) for limit in limits]
+    shown = [f"{_INDENT}{'because' if i == 0 else '':<9} {line}" for i, line in enumerate(lines)]
+    values = [f"{f['rule']} ({_value(f['value'])})" for f in document["fired"] if f["rule"] not in document["reasons"]]
+    return shown + ([f"{_INDENT}fired     {', '.join(values)}, without effect"] if values else [])
+
+
+def _crossed(limit: dict[str, Any]) -> str:
+    """160,213 characters, above quality.code.max_markup_line_chars = 100,000 (source: ...)."""
+    measured = limit["measured"]
+    if not isinstance(measured, str):
+        unit = limit["key"].rpartition("_")[2]  # keys end in their unit
+        measured = _value(measured) + {"chars": " characters", "lines": " lines", "words": " words"}.get(unit, "")
+    return f"{measured}, {limit['crossed']} {_setting(limit)}"
+
+
+def _setting(limit: dict[str, Any]) -> str:
+    value = limit["value"]
+    shown = json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | tuple) else _value(value)
+    return f"{limit['key']} = {shown} (source: {limit['source']})"
+
+
+def _remedy(limit: dict[str, Any]) -> str:
+    """What to write in the mixture to let the document in, after the setting where the line before does not name it."""
+    if limit["key"] is None:
+        measured = "" if limit["measured"] is None else f"measured {_value(limit['measured'])}; "
+        return f"{measured}fixed: no setting changes it (source: {limit['source']})"
+    setting = f"{_setting(limit)}; " if limit["measured"] is None else ""
+    if limit["change"] is None:
+        return f"{setting}no value of {limit['key']} lets both in"
+    return f"{setting}to let it in, write in the mixture: {limit['change']}"
+
+
+def _duplicates(document: dict[str, Any]) -> list[str]:
+    """Who was kept instead, and how many share its bytes."""
+    lines = []
+    if document["keeper_id"]:
+        where = plain(document["keeper_path"]) if document["keeper_path"] else "a document whose path is unknown"
+        similar = (
+            f"similarity {document['similarity']:.3f}" if document["similarity"] is not None else "similarity unknown"
+        )
+        lines.append(f"{_INDENT}keeper    {where} ({document['keeper_id']}), {similar}")
+    if document["group_size"] > 1:
+        lines.append(f"{_INDENT}equals    others with the same bytes: {exact(document['group_size'] - 1)}")
+    overlap = document.get("overlap") or {}
+    if overlap.get("benchmark"):
+        lines.append(
+            f"{_INDENT}overlaps  item {exact(overlap['item'])} of benchmark {plain(overlap['benchmark'])}, of which it "
+            f"holds {percent(overlap['contained_frac'])}; {exact(overlap['n_shared_ngrams'])} n-grams are shared"
+        )
+    return lines + [f"{_INDENT}          {plain(line)}" for line in document.get("diff", [])]
+
+
+def _tokens(document: dict[str, Any]) -> list[str]:
+    """How much of it is packed, and where."""
+    if not document["keep"]:
+        return []
+    copies = f"{exact(document['n_copies'])} whole {'copy' if document['n_copies'] == 1 else 'copies'}"
+    cut = document["n_packed_tokens"] - document["n_copies"] * document["n_tokens"]
+    more = f" and the first {exact(cut)} tokens of one more" if cut else ""
+    shown = f"{copies}{more}" if document["n_copies"] else "its first ones only"
+    group = f" of group {plain(document['group'])}" if document["group"] else ""
+    lines = [f"{_INDENT}tokens    {exact(document['n_tokens'])}{group}; {exact(document['n_packed_tokens'])} packed"]
+    if document["n_packed_tokens"]:
+        lines[0] += f": {shown}"
+        lines.append(f"{_INDENT}packed in sequence {', '.join(exact(s) for s in document['sequences'])}")
+    return lines
+
+
+def _features(document: dict[str, Any]) -> list[str]:
+    """The measured numbers, a few to a line."""
+    shown = [f"{name} {_feature(name, value)}" for name, value in document["features"].items() if value is not None]
+    rows = [shown[i : i + 4] for i in range(0, len(shown), 4)]
+    return [f"{_INDENT}{'measured' if i == 0 else '':<9} {', '.join(row)}" for i, row in enumerate(rows)]
+
+
+def _feature(name: str, value: float) -> str:
+    """Fractions as percent."""
+    return percent(value) if name.endswith("_frac") else _value(value)
+
+
+def _value(value: float) -> str:
+    """Whole numbers with separators, others with four digits."""
+    return exact(int(value)) if float(value).is_integer() else f"{value:.4g}"

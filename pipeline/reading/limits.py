@@ -1,0 +1,128 @@
+"""Which limits of its mixture a document crossed: the key, its value then, whose limit it is, and how to change it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import Mixture
+from pipeline.quality import code_rules, text_rules
+from pipeline.quality.rules import judge
+from pipeline.reasons import SETTINGS, Setting, in_order
+from pipeline.select.licenses import CLASSES, license_class
+
+RULES = {"code": code_rules.RULES, "text": text_rules.RULES}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit behind one reason of one document."""
+
+    reason: str
+    measured: float | str | None  # None: not kept by the run, as the size of what was too large
+    crossed: str  # above, below, at least, in, set, shares: how what was measured stands to `value`
+    key: str | None  # dotted key of the mixture; None: fixed
+    value: Any  # of the key in the mixture of the run
+    source: str  # whose limit it is
+    change: str | None  # what to write in the mixture so that this limit lets the document pass; None: nothing does
+
+
+def limits_of(mixture: Mixture, document: dict[str, Any]) -> list[Limit]:
+    """Every limit that a document crossed, in the order of its reasons.
+
+    `document` is a row of the ledger, and as `overlap` its row of `overlaps`.
+    """
+    values = {fired["rule"]: fired["value"] for fired in document["fired"]}
+    found: list[Limit] = []
+    for reason in in_order({*document["reasons"], *values}):
+        found += _of_rules(mixture, document, reason, values[reason]) if reason in values else ()
+        for setting in SETTINGS:
+            if setting.reason == reason == "contaminated":
+                found += _of_benchmark(mixture, document["overlap"], setting)
+            elif setting.reason == reason:
+                found.append(_of_setting(mixture, document, setting))
+    return found
+
+
+def _of_rules(mixture: Mixture, document: dict[str, Any], reason: str, value: float) -> Iterator[Limit]:
+    """Puts the value to the rules of that reason again: the one that fires is the one that fired in the run."""
+    pool = document["pool"]
+    rules = [rule for rule in RULES[pool] if rule.reason == reason]
+    thresholds = getattr(mixture.quality, pool).model_dump()
+    # The share of unspaced letters is not kept by the run; where a rule that asks for it fired, it was small.
+    features = dict.fromkeys((rule.feature for rule in rules), np.array([value])) | {"unspaced_frac": np.zeros(1)}
+    languages = np.array([document["language"]])
+    judged = judge(rules, features=features, thresholds=thresholds, languages=languages, among=np.ones(1, bool))
+    for rule in (rule for rule, fired in zip(rules, judged, strict=True) if fired.mask[0]):
+        key = f"quality.{pool}.{rule.threshold}" if rule.threshold else None
+        yield _limit(Setting(reason, key, rule.fires, rule.source), value, thresholds.get(rule.threshold, 0))
+
+
+def _of_setting(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Limit:
+    measured = {
+        "dropped_language": document["language"],
+        "dropped_license": next(name for name, n in CLASSES.items() if n == license_class(document["license"])),
+        "known_duplicate": document["similarity"],
+        "near_duplicate": document["similarity"],
+    }.get(setting.reason)
+    return _limit(setting, measured, reduce(getattr, setting.key.split("."), mixture) if setting.key else None)
+
+
+def _of_benchmark(mixture: Mixture, overlap: dict[str, Any], setting: Setting) -> Iterator[Limit]:
+    """Of the two limits of a benchmark those that the document crossed for sure.
+
+    Shared n-grams are counted over all benchmarks: they are this one's if it is alone, or contains too little else.
+    """
+    entry = next(entry for entry in mixture.against if entry.name == overlap["benchmark"])
+    is_contained = overlap["contained_frac"] >= entry.min_contained_frac
+    is_alone = sum(other.kind != "run" for other in mixture.against) == 1
+    named = replace(setting, key=setting.key and setting.key.format(benchmark=entry.name))
+    if setting.applies == "at least" and is_contained:
+        yield _limit(named, overlap["contained_frac"], entry.min_contained_frac)
+    elif setting.applies == "shares" and overlap["n_shared_ngrams"] and (is_alone or not is_contained):
+        yield _limit(named, None, entry.ngram_words)
+
+
+def _limit(setting: Setting, measured: float | str | None, value: Any) -> Limit:
+    change = None
+    if setting.key is not None:
+        wanted = _passing(measured, setting.applies, value)
+        change = None if wanted is None else _yaml(setting.key, wanted)
+    return Limit(setting.reason, measured, setting.applies, setting.key, value, setting.source, change)
+
+
+def _passing(measured: float | str | None, applies: str, value: Any) -> str | None:
+    """A value near the measured one at which the limit is not crossed, as YAML; `...` where the run cannot tell it."""
+    if applies == "in":
+        return json.dumps([name for name in value if name != measured], ensure_ascii=False)
+    if applies == "set":
+        return json.dumps(not value)
+    if not isinstance(measured, float):
+        return "..."
+    if isinstance(value, int):
+        return str(int(measured))
+    # Three decimals are enough for a threshold; rounded to the side on which nothing fires. The small term takes a
+    # product such as 0.29 * 1000 = 289.99... for what it is.
+    rounded = math.floor(measured * 1000) if applies == "below" else math.ceil(measured * 1000)
+    if applies == "at least":
+        rounded = math.floor(measured * 1000 + 1e-6) + 1
+        if rounded > 1000:
+            return None  # equal texts: no threshold of at most 1 lets both in
+    return f"{rounded / 1000:g}"
+
+
+def _yaml(key: str, wanted: str) -> str:
+    """One line of YAML that sets a dotted key: quality: {code: {max_lines: 10}}."""
+    first, _, rest = key.partition(".")
+    name, _, field = rest.rpartition(".")  # the name of a benchmark may hold dots
+    if first == "against":
+        return f"against: [{{name: {name}, {field}: {wanted}}}]"
+    for part in reversed(rest.split(".")):
+        wanted = f"{{{part}: {wanted}}}"
+    return f"{first}: {wanted}"

@@ -1,0 +1,73 @@
+"""What `why` finds and prints about one document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hand_run import hand_run, renamed
+
+from pipeline.cli.why import why_lines
+from pipeline.reading.lookup import why
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.py", ["fate in the mixture", "tokens 10 of group Python; 10 packed: 1 whole copy", "packed in sequence 0"]),
+        ("b.py", ["fate dropped", "because exact_duplicate: a better document has the same bytes"]),
+        ("b.py", ["equals others with the same bytes: 1"]),
+        (
+            "d.js",
+            [
+                "because long_line: 2,345 characters, above quality.code.max_line_chars = 1,000 "
+                "(source: StarCoder2: above 1,000 characters)",
+                "to let it in, write in the mixture: quality: {code: {max_line_chars: 2345}}",
+                "near_duplicate: 0.8125, at least near_dups.min_similarity = 0.7 "
+                "(source: The Stack v2: Jaccard of 0.7)",
+                "to let it in, write in the mixture: near_dups: {min_similarity: 0.813}",
+            ],
+        ),
+        ("g.py", ["fate kept, but not needed for the balance", "tokens 7 of group Python; 0 packed"]),
+        ("a.py", ["language Python (code pool), told by its extension, confidence 1.000"]),
+        ("e.txt", ["language Text (text pool), told by its source, which holds prose only (hint), confidence 1.000"]),
+        (
+            "g.py",
+            [
+                "language Python (code pool), told by the content classifier, confidence 0.500",
+                "next likeliest: Cython, confidence 0.375",
+                "content looks like prose, though its name says code",
+            ],
+        ),
+        ("h.txt", ["content looks like code, though its name says plain text"]),
+        ("src/i", ["next likeliest: C, confidence 0.125"]),
+        ("h.txt", ["tokens 8 of group prose; 4 packed: its first ones only"]),
+    ],
+)
+def test_why_when_documents_differ(tmp_path: Path, name: str, expected: list[str]) -> None:
+    (document,) = why(hand_run(tmp_path), name)
+    lines = [" ".join(line.split()) for line in why_lines(document)]
+    assert all(line in lines for line in expected), lines
+
+
+def test_why_when_there_is_a_keeper_names_it(tmp_path: Path) -> None:
+    (document,) = why(hand_run(tmp_path), "src/d.js")
+    line = next(line for line in why_lines(document) if line.strip().startswith("keeper"))
+    assert f"src/c.js ({document['keeper_id']}), similarity 0.812" in line
+
+
+def test_why_when_content_and_name_agree_says_nothing_of_it(tmp_path: Path) -> None:
+    run = hand_run(tmp_path)
+    for name in ("a.py", "e.txt", "src/i"):
+        (document,) = why(run, name)
+        assert document["name_says"] is None
+        assert "looks like" not in "\n".join(why_lines(document))
+
+
+def test_why_when_the_path_is_hostile_shows_escapes(tmp_path: Path) -> None:
+    (document,) = why(
+        hand_run(tmp_path, shards=renamed(a={"path": "src/\x1b]0;x\x07a\n.py"})), "src/\x1b]0;x\x07a\n.py"
+    )
+    lines = why_lines(document)
+    assert lines[0] == "src/\\x1b]0;x\\x07a\\n.py"
+    assert all(line.isprintable() for line in lines)

@@ -1,0 +1,233 @@
+"""Which limit a document crossed: the right one of several, its value in the run, and a change that lets it in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from pipeline.config import Against, CodeRules, Ingest, Mixture, NearDups, Quality, Select, Source, TextRules, validate
+from pipeline.quality.quality import measure
+from pipeline.reading.limits import RULES, Limit, limits_of
+from pipeline.reasons import REASONS, SETTINGS
+
+NO_OVERLAP = {"n_shared_ngrams": 0, "benchmark": None, "item": None, "contained_frac": 0.0}
+LINES = "".join(f"row{n} = column{n} + {n}\n" for n in range(30))
+PROSE = "The ferry left at six and the last lorry came aboard with its lights still on. " * 5 + "\n"
+
+
+def mixture(**parts: Any) -> Mixture:
+    return Mixture(name="hand", sources=(Source(name="web", kind="directory", path="/w"),), **parts)
+
+
+def with_change(old: Mixture, change: str) -> Mixture:
+    """The mixture with one line of YAML written into it."""
+
+    def merge(into: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+        return into | {k: merge(into[k], v) if isinstance(v, dict) else v for k, v in new.items()}
+
+    return validate(Mixture, merge(old.model_dump(mode="json"), yaml.safe_load(change)), where="change")
+
+
+def fired(text: str, *, language: str, config: Quality) -> list[dict[str, Any]]:
+    """What stage quality says of a document."""
+    pool = "text" if language == "Text" else "code"
+    documents = pa.table(
+        {
+            "doc_id": pa.array(["0" * 32]),
+            "content": pa.array([text.encode()], pa.large_binary()),
+            "problem": pa.array([None], pa.string()),
+        }
+    )
+    languages = pa.table({"pool": pa.array([pool]), "language": pa.array([language])})
+    return list(measure(documents, languages, config=config)["fired"].to_pylist()[0])
+
+
+def document(*reasons: str, language: str = "Python", **columns: Any) -> dict[str, Any]:
+    """A row of the ledger with its row of overlaps."""
+    pool = "text" if language == "Text" else "code"
+    own = {"license": "MIT", "similarity": None, "overlap": NO_OVERLAP, "fired": []}
+    return {"reasons": list(reasons), "pool": pool, "language": language} | own | columns
+
+
+def limit_of(mixture: Mixture, row: dict[str, Any], reason: str) -> Limit:
+    (limit,) = [limit for limit in limits_of(mixture, row) if limit.reason == reason]
+    return limit
+
+
+STRICT = Quality(
+    code=CodeRules(max_lines=40, max_markup_line_chars=100_001, max_data_lines=20),
+    text=TextRules(max_words=300, min_mean_word_chars=2.25, max_line_chars=3_000),
+)
+UNSURE = "def area(width, height):\n    return width * height\n\n\n"
+# text, language, reason, measured, crossed, key below `quality`, its value
+FIRED = [
+    (UNSURE[:40], "Python", "too_short", 40, "below", "code.min_chars", 50),
+    (LINES * 2, "Python", "too_many_lines", 60, "above", "code.max_lines", 40),
+    (LINES + "# " + "word " * 200, "Python", "long_line", 1_002, "above", "code.max_line_chars", 1_000),
+    ("<p>" + "word " * 32_042, "HTML", "long_line", 160_213, "above", "code.max_markup_line_chars", 100_001),
+    ("# " + "some word " * 12, "C", "long_mean_line", 122, "above", "code.max_mean_line_chars", 100),
+    ("x1 = [" + "12, 34, " * 40 + "]\n", "C", "low_alpha", 1 / 245, "below", "code.min_alpha_frac", 0.25),
+    ("+-*/ " * 20, "WebAssembly", "low_alpha", 0, "below", "code.min_alpha_frac", 0.25),
+    ("k: v\n" * 5 + LINES, "YAML", "data_too_long", 35, "above", "code.max_data_lines", 20),
+    (UNSURE * 6, "Python", "duplicate_lines", 5 / 6, "above", "code.max_duplicate_line_frac", 0.8),
+    ("K = '" + "ab12" * 300 + "'\n", "Python", "long_encoded_run", 1200, "above", "code.max_encoded_run_chars", 1_024),
+    ("K = '" + "ab12" * 300 + "'\n", "Python", "encoded_data", 1200 / 1207, "above", "code.max_encoded_frac", 0.5),
+    ("def def def (:\n" * 5, "Python", "parse_errors", 1, "above", "code.max_parse_error_frac", 0.4),
+    ("Back at noon. " * 9, "Text", "few_words", 27, "below", "text.min_words", 30),
+    (PROSE * 4, "Text", "many_words", 320, "above", "text.max_words", 300),
+    ("a b c d " * 10, "Text", "word_length", 1, "below", "text.min_mean_word_chars", 2.25),
+    ("Rindfleischetikettierung " * 40, "Text", "word_length", 24, "above", "text.max_mean_word_chars", 15),
+    ("#sun and #sea for all of us " * 6, "Text", "symbols", 2 / 7, "above", "text.max_symbol_word_frac", 0.1),
+    ("12 34 56 78 word " * 9, "Text", "few_alpha_words", 1 / 5, "below", "text.min_alpha_word_frac", 0.6),
+    ("- take one along too\n" * 12, "Text", "bullets", 1, "above", "text.max_bullet_line_frac", 0.9),
+    ("and then there came one more ...\n" * 6, "Text", "ellipses", 1, "above", "text.max_ellipsis_line_frac", 0.5),
+    (PROSE * 2, "Text", "text_duplicate_lines", 1 / 2, "above", "text.max_duplicate_line_frac", 0.4),
+    (PROSE[:-1] * 8, "Text", "text_long_line", 3_160, "above", "text.max_line_chars", 3_000),
+]
+
+
+@pytest.mark.parametrize(("text", "language", "reason", "measured", "crossed", "key", "value"), FIRED)
+def test_a_rule_that_fired_leads_to_its_limit_and_the_change_lets_the_document_pass(
+    text: str, language: str, reason: str, measured: float, crossed: str, key: str, value: float
+) -> None:
+    old = mixture(quality=STRICT)
+    rules = fired(text, language=language, config=old.quality)
+    limit = limit_of(old, document(reason, language=language, fired=rules), reason)
+    assert limit.measured == pytest.approx(measured, abs=5e-3)
+    assert (limit.crossed, limit.key, limit.value) == (crossed, f"quality.{key}", value)
+    source = next(r.source for r in RULES[key[:4]] if r.threshold == key[5:] and r.reason == reason)
+    assert limit.source == source or reason == "low_alpha"
+    assert limit.change is not None
+    assert limit.change.startswith(f"quality: {{{key[:4]}: {{{key[5:]}: ")
+    new = with_change(old, limit.change)
+    assert reason not in {f["rule"] for f in fired(text, language=language, config=new.quality)}
+
+
+def test_low_alpha_names_the_rule_of_its_language() -> None:
+    rules = [{"rule": "low_alpha", "value": 0.1}]
+    for language in ("C", "WebAssembly"):
+        limit = limit_of(mixture(), document("low_alpha", language=language, fired=rules), "low_alpha")
+        assert ("digits" in limit.source) == (language == "WebAssembly")
+
+
+def test_a_rule_without_a_setting_says_that_it_is_fixed() -> None:
+    rules = fired("# autogenerated\n" + LINES, language="Python", config=Quality())
+    limit = limit_of(mixture(), document("generated", fired=rules), "generated")
+    assert (limit.measured, limit.key, limit.change) == (1, None, None)
+    assert limit.source == "StarCoder2: a marker in the first five lines"
+
+
+@pytest.mark.parametrize("reason", ["unreadable_row", "empty", "binary", "exact_duplicate"])
+def test_what_no_setting_changes_says_that_it_is_fixed(reason: str) -> None:
+    limit = limit_of(mixture(), document(reason), reason)
+    assert (limit.key, limit.value, limit.change) == (None, None, None)
+
+
+def test_too_large_names_the_limit_of_ingest_though_its_size_is_gone() -> None:
+    old = mixture(ingest=Ingest(max_document_bytes=22_000))
+    limit = limit_of(old, document("too_large", fired=[{"rule": "too_large", "value": 0.0}]), "too_large")
+    assert (limit.measured, limit.key, limit.value) == (None, "ingest.max_document_bytes", 22_000)
+    assert limit.change == "ingest: {max_document_bytes: ...}"
+
+
+@pytest.mark.parametrize("reason", ["near_duplicate", "known_duplicate"])
+@pytest.mark.parametrize(
+    ("similarity", "wanted"),
+    [(0.8125, 0.813), (0.8, 0.801), (0.79, 0.791), (0.99, 0.991), (0.9995, 1.0), (1.0, None)],
+)
+def test_a_near_duplicate_names_threshold_and_similarity(reason: str, similarity: float, wanted: float | None) -> None:
+    old = mixture(near_dups=NearDups(min_similarity=0.75))
+    limit = limit_of(old, document(reason, similarity=similarity), reason)
+    assert (limit.measured, limit.crossed) == (similarity, "at least")
+    assert (limit.key, limit.value) == ("near_dups.min_similarity", 0.75)
+    if wanted is None:
+        assert limit.change is None
+    else:
+        assert limit.change is not None
+        assert with_change(old, limit.change).near_dups.min_similarity == wanted > similarity
+
+
+def test_a_near_duplicate_of_unknown_similarity_leaves_the_new_value_open() -> None:
+    limit = limit_of(mixture(), document("near_duplicate"), "near_duplicate")
+    assert (limit.measured, limit.change) == (None, "near_dups: {min_similarity: ...}")
+
+
+def test_a_dropped_language_leaves_the_list_and_no_other() -> None:
+    old = mixture(select=Select(drop_languages=("Gettext Catalog", "SVG")))
+    limit = limit_of(old, document("dropped_language", language="SVG"), "dropped_language")
+    assert (limit.measured, limit.key) == ("SVG", "select.drop_languages")
+    assert limit.value == ("Gettext Catalog", "SVG")
+    assert limit.change is not None
+    assert with_change(old, limit.change).select.drop_languages == ("Gettext Catalog",)
+
+
+def test_a_dropped_licence_leaves_the_list_by_its_class() -> None:
+    old = mixture(select=Select(drop_licenses=("unknown", "other")))
+    limit = limit_of(old, document("dropped_license", license="GPL-3.0-only"), "dropped_license")
+    assert (limit.measured, limit.key, limit.value) == ("other", "select.drop_licenses", ("unknown", "other"))
+    assert limit.change is not None
+    assert with_change(old, limit.change).select.drop_licenses == ("unknown",)
+    assert limit_of(old, document("dropped_license", license=None), "dropped_license").measured == "unknown"
+
+
+def test_an_unknown_language_names_the_switch() -> None:
+    limit = limit_of(mixture(), document("unknown_language", language="Unknown"), "unknown_language")
+    assert (limit.key, limit.value) == ("select.drop_unknown", True)
+    assert limit.change is not None
+    assert not with_change(mixture(), limit.change).select.drop_unknown
+
+
+EXAM = Against(name="exam.v1", kind="jsonl", path="/e", ngram_words=9, min_contained_frac=0.6)
+OTHER = Against(name="other", kind="jsonl", path="/o")
+RUN = Against(name="old", kind="run", path="/r")
+
+
+@pytest.mark.parametrize(
+    ("against", "n_shared", "contained", "expected"),
+    [
+        ((RUN, EXAM), 0, 0.6, ["min_contained_frac"]),
+        ((RUN, EXAM), 4, 0.9, ["ngram_words", "min_contained_frac"]),
+        ((RUN, EXAM), 4, 0.59, ["ngram_words"]),
+        ((OTHER, EXAM), 4, 0.9, ["min_contained_frac"]),  # the n-grams may be the other's
+        ((OTHER, EXAM), 4, 0.59, ["ngram_words"]),
+    ],
+)
+def test_a_contaminated_document_names_the_limits_of_its_benchmark(
+    against: tuple[Against, ...], n_shared: int, contained: float, expected: list[str]
+) -> None:
+    overlap = {"n_shared_ngrams": n_shared, "benchmark": "exam.v1", "item": 0, "contained_frac": contained}
+    found = limits_of(mixture(against=against), document("contaminated", overlap=overlap))
+    assert [limit.key for limit in found] == [f"against.exam.v1.{field}" for field in expected]
+    by_field = dict(zip(expected, found, strict=True))
+    if "ngram_words" in by_field:
+        limit = by_field["ngram_words"]
+        assert (limit.measured, limit.value) == (None, 9)
+        assert limit.change == "against: [{name: exam.v1, ngram_words: ...}]"
+    if "min_contained_frac" in by_field:
+        limit = by_field["min_contained_frac"]
+        assert (limit.measured, limit.value, limit.crossed) == (contained, 0.6, "at least")
+        (entry,) = yaml.safe_load(limit.change or "")["against"]
+        assert entry["name"] == "exam.v1"
+        assert entry["min_contained_frac"] > contained
+
+
+def test_limits_stand_in_the_order_of_reasons_when_several_are_crossed() -> None:
+    rules = [{"rule": "long_line", "value": 2000.0}, {"rule": "parse_errors", "value": 0.9}]
+    row = document("long_line", "parse_errors", "near_duplicate", fired=rules, similarity=0.9)
+    assert [limit.reason for limit in limits_of(mixture(), row)] == ["long_line", "parse_errors", "near_duplicate"]
+
+
+def test_every_reason_is_a_rule_or_has_a_setting_that_exists() -> None:
+    of_rules = {rule.reason for rules in RULES.values() for rule in rules}
+    of_settings = {setting.reason for setting in SETTINGS}
+    assert not of_rules & of_settings
+    assert of_rules | of_settings == REASONS.keys()
+    for setting in SETTINGS:
+        assert setting.source
+        if setting.key is not None:
+            part: Any = mixture()
+            for name in setting.key.removeprefix("against.{benchmark}.").split("."):
+                part = getattr(EXAM if "{benchmark}" in setting.key else part, name)
