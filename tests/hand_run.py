@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,22 @@ from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.engine.stage import Marker, Run, record
 from pipeline.engine.store import FileEntry, Tables, part
 from pipeline.language.table import group_of
+from pipeline.results import (
+    Check,
+    Diagnostics,
+    Evaluation,
+    GroupLoss,
+    LoopDiagnostics,
+    Stat,
+    Step,
+    TrainIdentity,
+    TrainRecord,
+    TrainResult,
+    Verdict,
+    metrics_line,
+    result_text,
+    to_json,
+)
 from pipeline.schema import ALIGNED, NEAR_DUPS, Table, packed_schema
 
 SEQ_LEN = 10
@@ -267,42 +283,56 @@ def model_folder(folder: Path, run: RunFiles, *, n_steps: int = 20, finished: bo
     """What `loopmix train` leaves, as far as the report reads it."""
     folder.mkdir(parents=True)
     files = run.manifest["stages"]["packed"]["files"]
-    identity = {"format": 1, "data": {Path(f["path"]).name: f["sha256"] for f in files}}
-    (folder / "train.json").write_text(json.dumps(identity))
-    entries: list[dict[str, Any]] = [_evaluation(0, 5.0)]
+    hashes = {Path(f["path"]).name: f["sha256"] for f in files}
+    (folder / "train.json").write_text(to_json(TrainIdentity(2, 512, config={}, data=hashes)))
+    entries: list[Step | Evaluation] = [_evaluation(0, 5.0)]
     for step in range(1, n_steps + 1):
-        entries.append({"kind": "step", "step": step, "loss": 5.0 - step / 10, "lr": 0.1, "grad_norm": 1.0})
+        entries.append(Step(step, 5.0 - step / 10, 0.1, 1.0, 256 * step, 256 * step))
         if step % 10 == 0:
             entries.append(_evaluation(step, 5.0 - step / 10))
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(e) + "\n" for e in entries))
+    (folder / "metrics.jsonl").write_text("".join(metrics_line(e) + "\n" for e in entries))
     if finished:
-        (folder / "result.json").write_text(json.dumps(_result(n_steps)))
+        (folder / "result.json").write_text(result_text(_result(folder, n_steps)))
     return folder
 
 
-def _evaluation(step: int, loss: float) -> dict[str, Any]:
-    def entry(pool: str, group: str, more: float) -> dict[str, Any]:
-        return {"pool": pool, "group": group, "n_tokens": 100, "loss": loss + more}
+def _evaluation(step: int, loss: float) -> Evaluation:
+    pools = (GroupLoss("code", "", 100, loss + 0.5), GroupLoss("text", "", 100, loss - 0.5))
+    groups = (GroupLoss("code", "Python", 100, loss + 0.5), GroupLoss("text", "prose", 100, loss - 0.5))
+    return Evaluation(step, 200, loss, pools, groups)
 
-    return {
-        "kind": "evaluation",
-        "step": step,
-        "n_tokens": 200,
-        "loss": loss,
-        "pools": [entry("code", "", 0.5), entry("text", "", -0.5)],
-        "groups": [entry("code", "Python", 0.5), entry("text", "prose", -0.5)],
+
+def hand_loop(number: int, **measures: Any) -> LoopDiagnostics:
+    """A loop of which only `measures` are of interest."""
+    defined = {f.name for f in dataclasses.fields(LoopDiagnostics) if f.default is dataclasses.MISSING} - {"loop"}
+    filled: dict[str, Any] = dict.fromkeys(defined, Stat(1.0, 0.1)) | {
+        "gate_saturated_frac": None,
+        "layer_gate_means": (),
+        "output_shift_frac": None,
+        "peak_frac": None,
+        "median_target_rank": 3.0,
     }
+    return LoopDiagnostics(loop=number, **(filled | measures))
 
 
-def _result(n_steps: int) -> dict[str, Any]:
-    loop = {"loop": 1, "loss": {"mean": 3.0, "ci95": 0.1}, "output_shift": {"mean": 0.5, "ci95": 0.1}}
-    checks = [{"name": "finite_loss", "status": "pass", "message": "Finite.", "numbers": {}}]
-    return {
-        "verdict": {"status": "pass", "message": "The mixture trains.", "checks": checks},
-        "n_parameters": 1234,
-        "n_loops": 2,
-        "n_wanted_steps": n_steps,
-        "n_epochs": 1.5,
-        "unigram_entropies": {"code": 4.5, "text": 4.25},
-        "diagnostics": {"loops": [loop | {"effective_rank": 7.5, "gate_mean": None}]},
-    }
+def _result(folder: Path, n_steps: int) -> TrainResult:
+    loop = hand_loop(1, loss=Stat(3.0, 0.1), output_shift=Stat(0.5, 0.1), effective_rank=7.5, gate_mean=None)
+    record = TrainRecord(
+        n_parameters=1234,
+        n_loops=2,
+        seq_len=512,
+        n_steps=n_steps,
+        n_wanted_steps=n_steps,
+        n_epochs=1.5,
+        n_tokens={"code": 256 * n_steps, "text": 256 * n_steps},
+        parts={"code": 1, "text": 1},
+        min_group_tokens=100,
+        n_masked_pieces=0,
+        unigram_entropies={"code": 4.5, "text": 4.25},
+        unigram_losses=(),
+        steps=(),
+        evaluations=(_evaluation(0, 5.0),),
+        diagnostics=Diagnostics(4, 1000, 64, 64, loops=(loop,)),
+    )
+    verdict = Verdict("pass", "The mixture trains.", (Check("finite_loss", "pass", "Finite.", {}),))
+    return TrainResult(folder, record, verdict)

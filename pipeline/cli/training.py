@@ -67,7 +67,6 @@ def validate(run: Path, out: Path, tokens: int, loops: str, against: tuple[Path,
     """Train a small PLT on RUN and say whether the mixture holds: page, terminal and JSON."""
     plt = _plt()
     from pipeline.cli.live import show_training
-    from pipeline.report.validated import read_validation
     from pipeline.report.validation import lines, write_page
 
     counts = _counts(loops)
@@ -85,8 +84,7 @@ def validate(run: Path, out: Path, tokens: int, loops: str, against: tuple[Path,
         click.echo(f"[{number}/{count}] {name}")
 
     with show_training() as show:
-        plt.validate_run(run, out=out, options=wanted, on_event=show, on_variant=say)
-    found = read_validation(out / "validation.json")
+        found = plt.validate_run(run, out=out, options=wanted, on_event=show, on_variant=say)
     page = write_page(found, out)
     for line in lines(found):
         click.echo(line)
@@ -109,15 +107,13 @@ def _counts(text: str) -> tuple[int, ...]:
 def diagnose(model: Path, data: Path, sequences: int | None, out: Path | None, as_json: bool) -> None:
     """Measure what each loop of a trained model does, on held-out sequences, beside the paper's values."""
     plt = _plt()
-    from pipeline.plt.events import to_json
-    from pipeline.report.loops import LoopDiagnosis, lines, write_diagnosis
+    from pipeline.report.loops import lines, write_diagnosis
 
-    text = to_json(plt.diagnose(model, data=data, n_sequences=sequences), indent=1)
-    found = LoopDiagnosis.model_validate_json(text)
-    for line in [text] if as_json else lines(found):
+    found = plt.diagnose(model, data=data, n_sequences=sequences)
+    for line in [plt.to_json(found, indent=1)] if as_json else lines(found):
         click.echo(line)
     if out is not None:
-        page = write_diagnosis(found, out=out, name=model.resolve().name, json_text=text)
+        page = write_diagnosis(found, out=out, name=model.resolve().name)
         click.echo(f"\npage: {page}", err=as_json)
 
 

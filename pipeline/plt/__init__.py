@@ -10,30 +10,26 @@ Read `model.py` first: it states the loop rules.
 """
 
 from pipeline.plt.config import TrainConfig, read_config
-from pipeline.plt.events import (
-    Check,
-    Diagnostics,
-    Evaluated,
-    Evaluation,
-    GroupLoss,
-    LoopDiagnostics,
-    Noted,
-    Saved,
-    Started,
-    Stat,
-    Step,
-    Stepped,
-    TrainEvent,
-    TrainRecord,
-    TrainResult,
-    Verdict,
-)
+from pipeline.plt.events import Evaluated, Noted, Saved, Started, Stepped, TrainEvent
 from pipeline.plt.export import diagnose, export, load
 from pipeline.plt.model import PLT
 from pipeline.plt.train import dry_run, train
 from pipeline.plt.validate import Options, validate_run
 from pipeline.plt.verdict import judge
 from pipeline.plt.world import leads
+from pipeline.results import (
+    Check,
+    Diagnostics,
+    Evaluation,
+    GroupLoss,
+    LoopDiagnostics,
+    Stat,
+    Step,
+    TrainRecord,
+    TrainResult,
+    Verdict,
+    to_json,
+)
 
 __all__ = [
     "PLT",
@@ -62,6 +58,7 @@ __all__ = [
     "leads",
     "load",
     "read_config",
+    "to_json",
     "train",
     "validate_run",
 ]

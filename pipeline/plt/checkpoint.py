@@ -20,7 +20,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,10 +34,8 @@ from pipeline.plt.config import ModelConfig
 from pipeline.plt.model import PLT
 from pipeline.plt.weights import CONFIG_NAME, WEIGHTS_NAME, check_tensors, read_tensors, write_model
 from pipeline.plt.world import World, like
+from pipeline.results import IDENTITY_NAME, METRICS_NAME, TrainIdentity, read_identity, to_json
 
-IDENTITY_NAME = "train.json"
-METRICS_NAME = "metrics.jsonl"
-RESULT_NAME = "result.json"
 OPTIMISER_NAME = "optimiser.safetensors"
 _STATE_NAME = "state.json"
 _FILES = (CONFIG_NAME, WEIGHTS_NAME, OPTIMISER_NAME)
@@ -106,7 +104,7 @@ class ModelFolder:
 
 
 @contextmanager
-def open_folder(path: Path, *, identity: dict[str, Any], world: World | None = None) -> Iterator[ModelFolder]:
+def open_folder(path: Path, *, identity: TrainIdentity, world: World | None = None) -> Iterator[ModelFolder]:
     """Open `path` for training, alone, and cut it back to its newest checkpoint. Of several processes one does that.
 
     Raises CheckpointError if the folder is in use, holds something else, belongs to another training file or other
@@ -137,16 +135,15 @@ def open_folder(path: Path, *, identity: dict[str, Any], world: World | None = N
         _sync(metrics)
 
 
-def _check_identity(path: Path, identity: dict[str, Any]) -> None:
+def _check_identity(path: Path, identity: TrainIdentity) -> None:
     identity_path = path / IDENTITY_NAME
     if not identity_path.exists():
         foreign = sorted(p.name for p in path.iterdir() if not p.name.endswith(".partial"))
         if foreign:
             raise CheckpointError(f"{path}: holds {foreign[:5]} but no {IDENTITY_NAME}; choose an empty or new folder")
-        write_file(identity_path, json.dumps(identity, indent=2) + "\n")
+        write_file(identity_path, to_json(identity, indent=2) + "\n")
         return
-    found = _flatten(read_json(identity_path))
-    expected = _flatten(identity)
+    found, expected = (_flatten(asdict(of)) for of in (read_identity(path), identity))
     changed = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
     if changed:
         shown = "; ".join(f"{k}: was {found.get(k)!r}, is {expected.get(k)!r}" for k in changed[:3])

@@ -23,12 +23,12 @@ from torch import Tensor
 from pipeline.errors import ConfigError
 from pipeline.plt import measures
 from pipeline.plt.data import Batch, Split, make_batch, read_sequence
-from pipeline.plt.events import Diagnostics, LoopDiagnostics, Stat
 from pipeline.plt.head import NO_TARGET
 from pipeline.plt.machine import Machine
 from pipeline.plt.measures import Floats, mean_where, per_loop
 from pipeline.plt.model import PLT, Passes
 from pipeline.plt.probe import probe_attention, record_inputs
+from pipeline.results import Diagnostics, LoopDiagnostics, Stat
 
 _RANK_TOKENS = 1024
 _SEQUENCE_RANK_TOKENS = 128

@@ -11,11 +11,11 @@ import torch
 
 from pipeline.errors import ConfigError
 from pipeline.plt.data import Batch, Sequence, Split, batches
-from pipeline.plt.events import Evaluation, GroupLoss
 from pipeline.plt.head import NO_TARGET
 from pipeline.plt.machine import Machine
 from pipeline.plt.model import PLT
 from pipeline.plt.world import World
+from pipeline.results import Evaluation, GroupLoss
 
 Ints = npt.NDArray[np.int64]
 

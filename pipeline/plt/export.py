@@ -12,16 +12,16 @@ import torch
 
 from pipeline.config import validate
 from pipeline.errors import CheckpointError, ConfigError
-from pipeline.plt.checkpoint import IDENTITY_NAME, newest_checkpoint, read_counters, read_json
+from pipeline.plt.checkpoint import newest_checkpoint, read_counters
 from pipeline.plt.config import EvalConfig, RunConfig, TrainConfig
 from pipeline.plt.data import open_packed, split_run
 from pipeline.plt.diagnose import diagnose_split
-from pipeline.plt.events import Diagnostics
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.model import PLT
 from pipeline.plt.train import check_vocabulary
 from pipeline.plt.vocabulary import read_token_bytes
 from pipeline.plt.weights import CODE_NAME, CONFIG_NAME, WEIGHTS_NAME, gather, read_model, write_model
+from pipeline.results import IDENTITY_NAME, Diagnostics, read_identity
 
 _TOKENIZER_NAME, _TOKENIZER_CONFIG_NAME = "tokenizer.json", "tokenizer_config.json"
 _NAMES = (WEIGHTS_NAME, CODE_NAME, _TOKENIZER_NAME, _TOKENIZER_CONFIG_NAME, CONFIG_NAME)
@@ -110,6 +110,6 @@ def _train_config(folder: Path) -> TrainConfig | None:
     if not path.exists():
         return None
     try:
-        return validate(TrainConfig, read_json(path).get("config"), where=str(path))
+        return validate(TrainConfig, read_identity(folder).config, where=str(path))
     except ConfigError as error:
         raise CheckpointError(f"{error}; the model folder is damaged or of another version") from None

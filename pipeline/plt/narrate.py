@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.plt.events import Evaluated, Noted, Saved, Started, Stepped, TrainEvent, Verdict
+from pipeline.plt.events import Evaluated, Noted, Saved, Started, Stepped, TrainEvent
+from pipeline.results import Verdict
 
 STEP_EVERY = 25  # updates between two lines
 _MARKS = {"pass": "ok  ", "warn": "WARN", "fail": "FAIL"}

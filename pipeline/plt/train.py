@@ -20,24 +20,10 @@ from pipeline.plt.config import TrainConfig
 from pipeline.plt.data import PackedRun, Split, open_packed, split_run, unigram_entropies
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.evaluate import build_held_out, evaluate, unigram_losses
-from pipeline.plt.events import (
-    Diagnostics,
-    Evaluated,
-    Evaluation,
-    Noted,
-    OnEvent,
-    Saved,
-    Started,
-    Step,
-    Stepped,
-    TrainRecord,
-    TrainResult,
-    ignore,
-)
+from pipeline.plt.events import Evaluated, Noted, OnEvent, Saved, Started, Stepped, ignore
 from pipeline.plt.flops import cost_lines, count_parameters, flops_per_token, peak_flops
 from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
 from pipeline.plt.machine import choose_machine
-from pipeline.plt.metrics import metrics_line, read_metrics, result_text
 from pipeline.plt.optimiser import build_optimiser, pack_state, unpack_state
 from pipeline.plt.prepare import Place, check_world, prepare_model, rows_of
 from pipeline.plt.tensorboard import EventFile
@@ -46,6 +32,18 @@ from pipeline.plt.verdict import judge
 from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes
 from pipeline.plt.weights import gather, read_model
 from pipeline.plt.world import World, join_world
+from pipeline.results import (
+    RESULT_NAME,
+    Diagnostics,
+    Evaluation,
+    Step,
+    TrainIdentity,
+    TrainRecord,
+    TrainResult,
+    metrics_line,
+    read_metrics,
+    result_text,
+)
 from pipeline.schema import POOLS
 
 BOARD_NAME = "tensorboard"
@@ -75,13 +73,9 @@ def train(
         check_world(config, world=world)
         path = tokenizer or find_tokenizer(data)
         token_bytes = read_token_bytes(path, vocab_size=config.model.vocab_size) if path else None
-        identity = {
-            "format": _FORMAT,
-            "seq_len": split.run.seq_len,
-            # Device and threads may change between two lives of a run; it says so when that moves the last digits.
-            "config": config.model_dump(mode="json", exclude={"run": {"device", "n_threads"}}),
-            "data": split.run.hashes,
-        }
+        # Device and threads may change between two lives of a run; it says so when that moves the last digits.
+        named = config.model_dump(mode="json", exclude={"run": {"device", "n_threads"}})
+        identity = TrainIdentity(_FORMAT, split.run.seq_len, config=named, data=split.run.hashes)
         with checkpoint.open_folder(out, identity=identity, world=world) as folder:
             held_out = build_held_out(split, batch_size=rows_of(config, world=world), token_bytes=token_bytes)
             place = Place(machine, world, held_out, prepare_model(config, machine=machine, world=world))
@@ -90,7 +84,7 @@ def train(
             record = trainer.record()
             result = TrainResult(folder=out, record=record, verdict=judge(record))
             if world.leads:
-                checkpoint.write_file(out / checkpoint.RESULT_NAME, result_text(result))
+                checkpoint.write_file(out / RESULT_NAME, result_text(result))
             world.wait()
             return result
 
@@ -291,9 +285,7 @@ class _Trainer:
         tensors = checkpoint.restore_weights(newest, model=self.model)
         unpack_state(tensors, optimiser=self.optimiser, model=self.model, step=counters.step)
         self.n_done, self.n_tokens = counters.step, dict(counters.n_tokens)
-        self.steps, self.evaluations = read_metrics(
-            self.folder.path / checkpoint.METRICS_NAME, n_bytes=counters.metrics_bytes
-        )
+        self.steps, self.evaluations = read_metrics(self.folder.path, n_bytes=counters.metrics_bytes)
         machine = self._described()
         changed = [
             f"{key} {was} -> {machine.get(key)}" for key, was in counters.machine.items() if was != machine.get(key)

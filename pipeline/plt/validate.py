@@ -20,27 +20,27 @@ from pipeline.plt import checkpoint
 from pipeline.plt.config import DataConfig, EvalConfig, ModelConfig, OptimiserConfig, RunConfig, TrainConfig
 from pipeline.plt.data import PackedRun, Split, open_packed, split_run
 from pipeline.plt.evaluate import HeldOut, build_held_out, evaluate
-from pipeline.plt.events import Check, OnEvent, Status, Stepped, TrainResult, ignore, to_json
+from pipeline.plt.events import OnEvent, Stepped, ignore
 from pipeline.plt.flops import flops_per_token, peak_flops
 from pipeline.plt.loader import read_step
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.train import train
-from pipeline.plt.validation import (
+from pipeline.plt.validation import compare, find_spikes, group_scores, score, total
+from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes, vocabulary_size
+from pipeline.plt.weights import read_model
+from pipeline.results import (
+    VALIDATION_NAME,
+    Check,
     Comparison,
     GroupScore,
     Speed,
+    Status,
+    TrainResult,
     Validation,
     Variant,
-    compare,
-    find_spikes,
-    group_scores,
-    score,
-    total,
+    to_json,
 )
-from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes, vocabulary_size
-from pipeline.plt.weights import read_model
 
-RESULT_NAME = "validation.json"
 _SMALL_VOCAB = 16_384  # above it the head is nearly all of a small model's work
 _STEP_TOKENS = 2_048
 _HELD_OUT_TOKENS = 200_000
@@ -125,7 +125,7 @@ def validate_run(
     }
     validation = _judge(main, mixture=mixtures[0], variants=variants, speed=_speed(watch, mixtures[0], config=config))
     validation = replace(validation, diagnostics=diagnostics)
-    checkpoint.write_file(out / RESULT_NAME, to_json(validation, indent=1) + "\n")
+    checkpoint.write_file(out / VALIDATION_NAME, to_json(validation, indent=1) + "\n")
     return validation
 
 

@@ -1,99 +1,17 @@
-"""What `loopmix validate` finds, as plain data: V/validation.json holds the same, and the page is made of it.
-
-Scores are bits per byte where the run's tokenizer is known, else nats per token; `unit` says which.
-"""
+"""Scores per language, spikes and comparisons of a validation: arithmetic on what trainings recorded."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from statistics import fmean, median, pstdev, stdev
 
-from pipeline.plt.events import Check, Diagnostics, Evaluation, GroupLoss, Status, Step, TrainRecord
+from pipeline.results import Comparison, Evaluation, GroupLoss, GroupScore, Status, Step, TrainRecord, Variant
 
 T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}  # Student's t by freedom
 _SPIKE_WINDOW = 20
 _SPIKE_SIGMAS = 6.0
 _MIN_SPIKE_NATS = 0.5
 _STILL_FALLING = 0.002  # part of the score that the last quarter must still gain to call a curve unfinished
-
-
-@dataclass(frozen=True)
-class GroupScore:
-    """One language or text source, or a whole pool (`group` empty), on the held-out tail."""
-
-    pool: str
-    group: str
-    n_tokens: int
-    n_bytes: int
-    untrained: float  # at step 0
-    unigram: float  # token frequencies of what was trained on
-    final: float
-    curve: tuple[tuple[int, float], ...]  # (step, score)
-    status: Status
-    message: str
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One training: a mixture, a number of loops, a seed; scored on every tail."""
-
-    name: str
-    mixture: str
-    n_loops: int
-    seed: int
-    n_parameters: int
-    n_tokens: int
-    scores: dict[str, dict[str, float]]  # tail -> pool ("all" too) -> score
-    status: Status
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two settings at equal tokens. `difference` is second minus first, below 0: the second is better."""
-
-    first: str
-    second: str
-    tail: str
-    pool: str
-    difference: float
-    half_width: float | None  # of the 95 % interval over paired seeds; None with one seed
-    n_seeds: int
-    message: str
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What this machine did, and what a 7B run would ask of the loader. The only numbers that depend on a clock."""
-
-    device: str
-    tokens_per_second: float
-    wait_frac: float  # part of the training time that steps waited for the loader
-    loader_tokens_per_second: float
-    needed_tokens_per_second: float  # one H200 at the aimed MFU on the paper's 7B, R = 2
-
-
-@dataclass(frozen=True)
-class Validation:
-    """The verdict on a mixture and everything that it rests on."""
-
-    mixture: str
-    unit: str
-    n_tokens: int
-    seq_len: int
-    n_parameters: int
-    n_loops: int
-    status: Status
-    message: str
-    checks: tuple[Check, ...]
-    pools: tuple[GroupScore, ...]
-    groups: tuple[GroupScore, ...]
-    steps: tuple[Step, ...]
-    spikes: tuple[int, ...]
-    diagnostics: dict[str, Diagnostics]  # by number of loops
-    variants: tuple[Variant, ...]
-    comparisons: tuple[Comparison, ...]
-    speed: Speed
 
 
 def score(found: GroupLoss) -> float:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from statistics import fmean, pstdev
 
-from pipeline.plt.events import Check, Evaluation, GroupLoss, LoopDiagnostics, Status, TrainRecord, Verdict
+from pipeline.results import Check, Evaluation, GroupLoss, LoopDiagnostics, Status, TrainRecord, Verdict
 from pipeline.schema import POOLS
 
 _MAX_RISE_NATS = 0.25  # of the mean training loss from one tenth of the run to the next, at the end

@@ -6,6 +6,7 @@ same numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentF
 
 from pipeline.report.formats import between, exact, percent, short, tick
 from pipeline.report.language_decisions import ConfidenceBin
-from pipeline.report.numbers import Drop, Duplicates, FlowStep, Group, Packing, StreamMix, TokenBalance, Training
+from pipeline.report.numbers import Drop, Duplicates, FlowStep, Group, Packing, StreamMix, TokenBalance
 from pipeline.report.svg import (
     BAD,
     CODE,
@@ -32,7 +33,7 @@ from pipeline.report.svg import (
     literal,
     place_legend,
 )
-from pipeline.report.training import LossChange
+from pipeline.report.training import LossChange, Training
 
 WIDE, NARROW = 600, 340
 N_LOSS_GROUPS = 16
@@ -288,9 +289,7 @@ def loss_chart(training: Training) -> Chart:
             [p.step for p in training.curve], [p.loss for p in training.curve], color=MUTED, lw=1.2, label="training"
         )
         for pool in _POOL_COLOURS:
-            found = [
-                (e.step, p.loss) for e in training.evaluations for p in e.pools if p.pool == pool and p.loss is not None
-            ]
+            found = [(e.step, p.loss) for e in training.evaluations for p in e.pools if p.pool == pool]
             colour = _POOL_COLOURS[pool]
             if found:
                 steps, losses = zip(*found, strict=True)
@@ -302,10 +301,9 @@ def loss_chart(training: Training) -> Chart:
         step_axis(axes, narrow=narrow)
         place_legend(figure, n_columns=2 if narrow else 3)
 
-    last = training.evaluations[-1].loss if training.evaluations else None
-    label = f"Training and held-out loss over {training.n_steps} steps" + (
-        f", {last:.3f} nats at the end" if last else ""
-    )
+    last = training.evaluations[-1].loss if training.evaluations else math.nan
+    at_end = f", {last:.3f} nats at the end" if math.isfinite(last) else ""
+    label = f"Training and held-out loss over {training.n_steps} steps{at_end}"
     return both("loss", paint, heights=(340, 340), label=label)
 
 
@@ -318,8 +316,7 @@ def curves_chart(training: Training, groups: Sequence[tuple[str, str]]) -> Chart
             found = [
                 (e.step, g.loss) for e in training.evaluations for g in e.groups if (g.pool, g.group) == (pool, group)
             ]
-            steps = [step for step, loss in found if loss is not None]
-            losses = [loss for _, loss in found if loss is not None]
+            steps, losses = zip(*found, strict=True) if found else ((), ())
             style = (0, (4, 2)) if pool == "text" else "-"
             axes.plot(steps, losses, color=colour, lw=2, ls=style, label=literal(group, limit=14))
         step_axis(axes, narrow=narrow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 NOTHING = "\N{EN DASH}"
@@ -50,7 +51,7 @@ def _scaled(n: float, units: tuple[str, ...]) -> str:
 
 def percent(frac: float | None) -> str:
     """One decimal; what is there but would round to zero is told apart from nothing."""
-    if frac is None:
+    if frac is None or math.isnan(frac):
         return NOTHING
     if 0 < frac < 0.0005:
         return "<0.1%"
@@ -64,7 +65,7 @@ def points(frac: float) -> str:
 
 def number(value: float | None, *, digits: int = 3) -> str:
     """A measured number, or a dash."""
-    return NOTHING if value is None else f"{value:.{digits}f}"
+    return NOTHING if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def seconds(value: float) -> str:

@@ -15,46 +15,13 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
-from pydantic import BaseModel, ConfigDict
 
 from pipeline.report.charts import Chart, both
 from pipeline.report.formats import NOTHING, number
 from pipeline.report.markup import Html, element, figure, section, table
 from pipeline.report.page import document
 from pipeline.report.svg import CODE, PAPER, place_legend
-
-
-class Value(BaseModel):
-    """A mean with the half-width of its 95 % interval; null where it is not a finite number."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    mean: float | None
-    ci95: float | None = None
-
-
-class LoopNumbers(BaseModel):
-    """One loop of diagnostics.json or result.json. A measure that a loop does not define is null."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    loop: int
-
-    def value(self, name: str) -> Value | None:
-        """The measure `name`; plain numbers have no interval."""
-        found = (self.model_extra or {}).get(name)
-        if found is None:
-            return None
-        return Value.model_validate(found) if isinstance(found, dict) else Value(mean=found)
-
-
-class LoopDiagnosis(BaseModel):
-    """Diagnostics of one model."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    n_sequences: int
-    n_tokens: int
-    n_rank_tokens: int
-    n_sequence_rank_tokens: int = 0
-    loops: tuple[LoopNumbers, ...]
+from pipeline.results import DIAGNOSTICS_NAME, Diagnostics, LoopDiagnostics, Stat, to_json
 
 
 @dataclass(frozen=True)
@@ -97,30 +64,36 @@ PAPER_HEADS = (
 )
 
 
-def cell(value: Value | None, *, digits: int) -> str:
+def _value(loop: LoopDiagnostics, key: str) -> Stat | None:
+    """The measure `key`; plain numbers have no interval."""
+    found = getattr(loop, key)
+    return found if found is None or isinstance(found, Stat) else Stat(found, math.nan)
+
+
+def _cell(value: Stat | None, *, digits: int) -> str:
     """A mean and the half-width of its interval."""
     if value is None:
         return NOTHING
-    if value.mean is None:
+    if math.isnan(value.mean):
         return "not finite"
-    spread = f" ± {number(value.ci95, digits=digits)}" if value.ci95 is not None else ""
+    spread = "" if math.isnan(value.ci95) else f" ± {number(value.ci95, digits=digits)}"
     return number(value.mean, digits=digits) + spread
 
 
-def rows(found: LoopDiagnosis) -> Iterable[tuple[str, ...]]:
+def rows(found: Diagnostics) -> Iterable[tuple[str, ...]]:
     """A line for each measure: name, unit, each loop, the report's values."""
     for measure in MEASURES:
-        ours = [cell(loop.value(measure.key), digits=measure.digits) for loop in found.loops]
+        ours = [_cell(_value(loop, measure.key), digits=measure.digits) for loop in found.loops]
         paper = ", ".join(f"{value:g}" for _, value in measure.paper)
         yield (measure.title, measure.unit, *ours, paper)
 
 
-def columns(found: LoopDiagnosis) -> tuple[str, ...]:
+def columns(found: Diagnostics) -> tuple[str, ...]:
     """Headings of `rows`."""
     return ("measure", "unit", *(f"loop {loop.loop}" for loop in found.loops), "report, R = 4, loops 2, 3, 4")
 
 
-def lines(found: LoopDiagnosis) -> list[str]:
+def lines(found: Diagnostics) -> list[str]:
     """The same table for a terminal."""
     grid = [columns(found), *rows(found)]
     widths = [max(len(row[i]) for row in grid) for i in range(len(grid[0]))]
@@ -134,7 +107,7 @@ def lines(found: LoopDiagnosis) -> list[str]:
     return [*out, about(found), PAPER_HEADS]
 
 
-def about(found: LoopDiagnosis) -> str:
+def about(found: Diagnostics) -> str:
     """What was measured."""
     return (
         f"{found.n_sequences} held-out sequences, {found.n_tokens:,} tokens that follow another of their document; "
@@ -143,7 +116,7 @@ def about(found: LoopDiagnosis) -> str:
     )
 
 
-def loop_section(found: dict[str, LoopDiagnosis], *, name: str = "loops", title: str = "What each loop does") -> Html:
+def loop_section(found: dict[str, Diagnostics], *, name: str = "loops", title: str = "What each loop does") -> Html:
     """Tables of one or several models (by number of loops) and a chart of each measure."""
     guide = (
         "What the report measures in its looped models, here on held-out sequences of this one. The report's column is "
@@ -159,7 +132,7 @@ def loop_section(found: dict[str, LoopDiagnosis], *, name: str = "loops", title:
     return section(name, title, figure(loops_chart(found)), *tables, *notes, guide=guide)
 
 
-def loops_chart(found: dict[str, LoopDiagnosis]) -> Chart:
+def loops_chart(found: dict[str, Diagnostics]) -> Chart:
     """Every measure over the loops, a line for each model, with intervals; the report's printed values as crosses."""
     shown = [m for m in MEASURES if m.chart]
 
@@ -179,7 +152,7 @@ def loops_chart(found: dict[str, LoopDiagnosis]) -> Chart:
     return both("loops", paint, heights=(n_rows[3] * 150 + 30, n_rows[2] * 150 + 60), label=label)
 
 
-def _paint_measure(axes: Axes, measure: Measure, *, found: dict[str, LoopDiagnosis], labelled: bool) -> None:
+def _paint_measure(axes: Axes, measure: Measure, *, found: dict[str, Diagnostics], labelled: bool) -> None:
     styles = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1, 1, 1)))
     for (n, diagnosis), style in zip(sorted(found.items(), key=lambda item: -int(item[0])), styles, strict=False):
         points = _points(measure.key, diagnosis.loops)
@@ -205,15 +178,15 @@ def _paint_measure(axes: Axes, measure: Measure, *, found: dict[str, LoopDiagnos
     axes.grid(visible=True, axis="y")
 
 
-def _points(key: str, loops: Sequence[LoopNumbers]) -> list[tuple[int, float, float]]:
-    found = [(loop.loop, loop.value(key)) for loop in loops]
-    return [(n, v.mean, v.ci95 or 0.0) for n, v in found if v is not None and v.mean is not None]
+def _points(key: str, loops: Sequence[LoopDiagnostics]) -> list[tuple[int, float, float]]:
+    found = [(loop.loop, _value(loop, key)) for loop in loops]
+    return [(n, v.mean, 0.0 if math.isnan(v.ci95) else v.ci95) for n, v in found if v and not math.isnan(v.mean)]
 
 
-def write_diagnosis(found: LoopDiagnosis, *, out: Path, name: str, json_text: str) -> Path:
+def write_diagnosis(found: Diagnostics, *, out: Path, name: str) -> Path:
     """Write diagnostics.json and index.html into `out`; gives the page."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "diagnostics.json").write_text(json_text + "\n", encoding="utf-8")
+    (out / DIAGNOSTICS_NAME).write_text(to_json(found, indent=1) + "\n", encoding="utf-8")
     parts = loop_section({str(len(found.loops)): found})
     head = element("header", element("h1", f"{name}: loop diagnostics"))
     page = out / "index.html"

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from pipeline.report.language_decisions import LanguageDecisions
+from pipeline.report.training import Training
 
 Level = Literal["fail", "warn", "note"]
 
@@ -267,73 +268,6 @@ class BadShard:
     stage: str
     shard: int
     problem: str
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """Mean training loss, in nats, of the steps since the point before."""
-
-    step: int
-    loss: float
-
-
-@dataclass(frozen=True)
-class GroupLoss:
-    """Held-out loss of a group; of a whole pool where the group is empty. None: no finite number."""
-
-    pool: str
-    group: str
-    n_tokens: int
-    loss: float | None
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """One evaluation."""
-
-    step: int
-    loss: float | None
-    pools: tuple[GroupLoss, ...]
-    groups: tuple[GroupLoss, ...]
-
-
-@dataclass(frozen=True)
-class Loop:
-    """What one loop of the model does to the prediction."""
-
-    loop: int
-    loss: float | None
-    output_shift: float | None  # mean KL to the loop before, in nats
-    effective_rank: float | None
-    gate_mean: float | None  # weight of the global branch; None: no gate
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check of the verdict."""
-
-    name: str
-    status: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Training:
-    """A model trained on this run. Without `status` the training has not finished."""
-
-    status: str | None
-    message: str
-    is_same_data: bool  # the model folder names the hashes of this run's packed shards
-    n_parameters: int | None
-    n_loops: int | None
-    n_steps: int
-    n_wanted_steps: int | None
-    n_epochs: float | None
-    unigram_entropies: dict[str, float]  # nats, per pool: what token frequencies alone would reach
-    curve: tuple[CurvePoint, ...]
-    evaluations: tuple[HeldOut, ...]
-    checks: tuple[Check, ...]
-    loops: tuple[Loop, ...]
 
 
 @dataclass(frozen=True)

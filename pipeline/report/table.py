@@ -51,8 +51,8 @@ class Column:
         return plain(self.title)
 
     def cell(self, value: Any, *, brief: bool = False) -> str:
-        """The value as text. A string in a column of numbers, such as "natural", stands for itself; None is a dash."""
-        if value is None:
+        """The value as text. A string among numbers, such as "natural", stands for itself; None and NaN are a dash."""
+        if value is None or value != value:
             return NOTHING
         if isinstance(value, str):
             return plain(value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pipeline.report.formats import exact
-from pipeline.report.numbers import Check, GroupLoss, Training
 from pipeline.report.table import STATUS, TEN_THOUSANDTHS, TENTHS, TEXT, THOUSANDTHS, Column, ReportTable
-from pipeline.report.training import LossChange
+from pipeline.report.training import LossChange, Training
+from pipeline.results import Check, GroupLoss
 
 _STEP = Column("step", TEXT)
 

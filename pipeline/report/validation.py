@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,21 +15,21 @@ from pipeline.report.loops import loop_section
 from pipeline.report.markup import Cell, Html, bar, element, figure, section, table
 from pipeline.report.page import document
 from pipeline.report.svg import CODE, MUTED, SERIES, TEXT, literal, place_legend
-from pipeline.report.validated import Compared, Score, Validated
+from pipeline.results import Comparison, GroupScore, Validation
 
 PAGE_NAME = "index.html"
 _COLOURS = {"code": CODE, "text": TEXT}
 _N_CURVES = len(SERIES)
 
 
-def write_page(found: Validated, out: Path) -> Path:
+def write_page(found: Validation, out: Path) -> Path:
     """Write `out`/index.html."""
     path = out / PAGE_NAME
     path.write_bytes(render(found))
     return path
 
 
-def render(found: Validated) -> bytes:
+def render(found: Validation) -> bytes:
     """The whole page. Equal numbers give equal bytes."""
     parts = [_verdict(found), _losses(found), _languages(found)]
     if found.comparisons:
@@ -45,7 +46,7 @@ def render(found: Validated) -> bytes:
     return document(f"{found.mixture}: Loopmix validation", (head, element("main", *parts), foot))
 
 
-def _verdict(found: Validated) -> Html:
+def _verdict(found: Validation) -> Html:
     rows = [(c.name, element("span", c.status, css=c.status), c.message) for c in found.checks]
     guide = "Fail: mixture or training is broken. Warn: it deserves a look, or could not be judged with this budget."
     verdict = element("p", found.message, css=f"big {found.status}")
@@ -55,7 +56,7 @@ def _verdict(found: Validated) -> Html:
 _CHECKS = ("check", "status", "what was found")
 
 
-def _losses(found: Validated) -> Html:
+def _losses(found: Validation) -> Html:
     guide = (
         "Held-out score of both pools while training. The dotted lines are what token frequencies of the same tokens "
         "reach; step 0 is the untrained model. Bits per byte can be compared between languages and between tokenizers."
@@ -70,15 +71,14 @@ def _losses(found: Validated) -> Html:
     return section("losses", "Loss over training", *charts, scores, guide=guide)
 
 
-def _pool_chart(found: Validated) -> Chart:
+def _pool_chart(found: Validation) -> Chart:
     def paint(canvas: Figure, narrow: bool) -> None:
         axes = canvas.add_subplot()
         for pool in found.pools:
             colour = _COLOURS[pool.pool]
-            steps, scores = zip(*((s, v) for s, v in pool.curve if v is not None), strict=True)
+            steps, scores = zip(*pool.curve, strict=True)
             axes.plot(steps, scores, color=colour, marker="o", ms=4, lw=2, label=f"held-out {pool.pool}")
-            if pool.unigram is not None:
-                axes.axhline(pool.unigram, color=colour, lw=1.2, ls=(0, (2, 2)), label=f"{pool.pool} frequencies")
+            axes.axhline(pool.unigram, color=colour, lw=1.2, ls=(0, (2, 2)), label=f"{pool.pool} frequencies")
         step_axis(axes, narrow=narrow)
         axes.set_ylabel(found.unit)
         place_legend(canvas, n_columns=2)
@@ -87,14 +87,14 @@ def _pool_chart(found: Validated) -> Chart:
     return both("pools", paint, heights=(320, 340), label=label)
 
 
-def _step_chart(found: Validated) -> Chart:
+def _step_chart(found: Validation) -> Chart:
     """Training loss per pool, each step a faint point and a running mean over it."""
 
     def paint(canvas: Figure, narrow: bool) -> None:
         axes = canvas.add_subplot()
         for pool, colour in _COLOURS.items():
             points = [(s.step, getattr(s, f"{pool}_loss")) for s in found.steps]
-            points = [(step, loss) for step, loss in points if loss is not None]
+            points = [(step, loss) for step, loss in points if not math.isnan(loss)]
             if points:
                 size = max(1, len(points) // 60)
                 groups = [points[i : i + size] for i in range(0, len(points), size)]
@@ -112,7 +112,7 @@ def _step_chart(found: Validated) -> Chart:
     )
 
 
-def _languages(found: Validated) -> Html:
+def _languages(found: Validation) -> Html:
     guide = (
         "Every language and text source with enough held-out tokens, worst first. Learnt means below its own token "
         "frequencies; the bar is how far below. A language that stays above them has too few tokens, too many repeats, "
@@ -129,7 +129,7 @@ def _languages(found: Validated) -> Html:
             number(g.unigram),
             number(g.final),
             percent(g.gain),
-            bar(g.gain or 0.0, colour=g.pool),
+            bar(0.0 if math.isnan(g.gain) else g.gain, colour=g.pool),
         )
         for g in found.groups
     ]
@@ -139,15 +139,14 @@ def _languages(found: Validated) -> Html:
     return section("languages", "Loss per language", chart, every, guide=guide)
 
 
-def _group_chart(found: Validated) -> Chart:
+def _group_chart(found: Validation) -> Chart:
     """Curves of the groups with most held-out tokens."""
     largest = sorted(found.groups, key=lambda g: -g.n_tokens)[:_N_CURVES]
 
     def paint(canvas: Figure, narrow: bool) -> None:
         axes = canvas.add_subplot()
         for group, colour in zip(largest, SERIES, strict=False):
-            points = [(s, v) for s, v in group.curve if v is not None]
-            steps, scores = zip(*points, strict=True)
+            steps, scores = zip(*group.curve, strict=True)
             style = (0, (4, 2)) if group.pool == "text" else "-"
             axes.plot(steps, scores, color=colour, lw=2, ls=style, label=literal(group.name, limit=14))
         step_axis(axes, narrow=narrow)
@@ -158,7 +157,7 @@ def _group_chart(found: Validated) -> Chart:
     return both("groups", paint, heights=(320, 340), label=label)
 
 
-def _comparisons(found: Validated) -> Html:
+def _comparisons(found: Validation) -> Html:
     guide = (
         "All trainings saw equally many tokens. Differences are second minus first, so below zero the second is "
         "better; pairs share a seed and with it the first weights. A difference within its interval is no difference, "
@@ -177,14 +176,14 @@ def _comparisons(found: Validated) -> Html:
     return section("comparisons", "Comparisons at equal tokens", *parts, guide=guide)
 
 
-def _difference(found: Compared) -> str:
-    if found.difference is None:
+def _difference(found: Comparison) -> str:
+    if math.isnan(found.difference):
         return "not finite"
     spread = f" ± {found.half_width:.4f}" if found.half_width is not None else ""
     return f"{found.difference:+.4f}{spread}"
 
 
-def _speed(found: Validated) -> Html:
+def _speed(found: Validation) -> Html:
     speed = found.speed
     guide = "The only numbers here that depend on this machine and on what else ran on it."
     rows = [
@@ -196,7 +195,7 @@ def _speed(found: Validated) -> Html:
     return section("speed", "Speed", table("Throughput", ("what", "measured"), rows=rows, names=2), guide=guide)
 
 
-def lines(found: Validated, *, n_groups: int = 12) -> Iterator[str]:
+def lines(found: Validation, *, n_groups: int = 12) -> Iterator[str]:
     """The page's first half for a terminal: pools, the worst groups, comparisons, checks, verdict."""
     yield f"{found.unit}, held out      untrained  frequencies  trained  below"
     worst = found.groups[:n_groups]
@@ -213,7 +212,7 @@ def lines(found: Validated, *, n_groups: int = 12) -> Iterator[str]:
     yield f"verdict: {found.status.upper()}: {found.message}"
 
 
-def _line(of: Score) -> str:
+def _line(of: GroupScore) -> str:
     return (
         f"  {of.name[:22]:<24}{number(of.untrained):>9}{number(of.unigram):>13}{number(of.final):>9}"
         f"{percent(of.gain):>7}  {of.status}: {of.message}"

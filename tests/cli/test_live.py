@@ -8,7 +8,8 @@ import math
 from rich.console import Console
 
 from pipeline.cli.live import show_training
-from pipeline.plt.events import Evaluated, Evaluation, GroupLoss, Started, Step, Stepped
+from pipeline.plt.events import Evaluated, Started, Stepped
+from pipeline.results import Evaluation, GroupLoss, Step
 
 
 def _events() -> list:

@@ -13,12 +13,11 @@ from pipeline.errors import ConfigError
 from pipeline.plt import Options, Stepped, validate_run
 from pipeline.plt.data import open_packed, split_run
 from pipeline.plt.evaluate import build_held_out, unigram_losses
-from pipeline.plt.events import GroupLoss, Step
 from pipeline.plt.loader import token_counts
-from pipeline.plt.validation import Variant, compare, find_spikes, score
+from pipeline.plt.validation import compare, find_spikes, score
 from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes
-from pipeline.report.validated import read_validation
 from pipeline.report.validation import lines, render, write_page
+from pipeline.results import GroupLoss, Step, Variant, read_validation
 
 
 def write_tokenizer(folder, *, length: int = 1):
@@ -55,7 +54,7 @@ def test_validation_when_loops_and_mixtures_are_compared_is_fair_and_goes_on(tmp
     again = validate_run(first, out=tmp_path / "v", options=options, on_event=events.append)
     assert not [e for e in events if isinstance(e, Stepped)], "finished trainings are not repeated"
     assert again.variants == found.variants
-    read = read_validation(tmp_path / "v" / "validation.json")
+    read = read_validation(tmp_path / "v")
     page = write_page(read, tmp_path / "v").read_text()
     assert "Comparisons at equal tokens" in page and "<script" not in page
     assert render(read) == page.encode()
@@ -137,5 +136,5 @@ def test_page_when_a_language_has_a_hostile_name_shows_it_as_text(tmp_path):
     validate_run(run, out=tmp_path / "v", options=options)
     path = tmp_path / "v" / "validation.json"
     path.write_text(path.read_text().replace('"Python"', '"<img src=x onerror=alert(1)>"'))
-    page = render(read_validation(path)).decode()
+    page = render(read_validation(path.parent)).decode()
     assert "<img" not in page and "&lt;img" in page

@@ -13,10 +13,10 @@ from plt_runs import awake_model, make_run, tiny_model
 from pipeline.plt.config import RunConfig
 from pipeline.plt.data import make_batch, open_packed, read_sequence, split_run
 from pipeline.plt.diagnose import diagnose_split
-from pipeline.plt.events import Diagnostics, Evaluation, GroupLoss, LoopDiagnostics, Stat, Step, TrainRecord, to_json
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.probe import record_inputs
 from pipeline.plt.verdict import judge
+from pipeline.results import Diagnostics, Evaluation, GroupLoss, LoopDiagnostics, Stat, Step, TrainRecord, to_json
 
 
 def _evaluation(step: int, *, code: float, text: float) -> Evaluation:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline.report.loops import LoopDiagnosis, lines, rows, write_diagnosis
+import math
+
+from hand_run import hand_loop
+
+from pipeline.report.loops import lines, rows, write_diagnosis
+from pipeline.results import Diagnostics, Stat, from_json, to_json
 
 
-def _found() -> LoopDiagnosis:
-    loop = {"effective_rank": 30.5, "step_size": {"mean": 12.5, "ci95": 0.25}, "gate_mean": None}
-    second = {"step_size": {"mean": None, "ci95": None}, "gate_mean": {"mean": 0.6, "ci95": 0.01}}
-    return LoopDiagnosis.model_validate(
-        {
-            "n_sequences": 4,
-            "n_tokens": 1000,
-            "n_rank_tokens": 64,
-            "loops": [{"loop": 1} | loop, {"loop": 2, "effective_rank": 31.0} | second],
-        }
-    )
+def _found() -> Diagnostics:
+    first = hand_loop(1, effective_rank=30.5, step_size=Stat(12.5, 0.25), gate_mean=None)
+    second = hand_loop(2, effective_rank=31.0, step_size=Stat(math.nan, math.nan), gate_mean=Stat(0.6, 0.01))
+    return Diagnostics(4, 1000, 64, 64, loops=(first, second))
 
 
 def test_table_when_measures_are_missing_or_not_finite_says_so():
@@ -29,12 +27,10 @@ def test_table_when_measures_are_missing_or_not_finite_says_so():
 
 
 def test_page_when_written_stands_beside_its_json(tmp_path):
-    page = write_diagnosis(_found(), out=tmp_path / "d", name="<b>model</b>", json_text="{}")
+    page = write_diagnosis(_found(), out=tmp_path / "d", name="<b>model</b>")
     text = page.read_text()
     assert "<b>model" not in text and "&lt;b&gt;model" in text
     assert "step size" in text and text.count("<svg") == 2
-    assert (tmp_path / "d" / "diagnostics.json").read_text() == "{}\n"
-    assert (
-        page.read_bytes()
-        == write_diagnosis(_found(), out=tmp_path / "e", name="<b>model</b>", json_text="{}").read_bytes()
-    )
+    written = (tmp_path / "d" / "diagnostics.json").read_text()
+    assert to_json(from_json(Diagnostics, written, where="d", remedy=""), indent=1) + "\n" == written
+    assert page.read_bytes() == write_diagnosis(_found(), out=tmp_path / "e", name="<b>model</b>").read_bytes()

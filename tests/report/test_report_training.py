@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,9 @@ from pipeline.errors import CheckpointError
 from pipeline.report import write_report
 from pipeline.report.compute import compute
 from pipeline.report.training import N_CURVE_POINTS, N_EVALUATIONS, loss_changes, read_training
+from pipeline.results import Step, TrainIdentity, metrics_line, to_json
+
+_STEP = metrics_line(Step(1, 1.0, 0.1, 1.0, 1, 1)).encode()
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_training_when_unfinished_says_so(run: RunFiles, tmp_path: Path) -> None
 
 def test_training_when_data_are_others_is_pointed_out(run: RunFiles, tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "model", run)
-    (folder / "train.json").write_text(json.dumps({"data": {"part-00000-of-00001.arrow": "0" * 64}}))
+    (folder / "train.json").write_text(to_json(TrainIdentity(2, 512, {}, {"part-00000-of-00001.arrow": "0" * 64})))
     notices = compute(run, model=folder).notices
     assert notices[0].message == "The model was trained on other packed shards than those of this run."
 
@@ -61,19 +64,22 @@ def test_training_when_data_are_others_is_pointed_out(run: RunFiles, tmp_path: P
 def test_training_when_losses_are_not_finite_leaves_gaps(run: RunFiles, tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "model", run, n_steps=2)
     with (folder / "metrics.jsonl").open("a") as file:
-        file.write('{"kind": "step", "step": 3, "loss": null, "lr": 0.1, "grad_norm": null}\n')
+        file.write(metrics_line(Step(3, math.nan, 0.1, math.inf, 1, 1)) + "\n")
         file.write('{"kind": "evaluation", "step": 3, "n_tokens": 1, "loss": null, "pools": [], "groups": []}\n')
-    numbers, _ = write_report(run, model=folder)
+    numbers, page = write_report(run, model=folder)
+    assert ">nan<" not in Path(page).read_text(encoding="utf-8")
     assert numbers.training is not None
     assert ([p.step for p in numbers.training.curve], numbers.training.n_steps) == ([1, 2], 3)
-    assert numbers.training.evaluations[-1].loss is None
+    assert math.isnan(numbers.training.evaluations[-1].loss)
 
 
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
         ("metrics.jsonl", b'{"kind": "step", "step": "x", "loss": 1}\n', r"line 1: is damaged: step"),
-        ("metrics.jsonl", b'{"kind": "step", "step": 1, "loss": 1}\n\xff\n', r"line 2: is damaged"),
+        ("metrics.jsonl", _STEP + b"\n\xff\n", r"line 2: is damaged"),
+        ("metrics.jsonl", _STEP.replace(b"grad_norm", b"other") + b"\n", r"line 1: is damaged: grad_norm: Field"),
+        ("metrics.jsonl", _STEP.replace(b'"step"', b'"epoch"', 1) + b"\n", r"line 1: is damaged: kind"),
         ("result.json", b"{}", r"result\.json: is damaged: verdict: Field required"),
         ("train.json", b"[]", r"train\.json: is damaged"),
     ],

@@ -1,0 +1,394 @@
+"""What training, validation and diagnostics find: one definition, which the trainer writes and the report reads.
+
+    MODEL/train.json        TrainIdentity     what the model is trained from; written first
+    MODEL/metrics.jsonl     Step, Evaluation  a line for each update and each evaluation
+    MODEL/result.json       TrainResult       the verdict and what it judged, when training is done
+    V/validation.json       Validation        what `loopmix validate` found
+    D/diagnostics.json      Diagnostics       what each loop of a model does
+
+Torch is not needed. A number that JSON lacks (NaN, infinity) is written as null and read as NaN. Unknown keys are
+ignored, so that a newer trainer may say more; a missing one is damage. Nothing here depends on the clock but `Speed`,
+so an interrupted run leaves the same bytes as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+
+from pipeline.errors import CheckpointError
+
+IDENTITY_NAME = "train.json"
+METRICS_NAME = "metrics.jsonl"
+RESULT_NAME = "result.json"
+VALIDATION_NAME = "validation.json"
+DIAGNOSTICS_NAME = "diagnostics.json"
+# Of the training curve in result.json: as many points as a chart can show. metrics.jsonl has every step.
+_MAX_CURVE_STEPS = 200
+_TRAIN_AGAIN = "give a folder that `loopmix train` wrote, or delete it and train again"
+_VALIDATE_AGAIN = "run `loopmix validate` again"
+
+Status = Literal["pass", "warn", "fail"]
+# The one place where JSON's null becomes NaN. A field that may be undefined is `Number | None` and keeps the null.
+Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+
+
+@dataclass(frozen=True)
+class TrainIdentity:
+    """What a model folder is trained from: another one of these is another model."""
+
+    format: int  # of the folder
+    seq_len: int
+    config: dict[str, Any]  # the training file
+    data: dict[str, str]  # packed shard -> SHA-256
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update, numbered from 1. Loss in nats per target; tokens are real ones, summed from the start.
+
+    A pool without a target in this update has no loss: it is NaN.
+    """
+
+    step: int
+    loss: Number
+    lr: Number
+    grad_norm: Number
+    n_code_tokens: int
+    n_text_tokens: int
+    code_loss: Number = math.nan
+    text_loss: Number = math.nan
+
+
+@dataclass(frozen=True)
+class GroupLoss:
+    """Mean loss in nats of a group's held-out targets; `group` is empty for a whole pool."""
+
+    pool: str
+    group: str
+    n_tokens: int
+    loss: Number
+    n_bytes: int = 0  # that the scored targets stand for; 0 where the tokenizer is unknown
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """The loss in the only unit that languages and tokenizers share."""
+        return self.loss * self.n_tokens / math.log(2) / self.n_bytes if self.n_bytes else None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Held-out loss after `step` updates, over all, per pool and per group."""
+
+    step: int
+    n_tokens: int
+    loss: Number
+    pools: tuple[GroupLoss, ...]
+    groups: tuple[GroupLoss, ...]
+
+
+@dataclass(frozen=True)
+class Stat:
+    """A mean over sequences with the half-width of its 95 % confidence interval."""
+
+    mean: Number
+    ci95: Number
+
+
+@dataclass(frozen=True)
+class LoopDiagnostics:
+    """The LoopCoder-v2 report's measures of loop r. Loop 0 in a difference is the embedding.
+
+    "normed" means after the final norm: the report does not say which side it measures, so both are given. None: not
+    defined for this loop. Document starts and padding never enter, except in loss, entropy and rank (padding only).
+    """
+
+    loop: int
+    step_size: Stat  # norm of z(r) - z(r-1)
+    step_size_normed: Stat
+    alignment: Stat | None  # cosine between this step and the one before; below 0: it turns back
+    alignment_normed: Stat | None
+    effective_rank: Number  # exp of the entropy of normalised singular values, normed states, n_rank_tokens rows
+    fixed_point_gap: Stat  # norm of z(r) - f(z(r)), f in the mode of the loops >= 2 where there are any
+    offset_cost: Stat | None  # Omega: norm of z(r-1)_i - z(r-1)_(i-1)
+    offset_cost_normed: Stat | None
+    gate_mean: Stat | None  # weight of the global branch over heads, layers and tokens
+    gate_saturated_frac: Number | None  # gates below 0.02 or above 0.98
+    layer_gate_means: tuple[Number, ...]
+    output_shift: Stat  # KL(p(r) || p(r-1)) in nats
+    output_shift_frac: Number | None  # this loop's part of the sum over loops >= 2
+    peak_frac: Number | None  # tokens whose largest output shift among loops >= 2 is here
+    output_entropy: Stat  # nats
+    loss: Stat  # of the head applied to this loop
+    median_target_rank: Number  # 1: the true token is the likeliest
+    # From here on: means over sequences of what the fields above pool, and attention (see `plt/probe.py`).
+    target_rank: Stat | None = None  # mean over sequences of their medians
+    sequence_rank: Stat | None = None  # effective rank within a sequence, n_sequence_rank_tokens rows
+    output_shift_share: Stat | None = None
+    peak_share: Stat | None = None
+    attention_entropy: Stat | None = None  # nats, over keys, of the map that acts
+    attention_change: Stat | None = None  # KL(A(r) || A(r-1)) in nats
+    attention_change_share: Stat | None = None
+    head_rank: Stat | None = None  # effective rank of the heads' maps of a query
+    head_similarity: Stat | None = None  # mean cosine between heads
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Loop diagnostics of one model over held-out sequences."""
+
+    n_sequences: int
+    n_tokens: int
+    n_rank_tokens: int
+    n_sequence_rank_tokens: int
+    loops: tuple[LoopDiagnostics, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One named test of the verdict with the numbers it judged."""
+
+    name: str
+    status: Status
+    message: str
+    numbers: dict[str, Number]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The worst status of its checks, in one sentence, and the checks."""
+
+    status: Status
+    message: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class TrainRecord:
+    """What the verdict judges: everything measured in a training run."""
+
+    n_parameters: int
+    n_loops: int
+    seq_len: int
+    n_steps: int  # updates done
+    n_wanted_steps: int
+    n_epochs: Number  # passes over the training part of the stream
+    n_tokens: dict[str, int]  # real tokens trained on, per pool
+    parts: dict[str, int]  # ratio that the training file expects between them
+    min_group_tokens: int
+    n_masked_pieces: int  # held-out pieces left unscored because their document also trains
+    unigram_entropies: dict[str, Number]  # nats, of the tokens trained on, per pool
+    unigram_losses: tuple[GroupLoss, ...]  # held-out loss of those frequencies (add-one), per pool and group
+    steps: tuple[Step, ...]  # thinned in result.json
+    evaluations: tuple[Evaluation, ...]
+    diagnostics: Diagnostics
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished training. result.json holds the verdict and the record's keys side by side."""
+
+    folder: Path
+    record: TrainRecord
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """One language or text source, or a whole pool (`group` empty), on the held-out tail, in the validation's unit."""
+
+    pool: str
+    group: str
+    n_tokens: int
+    n_bytes: int
+    untrained: Number  # at step 0
+    unigram: Number  # token frequencies of what was trained on
+    final: Number
+    curve: tuple[tuple[int, Number], ...]  # (step, score)
+    status: Status
+    message: str
+
+    @property
+    def name(self) -> str:
+        return self.group or f"all {self.pool}"
+
+    @property
+    def gain(self) -> float:
+        """How far below the token frequencies it ended, as a part of them; NaN where that is no number."""
+        return 1 - self.final / self.unigram if self.unigram else math.nan
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One training: a mixture, a number of loops, a seed; scored on every tail."""
+
+    name: str
+    mixture: str
+    n_loops: int
+    seed: int
+    n_parameters: int
+    n_tokens: int
+    scores: dict[str, dict[str, Number]]  # tail -> pool ("all" too) -> score
+    status: Status
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two settings at equal tokens. `difference` is second minus first, below 0: the second is better."""
+
+    first: str
+    second: str
+    tail: str
+    pool: str
+    difference: Number
+    half_width: Number | None  # of the 95 % interval over paired seeds; None with one seed
+    n_seeds: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What this machine did, and what a 7B run would ask of the loader. The only numbers that depend on a clock."""
+
+    device: str
+    tokens_per_second: Number
+    wait_frac: Number  # part of the training time that steps waited for the loader
+    loader_tokens_per_second: Number
+    needed_tokens_per_second: Number  # one H200 at the aimed MFU on the paper's 7B, R = 2
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The verdict on a mixture and everything that it rests on.
+
+    Scores are bits per byte where the run's tokenizer is known, else nats per token; `unit` says which.
+    """
+
+    mixture: str
+    unit: str
+    n_tokens: int
+    seq_len: int
+    n_parameters: int
+    n_loops: int
+    status: Status
+    message: str
+    checks: tuple[Check, ...]
+    pools: tuple[GroupScore, ...]
+    groups: tuple[GroupScore, ...]
+    steps: tuple[Step, ...]
+    spikes: tuple[int, ...]
+    diagnostics: dict[str, Diagnostics]  # by number of loops
+    variants: tuple[Variant, ...]
+    comparisons: tuple[Comparison, ...]
+    speed: Speed
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON of a dataclass or plain value; numbers that JSON lacks (infinities, NaN) become null."""
+    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+    return json.dumps(_finite(plain), indent=indent, allow_nan=False, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+_Result = TypeVar("_Result")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def from_json(kind: type[_Result], data: bytes | str, *, where: str, remedy: str) -> _Result:
+    """The inverse of `to_json` for one of the classes above. Raises CheckpointError with file, key and remedy."""
+    try:
+        # Strict: a count that reads "12" was not written by `to_json`, so the file is not what it seems.
+        found: _Result = _adapter(cast("Hashable", kind)).validate_json(data, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "file"
+        raise CheckpointError(f"{where}: is damaged: {place}: {first['msg']}; {remedy}") from None
+    return found
+
+
+def _read(path: Path, *, remedy: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}; {remedy}") from error
+
+
+def read_identity(folder: Path) -> TrainIdentity:
+    """MODEL/train.json. Raises CheckpointError, as the readers below do."""
+    path = folder / IDENTITY_NAME
+    return from_json(TrainIdentity, _read(path, remedy=_TRAIN_AGAIN), where=str(path), remedy=_TRAIN_AGAIN)
+
+
+def metrics_line(entry: Step | Evaluation) -> str:
+    """One line for metrics.jsonl; `kind` says which of the two it is."""
+    kind = "step" if isinstance(entry, Step) else "evaluation"
+    return to_json({"kind": kind} | dataclasses.asdict(entry))
+
+
+@dataclass(frozen=True)
+class _MetricsLine:
+    kind: Literal["step", "evaluation"]
+
+
+def read_metrics(folder: Path, *, n_bytes: int | None = None) -> tuple[list[Step], list[Evaluation]]:
+    """All steps and evaluations in (the first `n_bytes` of) MODEL/metrics.jsonl.
+
+    A last line without its end is still being written and is left out.
+    """
+    path = folder / METRICS_NAME
+    steps: list[Step] = []
+    evaluations: list[Evaluation] = []
+    for number, line in enumerate(_read(path, remedy=_TRAIN_AGAIN)[:n_bytes].split(b"\n")[:-1], start=1):
+        where = f"{path}: line {number}"
+        if from_json(_MetricsLine, line, where=where, remedy=_TRAIN_AGAIN).kind == "step":
+            steps.append(from_json(Step, line, where=where, remedy=_TRAIN_AGAIN))
+        else:
+            evaluations.append(from_json(Evaluation, line, where=where, remedy=_TRAIN_AGAIN))
+    return steps, evaluations
+
+
+def result_text(result: TrainResult) -> str:
+    """The text of result.json: verdict, evaluations, diagnostics and a thinned training curve."""
+    steps = result.record.steps
+    stride = max(1, -(-len(steps) // _MAX_CURVE_STEPS))
+    curve = [s for i, s in enumerate(steps) if i % stride == 0 or i == len(steps) - 1]
+    record = dataclasses.replace(result.record, steps=tuple(curve))
+    return to_json({"verdict": dataclasses.asdict(result.verdict)} | dataclasses.asdict(record), indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class _Judged:
+    verdict: Verdict
+
+
+def read_result(folder: Path) -> TrainResult:
+    """MODEL/result.json."""
+    path = folder / RESULT_NAME
+    data, where = _read(path, remedy=_TRAIN_AGAIN), str(path)
+    verdict = from_json(_Judged, data, where=where, remedy=_TRAIN_AGAIN).verdict
+    return TrainResult(folder, from_json(TrainRecord, data, where=where, remedy=_TRAIN_AGAIN), verdict)
+
+
+def read_validation(folder: Path) -> Validation:
+    """V/validation.json."""
+    path = folder / VALIDATION_NAME
+    return from_json(Validation, _read(path, remedy=_VALIDATE_AGAIN), where=str(path), remedy=_VALIDATE_AGAIN)
