@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.arrays.keys import id_words
 
@@ -32,3 +33,11 @@ def bytes_of(content: pa.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
 def doc_words(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """The high and low 64 bits of the column doc_id."""
     return id_words("".join(table["doc_id"].to_pylist()).encode())
+
+
+def lists_with(lists: pa.ChunkedArray | pa.ListArray, value: str) -> np.ndarray:
+    """Which of the lists hold `value`, as booleans."""
+    lists = one_chunk(lists) if isinstance(lists, pa.ChunkedArray) else lists
+    found = np.zeros(len(lists), bool)
+    found[np.asarray(pc.list_parent_indices(lists))[np.asarray(pc.equal(lists.flatten(), value))]] = True
+    return found

@@ -16,7 +16,7 @@ from pipeline.arrays.columns import doc_words
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.run_folder import RunFiles
 from pipeline.language.names import disagreements
-from pipeline.report.count_documents import Sums
+from pipeline.report.count_documents import Sums, from_row
 from pipeline.report.formats import NAMED_RULES
 from pipeline.report.language_decisions import (
     BorderDocument,
@@ -29,62 +29,64 @@ from pipeline.report.language_decisions import (
 )
 from pipeline.schema import LANGUAGES, LEDGER
 
-N_BINS = 20
-MAX_MARGIN = 0.3
+N_BINS = 20  # of 0.05 each: finer than the difference between two rules' confidences means nothing
+MAX_MARGIN = 0.3  # a runner-up so near is a pair worth looking at; the choice is ours, and the page says it
+# Rows that a reader looks through; the sums count all of them.
 N_PAIRS = 20
 N_BORDER = 30
-N_MISNAMED = 6  # documents shown for each way to disagree
-MAX_PATH_CHARS = 240
+N_MISNAMED = 6  # for each way to disagree
+MAX_PATH_CHARS = 240  # a path may be as long as its source likes; report and page may not
 
 _LEDGER = ["doc_id", "path", "pool", "decided_by", "n_bytes", "keep", "n_tokens"]
 _LANGUAGES = ["language", "confidence", "runner_up", "runner_up_confidence", "content_kind"]
 _COUNTS = ("n_docs", "n_bytes", "n_kept_docs", "n_kept_tokens")
+_Row = dict[str, Any]
 
 
 def count_decisions(run: RunFiles) -> LanguageDecisions:
     """Count all documents of a run, shard by shard."""
     decided = Sums(("decided_by", "pool"), (*_COUNTS, "confidence"))
     sure = Sums(("bin", "named"), _COUNTS)
-    pairs = Sums(("language", "runner_up"), ("n_docs", "n_close_docs", "n_close_bytes", "margin"))
+    pairs = Sums(("language", "runner_up"))
     misnamed = Sums(("name_says", "content_kind"), _COUNTS)
-    border: list[dict[str, Any]] = []
-    shown: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    border: list[_Row] = []
+    shown: dict[tuple[str, str], list[_Row]] = {}
     key = stage_key(run.mixture.seed, "report")
     for shard in range(run.n_shards):
-        facts = _facts(run, shard, key=key)
-        decided.add(facts)
-        sure.add(facts)
-        pairs.add(_pairs(facts))
-        border = _first(
-            border, facts.filter(pc.and_not(facts["keep"], facts["named"])), order=("confidence", "key"), n=N_BORDER
-        )
-        wrong = facts.filter(pc.is_valid(facts["name_says"]))
+        docs = _documents(run, shard, key=key)
+        decided.add(docs)
+        sure.add(docs)
+        pairs.add(_pairs(docs))
+        unsure = docs.filter(pc.and_not(docs["keep"], docs["named"]))
+        border = _first(border, unsure, order=("confidence", "key"), n=N_BORDER)
+        wrong = docs.filter(pc.is_valid(docs["name_says"]))
         misnamed.add(wrong)
-        for says, kind in _ways(wrong):
+        for way in wrong.group_by(list(misnamed.keys)).aggregate([]).to_pylist():
+            says, kind = (way[name] for name in misnamed.keys)
             mine = wrong.filter(pc.and_(pc.equal(wrong["name_says"], says), pc.equal(wrong["content_kind"], kind)))
             shown[says, kind] = _first(shown.get((says, kind), []), mine, order=("dropped", "key"), n=N_MISNAMED)
-    confusions = _confusions(pairs.total())
+    ranked = pairs.total().to_pylist()
+    confusions = _confusions(ranked)
     return LanguageDecisions(
-        decisions=_decisions(decided.total()),
-        confidences=_bins(sure.total()),
+        decisions=_decisions(decided.total().to_pylist()),
+        confidences=_bins(sure.total().to_pylist()),
         max_margin=MAX_MARGIN,
-        n_ranked_docs=_total(pairs, "n_docs"),
-        n_close_docs=_total(pairs, "n_close_docs"),
+        n_ranked_docs=sum(row["n_docs"] for row in ranked),
+        n_close_docs=sum(row["n_close_docs"] for row in ranked),
         n_close_pairs=len(confusions),
         confusions=confusions[:N_PAIRS],
-        border=tuple(_unsure(row) for row in border),
-        disagreements=_disagreements(misnamed.total(), shown=shown),
+        border=tuple(from_row(BorderDocument, row, path=_path(row)) for row in border),
+        disagreements=_disagreements(misnamed.total().to_pylist(), shown=shown),
     )
 
 
-def _facts(run: RunFiles, shard: int, *, key: np.uint64) -> pa.Table:
+def _documents(run: RunFiles, shard: int, *, key: np.uint64) -> pa.Table:
     """What is known of each document of a shard, ready to be summed. `key` orders documents that are equally good."""
     ledger = run.tables.read(LEDGER, shard, columns=_LEDGER)
     languages = run.tables.read(LANGUAGES, shard, columns=_LANGUAGES)
     keep, n_tokens = ledger["keep"].to_numpy(), ledger["n_tokens"].to_numpy()
-    place = (languages["confidence"].to_numpy() * N_BINS).astype(np.int64).clip(0, N_BINS - 1)
-    facts = {
-        "bin": place,
+    new = {
+        "bin": (languages["confidence"].to_numpy() * N_BINS).astype(np.int64).clip(0, N_BINS - 1),
         "named": pc.is_in(ledger["decided_by"], value_set=pa.array(NAMED_RULES)),
         "name_says": disagreements(ledger["path"], languages["content_kind"]),
         "n_docs": np.ones(ledger.num_rows, np.int64),
@@ -93,108 +95,59 @@ def _facts(run: RunFiles, shard: int, *, key: np.uint64) -> pa.Table:
         "dropped": ~keep,
         "key": keyed_hash(key, *doc_words(ledger)),
     }
-    columns = {name: ledger[name] for name in _LEDGER} | {name: languages[name] for name in _LANGUAGES}
-    return pa.table(columns | facts)
+    return pa.table({name: ledger[name] for name in _LEDGER} | {name: languages[name] for name in _LANGUAGES} | new)
 
 
-def _pairs(facts: pa.Table) -> pa.Table:
+def _pairs(docs: pa.Table) -> pa.Table:
     """Documents with a runner-up, and how far it lies behind."""
-    ranked = facts.filter(pc.and_(pc.is_valid(facts["runner_up"]), pc.is_valid(facts["runner_up_confidence"])))
+    ranked = docs.filter(pc.and_(pc.is_valid(docs["runner_up"]), pc.is_valid(docs["runner_up_confidence"])))
     margin = ranked["confidence"].to_numpy() - ranked["runner_up_confidence"].to_numpy()
     close = (margin <= MAX_MARGIN + 1e-9).astype(np.int64)  # 0.8 - 0.5 counts as 0.3
     new = {"margin": margin, "n_close_docs": close, "n_close_bytes": close * ranked["n_bytes"].to_numpy()}
     return pa.table({name: ranked[name] for name in ("language", "runner_up", "n_docs")} | new)
 
 
-def _ways(wrong: pa.Table) -> list[tuple[str, str]]:
-    """The ways to disagree that occur: what the name says, what the content looks like."""
-    found = wrong.group_by(["name_says", "content_kind"]).aggregate([]).to_pylist()
-    return [(row["name_says"], row["content_kind"]) for row in found]
-
-
-def _first(rows: list[dict[str, Any]], table: pa.Table, *, order: tuple[str, ...], n: int) -> list[dict[str, Any]]:
+def _first(rows: list[_Row], table: pa.Table, *, order: tuple[str, ...], n: int) -> list[_Row]:
     """The first `n` of the rows found before and the documents of `table`."""
     ascending = [(name, "ascending") for name in order]
     best = table.take(pc.select_k_unstable(table, n, sort_keys=ascending)) if table.num_rows else table
     return sorted([*rows, *best.to_pylist()], key=lambda row: (*(row[name] for name in order), row["doc_id"]))[:n]
 
 
-def _total(pairs: Sums, column: str) -> int:
-    return int(np.sum(pairs.total()[column].to_numpy()))
-
-
-def _decisions(total: pa.Table) -> tuple[Decision, ...]:
-    """The rounding hides the last digit of a sum of fractions."""
-    found = [
-        Decision(
-            decided_by=r["decided_by"],
-            pool=r["pool"],
-            n_docs=r["n_docs"],
-            n_bytes=r["n_bytes"],
-            n_kept_tokens=r["n_kept_tokens"],
-            mean_confidence=round(r["confidence"] / r["n_docs"], 9),
-        )
-        for r in total.to_pylist()
-    ]
+def _decisions(rows: list[_Row]) -> tuple[Decision, ...]:
+    found = [from_row(Decision, row, mean_confidence=_mean(row, "confidence")) for row in rows]
     return tuple(sorted(found, key=lambda d: (-d.n_docs, d.decided_by, d.pool)))
 
 
-def _bins(total: pa.Table) -> tuple[ConfidenceBin, ...]:
+def _mean(row: _Row, name: str) -> float:
+    """Rounded, because the last digit of a sum of fractions depends on how shards were cut."""
+    return float(round(row[name] / row["n_docs"], 9))
+
+
+def _bins(rows: list[_Row]) -> tuple[ConfidenceBin, ...]:
     """All bins, empty ones too; edges are rounded so that 0.1 + 0.2 prints as 0.3."""
-    sums = {(r["bin"], r["named"]): (r["n_docs"], r["n_bytes"]) for r in total.to_pylist()}
-    nothing = (0, 0)
-    return tuple(
-        ConfidenceBin(
-            round(i / N_BINS, 6),
-            round((i + 1) / N_BINS, 6),
-            *sums.get((i, False), nothing),
-            *sums.get((i, True), nothing),
-        )
-        for i in range(N_BINS)
-    )
+    sums = {(row["bin"], row["named"]): (row["n_docs"], row["n_bytes"]) for row in rows}
+    edges = [round(i / N_BINS, 6) for i in range(N_BINS + 1)]
+    content, named = ([sums.get((i, by_name), (0, 0)) for i in range(N_BINS)] for by_name in (False, True))
+    return tuple(ConfidenceBin(edges[i], edges[i + 1], *content[i], *named[i]) for i in range(N_BINS))
 
 
-def _confusions(total: pa.Table) -> tuple[Confusion, ...]:
+def _confusions(rows: list[_Row]) -> tuple[Confusion, ...]:
     """Pairs with at least one document that lies close, most such documents first."""
-    found = [
-        Confusion(
-            language=r["language"],
-            runner_up=r["runner_up"],
-            n_docs=r["n_docs"],
-            n_close_docs=r["n_close_docs"],
-            n_close_bytes=r["n_close_bytes"],
-            mean_margin=round(r["margin"] / r["n_docs"], 9),
-        )
-        for r in total.to_pylist()
-        if r["n_close_docs"]
-    ]
+    found = [from_row(Confusion, row, mean_margin=_mean(row, "margin")) for row in rows if row["n_close_docs"]]
     return tuple(sorted(found, key=lambda c: (-c.n_close_docs, -c.n_docs, c.language, c.runner_up)))
 
 
-def _unsure(row: dict[str, Any]) -> BorderDocument:
-    same = ("doc_id", "pool", "language", "confidence", "decided_by", "runner_up", "runner_up_confidence")
-    return BorderDocument(path=_path(row), **{name: row[name] for name in same})
-
-
-def _disagreements(total: pa.Table, *, shown: dict[tuple[str, str], list[dict[str, Any]]]) -> tuple[Disagreement, ...]:
-    found = [
-        Disagreement(
-            name_says=r["name_says"],
-            content_kind=r["content_kind"],
-            **{name: r[name] for name in _COUNTS},
-            documents=tuple(_misnamed(row) for row in shown[r["name_says"], r["content_kind"]]),
-        )
-        for r in total.to_pylist()
-    ]
+def _disagreements(rows: list[_Row], *, shown: dict[tuple[str, str], list[_Row]]) -> tuple[Disagreement, ...]:
+    found = []
+    for row in rows:
+        mine = shown[row["name_says"], row["content_kind"]]
+        documents = tuple(from_row(MisnamedDocument, document, path=_path(document)) for document in mine)
+        found.append(from_row(Disagreement, row, documents=documents))
     return tuple(sorted(found, key=lambda d: (-d.n_docs, d.name_says, d.content_kind)))
 
 
-def _misnamed(row: dict[str, Any]) -> MisnamedDocument:
-    same = ("doc_id", "pool", "language", "decided_by", "keep")
-    return MisnamedDocument(path=_path(row), **{name: row[name] for name in same})
-
-
-def _path(row: dict[str, Any]) -> str:
+def _path(row: _Row) -> str:
     """A path's end tells the most; the doc_id finds the rest."""
     path: str = row["path"]
     return path if len(path) <= MAX_PATH_CHARS else "\N{HORIZONTAL ELLIPSIS}" + path[-MAX_PATH_CHARS:]
