@@ -1,52 +1,58 @@
 """The stages in order: the table of contents of Loopmix.
 
-    raw shards -> documents -> exact_dups -> languages + quality + signatures -> similar -> near_dups -> select
-               -> tokens -> balance -> packed -> ledger
+    raw shards -> documents -> exact_dups -> languages + quality + overlaps + signatures -> similar -> near_dups
+               -> select -> tokens -> balance -> packed -> ledger
 
-Each line of `stages` is one stage: its table, its code version, its function, its part of the mixture, what it reads.
-Raise a version when the function's output changes. Balance needs true token counts, so it comes after tokenize; the
-ledger joins everything, so it comes last.
+Each line of `stages` is one stage: its table, its code version, its function, all that decides its bytes, what it
+reads. A stage has one name for its table, its file and its line here. Raise a version when the function's output
+changes: `tests/test_golden.py` fails until it is done, and runs begun before are redone from there. Balance needs true
+token counts, so it comes after tokens; the ledger joins everything, so it comes last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from itertools import groupby
 
-from pipeline.config import Mixture
-from pipeline.dedup.against import describe_benchmarks, open_known
+from pipeline.config import Frozen, Mixture
+from pipeline.dedup.against import open_benchmarks, open_earlier
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import Threshold, find_similar, keep_near, linking_of
-from pipeline.dedup.overlaps import Benchmarks, find_overlaps
+from pipeline.dedup.near_dups import Threshold, keep_near
+from pipeline.dedup.overlaps import find_overlaps
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
-from pipeline.engine.stage import (
-    MANIFEST,
-    ExchangeStage,
-    MapStage,
-    Run,
-    Stage,
-    fingerprint,
-    forget_others,
-    refuse_foreign,
-    run_exchange,
-    run_maps,
-    sweep,
-)
+from pipeline.dedup.similar import find_similar, linking_of
+from pipeline.engine.run import Run, work_off
+from pipeline.engine.stage import ExchangeStage, MapStage, Stage
 from pipeline.engine.store import part
-from pipeline.errors import StoreError
 from pipeline.language.languages import classify
 from pipeline.mix.balance import balance
-from pipeline.mix.ledger import NoConfig, account
-from pipeline.mix.packed import pack
-from pipeline.mix.tokens import end_of_document, tokenize, tokenizer_hash
+from pipeline.mix.ledger import account
+from pipeline.mix.packed import Packing, pack
+from pipeline.mix.tokens import encoding_of, end_of_document, tokenize
 from pipeline.quality.quality import measure
-from pipeline.schema import BALANCE, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY, SELECT, SIGNATURES, TOKENS
-from pipeline.select.select import select
+from pipeline.schema import (
+    BALANCE,
+    DOCUMENTS,
+    EXACT_DUPS,
+    LANGUAGES,
+    LEDGER,
+    NEAR_DUPS,
+    OVERLAPS,
+    PACKED,
+    QUALITY,
+    SELECT,
+    SIGNATURES,
+    SIMILAR,
+    TOKENS,
+)
+from pipeline.select.select import Selection, select
 from pipeline.sources import Slice
-from pipeline.sources.documents import Inputs, describe, ingest, plan
+from pipeline.sources.documents import Inputs, ingest, plan
 
+SIGNATURES_VERSION = 2  # named, because a run in `against` must have the same
+
+_TEXT = ("doc_id", "content")
+_ORIGIN = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
 _LEDGER_INPUTS = (
     (LANGUAGES, ("pool", "language", "decided_by", "group")),
     (QUALITY, ("fired",)),
@@ -57,34 +63,29 @@ _LEDGER_INPUTS = (
 
 def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     """Every stage of mixture `m`, in the order of work. Neighbouring map stages run fused."""
-    read = partial(ingest, slices=slices)
-    near = m.near_dups
-    choose = partial(select, n_pair_shards=near.n_partitions, min_similarity=near.min_similarity)
+    near, parts = m.near_dups, (m.balance.code.parts, m.balance.text.parts)
+    inputs = Inputs(sources=m.sources, ingest=m.ingest, slices=tuple(slices))
+    linking = linking_of(near, earlier=open_earlier(m, version=SIGNATURES_VERSION))
     threshold = Threshold(n_partitions=near.n_partitions, min_similarity=near.min_similarity)
-    lay_out = partial(pack, ratio=m.balance, pad_id=end_of_document(m.tokenizer))
-    inputs, seed = Inputs(sources=m.sources, ingest=m.ingest), str(m.seed)
-    text = ("doc_id", "content")
-    facts = ("path", "source", "pool_hint", "language_label")
-    benchmarks = Benchmarks(sets=tuple(a for a in m.against if a.kind != "run"))
-    known, known_key = open_known(m)
-    link = partial(find_similar, known=known)
-    origin = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
-    judged = ("languages", "quality", "overlaps")
+    selection = Selection(**dict(m.select), n_pair_shards=near.n_partitions, min_similarity=near.min_similarity)
+    packing = Packing(**dict(m.pack), code_parts=parts[0], text_parts=parts[1], pad_id=end_of_document(m.tokenizer))
+    declared = ("path", "source", "pool_hint", "language_label")
     first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
+    judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, QUALITY, OVERLAPS, SIMILAR, NEAR_DUPS)
     return [
-        ExchangeStage("documents", 2, read, inputs, (), describe(slices)),
-        ExchangeStage("exact_dups", 1, group_equal, m.exact_dups, ("documents",)),
-        MapStage(LANGUAGES, 3, classify, m.classify, (), (*text, *facts)),
-        MapStage(QUALITY, 1, measure, m.quality, (pool,), (*text, "problem")),
-        MapStage(OVERLAPS, 1, find_overlaps, benchmarks, (), text, describe_benchmarks(m)),
-        MapStage(SIGNATURES, 2, sign, signing_of(near), (first, (LANGUAGES, ("pool",))), text),
-        ExchangeStage("similar", 1, link, linking_of(near), ("documents", "languages", "signatures"), known_key),
-        ExchangeStage("near_dups", 2, keep_near, threshold, ("similar",)),
-        ExchangeStage("select", 2, choose, m.select, ("exact_dups", *judged, "near_dups")),
-        MapStage(TOKENS, 1, tokenize, m.tokenizer, (keep,), text, tokenizer_hash(m.tokenizer)),
-        ExchangeStage("balance", 2, balance, m.balance, ("languages", "select", "tokens"), seed),
-        ExchangeStage("packed", 1, lay_out, m.pack, ("languages", "tokens", "balance"), seed),
-        MapStage(LEDGER, 2, account, NoConfig(), _LEDGER_INPUTS, origin),
+        ExchangeStage(DOCUMENTS.name, 2, ingest, inputs),
+        ExchangeStage(EXACT_DUPS.name, 1, group_equal, m.exact_dups, (DOCUMENTS,)),
+        MapStage(LANGUAGES, 3, classify, m.classify, (*_TEXT, *declared)),
+        MapStage(QUALITY, 1, measure, m.quality, (*_TEXT, "problem"), (pool,)),
+        MapStage(OVERLAPS, 1, find_overlaps, open_benchmarks(m), _TEXT),
+        MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)))),
+        ExchangeStage(SIMILAR.name, 1, find_similar, linking, (DOCUMENTS, LANGUAGES, SIGNATURES)),
+        ExchangeStage(NEAR_DUPS.name, 2, keep_near, threshold, (SIMILAR,)),
+        ExchangeStage(SELECT.name, 2, select, selection, judged),
+        MapStage(TOKENS, 1, tokenize, encoding_of(m.tokenizer), _TEXT, (keep,)),
+        ExchangeStage(BALANCE.name, 2, balance, m.balance, (LANGUAGES, SELECT, TOKENS), seed=m.seed),
+        ExchangeStage(PACKED, 1, pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
+        MapStage(LEDGER, 2, account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
     ]
 
 
@@ -92,39 +93,21 @@ def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
     """Make or complete the run: skip what stands, redo what is missing, damaged or changed.
 
     `slices` is the plan of the input where the caller has made it already. Raises ConfigError for a mixture that
-    cannot be made, StageError and StoreError for work and files that fail.
+    cannot be made, StageError and StoreError for work and files that fail, or where another driver works on the run.
     """
-    store = run.store
-    if store.files("") and not store.exists(MANIFEST) and not store.exists("state"):
-        raise StoreError(f"{store.root}: holds files but no run; choose an empty or new folder for --out")
     slices = plan(run.mixture) if slices is None else slices
     todo = stages(run.mixture, slices)
-    marks: dict[str, str] = {}
-    for stage in todo:
-        marks[stage.name] = fingerprint(stage, known=marks)
-    forget_others(run, marks)
-    for stage in todo:
-        folder, names = _files(run.mixture, stage.name, n_shards=len(slices))
-        refuse_foreign(run, folder, stage=stage.name, expected=names)
-    for fused, block in groupby(todo, key=lambda s: isinstance(s, MapStage)):
-        if fused:
-            maps = [s for s in block if isinstance(s, MapStage)]
-            run_maps(run, maps, marks=marks, n_shards=len(slices))
-            continue
-        for stage in block:
-            if isinstance(stage, ExchangeStage):
-                run_exchange(run, stage, mark=marks[stage.name], n_shards=len(slices))
-    store.remove("work")
-    sweep(run)
+    files = {stage.name: _files(run.mixture, stage.name, n_shards=len(slices)) for stage in todo}
+    work_off(run, todo, n_shards=len(slices), files=files)
 
 
 def _files(mixture: Mixture, table: str, *, n_shards: int) -> tuple[str, set[str]]:
     """The folder of a table and the names of its shards."""
-    if table == "packed":
+    if table == PACKED:
         total = mixture.pack.n_shards
         return "packed", {part(i, total, suffix="arrow") for i in range(total)}
-    total = mixture.near_dups.n_partitions if table in ("similar", "near_dups") else n_shards
+    total = mixture.near_dups.n_partitions if table in (SIMILAR.name, NEAR_DUPS.name) else n_shards
     names = {part(i, total) for i in range(total)}
-    if table == "similar":
+    if table == SIMILAR.name:
         names |= {part(i, total, suffix="arrow") for i in range(total)}
     return f"tables/{table}", names

@@ -12,9 +12,12 @@ import pyarrow as pa
 from handmade import doc_id, make_run
 
 from pipeline.config import Balance, Pack, PoolBalance, Source
+from pipeline.engine.manifest import record
+from pipeline.engine.markers import Marker
+from pipeline.engine.run import Run
 from pipeline.engine.run_folder import STAGES, RunFiles
-from pipeline.engine.stage import Marker, Run, record
-from pipeline.engine.store import FileEntry, Tables, part
+from pipeline.engine.store import FileEntry, part
+from pipeline.engine.tables import Tables
 from pipeline.language.table import group_of
 from pipeline.results import (
     Check,
@@ -173,11 +176,10 @@ def hand_run(folder: Path, *, shards: Sequence[Sequence[Doc]] = SHARDS, problem:
     for stage, files in made.items():
         counts = COUNTS.get(stage, {})
         markers = [
-            Marker("m", (f,), counts, problem if stage == "documents" and i == 1 else None, 0.5)
-            for i, f in enumerate(files)
+            Marker((f,), counts, problem if stage == "documents" and i == 1 else None, 0.5) for i, f in enumerate(files)
         ]
-        markers = markers or [Marker("m", (), counts, None, 0.5)]
-        record(run, stage, mark="m", version=1, markers=markers)
+        markers = markers or [Marker((), counts, None, 0.5)]
+        record(run.store, run.mixture, stage, mark="m", version=1, markers=markers)
     return RunFiles(run.store)
 
 

@@ -13,10 +13,13 @@ import xxhash
 
 from pipeline.config import Mixture, Source
 from pipeline.engine.executor import Executor, InlineExecutor
+from pipeline.engine.markers import Marker
 from pipeline.engine.progress import silent
-from pipeline.engine.stage import ExchangeStage, Marker, Run, fingerprint, run_exchange
-from pipeline.engine.store import Tables, open_store
-from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY, SELECT, TOKENS
+from pipeline.engine.run import Run, run_exchange
+from pipeline.engine.stage import ExchangeStage, fingerprint
+from pipeline.engine.store import open_store
+from pipeline.engine.tables import Tables
+from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY, SELECT, TABLES, TOKENS
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,10 @@ def write_tokens(run: Run, shards: Sequence[tuple[pa.Table, Sequence[int | None]
 
 
 def run_stage(run: Run, name: str, make: Callable[..., list[Marker]], *, config: Any, n_shards: int) -> None:
-    stage = ExchangeStage(name, 1, make, config, (), str(run.mixture.seed))
-    run_exchange(run, stage, mark=fingerprint(stage, known={}), n_shards=n_shards)
+    """Run one stage on tables that stand already. It may read all of them; the recipe holds it to what it declares."""
+    stage = ExchangeStage(name, 1, make, config, TABLES, seed=run.mixture.seed)
+    mark = fingerprint(stage, marks=dict.fromkeys((t.name for t in TABLES), ""))
+    run_exchange(run, run.store, stage, mark=mark, n_shards=n_shards)
 
 
 def digests(folder: Path) -> dict[str, bytes]:

@@ -12,16 +12,20 @@ from typing import Any
 import pyarrow as pa
 from handmade import documents, make_run, run_stage, write_documents, write_facts
 
-from pipeline.config import Exchange, NearDups, Select
+from pipeline.config import Exchange, NearDups
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import Threshold, find_similar, keep_near, linking_of
+from pipeline.dedup.near_dups import Threshold, keep_near
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
+from pipeline.dedup.similar import find_similar, linking_of
 from pipeline.engine.executor import Executor
-from pipeline.engine.stage import ExchangeStage, Job, Marker, Outcome, Run, fingerprint, run_exchange
-from pipeline.engine.store import Tables, part
+from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.run import Run
+from pipeline.engine.stage import Job
+from pipeline.engine.store import part
+from pipeline.engine.tables import Tables
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, NEAR_DUPS, SELECT, SIGNATURES
-from pipeline.select.select import select
+from pipeline.select.select import Selection, select
 
 Pair = tuple[str, str]
 
@@ -52,13 +56,14 @@ def finish(run: Run, *, config: NearDups, n_partitions: int, n_shards: int) -> N
     """The stages of near dedup on a run whose documents stand; goes on where it was stopped."""
     small = Exchange(n_partitions=n_partitions)
     run_stage(run, "exact_dups", group_equal, config=small, n_shards=n_shards)
-    mark = ExchangeStage("signatures", 1, _sign_all, signing_of(config), ())
-    run_exchange(run, mark, mark=fingerprint(mark, known={}), n_shards=n_shards)
+    run_stage(run, "signatures", _sign_all, config=signing_of(config), n_shards=n_shards)
     run_stage(run, "similar", find_similar, config=linking_of(config), n_shards=n_shards)
     threshold = Threshold(n_partitions=config.n_partitions, min_similarity=config.min_similarity)
     run_stage(run, "near_dups", keep_near, config=threshold, n_shards=n_shards)
-    choose = partial(select, n_pair_shards=config.n_partitions, min_similarity=config.min_similarity)
-    run_stage(run, "select", choose, config=Select(n_partitions=n_partitions), n_shards=n_shards)
+    selection = Selection(
+        n_partitions=n_partitions, n_pair_shards=config.n_partitions, min_similarity=config.min_similarity
+    )
+    run_stage(run, "select", select, config=selection, n_shards=n_shards)
 
 
 def _sign_all(job: Job, *, config: Any) -> list[Marker]:

@@ -14,8 +14,8 @@ from rich.console import Console
 from pipeline.config import load_mixture
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.progress import Progress
+from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
-from pipeline.engine.stage import Run
 from pipeline.engine.store import open_store
 from pipeline.reading.verify import verify
 from pipeline.reasons import REASONS

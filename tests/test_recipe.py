@@ -18,9 +18,10 @@ from handmade import ShuffledExecutor, digests
 
 from pipeline.config import Mixture, load_mixture
 from pipeline.engine.executor import Executor, InlineExecutor, connect
+from pipeline.engine.manifest import read_manifest
 from pipeline.engine.progress import silent
+from pipeline.engine.run import Run
 from pipeline.engine.run_folder import STAGES, RunFiles
-from pipeline.engine.stage import Run, read_manifest
 from pipeline.engine.store import open_store
 from pipeline.errors import StoreError
 from pipeline.reading.verify import verify

@@ -108,7 +108,7 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
     from pipeline.config import load_mixture
     from pipeline.engine.executor import connect
     from pipeline.engine.progress import Progress
-    from pipeline.engine.stage import Run
+    from pipeline.engine.run import Run
     from pipeline.engine.store import open_store
     from pipeline.recipe import curate as run_recipe
     from pipeline.sources.documents import plan

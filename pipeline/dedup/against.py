@@ -1,26 +1,26 @@
-"""What a mixture is compared with beyond its own sources: finished runs, and the files of benchmarks."""
+"""What a mixture is compared with beyond its own sources: earlier runs, and the files of benchmarks."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 from pipeline.config import Mixture, source_of
+from pipeline.dedup.overlaps import Benchmark, Benchmarks
 from pipeline.dedup.shingling import signing_of
+from pipeline.dedup.similar import EarlierRun
 from pipeline.engine.run_folder import RunFiles
-from pipeline.engine.store import Tables, open_store
+from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError, StoreError
+from pipeline.schema import SELECT, SIGNATURES
 from pipeline.sources import plan_slices
 
 _LARGE = 2**62  # a benchmark is read whole, however it is cut
 
 
-def open_known(mixture: Mixture) -> tuple[tuple[Tables, ...], str]:
-    """The tables of each run in `against`, and what names their content.
+def open_earlier(mixture: Mixture, *, version: int) -> tuple[EarlierRun, ...]:
+    """The runs in `against`. `version` is that of the code that signs documents now.
 
-    Raises ConfigError if a run is not finished, or if its signatures were made of other words.
+    Raises ConfigError if a run is not finished, or if its signatures were made of other words or by another version.
     """
-    tables, keys = [], []
+    found = []
     for entry in mixture.against:
         if entry.kind != "run":
             continue
@@ -29,20 +29,26 @@ def open_known(mixture: Mixture) -> tuple[tuple[Tables, ...], str]:
             stages = run.manifest["stages"]
         except StoreError as error:
             raise ConfigError(f"against.{entry.name}: {error}") from error
+        signatures, where = stages[SIGNATURES.name], f"against.{entry.name}"
+        if signatures["version"] != version:
+            raise ConfigError(
+                f"{where}: its signatures have version {signatures['version']}, this loopmix makes version {version}, "
+                "so they cannot be compared; curate that run again"
+            )
         theirs, ours = signing_of(run.mixture.near_dups), signing_of(mixture.near_dups)
         if theirs != ours:
             differing = [k for k in type(ours).model_fields if getattr(ours, k) != getattr(theirs, k)]
             raise ConfigError(
-                f"against.{entry.name}: near_dups.{', near_dups.'.join(differing)} differ from that run's, so its "
+                f"{where}: near_dups.{', near_dups.'.join(differing)} differ from that run's, so its "
                 "signatures cannot be compared; give both the same values"
             )
-        tables.append(run.tables)
-        keys.append([entry.name, stages["signatures"]["fingerprint"], stages["select"]["fingerprint"]])
-    return tuple(tables), json.dumps(keys) if keys else ""
+        marks = signatures["fingerprint"], stages[SELECT.name]["fingerprint"]
+        found.append(EarlierRun(root=run.store.root, n_shards=run.n_shards, signatures=marks[0], select=marks[1]))
+    return tuple(found)
 
 
-def describe_benchmarks(mixture: Mixture) -> str:
-    """The files of all benchmarks as text: changes when one is added, removed, resized or touched."""
+def open_benchmarks(mixture: Mixture) -> Benchmarks:
+    """The benchmarks in `against` with the files that each consists of."""
     entries = [a for a in mixture.against if a.kind != "run"]
-    slices = [asdict(s) for a in entries for s in plan_slices(source_of(a), shard_bytes=_LARGE)]
-    return json.dumps(slices, sort_keys=True) if slices else ""
+    plans = [tuple(plan_slices(source_of(a), shard_bytes=_LARGE)) for a in entries]
+    return Benchmarks(sets=tuple(Benchmark(entry=a, slices=p) for a, p in zip(entries, plans, strict=True)))

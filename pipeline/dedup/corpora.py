@@ -1,7 +1,7 @@
 """The documents that near dedup compares: this run's, and those that earlier runs kept.
 
 Shards of earlier runs are numbered after this run's own, so a position names a document of any of them, and every
-position of an own document is smaller than every known one.
+position of an own document is smaller than every one of theirs.
 """
 
 from __future__ import annotations
@@ -13,36 +13,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import one_chunk
-from pipeline.engine.store import Tables
+from pipeline.engine.exchange import first_position
+from pipeline.engine.tables import Tables
 from pipeline.schema import DOCUMENTS, LANGUAGES, SELECT, SIGNATURES
 
 
 @dataclass(frozen=True)
 class Corpora:
-    """This run's tables and those of finished runs whose kept documents are known already."""
+    """This run's tables and those of finished runs whose kept documents count as kept here."""
 
     own: Tables
-    known: tuple[Tables, ...] = ()
+    earlier: tuple[Tables, ...] = ()
 
     @property
     def n_shards(self) -> int:
         """Shards of all runs together."""
-        return self.own.n_shards + sum(t.n_shards for t in self.known)
+        return self.own.n_shards + sum(t.n_shards for t in self.earlier)
 
     @property
-    def first_known(self) -> np.uint64:
-        """The smallest position of a known document."""
-        return np.uint64(self.own.n_shards) << np.uint64(32)
+    def first_earlier(self) -> np.uint64:
+        """The smallest position of a document of an earlier run."""
+        return first_position(self.own.n_shards)
 
     def _locate(self, shard: int) -> tuple[Tables, int]:
-        for tables in (self.own, *self.known):
+        for tables in (self.own, *self.earlier):
             if shard < tables.n_shards:
                 return tables, shard
             shard -= tables.n_shards
         raise AssertionError(shard)
 
     def signatures(self, shard: int, *columns: str) -> pa.Table:
-        """Columns of `signatures`; known documents that their run did not keep look unsigned."""
+        """Columns of `signatures`; documents of earlier runs that were not kept look unsigned."""
         tables, local = self._locate(shard)
         table = tables.read(SIGNATURES, local, columns=list(columns))
         if shard < self.own.n_shards:
@@ -55,7 +56,7 @@ class Corpora:
         return table
 
     def doc_ids(self, shard: int) -> pa.Array:
-        """The ids by which the shard's documents are named; null for known ones that were not kept."""
+        """The ids by which the shard's documents are named; null for those of earlier runs that were not kept."""
         if shard >= self.own.n_shards:
             return self._kept_ids(shard)
         return one_chunk(self.own.read(DOCUMENTS, shard, columns=["doc_id"])["doc_id"])

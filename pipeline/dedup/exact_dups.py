@@ -12,8 +12,9 @@ from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
 from pipeline.config import Exchange
 from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
-from pipeline.engine.stage import Job, Marker, Outcome
-from pipeline.engine.store import Tables
+from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.stage import Job
+from pipeline.engine.tables import Tables
 from pipeline.schema import DOCUMENTS, EXACT_DUPS
 
 

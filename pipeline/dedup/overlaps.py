@@ -18,17 +18,24 @@ from pipeline.config import Against, Frozen, source_of
 from pipeline.dedup import jaccard
 from pipeline.dedup.shingles import shingle
 from pipeline.schema import OVERLAPS
-from pipeline.sources import plan_slices, read_slice
+from pipeline.sources import Slice, read_slice
 
 _SHINGLE_WORDS = 5
 _CHUNK_BYTES = 4_000_000
 _MAX_ITEM_BYTES = 8_000_000
 
 
+class Benchmark(Frozen):
+    """An entry of `against` and the files that it consists of, with their sizes and versions."""
+
+    entry: Against
+    slices: tuple[Slice, ...]
+
+
 class Benchmarks(Frozen):
     """The part of `against` that is compared by words."""
 
-    sets: tuple[Against, ...]
+    sets: tuple[Benchmark, ...]
 
 
 @dataclass(frozen=True)
@@ -57,18 +64,19 @@ def find_overlaps(documents: pa.Table, *, config: Benchmarks) -> pa.Table:
     best = np.zeros(n)
     shared_ngrams, item = np.zeros(n, np.int64), np.full(n, -1, np.int64)
     name = np.full(n, None, object)
-    for known in config.sets:
-        ngrams, shingles = _indices(known)
+    for benchmark in config.sets:
+        ngrams, shingles = _indices(benchmark)
+        entry = benchmark.entry
         for rows in _parts(offsets):
             starts, stops = offsets[rows], offsets[rows + 1]
-            found = ngrams.hits(*_distinct(data, starts, stops, n_words=known.ngram_words))
+            found = ngrams.hits(*_distinct(data, starts, stops, n_words=entry.ngram_words))
             np.add.at(shared_ngrams, rows[found[0]], found[2])
             marks = np.where(ngrams.sizes[found[1]] > 0, found[2] / np.maximum(1, ngrams.sizes[found[1]]), 0)
-            _take_best(best, item, name, rows[found[0]], found[1], marks, known.name)
+            _take_best(best, item, name, rows[found[0]], found[1], marks, entry.name)
             found = shingles.hits(*_distinct(data, starts, stops, n_words=_SHINGLE_WORDS))
             marks = found[2] / np.maximum(1, shingles.sizes[found[1]])
-            enough = marks >= known.min_contained_frac
-            _take_best(best, item, name, rows[found[0][enough]], found[1][enough], marks[enough], known.name)
+            enough = marks >= entry.min_contained_frac
+            _take_best(best, item, name, rows[found[0][enough]], found[1][enough], marks[enough], entry.name)
     return pa.table(
         {
             "doc_id": documents["doc_id"],
@@ -108,19 +116,16 @@ def _distinct(
 
 
 @lru_cache(maxsize=4)
-def _indices(known: Against) -> tuple[Index, Index]:
+def _indices(benchmark: Benchmark) -> tuple[Index, Index]:
     """The n-grams and the 5-word shingles of a benchmark. An item shorter than an n-gram has shingles only."""
-    source = source_of(known)
-    tables = [
-        read_slice(source, piece, max_document_bytes=_MAX_ITEM_BYTES)
-        for piece in plan_slices(source, shard_bytes=_MAX_ITEM_BYTES)
-    ]
+    entry, source = benchmark.entry, source_of(benchmark.entry)
+    tables = [read_slice(source, piece, max_document_bytes=_MAX_ITEM_BYTES) for piece in benchmark.slices]
     content = one_chunk(pa.concat_tables(tables)["content"])
     data, offsets = bytes_of(content)
     _, word_ends = shingle(data, offsets[:-1], offsets[1:], n_words=1, kind="unicode", fold_case=True)
     n_words = np.diff(word_ends)
     indices = []
-    for n in (known.ngram_words, _SHINGLE_WORDS):
+    for n in (entry.ngram_words, _SHINGLE_WORDS):
         hashes, ends = _distinct(data, offsets[:-1], offsets[1:], n_words=n)
         sizes = np.diff(ends)
         items = np.repeat(np.arange(sizes.size), sizes)

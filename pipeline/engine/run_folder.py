@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.config import Mixture, validate
-from pipeline.engine.stage import MANIFEST, read_manifest
-from pipeline.engine.store import Store, Tables
+from pipeline.engine.manifest import MANIFEST, read_manifest
+from pipeline.engine.store import Store
+from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
 from pipeline.schema import DOCUMENTS, LEDGER, NEAR_DUPS, PACKED, TABLES, Table, check, packed_schema
 

@@ -3,8 +3,9 @@
     RUN/manifest.json                      what is done, written last
     RUN/tables/<table>/part-00000-of-00016.parquet
     RUN/packed/part-00000-of-00004.arrow   Arrow IPC files, memory-mappable
-    RUN/state/<step>/<item>.json           one marker per finished piece of work: its files and their hashes
-    RUN/work/<step>/<item>.arrow           what an exchange passes on; removed when its stage is done
+    RUN/state/<stage>/<fingerprint>/       one marker per finished piece of work: its files and their hashes
+    RUN/work/<stage>/<fingerprint>/        what an exchange passes on; removed when its stage is done
+    RUN/lease.json                         who works on the run
 
 A write is atomic. On a local disk: a temporary name beside the target, fsync, rename, fsync of the folder. On object
 storage: one PUT. Whoever writes the same name twice writes the same bytes, so a repeated task is harmless. Every
@@ -14,6 +15,7 @@ parquet page carries a checksum that is verified on read: without it one flipped
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import posixpath
 import secrets
@@ -28,18 +30,40 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import SchemaError, StoreError
-from pipeline.schema import Table, check
+from pipeline.schema import check
 
 TEMPORARY = ".tmp"
+LEASE = "lease.json"
+FENCED = ("tables/", "packed/", "manifest.json")  # names that all configurations share
+
+
+@dataclass(frozen=True)
+class Block:
+    """A range of a file and the XXH3-64 of its bytes."""
+
+    start: int
+    n_bytes: int
+    xxh3: str
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A committed file: where it is inside the run, its size and its SHA-256."""
+    """A committed file: where it is inside the run, its size, its SHA-256, and the ranges that are read alone."""
 
     path: str
     n_bytes: int
     sha256: str
+    blocks: tuple[Block, ...] = ()
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> FileEntry:
+        """The entry that a marker or the manifest holds. TypeError, KeyError for anything else."""
+        blocks = tuple(Block(**b) for b in raw.get("blocks", ()))
+        return cls(raw["path"], raw["n_bytes"], raw["sha256"], blocks)
+
+    def summary(self) -> dict[str, str | int]:
+        """What the manifest says of it."""
+        return {"path": self.path, "n_bytes": self.n_bytes, "sha256": self.sha256}
 
 
 def part(index: int, total: int, *, suffix: str = "parquet") -> str:
@@ -49,9 +73,13 @@ def part(index: int, total: int, *, suffix: str = "parquet") -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """Reads and writes inside one run folder. Cheap to pickle; `root` is an absolute path or an fsspec URL."""
+    """Reads and writes inside one run folder. Cheap to pickle; `root` is an absolute path or an fsspec URL.
+
+    `driver` is who writes, where a lease is held: tables are committed only while the lease names it.
+    """
 
     root: str
+    driver: str = ""
 
     @cached_property
     def _fs(self) -> Any:
@@ -73,10 +101,14 @@ class Store:
 
     # --- bytes ---------------------------------------------------------------------------------------------------
 
-    def write_bytes(self, path: str, data: bytes | memoryview | pa.Buffer) -> FileEntry:
+    def write_bytes(
+        self, path: str, data: bytes | memoryview | pa.Buffer, *, blocks: Sequence[Block] = ()
+    ) -> FileEntry:
         """Commit `data` under `path` atomically. Raises StoreError where the place cannot be written."""
         target = self.full(path)
         view = memoryview(data)
+        if self.driver and path.startswith(FENCED):
+            self._must_hold_lease()
         try:
             if self.is_local:
                 _write_local(Path(target), view)
@@ -85,7 +117,40 @@ class Store:
                 self._fs.pipe_file(target, bytes(view))
         except OSError as error:
             raise StoreError(f"{target}: cannot be written: {error}; free space or choose another --out") from error
-        return FileEntry(path, view.nbytes, hashlib.sha256(view).hexdigest())
+        return FileEntry(path, view.nbytes, hashlib.sha256(view).hexdigest(), tuple(blocks))
+
+    def _must_hold_lease(self) -> None:
+        try:
+            holder = json.loads(self.read_bytes(LEASE)).get("driver")
+        except (StoreError, ValueError, AttributeError):
+            holder = None
+        if holder != self.driver:
+            raise StoreError(
+                f"{self.root}: another driver has taken this run over; nothing more is written by this one"
+            )
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write `data` under `path` if there is no such file; False if there is one. One of several callers wins where
+        the disk is local or shared; on object storage the last does, unless they keep some distance."""
+        target = self.full(path)
+        if not self.is_local:
+            if self._fs.exists(target):
+                return False
+            self.write_bytes(path, data)
+            return True
+        try:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            whole = Path(f"{target}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+            whole.write_bytes(data)
+            try:
+                Path(target).hardlink_to(whole)  # fails where the name is taken, and never shows half a file
+            finally:
+                whole.unlink()
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise StoreError(f"{target}: cannot be written: {error}; free space or choose another --out") from error
+        return True
 
     def read_bytes(self, path: str) -> bytes:
         """The whole file; StoreError if it is missing or unreadable."""
@@ -93,6 +158,22 @@ class Store:
             return bytes(self._fs.cat_file(self.full(path)))
         except OSError as error:
             raise StoreError(f"{self.full(path)}: cannot be read: {error}; run the same command again") from error
+
+    def read_range(self, path: str, start: int, n_bytes: int) -> pa.Buffer:
+        """Some bytes of a file, memory-mapped where the disk is local; StoreError if they are not there."""
+        target = self.full(path)
+        try:
+            if self.is_local:
+                with pa.memory_map(target) as file:
+                    file.seek(start)
+                    data = file.read_buffer(n_bytes)
+            else:
+                data = pa.py_buffer(self._fs.cat_file(target, start=start, end=start + n_bytes))
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{target}: cannot be read: {error}; run the same command again") from error
+        if data.size != n_bytes:
+            raise StoreError(f"{target}: ends before byte {start + n_bytes}; run the same command again")
+        return data
 
     def exists(self, path: str) -> bool:
         """True if there is a file or folder of that name."""
@@ -213,23 +294,3 @@ def _write_local(target: Path, view: memoryview) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The aligned tables of one run: shard k of any of them has the same rows as shard k of `documents`."""
-
-    store: Store
-    n_shards: int
-
-    def name(self, table: Table, shard: int) -> str:
-        """The shard's path inside the run."""
-        return f"tables/{table.name}/{part(shard, self.n_shards)}"
-
-    def read(self, table: Table, shard: int, *, columns: Sequence[str] | None = None) -> pa.Table:
-        """Shard `shard` of an aligned table, checked against its schema."""
-        return self.store.read_parquet(self.name(table, shard), schema=table.schema, columns=columns)
-
-    def write(self, table: Table, shard: int, *, data: pa.Table) -> FileEntry:
-        """Commit shard `shard` of an aligned table."""
-        return self.store.write_parquet(self.name(table, shard), data, schema=table.schema)

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import doc_words
-from pipeline.arrays.keys import keyed_hash, stage_key
+from pipeline.arrays.keys import keyed_hash
 from pipeline.config import Balance, PoolBalance
 from pipeline.engine.exchange import Channel, positions
-from pipeline.engine.stage import Job, Marker, Outcome
-from pipeline.engine.store import Tables
+from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.stage import Job
+from pipeline.engine.tables import Tables
 from pipeline.mix.budget import Pool, allocate, pool_budgets
 from pipeline.schema import BALANCE, LANGUAGES, SELECT, TOKENS
 
@@ -42,7 +43,7 @@ class Quota:
 def balance(job: Job, *, config: Balance) -> list[Marker]:
     """Write table `plan`. ConfigError if the wanted mixture cannot be made from what is there."""
     tables, n_shards = job.tables, job.tables.n_shards
-    key = stage_key(job.run.mixture.seed, "balance")
+    key = job.key("balance")
     histograms = job.channel("count", n_sources=n_shards, n_partitions=1)
     listed = job.channel("list", n_sources=n_shards, n_partitions=1)
     job.step("count", partial(_count, tables, histograms, key), items=n_shards)

@@ -1,4 +1,4 @@
-"""Account: one ledger row for each input document, joined from everything that was decided about it."""
+"""Ledger: one row for each input document, joined from everything that was decided about it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from pipeline.config import Frozen
 from pipeline.schema import LEDGER
 
 
-class NoConfig(Frozen):
-    """The ledger has no choices of its own."""
-
-
 def account(
     documents: pa.Table,
     languages: pa.Table,
@@ -20,9 +16,12 @@ def account(
     decisions: pa.Table,
     plan: pa.Table,
     *,
-    config: NoConfig,
+    config: Frozen,
 ) -> pa.Table:
-    """Table `ledger` of one shard. Fates: packed, cut (enters only truncated), surplus (kept, not needed), dropped."""
+    """Table `ledger` of one shard; it has no choices of its own.
+
+    Fates: packed, cut (enters only truncated), surplus (kept, not needed), dropped.
+    """
     keep = decisions["keep"].to_numpy()
     n_copies, cut, n_tokens = (plan[c].to_numpy() for c in ("n_copies", "cut_tokens", "n_tokens"))
     fate = np.select([~keep, n_copies > 0, cut > 0], ["dropped", "packed", "cut"], default="surplus")

@@ -7,52 +7,53 @@ sequences follow each other in keyed order, and the two pools are merged so that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.arrays.columns import columns, doc_words
-from pipeline.arrays.keys import keyed_hash, stage_key
-from pipeline.config import Balance, Pack
+from pipeline.arrays.keys import keyed_hash
+from pipeline.config import Pack
 from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
-from pipeline.engine.stage import Job, Marker, Outcome
-from pipeline.engine.store import Tables, part
+from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.stage import Job
+from pipeline.engine.store import part
+from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
 from pipeline.mix import arrowfile
 from pipeline.mix.packing import best_fit, copy_slices, interleave, split
 from pipeline.schema import BALANCE, LANGUAGES, POOLS, TOKENS, packed_schema
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Sizes that all steps share. Partition p of pool k is number k * n_partitions + p."""
+class Packing(Pack):
+    """All that decides `packed`: sizes, the ratio that every prefix keeps, and what fills a sequence up.
 
-    seq_len: int
-    n_partitions: int
-    n_shards: int
+    Partition p of pool k is number k * n_partitions + p.
+    """
+
+    code_parts: int
+    text_parts: int
     pad_id: int
 
 
-def pack(job: Job, *, config: Pack, ratio: Balance, pad_id: int) -> list[Marker]:
+def pack(job: Job, *, config: Packing) -> list[Marker]:
     """Write the shards of `packed`. Raises StageError if the balance promise could not be kept."""
     tables, n_shards, n = job.tables, job.tables.n_shards, len(POOLS) * config.n_partitions
-    layout = Layout(config.seq_len, config.n_partitions, config.n_shards, pad_id)
-    key = stage_key(job.run.mixture.seed, "pack")
+    key = job.key("pack")
     runs = job.channel("lengths", n_sources=n_shards, n_partitions=n)
     pieces = job.channel("fit", n_sources=n, n_partitions=n_shards)
-    sizes = job.channel("sizes", n_sources=n, n_partitions=1)
+    sizes = job.channel("fit", "sizes", n_sources=n, n_partitions=1)
     order = job.channel("interleave", n_sources=1, n_partitions=n)
     tokens = job.channel("tokens", n_sources=n_shards, n_partitions=config.n_shards)
-    job.step("lengths", partial(_lengths, tables, runs, layout, key), items=n_shards)
-    job.step("fit", partial(_fit, runs, pieces, sizes, layout, key), items=n)
-    job.step("interleave", partial(_order, sizes, order, layout, ratio), items=1)
-    job.step("tokens", partial(_route, tables, pieces, order, tokens, layout), items=n_shards)
-    return job.step("", partial(_write, tokens, layout), items=config.n_shards)
+    job.step("lengths", partial(_lengths, tables, runs, config, key), items=n_shards)
+    job.step("fit", partial(_fit, runs, pieces, sizes, config, key), items=n)
+    job.step("interleave", partial(_order, sizes, order, config), items=1)
+    job.step("tokens", partial(_route, tables, pieces, order, tokens, config), items=n_shards)
+    return job.step("", partial(_write, tokens, config), items=config.n_shards)
 
 
-def _lengths(tables: Tables, out: Channel, layout: Layout, key: np.uint64, shard: int, _: None) -> Outcome:
+def _lengths(tables: Tables, out: Channel, config: Packing, key: np.uint64, shard: int, _: None) -> Outcome:
     """One row for each copy of a document, whole or cut: its keyed hash, position, copy number and length."""
     plan = tables.read(BALANCE, shard, columns=["doc_id", "n_tokens", "n_copies", "cut_tokens"])
     is_text = np.array(tables.read(LANGUAGES, shard, columns=["pool"])["pool"].to_pylist()) == "text"
@@ -63,20 +64,20 @@ def _lengths(tables: Tables, out: Channel, layout: Layout, key: np.uint64, shard
     length = np.where(copy < n_copies[row], n_tokens[row], cut[row])
     high, low = doc_words(plan)
     keys = keyed_hash(key, high[row], low[row], copy.astype(np.uint64))
-    partition = is_text.astype(np.int64)[row] * layout.n_partitions + spread(keys, layout.n_partitions)
+    partition = is_text.astype(np.int64)[row] * config.n_partitions + spread(keys, config.n_partitions)
     table = pa.table({"key": keys, "position": positions(shard, row), "copy": copy, "length": length})
     return Outcome((out.scatter(shard, table, partition=partition),), {"n_tokens": int(length.sum())})
 
 
 def _fit(
-    runs: Channel, out: Channel, sizes: Channel, layout: Layout, key: np.uint64, partition: int, _: None
+    runs: Channel, out: Channel, sizes: Channel, config: Packing, key: np.uint64, partition: int, _: None
 ) -> Outcome:
     """Fit one partition's runs into sequences; sequences stand in the keyed order of a hash of their number."""
     rows = runs.gather(partition)
     order = np.lexsort(tuple(columns(rows, "copy", "position", "key")))
     position, length = (c[order] for c in columns(rows, "position", "length"))
-    run, offset, n = split(length, seq_len=layout.seq_len)
-    sequence, start, n_sequences = best_fit(n, seq_len=layout.seq_len)
+    run, offset, n = split(length, seq_len=config.seq_len)
+    sequence, start, n_sequences = best_fit(n, seq_len=config.seq_len)
     # longest first would put all long documents at the beginning of the stream: shuffle the sequences
     shuffled = np.argsort(keyed_hash(key, np.arange(n_sequences, dtype=np.uint64), np.full(n_sequences, partition)))
     place = np.empty(n_sequences, np.int64)
@@ -97,13 +98,13 @@ def _fit(
     return Outcome((pieces, real), {"n_sequences": n_sequences, "n_pieces": run.size})
 
 
-def _order(sizes: Channel, out: Channel, layout: Layout, ratio: Balance, _: int, __: None) -> Outcome:
+def _order(sizes: Channel, out: Channel, config: Packing, _: int, __: None) -> Outcome:
     """Number the sequences of both pools in one stream that is balanced in every prefix."""
-    n_real = [sizes.gather_one(i, 0)["n_real"].to_numpy() for i in range(sizes.n_sources)]
-    code, text = np.concatenate(n_real[: layout.n_partitions]), np.concatenate(n_real[layout.n_partitions :])
-    parts = ratio.code.parts, ratio.text.parts
+    n_real = [t["n_real"].to_numpy() for t in sizes.gather_each(0)]
+    code, text = np.concatenate(n_real[: config.n_partitions]), np.concatenate(n_real[config.n_partitions :])
+    parts = config.code_parts, config.text_parts
     is_code, worst = interleave(code, text, code_parts=parts[0], text_parts=parts[1])
-    if code.sum() * parts[1] != text.sum() * parts[0] or worst > layout.seq_len * max(parts):
+    if code.sum() * parts[1] != text.sum() * parts[0] or worst > config.seq_len * max(parts):
         raise StageError(f"pack: code {code.sum()} and text {text.sum()} tokens, worst prefix {worst}: not {parts}")
     number = np.concatenate((np.flatnonzero(is_code), np.flatnonzero(~is_code)))
     partition = np.repeat(np.arange(len(n_real)), [a.size for a in n_real])
@@ -112,14 +113,14 @@ def _order(sizes: Channel, out: Channel, layout: Layout, ratio: Balance, _: int,
 
 
 def _route(
-    tables: Tables, pieces: Channel, order: Channel, out: Channel, layout: Layout, shard: int, _: None
+    tables: Tables, pieces: Channel, order: Channel, out: Channel, config: Packing, shard: int, _: None
 ) -> Outcome:
     """Send each piece's tokens to the packed shard that holds its sequence."""
     rows = pieces.gather(shard)
-    numbers = [order.gather_one(0, p)["number"].to_numpy() for p in range(order.n_partitions)]
+    numbers = [t["number"].to_numpy() for t in order.gather_source(0)]
     base = np.concatenate(([0], np.cumsum([a.size for a in numbers])))
     every = np.concatenate(numbers)
-    per_shard = _per_shard(every.size, layout.n_shards)
+    per_shard = _per_shard(every.size, config.n_shards)
     number = every[base[rows["partition"].to_numpy()] + rows["sequence"].to_numpy()]
     by_shard = np.argsort(number // per_shard, kind="stable")
     partition, start, position, offset, length = (
@@ -141,7 +142,7 @@ def _route(
             "doc_id": ids["doc_id"].take(take),
             "offset": offset,
             "group": tables.read(LANGUAGES, shard, columns=["group"])["group"].take(take),
-            "is_code": partition < layout.n_partitions,
+            "is_code": partition < config.n_partitions,
             "tokens": tokens,
         }
     )
@@ -152,7 +153,7 @@ def _per_shard(n_sequences: int, n_shards: int) -> int:
     return max(1, -(-n_sequences // n_shards))
 
 
-def _write(tokens: Channel, layout: Layout, shard: int, _: None) -> Outcome:
+def _write(tokens: Channel, config: Packing, shard: int, _: None) -> Outcome:
     """Lay the pieces of this shard's sequences side by side and pad them to the sequence length."""
     gathered = tokens.gather(shard)
     lists = gathered["tokens"].combine_chunks()
@@ -162,11 +163,11 @@ def _write(tokens: Channel, layout: Layout, shard: int, _: None) -> Outcome:
     first, length = np.asarray(lists.offsets, np.int64)[order], np.asarray(lists.value_lengths(), np.int64)[order]
     distinct, first_piece = np.unique(number, return_index=True)
     row = np.searchsorted(distinct, number)
-    grid = np.full((distinct.size, layout.seq_len), layout.pad_id, np.uint32)
-    copy_slices(np.asarray(lists.values), first, length, grid.reshape(-1), row * layout.seq_len + start)
+    grid = np.full((distinct.size, config.seq_len), config.pad_id, np.uint32)
+    copy_slices(np.asarray(lists.values), first, length, grid.reshape(-1), row * config.seq_len + start)
     n_real = np.bincount(row, weights=length, minlength=distinct.size).astype(np.int32)
     n_pieces = np.bincount(row, minlength=distinct.size)
-    schema = packed_schema(layout.seq_len)
+    schema = packed_schema(config.seq_len)
     is_code = rows["is_code"].to_numpy()[first_piece] if distinct.size else np.zeros(0, bool)
     offsets = pa.array(np.concatenate(([0], np.cumsum(n_pieces))), pa.int32())
 
@@ -185,7 +186,7 @@ def _write(tokens: Channel, layout: Layout, shard: int, _: None) -> Outcome:
         ],
         schema=schema,
     )
-    name = f"packed/{part(shard, layout.n_shards, suffix='arrow')}"
+    name = f"packed/{part(shard, config.n_shards, suffix='arrow')}"
     entry = tokens.store.write_bytes(name, arrowfile.to_bytes([batch], schema=schema))
     counts = {
         "n_sequences": distinct.size,
@@ -193,7 +194,7 @@ def _write(tokens: Channel, layout: Layout, shard: int, _: None) -> Outcome:
         "n_tokens": int(n_real.sum()),
         "n_code_tokens": int(n_real[is_code].sum()),
         "n_text_tokens": int(n_real[~is_code].sum()),
-        "n_padding": int(distinct.size * layout.seq_len - n_real.sum()),
+        "n_padding": int(distinct.size * config.seq_len - n_real.sum()),
     }
     return Outcome((entry,), counts)
 

@@ -1,30 +1,24 @@
-"""Tokenize: token ids of every kept document, the end-of-document token included."""
+"""Tokens: ids of every kept document, the end-of-document token included."""
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 
-import tokenizer
 from pipeline.config import Tokenizer
-from pipeline.errors import ConfigError
+from pipeline.mix.encoder import load_encoder
 from pipeline.schema import TOKENS
 
 
-@lru_cache(maxsize=2)
-def load_encoder(path: str) -> tokenizer.Encoder:
-    """The encoder of a tokenizer file, or of `builtin`; kept between the shards of one process. Raises ConfigError."""
-    try:
-        return tokenizer.load(path)
-    except tokenizer.TokenizerError as error:
-        raise ConfigError(f"tokenizer.path: {error}") from error
+class Encoding(Tokenizer):
+    """All that decides `tokens`: the tokenizer's file, and what is in it."""
+
+    file_hash: str  # SHA-256
 
 
-def tokenizer_hash(config: Tokenizer) -> str:
-    """SHA-256 of the tokenizer file; part of the fingerprint."""
-    return load_encoder(config.path).file_hash
+def encoding_of(config: Tokenizer) -> Encoding:
+    """The tokenizer with the hash of its file. Raises ConfigError if it cannot be loaded."""
+    return Encoding(path=config.path, file_hash=load_encoder(config.path).file_hash)
 
 
 def end_of_document(config: Tokenizer) -> int:
@@ -32,7 +26,7 @@ def end_of_document(config: Tokenizer) -> int:
     return load_encoder(config.path).eos_id
 
 
-def tokenize(documents: pa.Table, decisions: pa.Table, *, config: Tokenizer) -> pa.Table:
+def tokenize(documents: pa.Table, decisions: pa.Table, *, config: Encoding) -> pa.Table:
     """Table `tokens` of one shard; a dropped document has null ids and no tokens."""
     keep = decisions["keep"].to_numpy()
     encoder = load_encoder(config.path)

@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import columns, doc_words
 from pipeline.arrays.compiled import compiled
 from pipeline.arrays.keys import keyed_hash, stage_key
-from pipeline.engine.exchange import positions, shard_of
+from pipeline.engine.exchange import positions, row_of, shard_of
 from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.engine.store import FileEntry
 from pipeline.errors import LoopmixError
-from pipeline.mix.tokens import load_encoder
+from pipeline.mix.encoder import load_encoder
 from pipeline.reading.texts import similarities
 from pipeline.schema import ALIGNED, DOCUMENTS, EXACT_DUPS, LEDGER, SELECT, TOKENS
 from pipeline.select.keepers import components, unite
@@ -64,7 +64,7 @@ def verify(run: RunFiles) -> Iterator[Finding]:
 
 
 def _files(run: RunFiles) -> tuple[bool, str]:
-    entries = [FileEntry(**f) for stage in STAGES for f in run.manifest["stages"][stage]["files"]]
+    entries = [FileEntry.of(f) for stage in STAGES for f in run.manifest["stages"][stage]["files"]]
     bad = [e.path for e in entries if not run.store.is_intact(e, by_hash=True)]
     n_bytes = sum(e.n_bytes for e in entries)
     if bad:
@@ -210,7 +210,7 @@ def _trace(run: RunFiles) -> tuple[bool, str]:
         mine = shard_of(position) == shard
         tokens = run.tables.read(TOKENS, shard, columns=["token_ids"])["token_ids"].combine_chunks()
         values, starts = np.asarray(tokens.values), np.asarray(tokens.offsets, np.int64)
-        row = (position[mine] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        row = row_of(position[mine])
         inside = offset[mine] + length[mine] <= np.diff(starts)[row]
         again = slice_hashes(values, np.where(inside, starts[row] + offset[mine], 0), np.where(inside, length[mine], 0))
         n_wrong += int((~inside | (again != digest[mine])).sum())

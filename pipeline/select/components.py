@@ -15,10 +15,11 @@ import pyarrow as pa
 from pipeline.arrays.columns import columns, one_chunk
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
-from pipeline.engine.exchange import Channel, shard_of, spread
-from pipeline.engine.stage import Outcome
-from pipeline.engine.store import FileEntry, Tables, part
-from pipeline.schema import NEAR_DUPS
+from pipeline.engine.exchange import Channel, first_position, shard_of, spread
+from pipeline.engine.markers import Outcome
+from pipeline.engine.store import FileEntry
+from pipeline.engine.tables import Tables
+from pipeline.schema import NEAR_DUPS, SIMILAR
 from pipeline.select.keepers import Crowd, components, unite
 
 _PAIR = ["other_id", "similarity", "position", "other_position"]
@@ -37,14 +38,12 @@ class Components:
 
     def read_pairs(self, shard: int, *names: str) -> pa.Table:
         """Columns of a shard of `near_dups`."""
-        path = f"tables/near_dups/{part(shard, self.n_pair_shards)}"
-        return self.tables.store.read_parquet(path, schema=NEAR_DUPS.schema, columns=list(names))
+        return self.tables.read(NEAR_DUPS, shard, columns=names, of=self.n_pair_shards)
 
     def read_crowd(self, shard: int) -> pa.Table:
         """The members of crowds that this shard of `similar` holds, memory-mapped where the disk is local."""
-        return self.tables.store.open_ipc(
-            f"tables/similar/{part(shard, self.n_pair_shards, suffix='arrow')}"
-        ).read_all()
+        path = self.tables.path(SIMILAR, shard, of=self.n_pair_shards, suffix="arrow")
+        return self.tables.store.open_ipc(path).read_all()
 
 
 def find_components(source: Components, _: int, __: None) -> Outcome:
@@ -52,23 +51,23 @@ def find_components(source: Components, _: int, __: None) -> Outcome:
 
     Documents of other runs are fixed, so they connect nothing.
     """
-    first_known = np.uint64(source.tables.n_shards) << np.uint64(32)
+    first_earlier = first_position(source.tables.n_shards)
     shards = range(source.n_pair_shards)
     found = [np.zeros(0, np.uint64)]
     for shard in shards:
         ends = np.concatenate(columns(source.read_pairs(shard, *_PAIR[2:]), *_PAIR[2:]))
         found.append(np.unique(np.concatenate((ends, source.read_crowd(shard)["position"].to_numpy()))))
     nodes = np.unique(np.concatenate(found))
-    nodes = nodes[nodes < first_known]
+    nodes = nodes[nodes < first_earlier]
     parent = np.arange(nodes.size)
     in_bucket = []
     for shard in shards:
         left, right = columns(source.read_pairs(shard, *_PAIR[2:]), *_PAIR[2:])
-        own = right < first_known
+        own = right < first_earlier
         unite(parent, np.searchsorted(nodes, left[own]), np.searchsorted(nodes, right[own]))
         in_bucket.append(_in_buckets(source.read_crowd(shard)))
     key, position = (np.concatenate(c) for c in zip(*in_bucket, strict=True))
-    key, position = key[position < first_known], position[position < first_known]
+    key, position = key[position < first_earlier], position[position < first_earlier]
     order = np.lexsort((position, key))
     place = np.searchsorted(nodes, position[order])
     same = ~starts_run(key[order])[1:]
@@ -106,7 +105,7 @@ def _send(
 ) -> list[FileEntry]:
     """Pairs and crowd members of one shard, each to its component's partition.
 
-    A known crowd member goes to every component that one of its buckets belongs to.
+    A crowd member of an earlier run goes to every component that one of its buckets belongs to.
     """
     pairs = source.read_pairs(shard, *_PAIR)
     at = component[np.searchsorted(nodes, pairs["position"].to_numpy())]
@@ -114,9 +113,9 @@ def _send(
     sent = source.pairs.scatter(shard, pairs, partition=spread(mix(at), n))
     crowd = source.read_crowd(shard)
     key, position = _in_buckets(crowd)
-    index, known = find(homes[0], np.arange(homes[0].size), key)
-    row = np.searchsorted(crowd["position"].to_numpy(), position)[known]
-    partition = spread(mix(homes[1][index[known]]), n)
+    index, found = find(homes[0], np.arange(homes[0].size), key)
+    row = np.searchsorted(crowd["position"].to_numpy(), position)[found]
+    partition = spread(mix(homes[1][index[found]]), n)
     both = np.unique(np.stack((partition, row), axis=1), axis=0)
     members = source.crowds.scatter(shard, crowd.take(pa.array(both[:, 1])), partition=both[:, 0])
     return [sent, members]
@@ -133,50 +132,50 @@ def find(values: np.ndarray, order: np.ndarray, wanted: np.ndarray) -> tuple[np.
 
 @dataclass(frozen=True)
 class Nodes:
-    """What one task resolves. Known documents come first, then classes of equal shingle sets by their best champion."""
+    """What one task resolves: documents of earlier runs first, then classes of equal shingle sets by best champion."""
 
     n: int
-    n_known: int
+    n_earlier: int
     of_group: np.ndarray  # the node of each champion
     left: np.ndarray
     right: np.ndarray
     similarity: np.ndarray
     crowd: Crowd
-    known_ids: pa.Array
+    earlier_ids: pa.Array
 
     def ids(self, champion_ids: pa.ChunkedArray) -> pa.Array:
         """The doc_id that stands for each node."""
         first = np.unique(self.of_group, return_index=True)[1]
-        return pa.concat_arrays([self.known_ids, one_chunk(champion_ids).take(pa.array(first))])
+        return pa.concat_arrays([self.earlier_ids, one_chunk(champion_ids).take(pa.array(first))])
 
     @staticmethod
-    def of(group: np.ndarray, pairs: pa.Table, crowd: pa.Table, *, first_known: np.uint64) -> Nodes:
+    def of(group: np.ndarray, pairs: pa.Table, crowd: pa.Table, *, first_earlier: np.uint64) -> Nodes:
         """Number the nodes. `group` are the champions' groups in total order; all else that appears has no champion."""
         left, right, similarity = columns(pairs, "position", "other_position", "similarity")
         members = crowd["position"].to_numpy()
         every = np.unique(np.concatenate((group, left, right, members)))
-        known = every[every >= first_known]
+        earlier = every[every >= first_earlier]
         parent = np.arange(every.size)
-        equal = (similarity == 1.0) & (right < first_known)
+        equal = (similarity == 1.0) & (right < first_earlier)
         unite(parent, np.searchsorted(every, left[equal]), np.searchsorted(every, right[equal]))
         classes = components(parent)
         node = np.full(every.size, -1, np.int64)  # of each class; -1: nobody passes
-        node[np.searchsorted(every, known)] = np.arange(known.size)
+        node[np.searchsorted(every, earlier)] = np.arange(earlier.size)
         first = np.unique(classes[np.searchsorted(every, group)], return_index=True)[1]
-        node[classes[np.searchsorted(every, group[np.sort(first)])]] = known.size + np.arange(first.size)
+        node[classes[np.searchsorted(every, group[np.sort(first)])]] = earlier.size + np.arange(first.size)
         node = node[classes]
         a, b = node[np.searchsorted(every, left)], node[np.searchsorted(every, right)]
         real = (a >= 0) & (b >= 0) & (a != b)
-        n = known.size + first.size
+        n = earlier.size + first.size
         return Nodes(
             n,
-            known.size,
+            earlier.size,
             node[np.searchsorted(every, group)],
             a[real],
             b[real],
             similarity[real],
             _crowd(crowd, node[np.searchsorted(every, members)]),
-            _known_ids(known, pairs, crowd),
+            _earlier_ids(earlier, pairs, crowd),
         )
 
 
@@ -193,9 +192,9 @@ def _crowd(table: pa.Table, node: np.ndarray) -> Crowd:
     return Crowd(node, buckets, bucket_starts, sets.values.to_numpy(), offsets[:-1].copy(), np.diff(offsets))
 
 
-def _known_ids(known: np.ndarray, pairs: pa.Table, crowd: pa.Table) -> pa.Array:
-    """Ids of known documents, from the pairs and crowds that name them."""
+def _earlier_ids(earlier: np.ndarray, pairs: pa.Table, crowd: pa.Table) -> pa.Array:
+    """Ids of documents of earlier runs, from the pairs and crowds that name them."""
     position = np.concatenate((pairs["other_position"].to_numpy(), crowd["position"].to_numpy()))
     ids = pa.concat_arrays([one_chunk(pairs["other_id"]), one_chunk(crowd["doc_id"])])
     order = np.argsort(position, kind="stable")
-    return ids.take(pa.array(order[np.searchsorted(position[order], known)]))
+    return ids.take(pa.array(order[np.searchsorted(position[order], earlier)]))

@@ -1,7 +1,7 @@
 """Who stays among duplicates: a greedy walk down one total order, so no chain A~B~C loses a document.
 
 A document is dropped only for a *kept* document whose verified similarity reaches the threshold, and two kept
-documents never have a known similarity above it: the kept set is a maximal independent set of the verified pairs.
+documents never have a verified similarity above it: the kept set is a maximal independent set of the verified pairs.
 
 Crowds are walked without a list of pairs: each member is compared with the members of its buckets that are kept so far.
 Near copies of one file leave one keeper in a bucket, so this is linear where the list would be quadratic.
@@ -150,14 +150,14 @@ def _nearest_kept(
 @compiled
 def _walk(
     edges: tuple[np.ndarray, np.ndarray, np.ndarray],
-    n_known: int,
+    n_earlier: int,
     crowd: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     min_similarity: float,
     limit: int,
     keeper: np.ndarray,
     best: np.ndarray,
 ) -> tuple[int, int]:
-    """Nodes in order; the first n_known stay whatever they resemble. `crowd` begins with each node's member or -1."""
+    """Nodes in order; the first n_earlier stay whatever they resemble. `crowd` begins with each node's member or -1."""
     starts, others, weights = edges
     member_of, buckets, bucket_starts = crowd[0], crowd[1], crowd[2]
     places = _places(buckets, limit)
@@ -166,7 +166,7 @@ def _walk(
     n_compared, n_unlisted = 0, 0
     for node in range(keeper.size):
         m = member_of[node]
-        if node >= n_known:
+        if node >= n_earlier:
             for e in range(starts[node], starts[node + 1]):
                 other = others[e]
                 if other < node and keeper[other] == other and weights[e] > best[node]:
@@ -194,13 +194,13 @@ def choose_keepers(
     right: np.ndarray,
     *,
     similarity: np.ndarray,
-    n_known: int = 0,
+    n_earlier: int = 0,
     crowd: Crowd | None = None,
     min_similarity: float = 1.0,
 ) -> Keepers:
     """Nodes 0..n-1 are in total order, best first; pairs (left, right) are verified near duplicates.
 
-    The first `n_known` nodes are kept in any case. `min_similarity` is the threshold between members of a crowd.
+    The first `n_earlier` nodes are kept in any case. `min_similarity` is the threshold between members of a crowd.
     """
     a = np.concatenate((left, right)).astype(np.int64)
     b = np.concatenate((right, left)).astype(np.int64)
@@ -217,7 +217,7 @@ def choose_keepers(
     _sort_sets(hashes, crowd.starts, crowd.sizes)
     sketches = _sketch_sets(hashes, crowd.starts, crowd.sizes)
     members = (member_of, crowd.buckets, crowd.bucket_starts, hashes, crowd.starts, crowd.sizes, sketches)
-    counts = _walk((starts, b, weights), n_known, members, min_similarity, MAX_KEPT_IN_BUCKET, keeper, best)
+    counts = _walk((starts, b, weights), n_earlier, members, min_similarity, MAX_KEPT_IN_BUCKET, keeper, best)
     return Keepers(keeper, best, *counts)
 
 

@@ -19,9 +19,10 @@ from pipeline.arrays.columns import columns, doc_words, one_chunk
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
 from pipeline.config import Select
-from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
-from pipeline.engine.stage import Job, Marker, Outcome, add_counts
-from pipeline.engine.store import Tables
+from pipeline.engine.exchange import Channel, first_position, positions, row_of, shard_of, spread
+from pipeline.engine.markers import Marker, Outcome, add_counts
+from pipeline.engine.stage import Job
+from pipeline.engine.tables import Tables
 from pipeline.reasons import INGEST_PROBLEMS, in_order
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, OVERLAPS, QUALITY, SELECT
 from pipeline.select.components import Components, Nodes, find, find_components
@@ -32,26 +33,30 @@ ORDER = ("license_class", "stars", "revision_time", "n_bytes", "high", "low")  #
 _FAR = np.iinfo(np.int64).max
 
 
-def select(job: Job, *, config: Select, n_pair_shards: int, min_similarity: float) -> list[Marker]:
-    """Write table `decisions`. `n_pair_shards` is the number of shards of `near_dups`.
+class Selection(Select):
+    """All that decides `select`."""
 
-    `min_similarity` holds between members of crowds, whose pairs stand in no table.
-    """
+    n_pair_shards: int  # of `near_dups`
+    min_similarity: float  # between members of crowds, whose pairs stand in no table
+
+
+def select(job: Job, *, config: Selection) -> list[Marker]:
+    """Write table `select`."""
     tables, n_shards, n = job.tables, job.tables.n_shards, config.n_partitions
-    ends = job.channel("ends", n_sources=1, n_partitions=n_shards)
+    ends = job.channel("component", "end", n_sources=1, n_partitions=n_shards)
     groups = job.channel("component", n_sources=1, n_partitions=n)
-    pairs = job.channel("pair", n_sources=n_pair_shards, n_partitions=n)
-    crowds = job.channel("crowd", n_sources=n_pair_shards, n_partitions=n)
+    pairs = job.channel("component", "pair", n_sources=config.n_pair_shards, n_partitions=n, from_one=True)
+    crowds = job.channel("component", "crowd", n_sources=config.n_pair_shards, n_partitions=n, from_one=True)
     offers = job.channel("offer", n_sources=n_shards, n_partitions=n)
     champions = job.channel("champion", n_sources=n, n_partitions=n)
     verdicts = job.channel("resolve", n_sources=n, n_partitions=n)
     answers = job.channel("answer", n_sources=n, n_partitions=n_shards)
-    found = Components(tables, n_pair_shards, ends, groups, pairs, crowds)
+    found = Components(tables, config.n_pair_shards, ends, groups, pairs, crowds)
     job.step("component", partial(find_components, found), items=1)
     job.step("offer", partial(_offer, tables, ends, offers, config), items=n_shards)
     job.step("champion", partial(_champion, offers, groups, champions), items=n)
     resolved = job.step(
-        "resolve", partial(_resolve, champions, pairs, crowds, verdicts, n_shards, min_similarity), items=n
+        "resolve", partial(_resolve, champions, pairs, crowds, verdicts, n_shards, config.min_similarity), items=n
     )
     job.step("answer", partial(_answer, offers, verdicts, answers), items=n)
     return add_counts(job.step("", partial(_decide, tables, answers, config), items=n_shards), resolved)
@@ -145,8 +150,8 @@ def _champion(offers: Channel, groups: Channel, out: Channel, partition: int, _:
     first = starts_run(rows["group"].to_numpy()[order])
     best = rows.take(pa.array(order[first]))
     group = best["group"].to_numpy()
-    known, component = columns(groups.gather(partition), "group", "component")
-    index, found = find(known, np.argsort(known), group)
+    paired, component = columns(groups.gather(partition), "group", "component")
+    index, found = find(paired, np.argsort(paired), group)
     place = group.copy()
     place[found] = component[index[found]]
     return Outcome((out.scatter(partition, best, partition=spread(mix(place), out.n_partitions)),), {})
@@ -170,13 +175,13 @@ def _resolve(
     rows = rows.take(pa.array(np.lexsort(tuple(reversed(columns(rows, *ORDER))))))
     group = rows["group"].to_numpy()
     edges = pairs.gather(partition)
-    nodes = Nodes.of(group, edges, crowds.gather(partition), first_known=np.uint64(n_shards) << np.uint64(32))
+    nodes = Nodes.of(group, edges, crowds.gather(partition), first_earlier=first_position(n_shards))
     chosen = choose_keepers(
         nodes.n,
         nodes.left,
         nodes.right,
         similarity=nodes.similarity,
-        n_known=nodes.n_known,
+        n_earlier=nodes.n_earlier,
         crowd=nodes.crowd,
         min_similarity=min_similarity,
     )
@@ -192,7 +197,7 @@ def _resolve(
             "champion": rows["position"].to_numpy(),
             "kept": stays & speaks,
             "keeper_id": nodes.ids(rows["doc_id"]).take(pa.array(keeper)),
-            "known": keeper < nodes.n_known,
+            "earlier": keeper < nodes.n_earlier,
             "similarity": similarity,
         }
     )
@@ -217,7 +222,7 @@ def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _:
 
 
 def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: None) -> Outcome:
-    """Join own reasons and verdicts into the shard of `decisions`."""
+    """Join own reasons and verdicts into the shard of `select`."""
     ids = one_chunk(tables.read(DOCUMENTS, shard, columns=["doc_id"])["doc_id"])
     own = own_reasons(tables, shard, config=config)
     reasons = [own.get(row, set()) for row in range(len(ids))]
@@ -231,7 +236,7 @@ def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: Non
         if not is_champion:
             reasons[row].add("exact_duplicate")
         if not answer["kept"]:
-            reasons[row].add("known_duplicate" if answer["known"] else "near_duplicate")
+            reasons[row].add("known_duplicate" if answer["earlier"] else "near_duplicate")
         keepers[row], similarities[row] = answer["keeper_id"], answer["similarity"]
     keep = [not r for r in reasons]
     table = pa.table(

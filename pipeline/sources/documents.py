@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config import Frozen, Ingest, Mixture, Source
-from pipeline.engine.stage import Job, Marker, Outcome
-from pipeline.engine.store import Tables
+from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.stage import Job
+from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
 from pipeline.schema import DOCUMENTS
 from pipeline.sources import Slice, plan_slices, read_slice
 
 
 def plan(mixture: Mixture) -> list[Slice]:
-    """What each shard of `documents` will hold, in order. Its hash is the fingerprint of the input."""
+    """What each shard of `documents` will hold, in order."""
     return [s for source in mixture.sources for s in plan_slices(source, shard_bytes=mixture.ingest.shard_bytes)]
 
 
-def describe(slices: Sequence[Slice]) -> str:
-    """The plan as text: changes when a file is added, removed, resized or touched."""
-    return json.dumps([asdict(s) for s in slices], sort_keys=True)
-
-
 class Inputs(Frozen):
-    """What enters the fingerprint of `documents`, beside the list of files."""
+    """All that decides `documents`. The slices name every input file with its size and version."""
 
     sources: tuple[Source, ...]
     ingest: Ingest
+    slices: tuple[Slice, ...]
 
 
-def ingest(job: Job, *, slices: Sequence[Slice], config: Inputs) -> list[Marker]:
+def ingest(job: Job, *, config: Inputs) -> list[Marker]:
     """Write table `documents`, one shard per slice. A slice that cannot be read stops the run or is skipped whole."""
     sources = {s.name: s for s in config.sources}
-    skip_bad = job.run.on_bad_shard == "skip"
-    task = partial(_read_shard, job.tables, max_document_bytes=config.ingest.max_document_bytes, skip_bad=skip_bad)
-    return job.step("", task, items=[(sources[s.source], s) for s in slices])
+    task = partial(_read_shard, job.tables, max_document_bytes=config.ingest.max_document_bytes, skip_bad=job.skip_bad)
+    return job.step("", task, items=[(sources[s.source], s) for s in config.slices])
 
 
 def _read_shard(

@@ -23,17 +23,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from pipeline.config import Exchange, Mixture, NearDups, Select, Source
+from pipeline.config import Exchange, Mixture, NearDups, Source
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import Threshold, find_similar, keep_near, linking_of
+from pipeline.dedup.near_dups import Threshold, keep_near
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
+from pipeline.dedup.similar import find_similar, linking_of
 from pipeline.engine.executor import Executor, InlineExecutor, RayExecutor
+from pipeline.engine.markers import Marker, Outcome
 from pipeline.engine.progress import silent
-from pipeline.engine.stage import Job, Marker, Outcome, Run
-from pipeline.engine.store import Tables, open_store, part
+from pipeline.engine.run import Run
+from pipeline.engine.stage import Job
+from pipeline.engine.store import open_store, part
+from pipeline.engine.tables import Tables
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, OVERLAPS, QUALITY, SELECT, SIGNATURES, Table
-from pipeline.select.select import select
+from pipeline.select.select import Selection, select
 
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)
@@ -116,7 +120,7 @@ def prepare(contents: Iterable[pa.Array], folder: Path, *, executor: Executor | 
     tables = Tables(run.store, made)
     for shard in range(made):
         for table in (DOCUMENTS, LANGUAGES, QUALITY, OVERLAPS):
-            target = folder / tables.name(table, shard)
+            target = folder / tables.path(table, shard)
             target.parent.mkdir(parents=True, exist_ok=True)
             (folder / f"shard/{table.name}/{shard}").rename(target)
     return run
@@ -126,19 +130,21 @@ def dedup(run: Run, *, n_shards: int, config: NearDups, n_partitions: int) -> di
     """Exact and near dedup, keepers, survivors. CPU seconds of this process by step."""
     tables, seconds = Tables(run.store, n_shards), {}
     small = Exchange(n_partitions=n_partitions)
-    choose = partial(select, n_pair_shards=config.n_partitions, min_similarity=config.min_similarity)
+    selection = Selection(
+        n_partitions=n_partitions, n_pair_shards=config.n_partitions, min_similarity=config.min_similarity
+    )
     threshold = Threshold(n_partitions=config.n_partitions, min_similarity=config.min_similarity)
     steps = (
         ("exact_dups", partial(group_equal, config=small)),
         ("signatures", partial(_sign_all, tables=tables, config=config)),
         ("similar", partial(find_similar, config=linking_of(config))),
         ("near_dups", partial(keep_near, config=threshold)),
-        ("select", partial(choose, config=Select(n_partitions=n_partitions))),
+        ("select", partial(select, config=selection)),
         ("survivors", partial(_write_all, tables=tables)),
     )
     for name, make in steps:
         started = time.process_time()
-        make(Job(run, name, "bench", tables))
+        make(Job(run.workplace, tables, name, "bench", None))
         seconds[name] = time.process_time() - started
     return seconds
 

@@ -11,16 +11,16 @@ import pytest
 from handmade import doc_id, documents
 
 from pipeline.config import Against, Mixture, NearDups, Source
-from pipeline.dedup.against import open_known
+from pipeline.dedup.against import open_benchmarks, open_earlier
 from pipeline.dedup.overlaps import Benchmarks, find_overlaps
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.progress import silent
+from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
-from pipeline.engine.stage import Run
 from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError
 from pipeline.reading.verify import verify
-from pipeline.recipe import curate
+from pipeline.recipe import SIGNATURES_VERSION, curate
 from pipeline.schema import LEDGER
 
 RNG = random.Random(4)
@@ -78,10 +78,10 @@ def test_a_run_whose_words_differ_cannot_be_compared(tmp_path: Path) -> None:
     sources = (Source(name="x", kind="directory", path="/nowhere"),)
     mixture = Mixture(name="new", sources=sources, against=against, near_dups=NearDups(shingle_words=7))
     with pytest.raises(ConfigError, match=r"against\.before: near_dups\.shingle_words differ"):
-        open_known(mixture)
+        open_earlier(mixture, version=SIGNATURES_VERSION)
     missing = (Against(name="gone", kind="run", path=str(tmp_path / "nothing")),)
     with pytest.raises(ConfigError, match=r"against\.gone: .*does not exist"):
-        open_known(mixture.model_copy(update={"against": missing}))
+        open_earlier(mixture.model_copy(update={"against": missing}), version=SIGNATURES_VERSION)
 
 
 @pytest.fixture
@@ -90,7 +90,9 @@ def benchmark(tmp_path: Path) -> Benchmarks:
              "short item of five words here", program(9)]  # fmt: skip
     file = tmp_path / "items.jsonl"
     file.write_text("".join(json.dumps({"text": t}) + "\n" for t in items))
-    return Benchmarks(sets=(Against(name="tasks", kind="jsonl", path=str(file), content="text"),))
+    sources = (Source(name="x", kind="directory", path="/nowhere"),)
+    against = (Against(name="tasks", kind="jsonl", path=str(file), content="text"),)
+    return open_benchmarks(Mixture(name="new", sources=sources, against=against))
 
 
 def test_documents_that_hold_benchmark_items_are_found(benchmark: Benchmarks) -> None:
@@ -116,7 +118,7 @@ def test_documents_that_hold_benchmark_items_are_found(benchmark: Benchmarks) ->
 
 def test_contaminated_documents_are_dropped_with_the_reason(tmp_path: Path, benchmark: Benchmarks) -> None:
     files = {"leak.py": program(7) + program(9), "clean.py": program(8)}
-    now = ledger_of(make(tmp_path, "run", files, against=benchmark.sets))
+    now = ledger_of(make(tmp_path, "run", files, against=tuple(b.entry for b in benchmark.sets)))
     assert now["leak.py"]["reasons"] == ["contaminated"]
     assert now["clean.py"]["keep"]
 

@@ -14,8 +14,8 @@ from pipeline.cli.why import why_lines
 from pipeline.config import Mixture, NearDups, load_mixture, validate
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.progress import Progress
+from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
-from pipeline.engine.stage import Run
 from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError
 from pipeline.reading.lookup import why

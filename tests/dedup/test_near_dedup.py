@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from planted import broken_promises, decisions_of, dedup, finish, jaccard, pairs_of, true_pairs, windows
 
 from pipeline.config import NearDups
-from pipeline.dedup.near_dups import Threshold, keep_near, linking_of
+from pipeline.dedup.near_dups import Threshold, keep_near
+from pipeline.dedup.similar import linking_of
 from pipeline.engine.executor import Executor, connect
 from pipeline.engine.store import open_store
 

@@ -6,9 +6,10 @@ from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run
 
 from pipeline.config import Exchange, NearDups
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import Threshold, find_similar, keep_near, linking_of
+from pipeline.dedup.near_dups import Threshold, keep_near
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
+from pipeline.dedup.similar import find_similar, linking_of
 from pipeline.engine.executor import InlineExecutor
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, SIGNATURES
 

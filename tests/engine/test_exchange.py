@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
+from pipeline.engine.markers import Marker, Step, write_marker
 from pipeline.engine.store import open_store
 
 rows = st.lists(st.lists(st.integers(0, 99), max_size=12), min_size=1, max_size=5)
@@ -14,10 +15,12 @@ rows = st.lists(st.lists(st.integers(0, 99), max_size=12), min_size=1, max_size=
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows, st.integers(1, 4))
 def test_each_row_reaches_its_partition_once_in_source_order(tmp_path: Path, sources: list[list[int]], n: int) -> None:
-    channel = Channel(open_store(str(tmp_path)), "work", len(sources), n)
+    step = Step("stage", "mark", "send")
+    channel = Channel(open_store(str(tmp_path)), step, "send", len(sources), n)
     for i, values in enumerate(sources):
         array = np.array(values, np.int64)
-        channel.scatter(i, pa.table({"value": array}), partition=array % n)
+        entry = channel.scatter(i, pa.table({"value": array}), partition=array % n)
+        write_marker(channel.store, step, i, marker=Marker((entry,), {}, None, 0.0))
     got = [channel.gather(k)["value"].to_pylist() for k in range(n)]
     assert got == [[v for values in sources for v in values if v % n == k] for k in range(n)]
     assert sorted(channel.everything()["value"].to_pylist()) == sorted(v for values in sources for v in values)

@@ -6,8 +6,8 @@ import pytest
 from handmade import ShuffledExecutor, digests, documents, make_run, run_stage, write_documents, write_tokens
 
 from pipeline.config import Balance, PoolBalance
-from pipeline.engine.stage import Run
-from pipeline.engine.store import Tables
+from pipeline.engine.run import Run
+from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError
 from pipeline.mix.balance import balance
 from pipeline.schema import BALANCE, LANGUAGES, SELECT

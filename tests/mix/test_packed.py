@@ -1,4 +1,3 @@
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +8,9 @@ from test_balance import CASES, fill
 
 from pipeline.config import Balance, Pack
 from pipeline.engine.executor import Executor
-from pipeline.engine.store import Tables
+from pipeline.engine.tables import Tables
 from pipeline.mix.balance import balance
-from pipeline.mix.packed import pack
+from pipeline.mix.packed import Packing, pack
 from pipeline.schema import BALANCE, LANGUAGES, TOKENS
 
 PAD = 4_000_000
@@ -21,7 +20,8 @@ def packed(folder: Path, *, config: Pack, ratio: Balance, executor: Executor | N
     run = make_run(folder, executor=executor)
     tables = fill(run, scale=scale)
     run_stage(run, "balance", balance, config=ratio, n_shards=4)
-    run_stage(run, "packed", partial(pack, ratio=ratio, pad_id=PAD), config=config, n_shards=4)
+    packing = Packing(**dict(config), code_parts=ratio.code.parts, text_parts=ratio.text.parts, pad_id=PAD)
+    run_stage(run, "packed", pack, config=packing, n_shards=4)
     return tables
 
 

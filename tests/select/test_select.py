@@ -8,10 +8,10 @@ from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run
 
 from pipeline.config import Exchange, Select
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.engine.stage import Run
+from pipeline.engine.run import Run
 from pipeline.engine.store import part
 from pipeline.schema import CROWDS, NEAR_DUPS, SELECT
-from pipeline.select.select import select
+from pipeline.select.select import Selection, select
 
 
 def choose(
@@ -23,8 +23,6 @@ def choose(
     config: Select | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Decisions by doc_id; pairs are ((shard, row), (shard, row), similarity)."""
-    from functools import partial
-
     tables = write_documents(run, shards)
     write_facts(run, shards, fired=fired)
     run_stage(run, "exact_dups", group_equal, config=Exchange(n_partitions=2), n_shards=len(shards))
@@ -42,8 +40,8 @@ def choose(
         table = pa.Table.from_pylist(rows[i::2], schema=NEAR_DUPS.schema)
         run.store.write_parquet(f"tables/near_dups/{part(i, 2)}", table, schema=NEAR_DUPS.schema)
         run.store.write_ipc(f"tables/similar/{part(i, 2, suffix='arrow')}", [], schema=CROWDS)
-    make = partial(select, n_pair_shards=2, min_similarity=0.7)
-    run_stage(run, "select", make, config=config or Select(n_partitions=3), n_shards=len(shards))
+    selection = Selection(**dict(config or Select(n_partitions=3)), n_pair_shards=2, min_similarity=0.7)
+    run_stage(run, "select", select, config=selection, n_shards=len(shards))
     return {r["doc_id"]: r for s in range(len(shards)) for r in tables.read(SELECT, s).to_pylist()}
 
 

@@ -1,0 +1,85 @@
+"""RUN/manifest.json: the stages that are done, their fingerprints, files and counts; written after what it names."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipeline.config import Mixture
+from pipeline.engine.markers import Marker, total_counts
+from pipeline.engine.store import FileEntry, Store
+from pipeline.errors import StoreError
+
+MANIFEST = "manifest.json"
+FORMAT = 2  # 1 named tables `decisions` and `plan`, and kept markers of all configurations in one place
+
+
+def read_manifest(store: Store) -> dict[str, Any]:
+    """The manifest, or an empty one. StoreError if it is damaged or of another format."""
+    if not store.exists(MANIFEST):
+        return {"format": FORMAT, "stages": {}}
+    where = store.full(MANIFEST)
+    try:
+        manifest = json.loads(store.read_bytes(MANIFEST))
+        found = manifest["format"]
+        if not isinstance(manifest["stages"], dict):
+            raise TypeError("`stages` is no mapping")
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"{where}: is damaged: {error}; remove it and run again") from error
+    if found != FORMAT:
+        raise StoreError(
+            f"{where}: has format {found!r}, expected {FORMAT}: another version of loopmix made this run; "
+            "read it with that version, or curate into a new folder"
+        )
+    return dict(manifest)
+
+
+def _write(store: Store, manifest: dict[str, Any]) -> None:
+    store.write_bytes(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
+
+
+def record(
+    store: Store,
+    mixture: Mixture,
+    name: str,
+    *,
+    mark: str,
+    version: int,
+    markers: list[Marker],
+    inner_seconds: float = 0.0,
+) -> None:
+    """Enter a finished stage.
+
+    `seconds` adds up over all tasks of all steps: work, not time on the clock.
+    """
+    manifest = read_manifest(store)
+    manifest |= {"name": mixture.name, "mixture": mixture.model_dump(mode="json")}
+    manifest["stages"][name] = {
+        "fingerprint": mark,
+        "version": version,
+        "files": [f.summary() for m in markers for f in m.files],
+        "counts": dict(sorted(total_counts(markers).items())),
+        "problems": {str(i): m.problem for i, m in enumerate(markers) if m.problem},
+        "seconds": round(inner_seconds + sum(m.seconds for m in markers), 3),
+    }
+    _write(store, manifest)
+
+
+def forget_others(store: Store, marks: dict[str, str]) -> None:
+    """Drop entries that this configuration would not make, so that no mixed run can look finished."""
+    manifest = read_manifest(store)
+    current = {name: e for name, e in manifest["stages"].items() if e["fingerprint"] == marks.get(name)}
+    if current != manifest["stages"]:
+        manifest["stages"] = current
+        _write(store, manifest)
+
+
+def is_recorded(store: Store, name: str, *, mark: str, by_hash: bool, skip_bad: bool) -> bool:
+    """True if the manifest has the stage under this fingerprint and all its files stand undamaged.
+
+    A stage with skipped bad shards counts only while bad shards are skipped.
+    """
+    entry = read_manifest(store)["stages"].get(name)
+    if entry is None or entry["fingerprint"] != mark or (entry["problems"] and not skip_bad):
+        return False
+    return all(store.is_intact(FileEntry.of(f), by_hash=by_hash) for f in entry["files"])

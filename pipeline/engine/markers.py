@@ -1,0 +1,126 @@
+"""What makes a piece of work done: a marker beside the files that it names, under the fingerprint it was made for.
+
+    RUN/state/<stage>/<fingerprint>/<step>/<item>.json
+
+A marker is written after its files, so whoever finds one may believe them once their sizes and hashes agree. The
+fingerprint in the path keeps two configurations apart: neither finds the other's markers, whatever a driver that was
+cut off, or its last tasks, still write.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pipeline.engine.store import FileEntry, Store
+
+FINAL = "table"  # the step that writes the stage's own table
+
+
+@dataclass(frozen=True)
+class Step:
+    """One map over numbered items: which stage it belongs to, under which fingerprint, and its name in the stage."""
+
+    stage: str
+    mark: str
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """How progress and errors call it."""
+        return f"{self.stage}.{self.name}" if self.name else self.stage
+
+    @property
+    def folder(self) -> str:
+        """Where its markers stand inside the run."""
+        return f"{state_folder(self.stage, self.mark)}/{self.name or FINAL}"
+
+
+def state_folder(stage: str, mark: str) -> str:
+    """Where the markers of all steps of a stage stand inside the run."""
+    return f"state/{stage}/{mark}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one task made: its files, and counts that add up over items."""
+
+    files: tuple[FileEntry, ...]
+    counts: dict[str, int]
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Marker:
+    """Proof that an item is done."""
+
+    files: tuple[FileEntry, ...]
+    counts: dict[str, int]
+    problem: str | None
+    seconds: float
+
+
+def commit_item(task: Callable[..., Outcome], store: Store, step: Step, item: tuple[int, Any]) -> Marker:
+    """Run one task and write its marker; runs where the executor puts it."""
+    index, payload = item
+    started = time.perf_counter()
+    outcome = task(index, payload)
+    seconds = round(time.perf_counter() - started, 4)
+    marker = Marker(outcome.files, outcome.counts, outcome.problem, seconds)
+    write_marker(store, step, index, marker=marker)
+    return marker
+
+
+def write_marker(store: Store, step: Step, index: int, *, marker: Marker) -> None:
+    """Commit an item's marker; the item is done from here on."""
+    store.write_bytes(_path(step, index), json.dumps(asdict(marker), sort_keys=True).encode())
+
+
+def read_marker(store: Store, step: Step, index: int) -> Marker | None:
+    """The marker of an item; None where there is none that can be parsed: the item is not done."""
+    try:
+        raw = json.loads(store.read_bytes(_path(step, index)))
+        return Marker(files=tuple(FileEntry.of(f) for f in raw.pop("files")), **raw)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def read_markers(store: Store, step: Step) -> dict[int, Marker]:
+    """All readable markers of a step."""
+    numbers = (name.removesuffix(".json") for name in store.files(step.folder) if name.endswith(".json"))
+    found = {int(n): read_marker(store, step, int(n)) for n in numbers if n.isdecimal()}
+    return {index: marker for index, marker in found.items() if marker is not None}
+
+
+def intact_markers(store: Store, step: Step, *, by_hash: bool, skip_bad: bool) -> dict[int, Marker]:
+    """Markers whose files stand undamaged. A skipped bad shard counts only while bad shards are skipped."""
+    return {
+        index: marker
+        for index, marker in read_markers(store, step).items()
+        if (marker.problem is None or skip_bad)
+        and all(store.is_intact(entry, by_hash=by_hash) for entry in marker.files)
+    }
+
+
+def add_counts(markers: list[Marker], *steps: list[Marker]) -> list[Marker]:
+    """`markers` with the counts of inner steps added to the first, so that the manifest shows them too."""
+    if not markers:
+        return markers
+    counts = total_counts([markers[0], *(m for step in steps for m in step)])
+    return [replace(markers[0], counts=counts), *markers[1:]]
+
+
+def total_counts(markers: list[Marker]) -> dict[str, int]:
+    """The counts of all markers added up."""
+    counts: dict[str, int] = {}
+    for marker in markers:
+        for key, value in marker.counts.items():
+            counts[key] = counts.get(key, 0) + value
+    return counts
+
+
+def _path(step: Step, index: int) -> str:
+    return f"{step.folder}/{index:05d}.json"

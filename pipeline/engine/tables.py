@@ -1,0 +1,46 @@
+"""The tables of one run, and for a stage only those that it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline.engine.store import FileEntry, Store, part
+from pipeline.errors import StageError
+from pipeline.schema import Table
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Shard k of an aligned table has the same rows as shard k of `documents`.
+
+    `stage` is who uses them: it may read the tables `declared`, and its own. A reader of a finished run (`declared` is
+    None) may read all. What a stage does not declare is not in its fingerprint, so reading it would let the stage stand
+    when that table changes.
+    """
+
+    store: Store
+    n_shards: int
+    stage: str = ""
+    declared: frozenset[str] | None = None
+
+    def path(self, table: Table, shard: int, *, of: int | None = None, suffix: str = "parquet") -> str:
+        """The shard's path inside the run. `of`: how many shards the table has, where it is not aligned."""
+        if self.declared is not None and table.name not in self.declared | {self.stage}:
+            raise StageError(f"{self.stage}: uses table {table.name!r}, which its line in recipe.py does not declare")
+        assert table.aligned or of is not None, table.name
+        return f"tables/{table.name}/{part(shard, of or self.n_shards, suffix=suffix)}"
+
+    def read(
+        self, table: Table, shard: int, *, columns: Sequence[str] | None = None, of: int | None = None
+    ) -> pa.Table:
+        """Shard `shard` of a table, or some of its columns, checked against its schema."""
+        return self.store.read_parquet(self.path(table, shard, of=of), schema=table.schema, columns=columns)
+
+    def write(self, table: Table, shard: int, *, data: pa.Table, of: int | None = None) -> FileEntry:
+        """Commit shard `shard` of the stage's own table."""
+        if self.declared is not None and table.name != self.stage:
+            raise StageError(f"{self.stage}: writes table {table.name!r}, which is another stage's")
+        return self.store.write_parquet(self.path(table, shard, of=of), data, schema=table.schema)
