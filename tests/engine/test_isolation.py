@@ -1,0 +1,198 @@
+"""No file of one configuration is read by another, however drivers are stopped, go on and are run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from handmade import digests, make_run
+
+from pipeline.config import Mixture, load_mixture
+from pipeline.engine.exchange import Channel
+from pipeline.engine.executor import InlineExecutor
+from pipeline.engine.markers import Marker, Step, write_marker
+from pipeline.engine.progress import silent
+from pipeline.engine.run import Run
+from pipeline.engine.store import open_store
+from pipeline.errors import StoreError
+from pipeline.recipe import curate
+
+MIXTURE = Path(__file__).parents[1] / "data" / "mixture.yaml"
+
+
+def other() -> Mixture:
+    """The same input under another threshold of duplicates, another sequence length and another quality rule."""
+    m = load_mixture(MIXTURE)
+    code = m.quality.code.model_copy(update={"min_alpha_frac": 0.6})
+    changes = {
+        "near_dups": m.near_dups.model_copy(update={"min_similarity": 0.9}),
+        "pack": m.pack.model_copy(update={"seq_len": 64}),
+        "quality": m.quality.model_copy(update={"code": code}),
+    }
+    return m.model_copy(update=changes)
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    return digests(folder / "tables") | digests(folder / "packed")
+
+
+@dataclass
+class PausingExecutor:
+    """Works in process; before its `at`-th item it says so and waits until it may go on, or dies if told to."""
+
+    at: int
+    reached: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
+        for item in items:
+            self.at -= 1
+            if self.at == 0:
+                self.reached.set()
+                assert self.go_on.wait(60)
+            yield item, task(item)
+
+    def describe(self) -> str:
+        return "with a pause"
+
+
+@dataclass
+class StoppingExecutor:
+    """Works in process and is interrupted before its `at`-th item."""
+
+    at: int
+
+    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
+        for item in items:
+            self.at -= 1
+            if self.at == 0:
+                raise KeyboardInterrupt
+            yield item, task(item)
+
+    def describe(self) -> str:
+        return "until stopped"
+
+
+def run_of(folder: Path, mixture: Mixture, executor: Any) -> Run:
+    return Run(open_store(str(folder)), mixture, executor, silent())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    curate(run_of(folder, load_mixture(MIXTURE), InlineExecutor()))
+    return tables(folder)
+
+
+# The small corpus has some 150 items in all: one stop in each stage, and in the steps of those that exchange.
+STOPS = [2, 12, 21, 33, 40, 50, 60, 75, 100, 120, 140]
+
+
+@pytest.mark.parametrize("at", STOPS)
+def test_a_second_driver_is_refused_while_the_first_pauses_and_harms_nothing(
+    tmp_path: Path, undisturbed: dict[str, bytes], at: int
+) -> None:
+    executor = PausingExecutor(at)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(curate, run_of(tmp_path, load_mixture(MIXTURE), executor))
+        assert executor.reached.wait(60)
+        with pytest.raises(StoreError, match="works on it"):
+            curate(run_of(tmp_path, other(), StoppingExecutor(5)))
+        executor.go_on.set()
+        first.result(120)
+    assert tables(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("at", STOPS)
+def test_what_an_interrupted_driver_of_another_configuration_leaves_is_not_read(
+    tmp_path: Path, undisturbed: dict[str, bytes], at: int
+) -> None:
+    for mixture, stop in ((load_mixture(MIXTURE), at), (other(), 160 - at), (load_mixture(MIXTURE), at // 2)):
+        with pytest.raises(KeyboardInterrupt):
+            curate(run_of(tmp_path, mixture, StoppingExecutor(stop)))
+    curate(run_of(tmp_path, load_mixture(MIXTURE), InlineExecutor()))
+    assert tables(tmp_path) == undisturbed
+
+
+def test_a_stopped_process_keeps_its_lease_and_goes_on(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    command = [sys.executable, "-m", "pipeline", "curate", str(MIXTURE), "--out", str(tmp_path), "--executor", "inline"]
+    root = Path(__file__).parents[2]
+    first = subprocess.Popen([*command, "--quiet"], cwd=root)
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "tables").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(first.pid, signal.SIGSTOP)
+        second = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert f"process {first.pid}" in second.stderr
+        assert len(second.stderr.splitlines()) == 1
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    assert first.wait(120) == 0
+    assert tables(tmp_path) == undisturbed
+
+
+# --- what a gather believes ------------------------------------------------------------------------------------------
+
+
+def sent(folder: Path) -> Channel:
+    """Two files of two batches, and the markers of the tasks that wrote them."""
+    step = Step("stage", "mark", "send")
+    channel = Channel(open_store(str(folder)), step, "send", 2, 2)
+    for i in range(2):
+        entry = channel.scatter(i, pa.table({"value": [10 * i, 10 * i + 1]}), partition=np.array([0, 1]))
+        write_marker(channel.store, step, i, marker=Marker((entry,), {}, None, 0.0))
+    return channel
+
+
+def test_a_gather_reads_its_batches(tmp_path: Path) -> None:
+    assert sent(tmp_path).gather(1)["value"].to_pylist() == [1, 11]
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "swap", "unmarked", "unnamed"])
+def test_a_gather_refuses_what_its_markers_do_not_vouch_for(tmp_path: Path, damage: str) -> None:
+    channel = sent(tmp_path)
+    files = sorted((tmp_path / "work").rglob("*.arrow"))
+    markers = sorted((tmp_path / "state").rglob("*.json"))
+    good = files[1].read_bytes()
+    match damage:
+        case "flip":
+            at = good.rindex((11).to_bytes(8, "little"))
+            files[1].write_bytes(good[:at] + b"\x63" + good[at + 1 :])
+        case "cut":
+            files[1].write_bytes(good[: len(good) // 2])
+        case "swap":  # a sound file of the same size that another configuration might have left
+            files[1].write_bytes(files[0].read_bytes())
+        case "unmarked":
+            markers[1].unlink()
+        case "unnamed":
+            markers[1].write_text(markers[0].read_text())
+    with pytest.raises(StoreError, match="run the same command again"):
+        channel.gather(1)
+
+
+def test_markers_and_exchange_files_bear_the_fingerprint(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    first, second = (Channel(run.store, Step("stage", mark, "send"), "send", 1, 1) for mark in ("one", "two"))
+    for channel, value in ((first, 1), (second, 2)):
+        entry = channel.scatter(0, pa.table({"value": [value]}), partition=np.array([0]))
+        write_marker(run.store, channel.step, 0, marker=Marker((entry,), {}, None, 0.0))
+    assert [c.gather(0)["value"].to_pylist() for c in (first, second)] == [[1], [2]]
+    assert {json.loads(p.read_text())["files"][0]["path"] for p in (tmp_path / "state").rglob("*.json")} == {
+        "work/stage/one/send/part-00000-of-00001.arrow",
+        "work/stage/two/send/part-00000-of-00001.arrow",
+    }

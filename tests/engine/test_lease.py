@@ -1,0 +1,126 @@
+"""One driver at a time works on a run, and a dead one does not block the next."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.engine import lease
+from pipeline.engine.lease import LEASE, hold
+from pipeline.engine.store import open_store
+from pipeline.errors import StoreError
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(lease, "WATCH_SECONDS", 0.4)
+
+
+def leave(folder: Path, **changes: Any) -> str:
+    """A lease as another driver would have left it; returns its id."""
+    text = {
+        "driver": "d" * 32,
+        "host": "elsewhere",
+        "boot": "",
+        "pid": 1,
+        "pid_started": "",
+        "started": "then",
+        "beat": 3,
+    }
+    (folder / LEASE).write_text(json.dumps(text | changes))
+    return str((text | changes)["driver"])
+
+
+def test_a_second_driver_is_refused_by_the_name_of_the_first(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    name = rf"driver on .+ \(process {os.getpid()}, since .+\) works on it"
+    with hold(store), pytest.raises(StoreError, match=name), hold(store):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_ends_with_its_work_even_if_that_fails(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    with pytest.raises(ZeroDivisionError), hold(store):
+        raise ZeroDivisionError
+    with hold(store):
+        assert (tmp_path / LEASE).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "WATCH_SECONDS", 3600.0)  # it must not be waited for
+    code = (
+        "import os, sys; from pipeline.engine.lease import hold; from pipeline.engine.store import open_store\n"
+        "with hold(open_store(sys.argv[1])): os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, cwd=Path(__file__).parents[2])
+    dead = json.loads((tmp_path / LEASE).read_text())
+    with hold(open_store(str(tmp_path))):
+        assert json.loads((tmp_path / LEASE).read_text())["driver"] != dead["driver"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_that_another_process_bears_by_now_is_no_sign_of_life(tmp_path: Path) -> None:
+    leave(tmp_path, boot=lease._boot(), pid=os.getpid(), pid_started="1")
+    with hold(open_store(str(tmp_path))):
+        pass
+
+
+def test_a_driver_elsewhere_lives_while_its_heart_beats(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    with hold(store):
+        mine = json.loads((tmp_path / LEASE).read_text())
+        (tmp_path / LEASE).write_text(
+            json.dumps(mine | {"boot": "another machine"})
+        )  # our thread keeps its heart going
+        lease_now = json.loads((tmp_path / LEASE).read_text())
+        assert lease._lives(store, lease_now)
+
+
+def test_a_driver_elsewhere_is_dead_when_its_heart_stands_still(tmp_path: Path) -> None:
+    leave(tmp_path)
+    with hold(open_store(str(tmp_path))):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_claim_whose_driver_died_does_not_block_the_next(tmp_path: Path) -> None:
+    dead = leave(tmp_path)
+    (tmp_path / f"{LEASE}.{dead}").write_text((tmp_path / LEASE).read_text())
+    with hold(open_store(str(tmp_path))):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"driver": 5}'])
+def test_a_lease_that_is_no_lease_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / LEASE).write_text(text)
+    with pytest.raises(StoreError, match="lease"), hold(open_store(str(tmp_path))):
+        pass
+
+
+def test_who_lost_the_lease_commits_no_table_and_leaves_the_lease_alone(tmp_path: Path) -> None:
+    with hold(open_store(str(tmp_path))) as store:
+        store.write_bytes("tables/tokens/part", b"mine")
+        leave(tmp_path)
+        for path in ("tables/tokens/part", "packed/part", "manifest.json"):
+            with pytest.raises(StoreError, match="another driver has taken this run over"):
+                store.write_bytes(path, b"too late")
+        store.write_bytes("work/tokens/mark/part", b"harmless")
+    assert (tmp_path / "tables/tokens/part").read_bytes() == b"mine"
+    assert json.loads((tmp_path / LEASE).read_text())["driver"] == "d" * 32
+
+
+def test_a_lease_holds_on_another_filesystem(tmp_path: Path) -> None:
+    store = open_store(f"memory://{tmp_path.name}")
+    with hold(store), pytest.raises(StoreError, match="works on it"), hold(store):
+        pass
+    assert not store.exists(LEASE)
