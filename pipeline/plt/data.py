@@ -4,7 +4,8 @@ Stream order is shards by name, then rows. Step k takes the next sequences of th
 beginning when it ends. The last sequences of the stream are held out; pieces of documents that training reads too
 (repeated or split documents) are masked out of the held-out loss, or it would measure memory.
 
-Shards are memory-mapped: a step reads only its own rows. Opening reads every shard once, for its hash and largest id.
+Shards are memory-mapped: a step reads only its own rows, as numpy views. Opening reads every shard once, for its hash
+and largest id.
 """
 
 # ruff: noqa: N815 (shape suffixes)
@@ -31,19 +32,8 @@ from pipeline.plt.attention import PADDING
 from pipeline.plt.head import NO_TARGET
 from pipeline.schema import POOLS, check, packed_schema
 
+Ints = npt.NDArray[np.int64]
 _SHARD_NAME = re.compile(r"^part-\d{5}-of-\d{5}\.arrow$")
-
-
-@dataclass(frozen=True)
-class Sequence:
-    """One packed row. Piece j is token_ids[cu_seqlens[j]:cu_seqlens[j + 1]]; the rest is padding."""
-
-    token_ids: npt.NDArray[np.int64]
-    n_real: int
-    cu_seqlens: npt.NDArray[np.int64]
-    doc_ids: tuple[str, ...]
-    pool: str
-    groups: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,28 @@ class PackedRun:
     max_token_id: int
     hashes: dict[str, str]  # shard name -> sha256
     blocks: tuple[pa.RecordBatch, ...]
-    block_starts: npt.NDArray[np.int64]  # first sequence of each block
+    block_starts: Ints  # first sequence of each block
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Consecutive rows of one Arrow block as numpy arrays; `starts` and `ends` are flat over all pieces.
+
+    Piece j of a row is its tokens starts[j] .. ends[j] - 1; behind the last one is padding.
+    """
+
+    block: pa.RecordBatch
+    token_ids: npt.NDArray[np.uint32]  # (rows, L), a view of the map
+    n_real: Ints
+    n_pieces: Ints
+    starts: Ints
+    ends: Ints
+    pools: tuple[str, ...]
+
+    def of_pieces(self, column: str) -> list[str]:
+        """`doc_ids` or `groups`, flat over all pieces. Training needs neither, so they become objects only here."""
+        found: list[str] = self.block.column(column).flatten().to_pylist()
+        return found
 
 
 @dataclass(frozen=True)
@@ -145,35 +156,6 @@ def _map_shard(path: Path) -> list[Any]:
     return blocks
 
 
-def read_sequence(run: PackedRun, index: int) -> Sequence:
-    """Copy one row out of the map."""
-    number = int(np.searchsorted(run.block_starts, index, side="right")) - 1
-    row = run.blocks[number].slice(index - int(run.block_starts[number]), 1)
-    sequence = Sequence(
-        token_ids=row.column("token_ids").flatten().to_numpy().astype(np.int64),
-        n_real=row.column("n_real")[0].as_py(),
-        cu_seqlens=row.column("cu_seqlens").flatten().to_numpy().astype(np.int64),
-        doc_ids=tuple(row.column("doc_ids").flatten().to_pylist()),
-        pool=row.column("pool")[0].as_py(),
-        groups=tuple(row.column("groups").flatten().to_pylist()),
-    )
-    _check_sequence(sequence, where=f"{run.folder}: sequence {index}")
-    return sequence
-
-
-def _check_sequence(sequence: Sequence, *, where: str) -> None:
-    bounds = sequence.cu_seqlens
-    inside = len(bounds) and bounds[0] == 0 and bounds[-1] == sequence.n_real <= len(sequence.token_ids)
-    if not inside or (np.diff(bounds) <= 0).any():
-        raise SchemaError(f"{where}: cu_seqlens {bounds.tolist()} do not rise from 0 to n_real = {sequence.n_real}")
-    if not len(bounds) - 1 == len(sequence.doc_ids) == len(sequence.groups):
-        raise SchemaError(
-            f"{where}: {len(bounds) - 1} pieces, {len(sequence.doc_ids)} doc_ids and {len(sequence.groups)} groups"
-        )
-    if sequence.pool not in POOLS:
-        raise SchemaError(f"{where}: pool {sequence.pool!r}, expected one of {POOLS}")
-
-
 def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None, trained: PackedRun | None = None) -> Split:
     """Divide the stream. Training will read its first `n_read` sequences (None: all); their documents are `seen`.
 
@@ -187,7 +169,7 @@ def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None, tra
         )
     source = trained or run
     n_read = n_train if n_read is None else min(n_read, n_train if trained is None else trained.n_sequences)
-    tail = {d for i in range(n_train, run.n_sequences) for d in read_sequence(run, i).doc_ids}
+    tail = {d for rows in read_rows(run, n_train, stop=run.n_sequences) for d in rows.of_pieces("doc_ids")}
     wanted = pa.array(sorted(tail), pa.string())
     seen: set[str] = set()
     for start, block in zip(source.block_starts, source.blocks, strict=True):
@@ -198,35 +180,86 @@ def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None, tra
     return Split(run=run, n_train=n_train, seen=frozenset(seen))
 
 
-def make_batch(sequences: list[Sequence], *, unscored: frozenset[str] = frozenset()) -> Batch:
-    """Stack sequences. The target of a token is the next one of its piece; pieces of `unscored` documents have none."""
-    rows = [_row(s, unscored) for s in sequences]
-    tokens_BT, doc_index_BT, targets_BT = (torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True))
-    pools = tuple(s.pool for s in sequences)
-    return Batch(tokens_BT, doc_index_BT, targets_BT, pools, tuple(s.n_real for s in sequences))
+def read_rows(run: PackedRun, start: int, *, stop: int) -> Iterator[Rows]:
+    """Rows start .. stop - 1 of the stream, a piece per block touched. Raises SchemaError for impossible rows."""
+    while start < stop:
+        number = int(np.searchsorted(run.block_starts, start, side="right")) - 1
+        block, first = run.blocks[number], int(run.block_starts[number])
+        end = min(stop, first + block.num_rows)
+        yield _rows(block.slice(start - first, end - start), run=run, first=start)
+        start = end
 
 
-def _row(sequence: Sequence, unscored: frozenset[str]) -> tuple[npt.NDArray[np.int64], ...]:
-    tokens_T = sequence.token_ids
-    doc_index_T = piece_numbers(sequence)
-    targets_T = np.full_like(tokens_T, NO_TARGET)
-    inner_T = (doc_index_T[1:] == doc_index_T[:-1]) & (doc_index_T[1:] != PADDING)
-    targets_T[:-1][inner_T] = tokens_T[1:][inner_T]
-    for (start, end), doc_id in zip(pairwise(sequence.cu_seqlens), sequence.doc_ids, strict=True):
-        if doc_id in unscored:
-            targets_T[start:end] = NO_TARGET
-    return tokens_T, doc_index_T, targets_T
+def _rows(block: pa.RecordBatch, *, run: PackedRun, first: int) -> Rows:
+    bounds = block.column("cu_seqlens")
+    flat = bounds.flatten().to_numpy().astype(np.int64)
+    n_bounds = _lengths(bounds)
+    n_real = block.column("n_real").to_numpy().astype(np.int64)
+    pools = tuple(block.column("pool").to_pylist())
+    firsts = np.cumsum(n_bounds) - n_bounds
+    lasts = firsts + n_bounds - 1
+    sound = (n_bounds >= 1).all() and (n_real <= run.seq_len).all() and set(pools) <= set(POOLS)
+    sound = sound and all((_lengths(block.column(name)) == n_bounds - 1).all() for name in ("doc_ids", "groups"))
+    if sound:
+        inner = np.ones(len(flat), dtype=bool)
+        inner[firsts] = False
+        starts, ends = flat[np.flatnonzero(inner) - 1], flat[inner]
+        sound = (flat[firsts] == 0).all() and (flat[lasts] == n_real).all() and (ends > starts).all()
+    if not sound:
+        raise SchemaError(f"{run.folder}: {_problem(block, run=run, first=first)}; run `loopmix curate` again")
+    token_ids = block.column("token_ids").flatten().to_numpy().reshape(-1, run.seq_len)
+    return Rows(block, token_ids, n_real, n_bounds - 1, starts, ends, pools)
 
 
-def piece_numbers(sequence: Sequence) -> npt.NDArray[np.int64]:
-    """Each token's piece within its row; -1 for padding."""
-    numbers_T = np.full(len(sequence.token_ids), PADDING, dtype=np.int64)
-    lengths = np.diff(sequence.cu_seqlens)
-    numbers_T[: sequence.n_real] = np.repeat(np.arange(len(lengths)), lengths)
-    return numbers_T
+def _lengths(lists: Any) -> Ints:
+    lengths: Ints = np.diff(lists.offsets.to_numpy()).astype(np.int64)
+    return lengths
 
 
-def unigram_entropies(counts: dict[str, npt.NDArray[np.int64]]) -> dict[str, float]:
+def _problem(block: pa.RecordBatch, *, run: PackedRun, first: int) -> str:
+    """What is wrong with the first bad row of a block that holds one; its first row is sequence `first`."""
+    for number, row in enumerate(block.to_pylist(), start=first):
+        bounds, n_real, n_pieces = row["cu_seqlens"], row["n_real"], len(row["cu_seqlens"]) - 1
+        rises = bounds[:1] == [0] and bounds[-1:] == [n_real] and all(a < b for a, b in pairwise(bounds))
+        if not rises or n_real > run.seq_len:
+            return f"sequence {number}: cu_seqlens do not rise from 0 to n_real = {n_real} <= {run.seq_len}: {bounds}"
+        if not n_pieces == len(row["doc_ids"]) == len(row["groups"]):
+            n_ids, n_groups = len(row["doc_ids"]), len(row["groups"])
+            return f"sequence {number}: {n_pieces} pieces, {n_ids} doc_ids and {n_groups} groups"
+        if row["pool"] not in POOLS:
+            return f"sequence {number}: pool {row['pool']!r}, expected one of {POOLS}"
+    raise AssertionError("every row is sound")
+
+
+def batch_of(rows: list[Rows]) -> Batch:
+    """Tensors of these rows. Targets: the next id of the same piece."""
+    tokens_BT = np.concatenate([r.token_ids for r in rows]).astype(np.int64)
+    n_rows, seq_len = tokens_BT.shape
+    n_real, n_pieces, starts, ends = (
+        np.concatenate([getattr(r, name) for r in rows]) for name in ("n_real", "n_pieces", "starts", "ends")
+    )
+    base = np.repeat(np.arange(n_rows) * seq_len, n_pieces)
+    marks = np.zeros(n_rows * seq_len, dtype=np.int32)
+    marks[base + starts] = 1
+    doc_index_BT = (np.cumsum(marks.reshape(n_rows, seq_len), axis=1) - 1).astype(np.int64)
+    targets_BT = np.empty_like(tokens_BT)
+    targets_BT.reshape(-1)[:-1] = tokens_BT.reshape(-1)[1:]
+    targets_BT.reshape(-1)[base + ends - 1] = NO_TARGET
+    for row, n in enumerate(n_real.tolist()):
+        if n < seq_len:
+            doc_index_BT[row, n:] = PADDING
+            targets_BT[row, n:] = NO_TARGET
+    pools = tuple(pool for r in rows for pool in r.pools)
+    return Batch(
+        torch.from_numpy(tokens_BT),
+        torch.from_numpy(doc_index_BT),
+        torch.from_numpy(targets_BT),
+        pools,
+        tuple(n_real.tolist()),
+    )
+
+
+def unigram_entropies(counts: dict[str, Ints]) -> dict[str, float]:
     """Entropy in nats of each pool's token frequencies, for pools that have any.
 
     It is the loss of a model that knows frequencies and nothing else: what a trained model must undercut.
@@ -234,15 +267,6 @@ def unigram_entropies(counts: dict[str, npt.NDArray[np.int64]]) -> dict[str, flo
     return {pool: _entropy(count) for pool, count in counts.items() if count.any()}
 
 
-def _entropy(counts: npt.NDArray[np.int64]) -> float:
+def _entropy(counts: Ints) -> float:
     share = counts[counts > 0] / counts.sum()
     return float(-(share * np.log(share)).sum())
-
-
-def batches(
-    split: Split, *, indexes: range, size: int, unscored: frozenset[str]
-) -> Iterator[tuple[Batch, list[Sequence]]]:
-    """Batches of consecutive sequences with the rows they come from."""
-    for start in indexes[::size]:
-        sequences = [read_sequence(split.run, i) for i in range(start, min(start + size, indexes.stop))]
-        yield make_batch(sequences, unscored=unscored), sequences

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError
 from pipeline.plt import measures
-from pipeline.plt.data import Batch, Split, make_batch, read_sequence
+from pipeline.plt.data import Batch, Split, batch_of, read_rows
 from pipeline.plt.head import NO_TARGET
 from pipeline.plt.machine import Machine
 from pipeline.plt.measures import Floats, mean_where, per_loop
@@ -55,7 +55,7 @@ def diagnose_split(model: PLT, split: Split, *, n_sequences: int, machine: Machi
     n_sample = math.ceil(_RANK_TOKENS / len(indexes))
     measured, n_tokens = [], 0
     for index in indexes:
-        batch = make_batch([read_sequence(split.run, index)]).to(machine.device)
+        batch = batch_of(list(read_rows(split.run, index, stop=index + 1))).to(machine.device)
         with machine.autocast(), record_inputs(model.model) as inputs:
             passes = model.model.passes(batch.tokens_BT, batch.doc_index_BT)
         taken = list(inputs)

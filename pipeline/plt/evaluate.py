@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from pipeline.errors import ConfigError
-from pipeline.plt.data import Batch, Sequence, Split, batches
+from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_rows
 from pipeline.plt.head import NO_TARGET
 from pipeline.plt.machine import Machine
 from pipeline.plt.model import PLT
 from pipeline.plt.world import World
 from pipeline.results import Evaluation, GroupLoss
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -37,39 +34,49 @@ class HeldOut:
 
 def build_held_out(split: Split, *, batch_size: int, token_bytes: Ints | None = None) -> HeldOut:
     """Read the tail once. Raises ConfigError if every piece of it belongs to a document that also trains."""
-    pairs = list(batches(split, indexes=split.held_out, size=batch_size, unscored=split.seen))
-    sequences = [s for _, rows in pairs for s in rows]
-    groups = tuple(sorted({(s.pool, group) for s in sequences for group in s.groups}))
+    tail = split.held_out
+    read = [list(read_rows(split.run, i, stop=min(i + batch_size, tail.stop))) for i in tail[::batch_size]]
+    groups = tuple(sorted({of for rows in read for of in _groups_of(rows)}))
     places = {group: number for number, group in enumerate(groups)}
-    numbers = tuple(
-        np.where(batch.targets_BT.numpy() == NO_TARGET, -1, np.stack([_group_numbers(s, places=places) for s in rows]))
-        for batch, rows in pairs
-    )
+    pairs = [_scored(rows, places=places, unscored=split.seen) for rows in read]
     group_bytes = np.zeros(len(groups), dtype=np.int64)
     if token_bytes is not None:
-        for (batch, _), of_batch in zip(pairs, numbers, strict=True):
+        for batch, of_batch in pairs:
             scored = of_batch >= 0
             np.add.at(group_bytes, of_batch[scored], token_bytes[batch.targets_BT.numpy()[scored]])
     held_out = HeldOut(
         batches=tuple(batch for batch, _ in pairs),
-        group_numbers=numbers,
+        group_numbers=tuple(numbers for _, numbers in pairs),
         groups=groups,
         group_bytes=group_bytes,
-        n_masked_pieces=sum(doc_id in split.seen for s in sequences for doc_id in s.doc_ids),
+        n_masked_pieces=sum(d in split.seen for rows in read for r in rows for d in r.of_pieces("doc_ids")),
     )
     if not held_out.n_tokens:
         raise ConfigError(
             f"data.n_held_out_sequences: none of the {held_out.n_masked_pieces} pieces in the last "
-            f"{len(sequences)} sequences can be scored, their documents also train; hold out more, or curate more data"
+            f"{len(tail)} sequences can be scored, their documents also train; hold out more, or curate more data"
         )
     return held_out
 
 
-def _group_numbers(sequence: Sequence, *, places: dict[tuple[str, str], int]) -> Ints:
-    numbers_T = np.full(len(sequence.token_ids), -1, dtype=np.int64)
-    for (start, end), group in zip(pairwise(sequence.cu_seqlens), sequence.groups, strict=True):
-        numbers_T[start:end] = places[sequence.pool, group]
-    return numbers_T
+def _groups_of(rows: list[Rows]) -> list[tuple[str, str]]:
+    """(pool, group) of each piece."""
+    return [of for r in rows for of in zip(np.repeat(r.pools, r.n_pieces).tolist(), r.of_pieces("groups"), strict=True)]
+
+
+def _scored(rows: list[Rows], *, places: dict[tuple[str, str], int], unscored: frozenset[str]) -> tuple[Batch, Ints]:
+    """The batch, without the targets of `unscored` documents, and the group number of each target that is left."""
+    batch = batch_of(rows)
+    n_pieces = np.concatenate([r.n_pieces for r in rows])
+    inside_BT, targets_BT = batch.doc_index_BT.numpy() >= 0, batch.targets_BT.numpy()  # a view: masking shows in batch
+    piece_BT = batch.doc_index_BT.numpy() + (np.cumsum(n_pieces) - n_pieces)[:, None]
+    masked = np.array([d in unscored for r in rows for d in r.of_pieces("doc_ids")])
+    group_of = np.array([places[of] for of in _groups_of(rows)])
+    targets_BT[inside_BT] = np.where(masked[piece_BT[inside_BT]], NO_TARGET, targets_BT[inside_BT])
+    numbers_BT = np.full(targets_BT.shape, -1, dtype=np.int64)
+    scored_BT = targets_BT != NO_TARGET
+    numbers_BT[scored_BT] = group_of[piece_BT[scored_BT]]
+    return batch, numbers_BT
 
 
 @torch.no_grad()

@@ -16,31 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import torch
 
-from pipeline.errors import SchemaError
-from pipeline.plt.attention import PADDING
-from pipeline.plt.data import Batch, PackedRun, Split
-from pipeline.plt.head import NO_TARGET
+from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_rows
 from pipeline.schema import POOLS
 
-Ints = npt.NDArray[np.int64]
 _AHEAD = 2  # batches that may wait for the step
 _COUNTED = 256  # rows counted at once
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Consecutive rows of one Arrow block as numpy arrays; `starts` and `ends` are flat over all pieces."""
-
-    token_ids: npt.NDArray[np.uint32]  # (rows, L), a view of the map
-    n_real: Ints
-    n_pieces: Ints
-    starts: Ints
-    ends: Ints
-    pools: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -65,67 +46,6 @@ class StepBatch:
             for part in self.parts
         )
         return replace(self, parts=parts)
-
-
-def read_rows(run: PackedRun, start: int, *, stop: int) -> Iterator[Rows]:
-    """Rows start .. stop - 1 of the stream, a piece per block touched. Raises SchemaError for impossible rows."""
-    while start < stop:
-        number = int(np.searchsorted(run.block_starts, start, side="right")) - 1
-        block, first = run.blocks[number], int(run.block_starts[number])
-        end = min(stop, first + block.num_rows)
-        yield _rows(block.slice(start - first, end - start), seq_len=run.seq_len, where=f"{run.folder}: rows {start}+")
-        start = end
-
-
-def _rows(block: pa.RecordBatch, *, seq_len: int, where: str) -> Rows:
-    bounds = block.column("cu_seqlens")
-    flat = bounds.flatten().to_numpy().astype(np.int64)
-    n_bounds = np.diff(bounds.offsets.to_numpy()).astype(np.int64)
-    n_real = block.column("n_real").to_numpy().astype(np.int64)
-    firsts = np.cumsum(n_bounds) - n_bounds
-    lasts = firsts + n_bounds - 1
-    sound = (n_bounds >= 1).all() and (n_real <= seq_len).all()
-    if sound:
-        inner = np.ones(len(flat), dtype=bool)
-        inner[firsts] = False
-        starts, ends = flat[np.flatnonzero(inner) - 1], flat[inner]
-        sound = (flat[firsts] == 0).all() and (flat[lasts] == n_real).all() and (ends > starts).all()
-    if not sound:
-        raise SchemaError(f"{where}: cu_seqlens do not rise from 0 to n_real in each row; run `loopmix curate` again")
-    pools = tuple(block.column("pool").to_pylist())
-    odd = sorted(set(pools) - set(POOLS))
-    if odd:
-        raise SchemaError(f"{where}: pools {odd}, expected {POOLS}")
-    token_ids = block.column("token_ids").flatten().to_numpy().reshape(-1, seq_len)
-    return Rows(token_ids, n_real, n_bounds - 1, starts, ends, pools)
-
-
-def batch_of(rows: list[Rows]) -> Batch:
-    """Tensors of these rows. Targets: the next id of the same piece."""
-    tokens_BT = np.concatenate([r.token_ids for r in rows]).astype(np.int64)
-    n_rows, seq_len = tokens_BT.shape
-    n_real, n_pieces, starts, ends = (
-        np.concatenate([getattr(r, name) for r in rows]) for name in ("n_real", "n_pieces", "starts", "ends")
-    )
-    base = np.repeat(np.arange(n_rows) * seq_len, n_pieces)
-    marks = np.zeros(n_rows * seq_len, dtype=np.int32)
-    marks[base + starts] = 1
-    doc_index_BT = (np.cumsum(marks.reshape(n_rows, seq_len), axis=1) - 1).astype(np.int64)
-    targets_BT = np.empty_like(tokens_BT)
-    targets_BT.reshape(-1)[:-1] = tokens_BT.reshape(-1)[1:]
-    targets_BT.reshape(-1)[base + ends - 1] = NO_TARGET
-    for row, n in enumerate(n_real.tolist()):
-        if n < seq_len:
-            doc_index_BT[row, n:] = PADDING
-            targets_BT[row, n:] = NO_TARGET
-    pools = tuple(pool for r in rows for pool in r.pools)
-    return Batch(
-        torch.from_numpy(tokens_BT),
-        torch.from_numpy(doc_index_BT),
-        torch.from_numpy(targets_BT),
-        pools,
-        tuple(n_real.tolist()),
-    )
 
 
 def read_step(split: Split, *, step: int, n_sequences: int, n_rows: int, rank: int = 0, world: int = 1) -> StepBatch:

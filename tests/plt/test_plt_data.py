@@ -10,14 +10,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plt_rows import batch_by_hand, read_row
 from plt_runs import END, add_piece, empty_row, make_run, tiny_config, write_rows
 
 from pipeline.errors import ConfigError, SchemaError, StoreError
 from pipeline.plt.data import (
-    Sequence,
-    make_batch,
+    Rows,
+    batch_of,
     open_packed,
-    read_sequence,
+    read_rows,
     split_run,
     unigram_entropies,
 )
@@ -41,14 +42,18 @@ def test_sequences_when_read_from_several_shards_keep_the_stream_order(tmp_path)
     rows = _rows(*[[(f"d{i}", "C", [i, i + 1, END])] for i in range(11)])
     run = open_packed(write_rows(tmp_path, rows, seq_len=8, n_shards=3))
     assert (run.n_sequences, run.seq_len, run.max_token_id) == (11, 8, END)
-    assert [read_sequence(run, i).doc_ids for i in range(11)] == [(f"d{i}",) for i in range(11)]
-    assert [int(read_sequence(run, i).token_ids[0]) for i in range(11)] == list(range(11))
+    one_by_one = [rows for i in range(11) for rows in read_rows(run, i, stop=i + 1)]
+    assert [rows.of_pieces("doc_ids") for rows in one_by_one] == [[f"d{i}"] for i in range(11)]
+    assert [int(rows.token_ids[0, 0]) for rows in one_by_one] == list(range(11))
+    assert [d for rows in read_rows(run, 2, stop=9) for d in rows.of_pieces("doc_ids")] == [
+        f"d{i}" for i in range(2, 9)
+    ]
 
 
 def test_batch_when_row_holds_two_pieces_and_padding_targets_only_the_next_token_of_the_piece(tmp_path):
     rows = _rows([("a", "C", [1, 2, END]), ("b", "C", [3, END])])
     run = open_packed(write_rows(tmp_path, rows, seq_len=8, n_shards=1))
-    batch = make_batch([read_sequence(run, 0)])
+    batch = batch_of(list(read_rows(run, 0, stop=1)))
     assert batch.tokens_BT.tolist() == [[1, 2, END, 3, END, 0, 0, 0]]
     assert batch.doc_index_BT.tolist() == [[0, 0, 0, 1, 1, -1, -1, -1]]
     assert batch.targets_BT.tolist() == [[2, END, NO_TARGET, END, *[NO_TARGET] * 4]]
@@ -59,15 +64,17 @@ def test_batch_when_row_holds_two_pieces_and_padding_targets_only_the_next_token
 @settings(deadline=None)
 def test_targets_when_pieces_are_any_number_one_less_than_each_piece_has_tokens(lengths, padding):
     n_real = sum(lengths)
-    sequence = Sequence(
-        token_ids=np.arange(n_real + padding, dtype=np.int64),
-        n_real=n_real,
-        cu_seqlens=np.cumsum([0, *lengths]),
-        doc_ids=tuple(map(str, range(len(lengths)))),
-        pool="text",
-        groups=("g",) * len(lengths),
+    bounds = np.cumsum([0, *lengths])
+    rows = Rows(
+        block=None,
+        token_ids=np.arange(n_real + padding, dtype=np.uint32)[None],
+        n_real=np.array([n_real]),
+        n_pieces=np.array([len(lengths)]),
+        starts=bounds[:-1],
+        ends=bounds[1:],
+        pools=("text",),
     )
-    batch = make_batch([sequence])
+    batch = batch_of([rows])
     scored = batch.targets_BT[0] != NO_TARGET
     assert int(scored.sum()) == sum(n - 1 for n in lengths)
     assert torch.equal(batch.targets_BT[0][scored], batch.tokens_BT[0][scored] + 1)
@@ -79,7 +86,7 @@ def test_steps_when_the_stream_ends_go_round_and_never_touch_the_tail(tmp_path):
     assert split.n_train == 7
     assert list(split.held_out) == [7, 8, 9, 10, 11]
     for k, wanted in enumerate(([0, 1, 2], [3, 4, 5], [6, 0, 1], [2, 3, 4])):
-        whole = make_batch([read_sequence(split.run, i) for i in wanted])
+        whole = batch_by_hand([read_row(split.run, i) for i in wanted])
         step = read_step(split, step=k, n_sequences=3, n_rows=2)
         assert [len(part.pools) for part in step.parts] == [2, 1]
         for name in ("tokens_BT", "doc_index_BT", "targets_BT"):
@@ -219,4 +226,4 @@ def test_sequence_when_its_columns_contradict_each_other_is_refused(tmp_path, ch
     rows = _rows([("a", "C", [1, 2, END]), ("b", "C", [3, END])])
     run = open_packed(write_rows(tmp_path, [rows[0] | change], seq_len=8, n_shards=1))
     with pytest.raises(SchemaError, match=message):
-        read_sequence(run, 0)
+        list(read_rows(run, 0, stop=1))

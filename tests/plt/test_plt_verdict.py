@@ -11,7 +11,7 @@ import torch
 from plt_runs import awake_model, make_run, tiny_model
 
 from pipeline.plt.config import RunConfig
-from pipeline.plt.data import make_batch, open_packed, read_sequence, split_run
+from pipeline.plt.data import batch_of, open_packed, read_rows, split_run
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.probe import record_inputs
@@ -155,7 +155,7 @@ def test_diagnostics_when_recomputed_by_hand_agree(split):
     assert (found.n_sequences, [loop.loop for loop in found.loops]) == (4, [1, 2, 3])
     steps, shifts, omegas, cosines = [], [], [], []
     for index in list(split.held_out)[:4]:
-        batch = make_batch([read_sequence(split.run, index)])
+        batch = batch_of(list(read_rows(split.run, index, stop=index + 1)))
         with torch.no_grad():
             passes = model.model.passes(batch.tokens_BT, batch.doc_index_BT)
             z1, z2, z3 = (s[0] for s in passes.states_BTD)
@@ -211,7 +211,7 @@ def test_diagnostics_when_there_is_one_loop_measure_it(split):
 def test_attention_measures_when_recomputed_by_hand_agree(split):
     """One layer, one sequence: the mixed map written out key by key."""
     model = awake_model(tiny_model(n_loops=3, n_layers=1, window=3), dtype=torch.float32)
-    batch = make_batch([read_sequence(split.run, split.held_out[0])])
+    batch = batch_of(list(read_rows(split.run, split.n_train, stop=split.n_train + 1)))
     block, attn = model.model, model.model.layers[0].self_attn
     with torch.no_grad(), record_inputs(block) as inputs:
         passes = block.passes(batch.tokens_BT, batch.doc_index_BT)
