@@ -112,6 +112,9 @@ class RunConfig(Frozen):
     attention: Literal["auto", "sdpa", "flex"] = Field(
         "auto", description="sdpa: masked reference, anywhere; flex: FlexAttention, CUDA; auto: flex where it can run"
     )
+    tensorboard: bool | None = Field(
+        None, description="event files in MODEL/tensorboard; null: where tensorboardX is installed"
+    )
     sharding: Literal["none", "full"] = Field(
         "none", description="under torchrun: a whole model in each process, or weights and moments divided (FSDP2)"
     )

@@ -10,7 +10,7 @@ Under `torchrun` or Ray Train every process runs this file on its own rows (see 
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline.errors import ConfigError
@@ -26,7 +26,7 @@ from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.optimiser import build_optimiser, pack_state, unpack_state
 from pipeline.plt.prepare import Place, check_world, prepare_model, rows_of
-from pipeline.plt.tensorboard import EventFile
+from pipeline.plt.tensorboard import AddScalars, check_tensorboard, open_event_file
 from pipeline.plt.update import update
 from pipeline.plt.verdict import judge
 from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes
@@ -59,6 +59,7 @@ def train(
     `tokenizer` (default: the one that the run names) gives losses in bits per byte; without one they stay in nats.
     Every process gets the result; only the first one writes and says anything.
     """
+    check_tensorboard(config.run.tensorboard)
     machine = choose_machine(config.run)
     with join_world(machine.device) as world:
         if not world.leads:
@@ -74,7 +75,7 @@ def train(
         path = tokenizer or find_tokenizer(data)
         token_bytes = read_token_bytes(path, vocab_size=config.model.vocab_size) if path else None
         # Device and threads may change between two lives of a run; it says so when that moves the last digits.
-        named = config.model_dump(mode="json", exclude={"run": {"device", "n_threads"}})
+        named = config.model_dump(mode="json", exclude={"run": {"device", "n_threads", "tensorboard"}})
         identity = TrainIdentity(_FORMAT, split.run.seq_len, config=named, data=split.run.hashes)
         with checkpoint.open_folder(out, identity=identity, world=world) as folder:
             held_out = build_held_out(split, batch_size=rows_of(config, world=world), token_bytes=token_bytes)
@@ -135,7 +136,7 @@ class _Trainer:
         self.n_tokens = dict.fromkeys(POOLS, 0)
         self.steps: list[Step] = []
         self.evaluations: list[Evaluation] = []
-        self.board: EventFile | None = None
+        self.add_scalars: AddScalars = lambda step, scalars: None
         self._resume()
         self._announce()
 
@@ -146,7 +147,10 @@ class _Trainer:
             self._evaluate()
         if self.n_done == n_steps:
             return
-        with Loader(self._read, first_step=self.n_done, n_steps=n_steps) as loader, self._open_board() as self.board:
+        with ExitStack() as stack:
+            loader = stack.enter_context(Loader(self._read, first_step=self.n_done, n_steps=n_steps))
+            if check_tensorboard(self.config.run.tensorboard) and self.world.leads:
+                self.add_scalars = stack.enter_context(open_event_file(self.folder.path / BOARD_NAME))
             while self.n_done < n_steps:
                 if not self._advance(loader):
                     return
@@ -223,18 +227,17 @@ class _Trainer:
         peak = peak_flops(self.machine.name())
         mfu = flops / (seconds * peak * self.world.size) if peak else None
         self.on_event(Stepped(step, n_new / seconds, seconds, waited, mfu))
-        if self.board is not None:
-            scalars = {
-                "train/loss": step.loss,
-                "train/loss_code": step.code_loss,
-                "train/loss_text": step.text_loss,
-                "train/grad_norm": step.grad_norm,
-                "train/lr": step.lr,
-                "speed/tokens_per_second": n_new / seconds,
-                "speed/step_seconds": seconds,
-                "speed/loader_wait_seconds": waited,
-            }
-            self.board.add(step.step, scalars | ({"speed/mfu": mfu} if mfu is not None else {}))
+        scalars = {
+            "train/loss": step.loss,
+            "train/loss_code": step.code_loss,
+            "train/loss_text": step.text_loss,
+            "train/grad_norm": step.grad_norm,
+            "train/lr": step.lr,
+            "speed/tokens_per_second": n_new / seconds,
+            "speed/step_seconds": seconds,
+            "speed/loader_wait_seconds": waited,
+        }
+        self.add_scalars(step.step, scalars | ({"speed/mfu": mfu} if mfu is not None else {}))
 
     def _log(self, step: Step) -> None:
         self.steps.append(step)
@@ -247,9 +250,8 @@ class _Trainer:
         evaluation = evaluate(self.model, self.held_out, step=self.n_done, machine=self.machine, world=self.world)
         self.evaluations.append(evaluation)
         self.folder.log(metrics_line(evaluation))
-        if self.board is not None:
-            losses = {f"held_out/{g.pool}/{g.group or 'all'}": g.loss for g in (*evaluation.pools, *evaluation.groups)}
-            self.board.add(self.n_done, {"held_out/all": evaluation.loss} | losses)
+        losses = {f"held_out/{g.pool}/{g.group or 'all'}": g.loss for g in (*evaluation.pools, *evaluation.groups)}
+        self.add_scalars(self.n_done, {"held_out/all": evaluation.loss} | losses)
         self.on_event(Evaluated(evaluation, seconds=time.perf_counter() - started))
 
     def _save(self) -> None:
@@ -263,9 +265,6 @@ class _Trainer:
         )
         self.world.wait()
         self.on_event(Saved(step=self.n_done, folder=path))
-
-    def _open_board(self) -> EventFile | nullcontext[None]:
-        return EventFile(self.folder.path / BOARD_NAME) if self.world.leads else nullcontext()
 
     def _described(self) -> dict[str, str]:
         return self.machine.describe() | {"n_processes": str(self.world.size)}
