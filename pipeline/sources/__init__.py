@@ -8,24 +8,25 @@ of where the folder lies, how large the shards are, or how a JSON lines file is 
 
     directory.py  folders; a file is a document           parquet.py  cut at row groups
     git.py        the commit that is checked out          jsonl.py    cut at bytes; .gz and .zst
-    trove.py      any reader of datatrove
+    datatrove.py  any reader of datatrove                 rows.py     decode, hash, say what is wrong
     roots.py      what `path` names, through fsspec       local.py    the same on this machine, kept inside the folder
-    names.py      globs, and names that are not UTF-8     values.py   column values -> repo, licence, stars, times
-    rows.py       decode, hash, say what is wrong
+    names.py      names that are not UTF-8                values.py   column values -> repo, licence, stars, times
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from pipeline.config import Source
 from pipeline.errors import StoreError
-from pipeline.sources import datatrove as trove
-from pipeline.sources import directory, git, jsonl, parquet
-from pipeline.sources.rows import Found, as_documents
+from pipeline.sources.names import is_safe
 from pipeline.sources.slices import InputFile, Slice
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.config import Source
 
 __all__ = ["InputFile", "Slice", "plan_slices", "read_slice"]
 
@@ -36,17 +37,8 @@ def plan_slices(source: Source, *, shard_bytes: int) -> list[Slice]:
     ConfigError if its path is missing, nothing in it matches, or a mapped column does not exist. Contents are not
     looked at, so damage shows when a slice is read.
     """
-    match source.kind:
-        case "directory":
-            return directory.plan(source, shard_bytes=shard_bytes)
-        case "git":
-            return git.plan(source, shard_bytes=shard_bytes)
-        case "parquet":
-            return parquet.plan(source, shard_bytes=shard_bytes)
-        case "jsonl":
-            return jsonl.plan(source, shard_bytes=shard_bytes)
-        case "datatrove":
-            return trove.plan(source)
+    slices: list[Slice] = _reader(source).plan(source, shard_bytes=shard_bytes)
+    return slices
 
 
 def read_slice(source: Source, piece: Slice, *, max_document_bytes: int) -> pa.Table:
@@ -55,21 +47,17 @@ def read_slice(source: Source, piece: Slice, *, max_document_bytes: int) -> pa.T
     A bad document is a row whose `problem` says why. StoreError, with cause and remedy, if a file is damaged, gone,
     or not the one that was planned.
     """
+    from pipeline.sources.rows import as_documents  # late, as in _reader
+
     if piece.source != source.name:
         raise StoreError(f"slice of source {piece.source!r} cannot be read from source {source.name!r}; run again")
-    found = _read(source, piece, max_document_bytes=max_document_bytes)
+    # A plan is read back from a file, so its names are data like any other.
+    if unsafe := [file.path for file in piece.files if not is_safe(file.path)]:
+        raise StoreError(f"{source.path}: the planned name {unsafe[0]!r} leads out of its folder; run again")
+    found = _reader(source).read(source, piece, max_document_bytes=max_document_bytes)
     return as_documents(found, source=source, max_document_bytes=max_document_bytes)
 
 
-def _read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[Found]:
-    match source.kind:
-        case "directory":
-            return directory.read(source, piece, max_document_bytes=max_document_bytes)
-        case "git":
-            return git.read(source, piece, max_document_bytes=max_document_bytes)
-        case "parquet":
-            return parquet.read(source, piece)
-        case "jsonl":
-            return jsonl.read(source, piece, max_document_bytes=max_document_bytes)
-        case "datatrove":
-            return trove.read(source, piece)
+def _reader(source: Source) -> ModuleType:
+    """The module of this source's kind. Late: each brings its libraries, and who only decodes a file needs none."""
+    return import_module(f"pipeline.sources.{source.kind}")

@@ -15,16 +15,19 @@ from typing import Any
 from pipeline.config import Source
 from pipeline.errors import ConfigError
 from pipeline.sources.roots import store_errors
-from pipeline.sources.rows import UNREADABLE, Found
+from pipeline.sources.rows import UNREADABLE, RawDocument
 from pipeline.sources.slices import Slice
-from pipeline.sources.values import facts_of
+from pipeline.sources.values import metadata_of
 
 INPUT_FILE = "datatrove"
-_RANK_ROWS = 2**40  # numbers set aside for each rank
+_RANK_ROWS = 2**40  # numbers set aside for each rank: more than any has rows, and 2^23 ranks fit into 63 bits
 
 
-def plan(source: Source) -> list[Slice]:
-    """One slice for each rank. Builds the reader, so that a wrong name or option fails before any work."""
+def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
+    """One slice for each rank, whatever `shard_bytes`: only the reader knows where its input can be cut.
+
+    Builds the reader, so that a wrong name or option fails before any work.
+    """
     reader = _reader(source)
     folder = getattr(reader, "data_folder", None)
     if folder is not None and not getattr(reader, "paths_file", None):
@@ -35,16 +38,16 @@ def plan(source: Source) -> list[Slice]:
     return [Slice(source.name, (), rank, rank + 1) for rank in range(source.n_slices)]
 
 
-def read(source: Source, piece: Slice) -> Iterator[Found]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
     """The documents of one rank. Text that is no UTF-8 (a lone surrogate) is a row that cannot be read."""
     rank = piece.first
     with store_errors(f"sources.{source.name}: {source.reader} failed on rank {rank} of {source.n_slices}"):
         for i, document in enumerate(_reader(source).run(rank=rank, world_size=source.n_slices)):
-            facts = facts_of(document.metadata, columns=source.columns)
+            metadata = metadata_of(document.metadata, columns=source.columns)
             if source.columns.path is None:
-                facts = facts._replace(path=str(document.id))
+                metadata = metadata._replace(path=str(document.id))
             content, problem = _encoded(document.text)
-            yield Found(INPUT_FILE, rank * _RANK_ROWS + i, content, problem, facts)
+            yield RawDocument(INPUT_FILE, rank * _RANK_ROWS + i, content, problem, metadata)
 
 
 def _encoded(text: Any) -> tuple[bytes | None, str | None]:
@@ -62,10 +65,10 @@ def _reader(source: Source) -> Any:
         from datatrove.pipeline import readers
     except ImportError as error:
         raise ConfigError(f"{where}: needs datatrove ({error}); pip install 'loopmix[datatrove]'") from error
-    known = {name: value for name, value in vars(readers).items() if inspect.isclass(value)}
-    if source.reader not in known:
-        raise ConfigError(f"{where}: {source.reader!r} is no reader of datatrove; expected one of {sorted(known)}")
-    kind = known[source.reader]
+    classes = {name: value for name, value in vars(readers).items() if inspect.isclass(value)}
+    if source.reader not in classes:
+        raise ConfigError(f"{where}: {source.reader!r} is no reader of datatrove; expected one of {sorted(classes)}")
+    kind = classes[source.reader]
     place = (source.path,) if source.path else ()
     options = source.reader_options
     if options.get("shuffle_files"):

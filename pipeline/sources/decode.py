@@ -1,8 +1,8 @@
 """Raw bytes -> UTF-8, and what they were before. Never raises; the verdict is recorded with each document.
 
 In order of trust: a byte order mark; valid UTF-8; a NUL pattern that only UTF-16 or UTF-32 makes; the encoding that
-the text itself declares or that a detector finds (`legacy.py`); else `binary`. A legacy verdict must decode the whole
-document and give back the same bytes when encoded again, so nothing but the encoding is changed. Line ends stay.
+the text itself declares or that a detector finds (`encodings.py`); else `binary`. Such an encoding must decode the
+whole document and give back the same bytes when encoded again, so nothing else is changed. Line ends stay.
 """
 
 from __future__ import annotations
@@ -62,23 +62,13 @@ def decode(raw: bytes) -> Decoded:
     """`raw` as UTF-8 without a byte order mark. Plain UTF-8 is handed back as it is, without a copy."""
     if raw.startswith(_MARK_STARTS):
         return _marked(raw)
-    if _is_utf8(raw):
+    if raw.isascii() or _strictly(raw, encoding="utf-8") is not None:
         return _plain(raw)
     if raw.startswith(_MAGIC):
         return Decoded(b"", BINARY)
     if b"\0" in raw:
         return _wide(raw) or Decoded(b"", BINARY)
     return _damaged(raw) or _legacy(raw) or Decoded(b"", BINARY)
-
-
-def _is_utf8(raw: bytes) -> bool:
-    if raw.isascii():
-        return True
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _marked(raw: bytes) -> Decoded:
@@ -101,9 +91,9 @@ def _plain(raw: bytes) -> Decoded:
         if b"\0" in raw[:_HEAD_BYTES]:
             return Decoded(b"", BINARY)
     if b"\x1b" in raw and (b"\x1b$B" in raw or b"\x1b$@" in raw):  # the one-byte search is much the faster
-        text = _strictly(raw, encoding="iso2022_jp")
-        if text is not None and _encodes_to(text, raw, encoding="iso2022_jp"):
-            return Decoded(text.encode("utf-8"), "iso2022_jp")
+        decoded = _lossless(raw, encoding="iso2022_jp")
+        if decoded is not None:
+            return decoded
     return Decoded(b"", BINARY) if _control_frac(raw[:_PROBE_BYTES]) > _MAX_CONTROL_FRAC else Decoded(raw, "utf-8")
 
 
@@ -152,23 +142,22 @@ def _legacy(raw: bytes) -> Decoded | None:
     probe = raw[:_PROBE_BYTES] + raw[middle : middle + _PROBE_BYTES] + raw[-_PROBE_BYTES:]
     if _control_frac(probe) > _MAX_LEGACY_CONTROL_FRAC:
         return None
-    for name in detect(raw):
-        text = _strictly(raw, encoding=name)
-        if text is not None and _encodes_to(text, raw, encoding=name):
-            return Decoded(text.encode("utf-8"), name)
-    return None
+    readings = (_lossless(raw, encoding=name) for name in detect(raw))
+    return next((decoded for decoded in readings if decoded is not None), None)
+
+
+def _lossless(raw: bytes, *, encoding: str) -> Decoded | None:
+    """`raw` read as `encoding`, if writing it again gives the same bytes: some codecs read two spellings as one."""
+    text = _strictly(raw, encoding=encoding)
+    try:
+        same = text is not None and text.encode(encoding) == raw
+    except UnicodeEncodeError:
+        return None
+    return Decoded(text.encode("utf-8"), encoding) if text is not None and same else None
 
 
 def _strictly(raw: bytes, *, encoding: str) -> str | None:
     try:
-        text = raw.decode(encoding)
+        return raw.decode(encoding)
     except UnicodeDecodeError:
         return None
-    return text
-
-
-def _encodes_to(text: str, raw: bytes, *, encoding: str) -> bool:
-    try:
-        return text.encode(encoding) == raw
-    except UnicodeEncodeError:
-        return False

@@ -11,57 +11,50 @@ from collections.abc import Iterator
 from pipeline.config import Source
 from pipeline.errors import StoreError
 from pipeline.sources.local import open_below
-from pipeline.sources.names import is_safe
 from pipeline.sources.roots import Root, list_files, locate
-from pipeline.sources.rows import TOO_LARGE, UNREADABLE, Found
-from pipeline.sources.slices import InputFile, Slice, group_files
-from pipeline.sources.values import Facts
+from pipeline.sources.rows import TOO_LARGE, UNREADABLE, RawDocument
+from pipeline.sources.slices import InputFile, Slice, group_files, whole_files
+from pipeline.sources.values import Metadata
 
-_REMOTE_FILES = 64  # fetched at once from a remote store
-_REMOTE_BYTES = 32_000_000
+# Read at once, so that a remote store can answer in parallel (fsspec bounds how many requests are open); bounds memory.
+_GROUP_BYTES = 32_000_000
+_Content = tuple[bytes | None, str | None]  # the bytes, or the problem with them
 
 
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     """Files in order of their paths, grouped to about `shard_bytes`."""
-    files = list_files(source, root=locate(source))
-    return [
-        Slice(source.name, group, n_bytes=sum(file.size for file in group))
-        for group in group_files(files, shard_bytes=shard_bytes)
-    ]
+    return whole_files(source.name, list_files(source, root=locate(source)), shard_bytes=shard_bytes)
 
 
-def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[Found]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
     """The rows of one slice. Files above the limit are not opened."""
     root = locate(source)
-    unsafe = [file.path for file in piece.files if not is_safe(file.path)]
-    if unsafe:
-        raise StoreError(f"{root.path}: the planned name {unsafe[0]!r} leads out of its folder; run again")
-    if root.fs is None:
-        for file in piece.files:
-            yield _found(file, _local(root, file) if file.size <= max_document_bytes else TOO_LARGE)
-        return
-    for group in _fetchable(piece.files, max_document_bytes=max_document_bytes):
+    for group in group_files(piece.files, shard_bytes=_GROUP_BYTES):
         small = [file for file in group if file.size <= max_document_bytes]
-        fetched = dict(zip(small, _fetch(root, small), strict=True))
+        contents = [_open(root, file) for file in small] if root.fs is None else _fetch(root, small)
+        found = dict(zip(small, contents, strict=True))
         for file in group:
-            yield _found(file, fetched.get(file, TOO_LARGE))
+            content, problem = found.get(file, (None, TOO_LARGE))
+            yield RawDocument(file.path, 0, content, problem, Metadata(path=file.path))
 
 
-def _found(file: InputFile, content: bytes | str) -> Found:
-    """A row; text in place of content is the problem with it."""
-    facts = Facts(path=file.path)
-    if isinstance(content, str):
-        return Found(file.path, 0, None, content, facts)
-    return Found(file.path, 0, content, None, facts)
-
-
-def _local(root: Root, file: InputFile) -> bytes | str:
+def _open(root: Root, file: InputFile) -> _Content:
     try:
         with open_below(root.path, file, take_links=False) as opened:
-            content = opened.read()
+            return _whole(opened.read(), root=root, file=file), None
     except OSError:
-        return UNREADABLE
-    return _whole(content, root=root, file=file)
+        return None, UNREADABLE
+
+
+def _fetch(root: Root, files: list[InputFile]) -> list[_Content]:
+    answers = root.fs.cat_ranges([root.join(file.path) for file in files], None, None, on_error="return")
+    contents: list[_Content] = []
+    for file, answer in zip(files, answers, strict=True):
+        if isinstance(answer, FileNotFoundError):
+            raise StoreError(f"{root.join(file.path)}: is gone since planning; run again, which plans anew") from answer
+        unread = isinstance(answer, BaseException)
+        contents.append((None, UNREADABLE) if unread else (_whole(bytes(answer), root=root, file=file), None))
+    return contents
 
 
 def _whole(content: bytes, *, root: Root, file: InputFile) -> bytes:
@@ -72,32 +65,3 @@ def _whole(content: bytes, *, root: Root, file: InputFile) -> bytes:
             "the input changed while it was read; run again, which plans anew"
         )
     return content
-
-
-def _fetchable(files: tuple[InputFile, ...], *, max_document_bytes: int) -> Iterator[list[InputFile]]:
-    group: list[InputFile] = []
-    n_bytes = 0
-    for file in files:
-        size = file.size if file.size <= max_document_bytes else 0
-        if group and (len(group) >= _REMOTE_FILES or n_bytes + size > _REMOTE_BYTES):
-            yield group
-            group, n_bytes = [], 0
-        group.append(file)
-        n_bytes += size
-    if group:
-        yield group
-
-
-def _fetch(root: Root, files: list[InputFile]) -> list[bytes | str]:
-    """Many small files in one go, which a remote store answers in parallel."""
-    paths = [root.join(file.path) for file in files]
-    answers = root.fs.cat_ranges(paths, None, None, on_error="return")
-    contents: list[bytes | str] = []
-    for file, answer in zip(files, answers, strict=True):
-        if isinstance(answer, FileNotFoundError):
-            raise StoreError(f"{root.join(file.path)}: is gone since planning; run again, which plans anew") from answer
-        if isinstance(answer, BaseException):
-            contents.append(UNREADABLE)
-        else:
-            contents.append(_whole(bytes(answer), root=root, file=file))
-    return contents

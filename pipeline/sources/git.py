@@ -24,11 +24,11 @@ from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.globs import chooser
 from pipeline.sources.local import SKIPPED_FOLDERS
-from pipeline.sources.names import is_safe, to_bytes, to_text
+from pipeline.sources.names import to_bytes, to_text
 from pipeline.sources.roots import Root, locate
-from pipeline.sources.rows import TOO_LARGE, Found
-from pipeline.sources.slices import InputFile, Slice, group_files
-from pipeline.sources.values import Facts
+from pipeline.sources.rows import TOO_LARGE, RawDocument
+from pipeline.sources.slices import InputFile, Slice, whole_files
+from pipeline.sources.values import Metadata
 
 _REGULAR = (b"100644", b"100755", b"100664")  # the last is historic; 120000 would be a link, 160000 a submodule
 _MICROS = 1_000_000
@@ -44,12 +44,11 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     """Files of every checkout in order of their paths, grouped to about `shard_bytes`; no slice spans two checkouts."""
     root = _locate(source)
     chosen = chooser(source.include, source.exclude)
-    slices = []
+    slices: list[Slice] = []
     homes = list(_homes(root))
     for home in homes:
         files = [file for file in _tracked(root, home) if chosen(file.path.removeprefix(home))]
-        for group in group_files(files, shard_bytes=shard_bytes):
-            slices.append(Slice(source.name, group, n_bytes=sum(file.size for file in group)))
+        slices += whole_files(source.name, files, shard_bytes=shard_bytes)
     if not homes:
         raise ConfigError(
             f"sources.{source.name}.path: {source.path} is no git checkout and has none below it; "
@@ -60,7 +59,7 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     return slices
 
 
-def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[Found]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
     """The rows of one slice."""
     root = _locate(source)
     for home, files in groupby(piece.files, key=lambda file: _home_of(root, file.path)):
@@ -98,8 +97,6 @@ def _homes(root: Root) -> Iterator[str]:
 
 def _home_of(root: Root, path: str) -> str:
     """The checkout that a planned path lies in: the outermost one, as in planning."""
-    if not is_safe(path):
-        raise StoreError(f"{root.path}: the planned name {path!r} leads out of its folder; run again")
     parts = path.split("/")
     homes = ("".join(part + "/" for part in parts[:n]) for n in range(len(parts)))
     for home in homes:
@@ -125,17 +122,19 @@ def _tracked(root: Root, home: str) -> list[InputFile]:
     return sorted(files, key=lambda f: f.path)
 
 
-def _read_home(root: Root, home: str, *, files: list[InputFile], repo: str, max_document_bytes: int) -> Iterator[Found]:
+def _read_home(
+    root: Root, home: str, *, files: list[InputFile], repo: str, max_document_bytes: int
+) -> Iterator[RawDocument]:
     commit = files[0].version.partition(":")[0]
     wanted = [file for file in files if file.size <= max_document_bytes]
     objects = _objects(_folder(root, home), [commit, *(file.version.partition(":")[2] for file in wanted)])
-    facts = Facts(repo=repo, revision=commit, revision_micros=_committed_at(next(objects)))
+    shared = Metadata(repo=repo, revision=commit, revision_micros=_committed_at(next(objects)))
     for file in files:
-        known = facts._replace(path=file.path.removeprefix(home))
+        metadata = shared._replace(path=file.path.removeprefix(home))
         if file.size > max_document_bytes:
-            yield Found(file.path, 0, None, TOO_LARGE, known)
+            yield RawDocument(file.path, 0, None, TOO_LARGE, metadata)
         else:
-            yield Found(file.path, 0, next(objects), None, known)
+            yield RawDocument(file.path, 0, next(objects), None, metadata)
 
 
 def _committed_at(commit: bytes) -> int | None:

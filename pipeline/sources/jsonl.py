@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any, BinaryIO, cast
 
 import zstandard
@@ -20,9 +21,9 @@ from pydantic_core import from_json
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.roots import Root, list_files, locate, open_file, store_errors
-from pipeline.sources.rows import TOO_LARGE, UNREADABLE, Found
-from pipeline.sources.slices import InputFile, Slice, group_files
-from pipeline.sources.values import facts_of, find
+from pipeline.sources.rows import TOO_LARGE, UNREADABLE, RawDocument
+from pipeline.sources.slices import InputFile, Slice, whole_files
+from pipeline.sources.values import find, metadata_of
 
 _GZIP = (".gz",)
 _ZSTD = (".zst", ".zstd")
@@ -53,35 +54,26 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     files = list_files(source, root=root, suffixes=_SUFFIXES)
     _check_content_key(source, root=root, file=files[0])
     slices: list[Slice] = []
-    together: list[InputFile] = []
-
-    def flush() -> None:
-        groups = group_files(together, shard_bytes=shard_bytes)
-        slices.extend(Slice(source.name, group, n_bytes=sum(f.size for f in group)) for group in groups)
-        together.clear()
-
-    for file in files:
-        packed = _is_compressed(file)
-        if not packed and file.size <= shard_bytes:
-            together.append(file)
+    for small, neighbours in groupby(files, key=lambda file: not _is_compressed(file) and file.size <= shard_bytes):
+        if small:
+            slices += whole_files(source.name, neighbours, shard_bytes=shard_bytes)
             continue
-        flush()
-        if packed:
-            slices.append(Slice(source.name, (file,), n_bytes=file.size * _EXPANSION))
-        else:
-            slices.extend(_cut(source.name, file=file, shard_bytes=shard_bytes))
-    flush()
+        for file in neighbours:
+            if _is_compressed(file):
+                slices.append(Slice(source.name, (file,), n_bytes=file.size * _EXPANSION))
+            else:
+                slices += _cut(source.name, file=file, shard_bytes=shard_bytes)
     return slices
 
 
-def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[Found]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
     """The rows of one slice."""
     root = locate(source)
     for file in piece.files:
         cap = _LINE_PER_DOCUMENT * max_document_bytes + _LINE_EXTRA_BYTES
         for offset, line in _lines_of(root, file, first=piece.first, last=piece.last, cap=cap):
             if line is None:
-                yield Found(file.path, offset, None, TOO_LARGE)
+                yield RawDocument(file.path, offset, None, TOO_LARGE)
             elif line.strip():
                 yield _row(line, file=file, offset=offset, source=source)
 
@@ -97,15 +89,13 @@ def _is_compressed(file: InputFile) -> bool:
     return file.path.lower().endswith(_GZIP + _ZSTD)
 
 
-def _row(line: bytes, *, file: InputFile, offset: int, source: Source) -> Found:
+def _row(line: bytes, *, file: InputFile, offset: int, source: Source) -> RawDocument:
     row = _parse(line.removeprefix(_MARK) if offset == 0 else line)
-    if not isinstance(row, dict):
-        return Found(file.path, offset, None, UNREADABLE)
     content = find(row, key=source.columns.content)
-    facts = facts_of(row, columns=source.columns)
+    metadata = metadata_of(row, columns=source.columns)
     if not isinstance(content, str):
-        return Found(file.path, offset, None, UNREADABLE, facts)
-    return Found(file.path, offset, content.encode("utf-8"), None, facts)
+        return RawDocument(file.path, offset, None, UNREADABLE, metadata)
+    return RawDocument(file.path, offset, content.encode("utf-8"), None, metadata)
 
 
 def _parse(line: bytes) -> Any:

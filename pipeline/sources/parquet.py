@@ -9,7 +9,7 @@ A row's number is its place in the file. Page checksums are verified where the w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from pipeline.config import Columns, Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.roots import Root, list_files, locate, open_file, store_errors
-from pipeline.sources.rows import UNREADABLE, Found
+from pipeline.sources.rows import UNREADABLE, RawDocument
 from pipeline.sources.slices import InputFile, Slice
-from pipeline.sources.values import Facts, count_of, license_of, micros_of, text_of
+from pipeline.sources.values import READERS, Metadata, micros_of
 
 _SUFFIXES = (".parquet", ".pq")
 _BATCH_ROWS = 1_024
@@ -45,7 +45,7 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     return slices
 
 
-def read(source: Source, piece: Slice) -> Iterator[Found]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
     """The rows of one slice."""
     root = locate(source)
     for file in piece.files:
@@ -159,25 +159,20 @@ def _batches(parquet: pq.ParquetFile, *, source: Source, groups: range, where: s
             raise StoreError(f"{where}: gave {found} rows, its footer says {expected}; fetch it again or exclude it")
 
 
-def _rows(batch: pa.RecordBatch, *, file: InputFile, first_row: int, columns: Columns) -> Iterator[Found]:
-    contents = _contents(_column(batch, name=columns.content))
-    absent = [None] * batch.num_rows
-
-    def values(name: str | None, read: Callable[[Any], Any]) -> list[Any]:
-        return absent if name is None else [read(v) for v in _values(_column(batch, name=name))]
-
-    facts = zip(
-        values(columns.path, text_of),
-        values(columns.repo, text_of),
-        values(columns.revision, text_of),
-        absent if columns.revision_time is None else _micros(_column(batch, name=columns.revision_time)),
-        values(columns.license, license_of),
-        values(columns.stars, count_of),
-        values(columns.language, text_of),
-        strict=True,
-    )
-    for row, (content, known) in enumerate(zip(contents, facts, strict=True), start=first_row):
-        yield Found(file.path, row, content, UNREADABLE if content is None else None, Facts._make(known))
+def _rows(batch: pa.RecordBatch, *, file: InputFile, first_row: int, columns: Columns) -> Iterator[RawDocument]:
+    # The cast from text copies nothing and checks nothing: parquet text may be no UTF-8.
+    contents: list[bytes | None] = _column(batch, name=columns.content).cast(pa.large_binary()).to_pylist()
+    fields: list[list[Any]] = []
+    for field, read in READERS.items():
+        name = getattr(columns, field)
+        column = None if name is None else _column(batch, name=name)
+        if column is None:
+            fields.append([None] * batch.num_rows)
+        else:
+            fields.append(_micros(column) if read is micros_of else [read(value) for value in _values(column)])
+    metadata = map(Metadata._make, zip(*fields, strict=True))
+    for row, (content, one) in enumerate(zip(contents, metadata, strict=True), start=first_row):
+        yield RawDocument(file.path, row, content, UNREADABLE if content is None else None, one)
 
 
 def _column(batch: pa.RecordBatch, *, name: str) -> pa.Array:
@@ -190,12 +185,6 @@ def _column(batch: pa.RecordBatch, *, name: str) -> pa.Array:
         for part in rest:
             column = pa.compute.struct_field(column, part)
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-
-
-def _contents(column: pa.Array) -> list[bytes | None]:
-    """Raw bytes. The cast from text copies nothing and checks nothing: parquet text may be no UTF-8."""
-    values: list[bytes | None] = column.cast(pa.large_binary()).to_pylist()
-    return values
 
 
 def _values(column: pa.Array) -> list[Any]:

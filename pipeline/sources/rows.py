@@ -1,4 +1,4 @@
-"""Found documents -> a `documents` table. The one place that decodes, hashes, and says what is wrong with a row."""
+"""Raw documents -> a `documents` table. The one place that decodes, hashes, and says what is wrong with a row."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ import xxhash
 from pipeline.config import Source
 from pipeline.schema import DOCUMENTS
 from pipeline.sources.decode import BINARY, decode
-from pipeline.sources.values import Facts
+from pipeline.sources.values import Metadata
 
 UNREADABLE = "unreadable_row"
 TOO_LARGE = "too_large"
 UNREAD = "unread"  # `encoding` of a row whose bytes were never looked at
-_BATCH_BYTES = 16_000_000  # of content held as Python bytes before it moves into Arrow
+# What is held as Python objects before it moves into Arrow: little beside a shard of 64 MB. Where batches end shows in
+# the pages of the parquet file, so a change here changes the bytes of table `documents`.
+_BATCH_BYTES = 16_000_000
 _BATCH_ROWS = 16_384
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # microseconds since 1970
 
 
-class Found(NamedTuple):
+class RawDocument(NamedTuple):
     """One input row as a reader hands it over."""
 
     input_file: str
     input_row: int
     content: bytes | None  # raw, not decoded; None: could not be had, and `problem` says why
     problem: str | None = None
-    facts: Facts = Facts()
+    metadata: Metadata = Metadata()
 
 
 class _Settled(NamedTuple):
@@ -38,7 +40,7 @@ class _Settled(NamedTuple):
     problem: str | None
 
 
-def as_documents(found: Iterable[Found], *, source: Source, max_document_bytes: int) -> pa.Table:
+def as_documents(found: Iterable[RawDocument], *, source: Source, max_document_bytes: int) -> pa.Table:
     """The table of one shard, rows in the order in which they are found."""
     batches = [_batch(rows, source=source, max_document_bytes=max_document_bytes) for rows in _in_batches(found)]
     return pa.Table.from_batches(batches, schema=DOCUMENTS.schema)
@@ -49,8 +51,8 @@ def document_id(source: str, *, input_file: str, input_row: int) -> str:
     return xxhash.xxh3_128_hexdigest(f"{source}\0{input_file}\0{input_row}".encode())
 
 
-def _in_batches(found: Iterable[Found]) -> Iterator[list[Found]]:
-    rows: list[Found] = []
+def _in_batches(found: Iterable[RawDocument]) -> Iterator[list[RawDocument]]:
+    rows: list[RawDocument] = []
     n_bytes = 0
     for row in found:
         rows.append(row)
@@ -62,7 +64,7 @@ def _in_batches(found: Iterable[Found]) -> Iterator[list[Found]]:
         yield rows
 
 
-def _settle(row: Found, *, max_document_bytes: int) -> _Settled:
+def _settle(row: RawDocument, *, max_document_bytes: int) -> _Settled:
     """Decode the content, or leave it out and say why. White space alone is kept, but named a problem."""
     raw = row.content
     if raw is None:
@@ -84,22 +86,22 @@ def _is_blank(content: bytes) -> bool:
     return not rest[:256].decode("utf-8", errors="ignore").strip() and not rest.decode("utf-8").strip()
 
 
-def _batch(rows: list[Found], *, source: Source, max_document_bytes: int) -> pa.RecordBatch:
+def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) -> pa.RecordBatch:
     settled = [_settle(row, max_document_bytes=max_document_bytes) for row in rows]
-    facts = [row.facts for row in rows]
+    metadata = [row.metadata for row in rows]
     contents = _joined([s.content for s in settled])
     n = len(rows)
     columns: dict[str, list[Any]] = {
         "doc_id": [document_id(source.name, input_file=r.input_file, input_row=r.input_row) for r in rows],
         "source": [source.name] * n,
-        "repo": [f.repo or source.repo for f in facts],
-        "path": [row.facts.path or f"{row.input_file}#{row.input_row}" for row in rows],
-        "revision": [f.revision for f in facts],
-        "revision_time": [_in_calendar(f.revision_micros) for f in facts],
-        "license": [f.license or source.license for f in facts],
-        "stars": [f.stars for f in facts],
+        "repo": [m.repo or source.repo for m in metadata],
+        "path": [row.metadata.path or f"{row.input_file}#{row.input_row}" for row in rows],
+        "revision": [m.revision for m in metadata],
+        "revision_time": [_in_calendar(m.revision_micros) for m in metadata],
+        "license": [m.license or source.license for m in metadata],
+        "stars": [m.stars for m in metadata],
         "pool_hint": [source.pool] * n,
-        "language_label": [f.language for f in facts],
+        "language_label": [m.language for m in metadata],
         "n_bytes": [len(s.content) for s in settled],
         "content_hash": [xxhash.xxh3_128_digest(s.content) for s in settled],
         "encoding": [s.encoding for s in settled],

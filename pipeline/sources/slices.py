@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-_ROW_BYTES = 512  # counted for each file beside its content, so that a million empty files do not share a shard
+# Counted for each file beside its content, so that a million empty files do not share a shard: about what a row of
+# `documents` takes beside its content.
+_ROW_BYTES = 512
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,9 @@ def group_files(files: Iterable[InputFile], *, shard_bytes: int) -> Iterator[tup
         n_bytes += cost
     if group:
         yield tuple(group)
+
+
+def whole_files(source: str, files: Iterable[InputFile], *, shard_bytes: int) -> list[Slice]:
+    """A slice for each group of whole files."""
+    groups = group_files(files, shard_bytes=shard_bytes)
+    return [Slice(source, group, n_bytes=sum(file.size for file in group)) for group in groups]

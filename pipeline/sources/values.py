@@ -6,6 +6,7 @@ cost a document.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,8 +16,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64 = 2**63
 
 
-class Facts(NamedTuple):
-    """What a source knows about a document besides its content."""
+class Metadata(NamedTuple):
+    """What a source says of a document besides its content."""
 
     path: str | None = None
     repo: str | None = None
@@ -27,17 +28,9 @@ class Facts(NamedTuple):
     language: str | None = None
 
 
-def facts_of(row: dict[str, Any], *, columns: Columns) -> Facts:
-    """Read the mapped keys of one row."""
-    return Facts(
-        path=text_of(find(row, key=columns.path)),
-        repo=text_of(find(row, key=columns.repo)),
-        revision=text_of(find(row, key=columns.revision)),
-        revision_micros=micros_of(find(row, key=columns.revision_time)),
-        license=license_of(find(row, key=columns.license)),
-        stars=count_of(find(row, key=columns.stars)),
-        language=text_of(find(row, key=columns.language)),
-    )
+def metadata_of(row: Any, *, columns: Columns) -> Metadata:
+    """Read the mapped keys of one row; nothing of a row that is no mapping."""
+    return Metadata(*(read(find(row, key=getattr(columns, field))) for field, read in READERS.items()))
 
 
 def find(row: Any, *, key: str | None) -> Any:
@@ -103,3 +96,15 @@ def micros_of(value: Any) -> int | None:
         return None
     moment = value if value.tzinfo else value.replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+# What reads each field of `columns`, in the order of Metadata.
+READERS: dict[str, Callable[[Any], Any]] = {
+    "path": text_of,
+    "repo": text_of,
+    "revision": text_of,
+    "revision_time": micros_of,
+    "license": license_of,
+    "stars": count_of,
+    "language": text_of,
+}

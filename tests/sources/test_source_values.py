@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import Columns
-from pipeline.sources.values import Facts, count_of, facts_of, find, license_of, micros_of, text_of
+from pipeline.sources.values import Metadata, count_of, find, license_of, metadata_of, micros_of, text_of
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.datetimes(),
@@ -94,10 +94,10 @@ def test_key_steps_into_nested_mappings_unless_it_exists_as_it_is() -> None:
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), ANYTHING))
-def test_facts_never_fail_when_values_are_any(row: dict[str, Any]) -> None:
+def test_metadata_never_fail_when_values_are_any(row: dict[str, Any]) -> None:
     columns = Columns(path="a", repo="b", revision="c", revision_time="d", license="e", stars="f")
-    facts = facts_of(row, columns=columns)
-    assert isinstance(facts, Facts)
-    for text in (facts.path, facts.repo, facts.revision, facts.license):
+    metadata = metadata_of(row, columns=columns)
+    assert isinstance(metadata, Metadata)
+    for text in (metadata.path, metadata.repo, metadata.revision, metadata.license):
         assert text is None or text.encode("utf-8")
-    assert facts.stars is None or -(2**63) <= facts.stars < 2**63
+    assert metadata.stars is None or -(2**63) <= metadata.stars < 2**63
