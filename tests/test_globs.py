@@ -160,8 +160,8 @@ def test_walking_past_excluded_folders_equals_filtering_all_files(
 ) -> None:
     exclude = check_patterns((*patterns, *taken_back))
     kept = matcher(exclude)
-    walked = walk(str(tree), prunes=pruner(exclude), max_depth=None, take_links=False).files
-    every = walk(str(tree), prunes=lambda folder: False, max_depth=None, take_links=False).files
+    walked = walk(str(tree), prunes=pruner(exclude), max_depth=None, take_links=False)[0]
+    every = walk(str(tree), prunes=lambda folder: False, max_depth=None, take_links=False)[0]
     assert [file for file in walked if not kept(file.path)] == [file for file in every if not kept(file.path)]
 
 

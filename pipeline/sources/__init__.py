@@ -4,13 +4,8 @@
     read_slice    a slice -> the rows of one shard, in input order
 
 A row's doc_id is a hash of (source name, input file relative to the source's folder, row in that file). It says nothing
-of where the folder lies, how large the shards are, or how a JSON lines file is compressed.
-
-    directory.py  folders; a file is a document           parquet.py  cut at row groups
-    git.py        the commit that is checked out          jsonl.py    cut at bytes; .gz and .zst
-    datatrove.py  any reader of datatrove                 rows.py     decode, hash, say what is wrong
-    roots.py      what `path` names, through fsspec       local.py    the same on this machine, kept inside the folder
-    names.py      names that are not UTF-8                values.py   column values -> repo, licence, stars, times
+of where the folder lies, how large the shards are, or how a JSON lines file is compressed. Each kind of source has a
+file of its name; `roots.py` finds and opens files for them, `rows.py` makes the table.
 """
 
 from __future__ import annotations

@@ -46,17 +46,12 @@ def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[R
             metadata = metadata_of(document.metadata, columns=source.columns)
             if source.columns.path is None:
                 metadata = metadata._replace(path=str(document.id))
-            content, problem = _encoded(document.text)
+            try:
+                content = document.text if isinstance(document.text, bytes) else str(document.text).encode("utf-8")
+            except UnicodeEncodeError:
+                content = None
+            problem = UNREADABLE if content is None else None
             yield RawDocument(INPUT_FILE, rank * _RANK_ROWS + i, content, problem, metadata)
-
-
-def _encoded(text: Any) -> tuple[bytes | None, str | None]:
-    if isinstance(text, bytes):
-        return text, None
-    try:
-        return str(text).encode("utf-8"), None
-    except UnicodeEncodeError:
-        return None, UNREADABLE
 
 
 def _reader(source: Source) -> Any:

@@ -23,24 +23,11 @@ _MARKS = {  # longest first: the UTF-32 mark begins with the UTF-16 one
 }
 _MARK_STARTS = tuple(_MARKS)
 _MAGIC = (  # formats whose first bytes may lack a NUL; looked at only where the bytes are not UTF-8
-    b"%PDF-",
-    b"\x89PNG",
-    b"\xff\xd8\xff",
-    b"GIF8",
-    b"RIFF",
-    b"OggS",
-    b"ID3",
-    b"PK\x03\x04",
-    b"\x1f\x8b",
-    b"BZh",
-    b"\xfd7zXZ",
-    b"\x28\xb5\x2f\xfd",
-    b"7z\xbc\xaf",
-    b"\x7fELF",
-    b"\xca\xfe\xba\xbe",
-    b"\xcf\xfa\xed\xfe",
-    b"MZ",
-)
+    b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8",  # documents and pictures
+    b"RIFF", b"OggS", b"ID3",  # sound and film
+    b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf",  # archives
+    b"\x7fELF", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"MZ",  # programs
+)  # fmt: skip
 _TEXT_CONTROLS = b"\t\n\r\f\x08\x1b"  # backspace and escape: man pages and terminal logs
 _NOT_TEXT = bytes(c for c in range(256) if (c < 0x20 and c not in _TEXT_CONTROLS) or c == 0x7F)
 _HEAD_BYTES = 8_000  # git's rule: a NUL among the first 8,000 bytes makes a file binary

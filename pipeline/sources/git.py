@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import IO
 
@@ -60,11 +59,20 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
 
 
 def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
-    """The rows of one slice."""
+    """The rows of one slice, which holds files of one checkout."""
     root = _locate(source)
-    for home, files in groupby(piece.files, key=lambda file: _home_of(root, file.path)):
-        repo = source.repo or (home[:-1] or Path(root.path).name).removesuffix(".git")
-        yield from _read_home(root, home, files=list(files), repo=repo, max_document_bytes=max_document_bytes)
+    home = _home_of(root, piece.files[0].path)
+    commit = piece.files[0].version.partition(":")[0]
+    wanted = [file.version.partition(":")[2] for file in piece.files if file.size <= max_document_bytes]
+    objects = _objects(_folder(root, home), [commit, *wanted])
+    repo = source.repo or (home[:-1] or Path(root.path).name).removesuffix(".git")
+    shared = Metadata(repo=repo, revision=commit, revision_micros=_committed_at(next(objects)))
+    for file in piece.files:
+        metadata = shared._replace(path=file.path.removeprefix(home))
+        if file.size > max_document_bytes:
+            yield RawDocument(file.path, 0, None, TOO_LARGE, metadata)
+        else:
+            yield RawDocument(file.path, 0, next(objects), None, metadata)
 
 
 def _locate(source: Source) -> Root:
@@ -120,21 +128,6 @@ def _tracked(root: Root, home: str) -> list[InputFile]:
         if mode in _REGULAR:
             files.append(InputFile(home + to_text(name), int(size), f"{commit}:{blob.decode('ascii')}"))
     return sorted(files, key=lambda f: f.path)
-
-
-def _read_home(
-    root: Root, home: str, *, files: list[InputFile], repo: str, max_document_bytes: int
-) -> Iterator[RawDocument]:
-    commit = files[0].version.partition(":")[0]
-    wanted = [file for file in files if file.size <= max_document_bytes]
-    objects = _objects(_folder(root, home), [commit, *(file.version.partition(":")[2] for file in wanted)])
-    shared = Metadata(repo=repo, revision=commit, revision_micros=_committed_at(next(objects)))
-    for file in files:
-        metadata = shared._replace(path=file.path.removeprefix(home))
-        if file.size > max_document_bytes:
-            yield RawDocument(file.path, 0, None, TOO_LARGE, metadata)
-        else:
-            yield RawDocument(file.path, 0, next(objects), None, metadata)
 
 
 def _committed_at(commit: bytes) -> int | None:

@@ -173,28 +173,23 @@ def _unzstd(opened: BinaryIO) -> Iterator[bytes]:
     """All frames of a file, in blocks. Unlike the library's reader this notices a frame that breaks off."""
     made: list[bytes] = []
     n_made = 0
-    for piece in _unzstd_pieces(opened):
-        made.append(piece)
-        n_made += len(piece)
-        if n_made >= _BLOCK_BYTES:
-            yield b"".join(made)
-            made, n_made = [], 0
-    yield b"".join(made)
-
-
-def _unzstd_pieces(opened: BinaryIO) -> Iterator[bytes]:
     frames = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
     frame = frames.decompressobj(write_size=_ZSTD_OUTPUT_BYTES)
     open_ended = True  # also before the first byte: an empty file holds no frame
     while data := opened.read(_ZSTD_INPUT_BYTES):
         while data:
-            yield frame.decompress(data)
+            made.append(frame.decompress(data))
+            n_made += len(made[-1])
+            if n_made >= _BLOCK_BYTES:
+                yield b"".join(made)
+                made, n_made = [], 0
             data, open_ended = b"", True
             if frame.eof:
                 data, open_ended = frame.unused_data, False
                 frame = frames.decompressobj(write_size=_ZSTD_OUTPUT_BYTES)
     if open_ended:
         raise EOFError("the last frame is not complete")
+    yield b"".join(made)
 
 
 def _check_content_key(source: Source, *, root: Root, file: InputFile) -> None:

@@ -12,7 +12,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from pipeline.errors import StoreError
@@ -23,16 +22,11 @@ SKIPPED_FOLDERS = (b".git", b".hg", b".svn", b"__pycache__")
 _RUN_AGAIN = "the input changed while it was read; run again, which plans anew"
 
 
-@dataclass(frozen=True)
-class Listing:
-    """Regular files below a folder, sorted by path, and how many links were passed over."""
-
-    files: list[InputFile]
-    n_links: int
-
-
-def walk(root: str, *, prunes: Callable[[str], bool], max_depth: int | None, take_links: bool) -> Listing:
-    """All regular files below `root`, at most `max_depth` folders down. Sockets, pipes and devices are no documents."""
+def walk(
+    root: str, *, prunes: Callable[[str], bool], max_depth: int | None, take_links: bool
+) -> tuple[list[InputFile], int]:
+    """All regular files below `root`, at most `max_depth` folders down, sorted by path, and how many links were passed
+    over. Sockets, pipes and devices are no documents."""
     files: list[InputFile] = []
     n_links = 0
     pending = [""]
@@ -54,7 +48,7 @@ def walk(root: str, *, prunes: Callable[[str], bool], max_depth: int | None, tak
         except OSError as error:
             remedy = f"make it readable or exclude {folder}**" if folder else "make it readable"
             raise StoreError(f"{root}/{folder}: cannot be listed: {error.strerror}; {remedy}") from error
-    return Listing(sorted(files, key=lambda f: f.path), n_links)
+    return sorted(files, key=lambda f: f.path), n_links
 
 
 def open_below(root: str, file: InputFile, *, take_links: bool) -> BinaryIO:

@@ -98,18 +98,11 @@ def _mapped(columns: Columns) -> dict[str, str]:
 
 
 def _type_of(schema: pa.Schema, *, name: str) -> pa.DataType | None:
-    """The type of a column; dots step into structs unless a column with that very spelling exists."""
-    if name in schema.names:
-        return schema.field(name).type
-    head, *rest = name.split(".")
-    if head not in schema.names:
+    """The type of a column as it is read, None if it is not there."""
+    try:
+        return _column(pa.RecordBatch.from_pylist([], schema=schema), name=name).type
+    except (KeyError, pa.ArrowException):
         return None
-    found = schema.field(head).type
-    for part in rest:
-        if not pa.types.is_struct(found) or found.get_field_index(part) < 0:
-            return None
-        found = found.field(part).type
-    return found
 
 
 def _check_columns(schema: pa.Schema, *, source: Source, where: str) -> None:
@@ -120,30 +113,27 @@ def _check_columns(schema: pa.Schema, *, source: Source, where: str) -> None:
         if found is None:
             raise ConfigError(f"{key}: {where} has no column {name!r}; found {schema.names}")
         if not _fits(found, field=field):
-            raise ConfigError(f"{key}: column {name!r} of {where} is {found}, expected {_EXPECTED.get(field, 'text')}")
+            raise ConfigError(
+                f"{key}: column {name!r} of {where} is {found}, expected {_FITTING.get(field, _OTHERS)[0]}"
+            )
 
 
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 _BLOBS = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
-_EXPECTED = {
-    "content": "text or bytes",
-    "license": "text or a list of text",
-    "stars": "a number",
-    "revision_time": "a timestamp or ISO 8601 text",
+_OTHERS = ("text", (pa.types.is_integer, *_BLOBS))
+# What a field expects, and the types that it takes beside text.
+_FITTING = {
+    "content": ("text or bytes", _BLOBS),
+    "license": ("text or a list of text", _OTHERS[1]),
+    "stars": ("a number", (pa.types.is_integer, pa.types.is_floating)),
+    "revision_time": ("a timestamp or ISO 8601 text", (pa.types.is_timestamp, pa.types.is_date, *_BLOBS)),
 }
 
 
 def _fits(kind: pa.DataType, *, field: str) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
     if field == "license" and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         return _fits(kind.value_type, field="repo")
-    also = {
-        "content": _BLOBS,
-        "stars": (pa.types.is_integer, pa.types.is_floating),
-        "revision_time": (pa.types.is_timestamp, pa.types.is_date, *_BLOBS),
-    }
-    return any(test(kind) for test in (*_TEXTS, *also.get(field, (pa.types.is_integer, *_BLOBS))))
+    return any(test(kind) for test in (*_TEXTS, *_FITTING.get(field, _OTHERS)[1]))
 
 
 def _batches(parquet: pq.ParquetFile, *, source: Source, groups: range, where: str) -> Iterator[pa.RecordBatch]:
@@ -176,7 +166,8 @@ def _rows(batch: pa.RecordBatch, *, file: InputFile, first_row: int, columns: Co
 
 
 def _column(batch: pa.RecordBatch, *, name: str) -> pa.Array:
-    """One column without its dictionary; nested ones are taken out of their structs, null where a parent is null."""
+    """One column without its dictionary. Dots step into structs (null where a parent is null) unless a column with that
+    very spelling exists. KeyError or ArrowException if it does not."""
     if name in batch.schema.names:
         column = batch.column(name)
     else:

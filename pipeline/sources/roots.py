@@ -19,10 +19,11 @@ from fsspec.utils import glob_translate
 from pipeline.config import Source
 from pipeline.errors import ConfigError, LoopmixError, StoreError
 from pipeline.globs import chooser, pruner
-from pipeline.sources.local import Listing, open_below, walk
+from pipeline.sources.local import open_below, walk
 from pipeline.sources.names import is_safe, to_text
 from pipeline.sources.slices import InputFile
 
+# What file systems call the state of a file's content, the surest first; a time is only as fine as the store's clock.
 _VERSION_KEYS = ("ETag", "etag", "blob_id", "md5Hash", "checksum", "LastModified", "last_modified", "mtime")
 
 
@@ -97,20 +98,16 @@ def list_files(source: Source, *, root: Root, suffixes: tuple[str, ...] = ()) ->
     A glob of the mixture is read from its folder down, and include and exclude apply to the path from there.
     ConfigError if none is left, because a source without files is a slip.
     """
-    listing = _list(root, exclude=source.exclude)
+    listed, n_links = _list(root, exclude=source.exclude)
     chosen = chooser(source.include, source.exclude)
-    files = [
-        file
-        for file in listing.files
-        if chosen(file.path)
-        and root.names(file.path)
-        and (root.takes_links or not suffixes or file.path.lower().endswith(suffixes))
-    ]
+    any_name = root.takes_links or not suffixes
+    files = [file for file in listed if chosen(file.path) and root.names(file.path)]
+    files = [file for file in files if any_name or file.path.lower().endswith(suffixes)]
     if not files:
         raise ConfigError(
-            f"sources.{source.name}: no file of {source.path} matches; looked at {len(listing.files)} files, "
+            f"sources.{source.name}: no file of {source.path} matches; looked at {len(listed)} files, "
             f"expected {' or '.join(suffixes) or 'any'} with include {list(source.include)} and exclude "
-            f"{list(source.exclude)}; {listing.n_links} links were not followed (a glob as `path` takes them)"
+            f"{list(source.exclude)}; {n_links} links were not followed (a glob as `path` takes them)"
         )
     unsafe = [file.path for file in files if not is_safe(file.path)]
     if unsafe:
@@ -118,12 +115,12 @@ def list_files(source: Source, *, root: Root, suffixes: tuple[str, ...] = ()) ->
     return files
 
 
-def _list(root: Root, *, exclude: tuple[str, ...]) -> Listing:
+def _list(root: Root, *, exclude: tuple[str, ...]) -> tuple[list[InputFile], int]:
     if root.only is not None:
-        return Listing([_one_file(root, name=root.only)], 0)
+        return [_one_file(root, name=root.only)], 0
     max_depth = None if root.glob is None or "**" in root.glob else root.glob.count("/")
     if root.fs is not None:
-        return _list_remote(root, max_depth=max_depth)
+        return _list_remote(root, max_depth=max_depth), 0
     return walk(root.path, prunes=pruner(exclude), max_depth=max_depth, take_links=root.takes_links)
 
 
@@ -135,16 +132,16 @@ def _one_file(root: Root, *, name: str) -> InputFile:
         return _describe(name, info=root.fs.info(root.join(name)))
 
 
-def _list_remote(root: Root, *, max_depth: int | None) -> Listing:
+def _list_remote(root: Root, *, max_depth: int | None) -> list[InputFile]:
     above = root.join("")
     with store_errors(f"{root.path}: cannot be listed"):
         root.fs.invalidate_cache()
         depth = None if max_depth is None else max_depth + 1
         found = root.fs.find(root.path, maxdepth=depth, withdirs=False, detail=True)
         # web servers list names without sizes
-        known = {name: info if info.get("size") is not None else root.fs.info(name) for name, info in found.items()}
-    files = [_describe(name.removeprefix(above), info=info) for name, info in known.items()]
-    return Listing(sorted(files, key=lambda f: f.path), 0)
+        sized = {name: info if info.get("size") is not None else root.fs.info(name) for name, info in found.items()}
+    files = [_describe(name.removeprefix(above), info=info) for name, info in sized.items()]
+    return sorted(files, key=lambda f: f.path)
 
 
 def _describe(path: str, *, info: dict[str, Any]) -> InputFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ UNREAD = "unread"  # `encoding` of a row whose bytes were never looked at
 # the pages of the parquet file, so a change here changes the bytes of table `documents`.
 _BATCH_BYTES = 16_000_000
 _BATCH_ROWS = 16_384
+# What Python can show as a date.
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # microseconds since 1970
 
 
@@ -32,12 +33,6 @@ class RawDocument(NamedTuple):
     content: bytes | None  # raw, not decoded; None: could not be had, and `problem` says why
     problem: str | None = None
     metadata: Metadata = Metadata()
-
-
-class _Settled(NamedTuple):
-    content: bytes
-    encoding: str
-    problem: str | None
 
 
 def as_documents(found: Iterable[RawDocument], *, source: Source, max_document_bytes: int) -> pa.Table:
@@ -64,19 +59,19 @@ def _in_batches(found: Iterable[RawDocument]) -> Iterator[list[RawDocument]]:
         yield rows
 
 
-def _settle(row: RawDocument, *, max_document_bytes: int) -> _Settled:
-    """Decode the content, or leave it out and say why. White space alone is kept, but named a problem."""
+def _settle(row: RawDocument, *, max_document_bytes: int) -> tuple[bytes, str, str | None]:
+    """Content, encoding and problem: decoded, or left out and why. White space alone is kept, but named a problem."""
     raw = row.content
     if raw is None:
-        return _Settled(b"", UNREAD, row.problem)
+        return b"", UNREAD, row.problem
     if len(raw) > max_document_bytes:
-        return _Settled(b"", UNREAD, TOO_LARGE)
+        return b"", UNREAD, TOO_LARGE
     content, encoding = decode(raw)
     if encoding == BINARY:
-        return _Settled(b"", BINARY, BINARY)
+        return b"", BINARY, BINARY
     if len(content) > max_document_bytes:
-        return _Settled(b"", encoding, TOO_LARGE)
-    return _Settled(content, encoding, "empty" if _is_blank(content) else None)
+        return b"", encoding, TOO_LARGE
+    return content, encoding, "empty" if _is_blank(content) else None
 
 
 def _is_blank(content: bytes) -> bool:
@@ -87,10 +82,10 @@ def _is_blank(content: bytes) -> bool:
 
 
 def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) -> pa.RecordBatch:
-    settled = [_settle(row, max_document_bytes=max_document_bytes) for row in rows]
+    settled = (_settle(row, max_document_bytes=max_document_bytes) for row in rows)
+    contents, encodings, problems = zip(*settled, strict=True)
     metadata = [row.metadata for row in rows]
-    contents = _joined([s.content for s in settled])
-    n = len(rows)
+    joined, n = _joined(contents), len(rows)
     columns: dict[str, list[Any]] = {
         "doc_id": [document_id(source.name, input_file=r.input_file, input_row=r.input_row) for r in rows],
         "source": [source.name] * n,
@@ -102,23 +97,23 @@ def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) 
         "stars": [m.stars for m in metadata],
         "pool_hint": [source.pool] * n,
         "language_label": [m.language for m in metadata],
-        "n_bytes": [len(s.content) for s in settled],
-        "content_hash": [xxhash.xxh3_128_digest(s.content) for s in settled],
-        "encoding": [s.encoding for s in settled],
+        "n_bytes": [len(content) for content in contents],
+        "content_hash": [xxhash.xxh3_128_digest(content) for content in contents],
+        "encoding": list(encodings),
         "input_file": [row.input_file for row in rows],
         "input_row": [row.input_row for row in rows],
-        "problem": [s.problem for s in settled],
+        "problem": list(problems),
     }
-    arrays = [pa.array(columns[f.name], type=f.type) if f.name in columns else contents for f in DOCUMENTS.schema]
+    arrays = [pa.array(columns[f.name], type=f.type) if f.name in columns else joined for f in DOCUMENTS.schema]
     return pa.record_batch(arrays, schema=DOCUMENTS.schema)
 
 
 def _in_calendar(micros: int | None) -> int | None:
-    """Years 1 to 9999; what lies outside is no date, and Python cannot show it."""
+    """Years 1 to 9999; what lies outside is no date."""
     return micros if micros is not None and _YEAR_1 <= micros < _YEAR_10000 else None
 
 
-def _joined(contents: list[bytes]) -> pa.Array:
+def _joined(contents: Sequence[bytes]) -> pa.Array:
     """A large_binary array made with a single copy; appending value by value costs several."""
     offsets = np.zeros(len(contents) + 1, dtype=np.int64)
     np.cumsum([len(content) for content in contents], out=offsets[1:])
