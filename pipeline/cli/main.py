@@ -134,8 +134,8 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
 
 def _log(store: Store) -> RunLog | None:
     """The log of this start; None where the folder holds files but no run, which `curate` leaves as it found it."""
-    from pipeline.engine.progress import RunLog
     from pipeline.engine.manifest import MANIFEST
+    from pipeline.engine.progress import RunLog
 
     if store.files("") and not store.exists(MANIFEST) and not store.exists("state"):
         return None
