@@ -32,7 +32,7 @@ test-all: install
 # The rooms that need no torch, and the small corpus end to end, on another Python: make test-python OTHER=python3.12
 OTHER ?= python3.12
 OTHER_VENV = .venv-$(shell $(OTHER) -c "import sys; print('%d.%d' % sys.version_info[:2])")
-OTHER_TESTS := arrays engine language mix quality select test_config.py test_corpus.py test_layers.py test_mixture_configs.py
+OTHER_TESTS := arrays engine language mix quality select test_config.py test_corpus.py test_mixture_configs.py
 
 test-python:
 	test -x $(OTHER_VENV)/bin/python || $(OTHER) -m venv $(OTHER_VENV)
