@@ -1,46 +1,39 @@
-"""A training as a person watches it: a live table in a terminal, plain lines in a log. Knows no torch.
-
-Events are told apart by what they carry; the trainer defines them, and this file must load where torch is missing.
-"""
+"""A training as a person watches it: a live block of numbers in a terminal, plain lines in a log. Needs torch."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
-_REMEMBERED = 20  # updates over which losses and speeds are averaged
+from pipeline.engine.progress import printable
+from pipeline.plt.events import Evaluated, Started, Stepped, TrainEvent
+from pipeline.plt.narrate import event_lines
+
+_RECENT = 20  # updates that losses and speeds are averaged over: a choice, steady to the eye and soon up to date
 
 
 @contextmanager
-def show_training(console: Console | None = None) -> Iterator[Callable[[Any], None]]:
-    """Give an `on_event`. Lines that stay go above the table, which shows the newest state and goes away at the end."""
-    from pipeline.plt.narrate import event_lines
-
+def show_training(console: Console | None = None) -> Iterator[Callable[[TrainEvent], None]]:
+    """Give an `on_event`. Lines that stay go above the block, which shows the newest state and goes away at the end."""
     console = console or Console()
     board = _Board()
+    live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
-    def say(event: Any, *, quiet: bool) -> None:
+    def show(event: TrainEvent) -> None:
+        board.take(event)
         for line in event_lines(event):
-            if not (quiet and type(event).__name__ == "Stepped"):
-                console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+            if live is None or not isinstance(event, Stepped):
+                console.print(f"  {printable(line)}", highlight=False, markup=False, soft_wrap=True)
+        if live is not None:
+            live.update(Text("\n".join(f"{name:<15}{value}" for name, value in board.rows())))
 
-    if not console.is_terminal:
-        yield lambda event: say(event, quiet=False)
-        return
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
-
-        def show(event: Any) -> None:
-            board.take(event)
-            say(event, quiet=True)
-            live.update(board.table())
-
+    with live or nullcontext():
         yield show
 
 
@@ -49,44 +42,39 @@ class _Board:
     """The newest state of a training."""
 
     n_steps: int = 0
-    step: Any = None
-    recent: deque[Any] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    recent: deque[Stepped] = field(default_factory=lambda: deque(maxlen=_RECENT))
     held_out: str = "-"
 
-    def take(self, event: Any) -> None:
-        kind = type(event).__name__
-        if kind == "Started":
-            self.n_steps, self.step, self.held_out = event.n_steps, None, "-"
-            self.recent.clear()
-        elif kind == "Stepped":
-            self.step = event.step
-            self.recent.append(event)
-        elif kind == "Evaluated":
-            pools = ", ".join(f"{p.pool} {p.loss:.3f}" for p in event.evaluation.pools)
-            self.held_out = f"{event.evaluation.loss:.3f} ({pools}) after step {event.evaluation.step}"
+    def take(self, event: TrainEvent) -> None:
+        match event:
+            case Started():
+                self.n_steps, self.held_out = event.n_steps, "-"
+                self.recent.clear()
+            case Stepped():
+                self.recent.append(event)
+            case Evaluated(evaluation=found):
+                pools = ", ".join(f"{p.pool} {p.loss:.3f}" for p in found.pools)
+                self.held_out = f"{found.loss:.3f} ({pools}) after step {found.step}"
 
-    def table(self) -> Table:
+    def rows(self) -> Iterator[tuple[str, str]]:
         """Means over the last updates; the time left counts updates only, not evaluations."""
-        table = Table(show_header=False, box=None, padding=(0, 2))
-        if self.step is None:
-            table.add_row("step", f"0/{self.n_steps}")
-            return table
-        seconds = sum(e.seconds for e in self.recent)
+        if not self.recent:
+            yield "step", f"0/{self.n_steps}"
+            return
+        steps, seconds = [e.step for e in self.recent], sum(e.seconds for e in self.recent)
+        each = seconds / len(steps)
+        yield "step", f"{steps[-1].step}/{self.n_steps}, {(self.n_steps - steps[-1].step) * each:,.0f} s left"
+        code, text = _mean(s.code_loss for s in steps), _mean(s.text_loss for s in steps)
+        yield "loss", f"{_mean(s.loss for s in steps)}   code {code}   text {text}"
+        yield "held out", self.held_out
         n_tokens = sum(e.tokens_per_second * e.seconds for e in self.recent)
-        left = (self.n_steps - self.step.step) * seconds / len(self.recent)
-        table.add_row("step", f"{self.step.step}/{self.n_steps}, {left:,.0f} s left")
-        table.add_row(
-            "loss", self._loss("loss") + f"   code {self._loss('code_loss')}   text {self._loss('text_loss')}"
-        )
-        table.add_row("held out", self.held_out)
-        speed = f"{n_tokens / seconds:,.0f} tokens/s, {seconds / len(self.recent) * 1e3:,.0f} ms a step"
         mfu = [e.mfu for e in self.recent if e.mfu is not None]
-        table.add_row("speed", speed + (f", MFU {sum(mfu) / len(mfu):.1%}" if mfu else ""))
-        table.add_row("loader wait", f"{sum(e.wait_seconds for e in self.recent) / seconds:.1%} of the time")
-        table.add_row("lr, grad norm", f"{self.step.lr:.2e}, {self.step.grad_norm:.2f}")
-        return table
+        used = f", MFU {sum(mfu) / len(mfu):.1%}" if mfu else ""
+        yield "speed", f"{n_tokens / seconds:,.0f} tokens/s, {each * 1e3:,.0f} ms a step{used}"
+        yield "loader wait", f"{sum(e.wait_seconds for e in self.recent) / seconds:.1%} of the time"
+        yield "lr, grad norm", f"{steps[-1].lr:.2e}, {steps[-1].grad_norm:.2f}"
 
-    def _loss(self, name: str) -> str:
-        found = [getattr(e.step, name) for e in self.recent]
-        found = [loss for loss in found if loss == loss]  # a pool may be missing from an update
-        return f"{sum(found) / len(found):.4f}" if found else "-"
+
+def _mean(losses: Iterable[float]) -> str:
+    present = [loss for loss in losses if loss == loss]  # NaN: the update held no token of that pool
+    return f"{sum(present) / len(present):.4f}" if present else "-"

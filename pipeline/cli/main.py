@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import socket
 import sys
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import __version__
-from pipeline.cli import training
+from pipeline.cli import examples, training
+from pipeline.cli.output import complain, json_option, say, say_json
 from pipeline.errors import ConfigError, LoopmixError
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class _Commands(click.Group):
         except LoopmixError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            _complain(f"{type(error).__name__}: {error}")
+            complain(f"{type(error).__name__}: {error}")
             raise SystemExit(EXIT_ERROR) from None
         except KeyboardInterrupt:
-            _complain("stopped; run the same line again to go on")
+            complain("stopped; run the same line again to go on")
             raise SystemExit(EXIT_STOPPED) from None
 
 
@@ -57,30 +57,6 @@ def main(debug: bool) -> None:
 
     if not hasattr(tokenizer, "BUILTIN"):
         raise ConfigError(f"{tokenizer.__file__} is another package named tokenizer; install loopmix in its own venv")
-
-
-def _print(text: str = "") -> None:
-    """To stdout; control characters, which names of files may hold, are shown and not sent to the terminal."""
-    from pipeline.engine.progress import printable
-
-    click.echo("\n".join(printable(line) for line in text.split("\n")))
-
-
-def _complain(message: str) -> None:
-    """One line to stderr."""
-    from pipeline.engine.progress import printable
-
-    click.echo(printable(f"loopmix: {message}"), err=True)
-
-
-def _print_json(value: Any, *, sort_keys: bool = False) -> None:
-    """One line of JSON, in ASCII. Its encoder escapes every control character but DEL."""
-    click.echo(json.dumps(value, sort_keys=sort_keys, default=str).replace("\x7f", "\\u007f"))
-
-
-def _json(what: str) -> Any:
-    """The option --json."""
-    return click.option("--json", "as_json", is_flag=True, help=f"Print {what}, nothing else.")
 
 
 def _open(run: str) -> RunFiles:
@@ -139,7 +115,7 @@ def _log(store: Store) -> RunLog | None:
 
     if store.files("") and not store.exists(MANIFEST) and not store.exists("state"):
         return None
-    return RunLog(store, lambda message: _complain(f"warning: {message}"))
+    return RunLog(store, lambda message: complain(f"warning: {message}"))
 
 
 def _address(executor: str, ray_address: str | None, *, n_bytes: int) -> str | None:
@@ -167,13 +143,13 @@ def _report(run: str, *, model: Path | None = None, brief: bool = False, quiet: 
     numbers, page = write_report(_open(run), model=model)
     if not quiet:
         print_report(numbers, Console(), brief=brief)
-        _print(f"\nreport: {page}")
+        say(f"\nreport: {page}")
 
 
 @main.command()
 @_run
 @click.option("--model", type=click.Path(path_type=Path, file_okay=False), help="Add the curves of a trained model.")
-@_json("the bytes of report.json")
+@json_option("the bytes of report.json")
 def report(run: str, model: Path | None, as_json: bool) -> None:
     """Print the language shares, drops, duplicates and balance of RUN and write its HTML page."""
     _report(run, model=model, quiet=as_json)
@@ -184,14 +160,14 @@ def report(run: str, model: Path | None, as_json: bool) -> None:
 @main.command()
 @_run
 @click.argument("name", metavar="PATH_OR_DOC_ID")
-@_json("one JSON object a line")
+@json_option("one JSON object a line")
 def why(run: str, name: str, as_json: bool) -> None:
     """Say what happened to a document, by which rules, and who was kept instead."""
     from pipeline.cli.why import why_lines
     from pipeline.reading.lookup import why as look_up
 
     for document in look_up(_open(run), name):
-        _print_json(document, sort_keys=True) if as_json else _print("\n".join(why_lines(document)) + "\n")
+        say_json(document, sort_keys=True) if as_json else say("\n".join(why_lines(document)) + "\n")
 
 
 @main.command()
@@ -203,12 +179,12 @@ def trace(run: str, sequence: int, offset: int | None) -> None:
     from pipeline.reading.lookup import trace as look_up
 
     for piece in look_up(_open(run), sequence, offset=offset):
-        _print_json(piece, sort_keys=True)
+        say_json(piece, sort_keys=True)
 
 
 @main.command()
 @_run
-@_json("a JSON list of {promise, kept, detail}")
+@json_option("a JSON list of {promise, kept, detail}")
 def verify(run: str, as_json: bool) -> None:
     """Recount balance, prefixes, alignment, hashes, keepers and the trace of RUN from its files."""
     from pipeline.reading.verify import verify as recount
@@ -217,12 +193,12 @@ def verify(run: str, as_json: bool) -> None:
     for finding in recount(_open(run)):
         findings.append(finding)
         if not as_json:
-            _print(f"  {'ok    ' if finding.kept else 'BROKEN'} {finding.promise:<11} {finding.detail}")
+            say(f"  {'ok    ' if finding.kept else 'BROKEN'} {finding.promise:<11} {finding.detail}")
     broken = sum(not finding.kept for finding in findings)
     if as_json:
-        _print_json([asdict(finding) for finding in findings])
+        say_json([asdict(finding) for finding in findings])
     else:
-        _print(f"{broken} promises are broken" if broken else "every promise holds")
+        say(f"{broken} promises are broken" if broken else "every promise holds")
     if broken:
         sys.exit(EXIT_BROKEN)
 
@@ -230,10 +206,9 @@ def verify(run: str, as_json: bool) -> None:
 @main.command("config")
 @click.argument("mixture", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--example", metavar="NAME", help="Print a file that ships, to start from; a wrong NAME lists them.")
-@_json("the mixture as JSON, {value, meaning} for each key")
+@json_option("the mixture as JSON, {value, meaning} for each key")
 def config_(mixture: Path | None, example: str | None, as_json: bool) -> None:
     """Print the resolved mixture, each value with its meaning."""
-    from pipeline.cli import examples
     from pipeline.cli.explain import explain, explained
     from pipeline.config import load_mixture
 
@@ -243,19 +218,19 @@ def config_(mixture: Path | None, example: str | None, as_json: bool) -> None:
         click.echo(examples.example(example), nl=False)
     elif mixture is not None:
         loaded = load_mixture(mixture)
-        _print_json(explained(loaded)) if as_json else _print("\n".join(explain(loaded)))
+        say_json(explained(loaded)) if as_json else say("\n".join(explain(loaded)))
 
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_json("one JSON object a line")
+@json_option("one JSON object a line")
 @click.option("--content-only", is_flag=True, help="Ignore the names of the files.")
 def classify(paths: tuple[Path, ...], as_json: bool, content_only: bool) -> None:
     """Say in which pool and language files are, and what decided it."""
     from pipeline.cli.classify_files import classify_files, line_of
 
     for row in classify_files(paths, content_only=content_only):
-        _print_json(row) if as_json else _print(line_of(row))
+        say_json(row) if as_json else say(line_of(row))
 
 
 @main.command("train-tokenizer")
@@ -272,16 +247,16 @@ def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int
 
     def show(done: int, total: int) -> None:
         if done == total or done % 10 == 0:
-            _print(f"  sampled {done}/{total} slices")
+            say(f"  sampled {done}/{total} slices")
 
     texts = sample(load_mixture(mixture), n_bytes=sample_bytes, on_slice=show)
-    _print(f"  training {vocab_size:,} entries on {len(texts):,} documents, {sum(map(len, texts)):,} characters")
+    say(f"  training {vocab_size:,} entries on {len(texts):,} documents, {sum(map(len, texts)):,} characters")
     try:
         trained = tokenizer.train(texts, vocab_size=vocab_size)
     except tokenizer.TokenizerError as error:
         raise ConfigError(f"train-tokenizer: {error}") from error
     open_store(str(out.parent)).write_bytes(out.name, trained.to_str().encode())
-    _print(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 training.add_to(main)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
+from pipeline.cli.output import json_option, say
 from pipeline.errors import ConfigError
 
 _folder = click.Path(path_type=Path, file_okay=False)
@@ -42,16 +43,14 @@ def train(config: Path, data: Path, out: Path | None, dry_run: bool, processes: 
 
     loaded = plt.read_config(config)
     if dry_run:
-        for line in plt.dry_run(loaded, data=data, n_processes=processes):
-            click.echo(line)
+        say("\n".join(plt.dry_run(loaded, data=data, n_processes=processes)))
         return
     if out is None:
         raise click.UsageError("--out is missing; it may be left out with --dry-run only")
     with show_training() as show:
         result = plt.train(loaded, data=data, out=out, on_event=show, tokenizer=tokenizer)
     if plt.leads():
-        for line in verdict_lines(result.verdict):
-            click.echo(line)
+        say("\n".join(verdict_lines(result.verdict)))
 
 
 @click.command()
@@ -80,15 +79,13 @@ def validate(run: Path, out: Path, tokens: int, loops: str, against: tuple[Path,
         tokenizer=options["tokenizer"],
     )
 
-    def say(name: str, number: int, count: int) -> None:
-        click.echo(f"[{number}/{count}] {name}")
+    def show_variant(name: str, number: int, count: int) -> None:
+        say(f"[{number}/{count}] {name}")
 
     with show_training() as show:
-        found = plt.validate_run(run, out=out, options=wanted, on_event=show, on_variant=say)
+        found = plt.validate_run(run, out=out, options=wanted, on_event=show, on_variant=show_variant)
     page = write_page(found, out)
-    for line in lines(found):
-        click.echo(line)
-    click.echo(f"\npage: {page}")
+    say("\n".join([*lines(found), "", f"page: {page}"]))
 
 
 def _counts(text: str) -> tuple[int, ...]:
@@ -103,18 +100,17 @@ def _counts(text: str) -> tuple[int, ...]:
 @_data
 @click.option("--sequences", type=int, help="Held-out sequences to read; default: as the model's training file says.")
 @click.option("--out", type=_folder, help="Also write diagnostics.json and a page with plots there.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
+@json_option("JSON instead of the table")
 def diagnose(model: Path, data: Path, sequences: int | None, out: Path | None, as_json: bool) -> None:
     """Measure what each loop of a trained model does, on held-out sequences, beside the paper's values."""
     plt = _plt()
     from pipeline.report.loops import lines, write_diagnosis
 
     found = plt.diagnose(model, data=data, n_sequences=sequences)
-    for line in [plt.to_json(found, indent=1)] if as_json else lines(found):
-        click.echo(line)
+    say(plt.to_json(found, indent=1) if as_json else "\n".join(lines(found)))
     if out is not None:
         page = write_diagnosis(found, out=out, name=model.resolve().name)
-        click.echo(f"\npage: {page}", err=as_json)
+        say(f"\npage: {page}", err=as_json)
 
 
 @click.command()
@@ -134,23 +130,17 @@ def export(model: Path, out: Path, dtype: str, data: Path | None, tokenizer: Pat
             raise ConfigError(f"{data}: its manifest names no tokenizer file that is still there; give --tokenizer")
     plt.export(model, out=out, dtype=dtype, tokenizer=tokenizer)
     for path in sorted(out.iterdir()):
-        click.echo(f"wrote {path}")
+        say(f"wrote {path}")
 
 
 def _plt() -> Any:
-    """The trainer, or a ConfigError that says how to get it.
-
-    Torch's CPU threads wait for each other by spinning. On a machine that others use too they spin for the core that
-    another process holds, and a step took many times as long; with this bound they sleep after some microseconds. It
-    must be set before torch is loaded, and whoever has set it already is left alone.
-    """
+    """The trainer, or a ConfigError that says how to get it."""
+    # Torch's CPU threads wait for each other by spinning. On a machine that others use too they spin for the core that
+    # another process holds, and a step took many times as long; with this bound they sleep after some microseconds. It
+    # must be set before torch is loaded, and whoever has set it already is left alone.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         import pipeline.plt
     except ModuleNotFoundError as error:
-        _missing(error)
+        raise ConfigError(f"{error.name} is not installed; pip install 'loopmix[train]'") from error
     return pipeline.plt
-
-
-def _missing(error: ModuleNotFoundError) -> NoReturn:
-    raise ConfigError(f"{error.name} is not installed; pip install 'loopmix[train]'") from error

@@ -1,0 +1,30 @@
+"""How the command prints. Control characters, which names of files may hold, are shown and not sent to a terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Lines to stdout, or to stderr."""
+    from pipeline.engine.progress import printable
+
+    click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
+
+
+def complain(message: str) -> None:
+    """One line to stderr, however many the message has."""
+    say(f"loopmix: {' '.join(message.splitlines())}", err=True)
+
+
+def say_json(value: Any, *, sort_keys: bool = False) -> None:
+    """One line of JSON, in ASCII. Its encoder escapes every control character but DEL."""
+    click.echo(json.dumps(value, sort_keys=sort_keys, default=str).replace("\x7f", "\\u007f"))
+
+
+def json_option(what: str) -> Any:
+    """The option --json."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {what}, nothing else.")
