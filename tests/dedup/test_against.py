@@ -84,6 +84,15 @@ def test_a_run_whose_words_differ_cannot_be_compared(tmp_path: Path) -> None:
         open_earlier(mixture.model_copy(update={"against": missing}), version=SIGNATURES_VERSION)
 
 
+def test_a_run_whose_signatures_have_another_version_cannot_be_compared(tmp_path: Path) -> None:
+    make(tmp_path, "old", {"a.py": program(1)})
+    against = (Against(name="before", kind="run", path=str(tmp_path / "old/run")),)
+    mixture = Mixture(name="new", sources=(Source(name="x", kind="directory", path="/nowhere"),), against=against)
+    assert len(open_earlier(mixture, version=SIGNATURES_VERSION)) == 1
+    with pytest.raises(ConfigError, match=rf"against\.before: its signatures have version {SIGNATURES_VERSION}, this"):
+        open_earlier(mixture, version=SIGNATURES_VERSION + 1)
+
+
 @pytest.fixture
 def benchmark(tmp_path: Path) -> Benchmarks:
     items = ["Write a function that returns the sum of all even numbers in the list given as its only argument " * 2,
