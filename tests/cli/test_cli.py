@@ -67,6 +67,19 @@ def test_run_folder_keeps_a_log_of_each_start_when_curated(run: Path, tmp_path: 
     assert {"documents", "packed"} <= {e["step"] for e in steps if e["event"] == "step_end"}
 
 
+def test_password_of_an_address_stays_out_of_the_log_when_a_run_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["loopmix", "curate", "m.yaml", "--ray-address", "ray://user:secret@head:10001"])
+    (tmp_path / "m.yaml").write_text("name: m\nsources: [{name: s, kind: jsonl, path: nothing.jsonl, pool: text}]\n")
+    assert call("curate", tmp_path / "m.yaml", "--out", tmp_path / "run").exit_code == 1
+    (log,) = (tmp_path / "run/logs").iterdir()
+    start, error, _ = [json.loads(line) for line in log.read_text().splitlines()]
+    assert start["command"] == ["loopmix", "curate", "m.yaml", "--ray-address", "ray://...@head:10001"]
+    assert (error["event"], error["kind"]) == ("error", "ConfigError")
+    assert "nothing.jsonl" in error["message"]
+
+
 def test_log_is_no_part_of_a_run_when_it_is_checked(run: Path, tmp_path: Path) -> None:
     """Logs alone do not make a folder foreign, and more of them change nothing that is recounted or redone."""
     (tmp_path / "run/logs").mkdir(parents=True)
