@@ -16,11 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from pipeline.report.charts import Chart, both
 from pipeline.report.formats import NOTHING, number
 from pipeline.report.markup import Html, element, figure, section, table
 from pipeline.report.page import document
-from pipeline.report.svg import CODE, PAPER, place_legend
+from pipeline.report.svg import CODE, PAPER, draw, place_legend
 from pipeline.results import DIAGNOSTICS_NAME, Diagnostics, LoopDiagnostics, Stat, to_json
 
 
@@ -59,6 +58,7 @@ MEASURES = (
     Measure("attention_change_share", "share of all attention change", "share", 3, ((2, 0.50), (3, 0.25), (4, 0.25))),
     Measure("peak_share", "tokens that change most here", "share", 3, ((2, 0.43), (3, 0.13), (4, 0.44))),
 )
+_N_COLUMNS = 2  # of small charts: more would be too small on a phone
 PAPER_HEADS = (
     "Of its heads the report prints those of three loops: similarity 0.57, 0.67, 0.71; effective rank 11.9, 10.8, 9.5."
 )
@@ -132,24 +132,23 @@ def loop_section(found: dict[str, Diagnostics], *, name: str = "loops", title: s
     return section(name, title, figure(loops_chart(found)), *tables, *notes, guide=guide)
 
 
-def loops_chart(found: dict[str, Diagnostics]) -> Chart:
+def loops_chart(found: dict[str, Diagnostics]) -> str:
     """Every measure over the loops, a line for each model, with intervals; the report's printed values as crosses."""
     shown = [m for m in MEASURES if m.chart]
 
-    def paint(canvas: Figure, narrow: bool) -> None:
-        n_columns = 2 if narrow else 3
-        n_rows = math.ceil(len(shown) / n_columns)
-        grid = canvas.subplots(n_rows, n_columns, squeeze=False).flat
+    n_rows = math.ceil(len(shown) / _N_COLUMNS)
+
+    def paint(canvas: Figure) -> None:
+        grid = canvas.subplots(n_rows, _N_COLUMNS, squeeze=False).flat
         for place, axes in enumerate(grid):
             if place >= len(shown):
                 axes.set_visible(False)
                 continue
             _paint_measure(axes, shown[place], found=found, labelled=place == 0)
-        place_legend(canvas, n_columns=1 if narrow else 3)
+        place_legend(canvas, n_columns=1)
 
-    n_rows = {n: math.ceil(len(shown) / n) for n in (2, 3)}
     label = "Loop diagnostics: " + ", ".join(m.title for m in shown)
-    return both("loops", paint, heights=(n_rows[3] * 150 + 30, n_rows[2] * 150 + 60), label=label)
+    return draw("loops", paint, height=n_rows * 150 + 60, label=label)
 
 
 def _paint_measure(axes: Axes, measure: Measure, *, found: dict[str, Diagnostics], labelled: bool) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from pipeline.report.charts import Chart
 from pipeline.report.formats import plain
 from pipeline.report.table import BAR, STATUS, ReportTable
 
@@ -72,18 +71,15 @@ def draw(table: ReportTable) -> Html:
     heads = (element("th", c.title, css="" if c.kind.is_text or not i else "n", scope="col")
              for i, c in enumerate(table.columns))  # fmt: skip
     body = [element("tr", *(cell(i, value) for i, value in enumerate(row))) for row in table.rows]
-    title = f"{table.title}; {table.note}" if table.note else table.title
-    whole = element(
-        "table", element("caption", title), element("thead", element("tr", *heads)), element("tbody", *body)
-    )
+    note = element("span", f"; {table.note}", css="note") if table.note else ""
+    caption = element("caption", table.title, note)
+    whole = element("table", caption, element("thead", element("tr", *heads)), element("tbody", *body))
     return element("div", whole, css="scroll", tabindex="0", role="region", aria_label=table.title)
 
 
-def figure(chart: Chart, *beside: Cell) -> Html:
-    """A chart and, beside it where there is room, its numbers."""
-    wide = Html(chart.wide.replace("<svg ", '<svg class="wide" ', 1))
-    narrow = Html(chart.narrow.replace("<svg ", '<svg class="narrow" ', 1))
-    return element("figure", element("div", wide, narrow, css="chart"), element("div", *beside, css="beside"))
+def figure(chart: str, *beside: Cell) -> Html:
+    """A chart (an <svg> element) and, beside it where there is room, its numbers."""
+    return element("figure", element("div", Html(chart), css="chart"), element("div", *beside, css="beside"))
 
 
 def section(name: str, title: str, *parts: Cell, guide: str) -> Html:

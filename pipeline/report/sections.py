@@ -140,8 +140,9 @@ def training(numbers: Numbers) -> Html | None:
     changes = loss_changes(trained)
     if changes:
         most = changes[: charts.N_CURVES]
-        curves = charts.curves_chart(trained, [(c.pool, c.group) for c in most])
-        parts.append(figure(curves, draw(training_tables.group_curves_table(trained, most))))
+        parts.append(
+            figure(charts.curves_chart(trained, most), draw(training_tables.group_curves_table(trained, most)))
+        )
         parts.append(figure(charts.groups_chart(changes), draw(training_tables.loss_changes_table(changes))))
     if trained.loops:
         parts.append(draw(training_tables.loops_table(trained)))

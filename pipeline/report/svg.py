@@ -39,6 +39,8 @@ _VARIABLES = {
     SOFT: "soft",
 } | {stand_in: f"c{i}" for i, stand_in in enumerate(SERIES)}
 
+# A phone's page leaves 336 pixels of its 390: there letters of 12 pixels, drawn for this width, still have ten.
+WIDTH = 400
 PIXELS_PER_INCH = 72  # an SVG unit of matplotlib is a point; the page shows it as one CSS pixel
 _SETTINGS = {
     "svg.fonttype": "none",
@@ -75,13 +77,13 @@ _SETTINGS = {
 Paint = Callable[[Figure], None]
 
 
-def draw(name: str, paint: Paint, *, width: int, height: int, label: str) -> str:
-    """The figure that `paint` fills, `width` x `height` CSS pixels, as an <svg> element with `label` read aloud."""
+def draw(name: str, paint: Paint, *, height: int, label: str) -> str:
+    """The figure that `paint` fills, WIDTH x `height` CSS pixels, as an <svg> element with `label` read aloud."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_SETTINGS | {"svg.hashsalt": f"{name} {width}"})
+        matplotlib.rcParams.update(_SETTINGS | {"svg.hashsalt": name})
         layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
-        figure = Figure(figsize=(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH), layout=layout)
+        figure = Figure(figsize=(WIDTH / PIXELS_PER_INCH, height / PIXELS_PER_INCH), layout=layout)
         paint(figure)
         out = io.StringIO()
         FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
@@ -118,11 +120,12 @@ def literal(name: str, *, limit: int = 22) -> str:
 
 
 def bare(axes: Axes, *, grid: Literal["x", "y"] = "x") -> None:
-    """Leave the grid lines of one direction and a base line."""
+    """Leave the grid lines of one direction and a base line; numbers at the left are muted, names are not."""
     axes.grid(visible=True, axis=grid)
     axes.spines["bottom"].set_visible(grid == "y")
-    if grid == "x":
-        axes.spines["left"].set_visible(True)
+    axes.spines["left"].set_visible(grid == "x")
+    if grid == "y":
+        axes.tick_params(axis="y", labelcolor=MUTED)
 
 
 def place_legend(figure: Figure, *, n_columns: int) -> None:

@@ -6,20 +6,17 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from pipeline import __version__
-from pipeline.report.charts import Chart, both, step_axis
+from pipeline.report.charts import N_CURVES, Curve, steps_chart
 from pipeline.report.formats import exact, number, percent, short
 from pipeline.report.loops import loop_section
 from pipeline.report.markup import Cell, Html, bar, element, figure, section, table
 from pipeline.report.page import document
-from pipeline.report.svg import CODE, MUTED, SERIES, TEXT, literal, place_legend
+from pipeline.report.svg import CODE, SERIES, TEXT
 from pipeline.results import Comparison, GroupScore, Validation
 
 PAGE_NAME = "index.html"
 _COLOURS = {"code": CODE, "text": TEXT}
-_N_CURVES = len(SERIES)
 
 
 def write_page(found: Validation, out: Path) -> Path:
@@ -71,45 +68,25 @@ def _losses(found: Validation) -> Html:
     return section("losses", "Loss over training", *charts, scores, guide=guide)
 
 
-def _pool_chart(found: Validation) -> Chart:
-    def paint(canvas: Figure, narrow: bool) -> None:
-        axes = canvas.add_subplot()
-        for pool in found.pools:
-            colour = _COLOURS[pool.pool]
-            steps, scores = zip(*pool.curve, strict=True)
-            axes.plot(steps, scores, color=colour, marker="o", ms=4, lw=2, label=f"held-out {pool.pool}")
-            axes.axhline(pool.unigram, color=colour, lw=1.2, ls=(0, (2, 2)), label=f"{pool.pool} frequencies")
-        step_axis(axes, narrow=narrow)
-        axes.set_ylabel(found.unit)
-        place_legend(canvas, n_columns=2)
-
+def _pool_chart(found: Validation) -> str:
+    curves = [Curve(f"held-out {p.pool}", _COLOURS[p.pool], p.curve, marker="o") for p in found.pools]
+    levels = [(f"{p.pool} frequencies", _COLOURS[p.pool], p.unigram) for p in found.pools]
     label = "Held-out score: " + ", ".join(f"{p.pool} {number(p.final)} {found.unit}" for p in found.pools)
-    return both("pools", paint, heights=(320, 340), label=label)
+    return steps_chart("pools", curves, levels=levels, unit=found.unit, label=label)
 
 
-def _step_chart(found: Validation) -> Chart:
-    """Training loss per pool, each step a faint point and a running mean over it."""
-
-    def paint(canvas: Figure, narrow: bool) -> None:
-        axes = canvas.add_subplot()
-        for pool, colour in _COLOURS.items():
-            points = [(s.step, getattr(s, f"{pool}_loss")) for s in found.steps]
-            points = [(step, loss) for step, loss in points if not math.isnan(loss)]
-            if points:
-                size = max(1, len(points) // 60)
-                groups = [points[i : i + size] for i in range(0, len(points), size)]
-                x = [group[-1][0] for group in groups]
-                y = [sum(loss for _, loss in group) / len(group) for group in groups]
-                axes.plot(x, y, color=colour, lw=1.6, label=f"training {pool}")
-        for number_, step in enumerate(found.spikes[:50]):
-            axes.axvline(step, color=MUTED, lw=0.8, label=None if number_ else "spike")
-        step_axis(axes, narrow=narrow)
-        place_legend(canvas, n_columns=3)
-
-    n_spikes = len(found.spikes)
-    return both(
-        "steps", paint, heights=(240, 260), label=f"Training loss per pool in nats per token, {n_spikes} spikes"
-    )
+def _step_chart(found: Validation) -> str:
+    """Training loss per pool: means over even stretches of the steps, and where it jumped."""
+    curves = []
+    for pool, colour in _COLOURS.items():
+        losses = [(s.step, getattr(s, f"{pool}_loss")) for s in found.steps]
+        points = [(step, loss) for step, loss in losses if not math.isnan(loss)]
+        size = max(1, len(points) // 60)
+        parts = [points[i : i + size] for i in range(0, len(points), size)]
+        means = [(part[-1][0], sum(loss for _, loss in part) / len(part)) for part in parts]
+        curves += [Curve(f"training {pool}", colour, means, width=1.6)] if means else []
+    label = f"Training loss per pool in nats per token, {len(found.spikes)} spikes"
+    return steps_chart("steps", curves, spikes=found.spikes, label=label)
 
 
 def _languages(found: Validation) -> Html:
@@ -139,22 +116,15 @@ def _languages(found: Validation) -> Html:
     return section("languages", "Loss per language", chart, every, guide=guide)
 
 
-def _group_chart(found: Validation) -> Chart:
+def _group_chart(found: Validation) -> str:
     """Curves of the groups with most held-out tokens."""
-    largest = sorted(found.groups, key=lambda g: -g.n_tokens)[:_N_CURVES]
-
-    def paint(canvas: Figure, narrow: bool) -> None:
-        axes = canvas.add_subplot()
-        for group, colour in zip(largest, SERIES, strict=False):
-            steps, scores = zip(*group.curve, strict=True)
-            style = (0, (4, 2)) if group.pool == "text" else "-"
-            axes.plot(steps, scores, color=colour, lw=2, ls=style, label=literal(group.name, limit=14))
-        step_axis(axes, narrow=narrow)
-        axes.set_ylabel(found.unit)
-        place_legend(canvas, n_columns=2 if narrow else 4)
-
+    largest = sorted(found.groups, key=lambda g: -g.n_tokens)[:N_CURVES]
+    curves = [
+        Curve.of_group(g.pool, g.name, colour=colour, points=g.curve)
+        for g, colour in zip(largest, SERIES, strict=False)
+    ]
     label = f"Held-out score of {', '.join(g.name for g in largest)}"
-    return both("groups", paint, heights=(320, 340), label=label)
+    return steps_chart("groups", curves, unit=found.unit, label=label)
 
 
 def _comparisons(found: Validation) -> Html:

@@ -30,7 +30,7 @@ def test_page_when_written_stands_beside_its_json(tmp_path):
     page = write_diagnosis(_found(), out=tmp_path / "d", name="<b>model</b>")
     text = page.read_text()
     assert "<b>model" not in text and "&lt;b&gt;model" in text
-    assert "step size" in text and text.count("<svg") == 2
+    assert "step size" in text and text.count("<svg") == 1
     written = (tmp_path / "d" / "diagnostics.json").read_text()
     assert to_json(from_json(Diagnostics, written, where="d", remedy=""), indent=1) + "\n" == written
     assert page.read_bytes() == write_diagnosis(_found(), out=tmp_path / "e", name="<b>model</b>").read_bytes()
