@@ -8,8 +8,8 @@ figures alone have no value to quote.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -17,9 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from pipeline.report.formats import NOTHING, number
-from pipeline.report.markup import Html, element, figure, section, table
+from pipeline.report.markup import Html, element, figure, section
+from pipeline.report.markup import draw as draw_table
 from pipeline.report.page import document
 from pipeline.report.svg import CODE, PAPER, draw, place_legend
+from pipeline.report.table import TEXT, THOUSANDTHS, Column, ReportTable
+from pipeline.report.terminal_table import table_lines
 from pipeline.results import DIAGNOSTICS_NAME, Diagnostics, LoopDiagnostics, Stat, to_json
 
 
@@ -80,31 +83,23 @@ def _cell(value: Stat | None, *, digits: int) -> str:
     return number(value.mean, digits=digits) + spread
 
 
-def rows(found: Diagnostics) -> Iterable[tuple[str, ...]]:
-    """A line for each measure: name, unit, each loop, the report's values."""
+def diagnosis_table(found: Diagnostics) -> ReportTable:
+    """A row for each measure: name, unit, each loop, the report's values."""
+    rows = []
     for measure in MEASURES:
         ours = [_cell(_value(loop, measure.key), digits=measure.digits) for loop in found.loops]
-        paper = ", ".join(f"{value:g}" for _, value in measure.paper)
-        yield (measure.title, measure.unit, *ours, paper)
-
-
-def columns(found: Diagnostics) -> tuple[str, ...]:
-    """Headings of `rows`."""
-    return ("measure", "unit", *(f"loop {loop.loop}" for loop in found.loops), "report, R = 4, loops 2, 3, 4")
+        rows.append((measure.title, measure.unit, *ours, ", ".join(f"{value:g}" for _, value in measure.paper)))
+    columns = [Column("measure", TEXT), Column("unit", TEXT, 1)]
+    columns += [Column(f"loop {loop.loop}", THOUSANDTHS) for loop in found.loops]
+    columns += [Column("report, R = 4", TEXT)]
+    note = "the report gives loops 2, 3, 4"
+    return ReportTable(f"R = {len(found.loops)}: mean ± half of the 95 % interval", columns, rows, note)
 
 
 def lines(found: Diagnostics) -> list[str]:
     """The same table for a terminal."""
-    grid = [columns(found), *rows(found)]
-    widths = [max(len(row[i]) for row in grid) for i in range(len(grid[0]))]
-    last = len(widths) - 1
-    out = []
-    for row in grid:
-        shown = [
-            c.ljust(w) if i < 2 or i == last else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        out.append("  ".join(shown).rstrip())
-    return [*out, about(found), PAPER_HEADS]
+    table = diagnosis_table(found)
+    return table_lines(replace(table, note=f"{table.note}. {about(found)} {PAPER_HEADS}"))
 
 
 def about(found: Diagnostics) -> str:
@@ -123,10 +118,7 @@ def loop_section(found: dict[str, Diagnostics], *, name: str = "loops", title: s
         "a 7B model after instruction tuning: compare directions, not heights. In it loop 2 does most of the refining, "
         "later loops turn back (alignment below zero), and the gate stays above one half."
     )
-    tables = [
-        table(f"R = {n}: mean ± half of the 95 % interval", columns(d), rows=list(rows(d)), names=2)
-        for n, d in sorted(found.items(), key=lambda item: int(item[0]))
-    ]
+    tables = [draw_table(diagnosis_table(d)) for _, d in sorted(found.items(), key=lambda item: int(item[0]))]
     first = next(iter(found.values()))
     notes = (element("p", about(first), css="guide"), element("p", PAPER_HEADS, css="guide"))
     return section(name, title, figure(loops_chart(found)), *tables, *notes, guide=guide)

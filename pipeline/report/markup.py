@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
@@ -37,21 +37,6 @@ def element(tag: str, *parts: Cell, css: str = "", **attributes: str) -> Html:
     given |= {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
     shown = "".join(f' {name}="{escape(plain(value), quote=True)}"' for name, value in given.items())
     return Html(f"<{tag}{shown}>{join(parts)}</{tag}>")
-
-
-def table(title: str, columns: Sequence[str], *, rows: Iterable[Sequence[Cell]], names: int = 1) -> Html:
-    """A table in a box that scrolls by itself. The first `names` columns are names, the others numbers."""
-
-    def cell(place: int, value: Cell) -> Html:
-        if place == 0:
-            return element("th", value, scope="row")
-        long = "long" if len(value) > _LONG and not isinstance(value, Html) else ""
-        return element("td", value, css=long if place < names else "n")
-
-    head = element("tr", *(element("th", c, css="n" if i >= names else "", scope="col") for i, c in enumerate(columns)))
-    body = [element("tr", *(cell(i, value) for i, value in enumerate(row))) for row in rows]
-    whole = element("table", element("caption", title), element("thead", head), element("tbody", *body))
-    return element("div", whole, css="scroll", tabindex="0", role="region", aria_label=title)
 
 
 def draw(table: ReportTable) -> Html:

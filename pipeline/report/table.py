@@ -1,4 +1,4 @@
-"""One table of the report, as data: what its columns hold, not how they look. `markup.table` draws it on the page,
+"""One table of the report, as data: what its columns hold, not how they look. `markup.draw` draws it on the page,
 `terminal_table.draw` in the width of a terminal, so that both show the same rows under the same headings.
 """
 

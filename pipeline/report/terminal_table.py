@@ -6,12 +6,13 @@ digits (1.23M), and at last columns leave from the right. So no number is ever c
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Literal
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -38,6 +39,14 @@ def draw(table: ReportTable, *, width: int) -> RenderableType:
         drawn.add_row(*(_shown(*cell) for cell in zip(columns, row, widths, strict=True)))
     parts: list[RenderableType] = [Text(plain(table.title), style="bold"), drawn]
     return Group(*parts, Text(plain(table.note), style="dim")) if table.note else Group(*parts)
+
+
+def table_lines(table: ReportTable) -> list[str]:
+    """The table as plain lines, as wide as the terminal; 80 characters where there is none."""
+    console = Console(file=io.StringIO(), force_terminal=False)
+    with console.capture() as captured:
+        console.print(draw(table, width=console.width))
+    return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def _choices(table: ReportTable) -> Iterator[tuple[list[int], bool]]:

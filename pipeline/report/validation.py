@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline import __version__
 from pipeline.report.charts import N_CURVES, Curve, steps_chart
 from pipeline.report.formats import exact, number, percent, short
 from pipeline.report.loops import loop_section
-from pipeline.report.markup import Cell, Html, bar, element, figure, section, table
+from pipeline.report.markup import Html, draw, element, figure, section
 from pipeline.report.page import document
-from pipeline.report.svg import CODE, SERIES, TEXT
+from pipeline.report.svg import CODE, SERIES
+from pipeline.report.svg import TEXT as TEXT_COLOUR
+from pipeline.report.table import BAR, COUNT, PERCENT, STATUS, TEXT, THOUSANDTHS, Column, ReportTable
+from pipeline.report.terminal_table import table_lines
+from pipeline.report.training_tables import checks_table
 from pipeline.results import Comparison, GroupScore, Validation
 
 PAGE_NAME = "index.html"
-_COLOURS = {"code": CODE, "text": TEXT}
+_COLOURS = {"code": CODE, "text": TEXT_COLOUR}
 
 
 def write_page(found: Validation, out: Path) -> Path:
@@ -44,13 +48,9 @@ def render(found: Validation) -> bytes:
 
 
 def _verdict(found: Validation) -> Html:
-    rows = [(c.name, element("span", c.status, css=c.status), c.message) for c in found.checks]
     guide = "Fail: mixture or training is broken. Warn: it deserves a look, or could not be judged with this budget."
     verdict = element("p", found.message, css=f"big {found.status}")
-    return section("verdict", "Verdict", verdict, table("Checks", _CHECKS, rows=rows, names=3), guide=guide)
-
-
-_CHECKS = ("check", "status", "what was found")
+    return section("verdict", "Verdict", verdict, draw(checks_table(found.checks)), guide=guide)
 
 
 def _losses(found: Validation) -> Html:
@@ -58,14 +58,28 @@ def _losses(found: Validation) -> Html:
         "Held-out score of both pools while training. The dotted lines are what token frequencies of the same tokens "
         "reach; step 0 is the untrained model. Bits per byte can be compared between languages and between tokenizers."
     )
-    rows = [
-        (p.name, exact(p.n_tokens), number(p.untrained), number(p.unigram), number(p.final), percent(p.gain))
-        for p in found.pools
-    ]
-    columns = ("pool", "held-out tokens", "untrained", "token frequencies", "trained", "below frequencies")
-    scores = table(found.unit.capitalize(), columns, rows=rows)
     charts = figure(_pool_chart(found)), figure(_step_chart(found))
+    scores = draw(scores_table(found.unit.capitalize(), found.pools))
     return section("losses", "Loss over training", *charts, scores, guide=guide)
+
+
+def scores_table(title: str, scores: Sequence[GroupScore]) -> ReportTable:
+    """Held-out scores of pools or groups before, without and after learning."""
+    rows = []
+    for g in scores:
+        bar = (0.0 if math.isnan(g.gain) else g.gain, g.pool)
+        measured = (g.untrained, g.unigram, g.final, g.gain)
+        rows.append((g.name, g.pool, g.status, g.message, g.n_tokens, *measured, bar))
+    columns = [
+        Column("name", TEXT),
+        Column("pool", TEXT, 3),
+        Column("status", STATUS),
+        Column("what was found", TEXT, 1),
+    ]
+    columns += [Column("held-out tokens", COUNT, 2), Column("untrained", THOUSANDTHS)]
+    columns += [Column("frequencies", THOUSANDTHS), Column("trained", THOUSANDTHS)]
+    columns += [Column("below frequencies", PERCENT), Column("", BAR)]
+    return ReportTable(title, columns, rows)
 
 
 def _pool_chart(found: Validation) -> str:
@@ -95,24 +109,8 @@ def _languages(found: Validation) -> Html:
         "frequencies; the bar is how far below. A language that stays above them has too few tokens, too many repeats, "
         "or is not what its label says."
     )
-    rows = [
-        (
-            g.name,
-            g.pool,
-            element("span", g.status, css=g.status),
-            g.message,
-            exact(g.n_tokens),
-            number(g.untrained),
-            number(g.unigram),
-            number(g.final),
-            percent(g.gain),
-            bar(0.0 if math.isnan(g.gain) else g.gain, colour=g.pool),
-        )
-        for g in found.groups
-    ]
-    columns = ("language", "pool", "status", "what was found", "held-out tokens", "untrained", "frequencies", "trained")
     chart = figure(_group_chart(found)) if found.groups else ""
-    every = table(f"{len(rows)} groups, {found.unit}", (*columns, "below frequencies", ""), rows=rows, names=4)
+    every = draw(scores_table(f"{len(found.groups)} groups, {found.unit}", found.groups))
     return section("languages", "Loss per language", chart, every, guide=guide)
 
 
@@ -133,17 +131,18 @@ def _comparisons(found: Validation) -> Html:
         "better; pairs share a seed and with it the first weights. A difference within its interval is no difference, "
         "and of many lines one in twenty leaves its interval by chance."
     )
-    rows = [(c.first, c.second, c.tail, c.pool, c.message, _difference(c), exact(c.n_seeds)) for c in found.comparisons]
-    columns = ("first", "second", "scored on", "pool", "verdict", f"difference, {found.unit}", "seeds")
+    rows = [(c.first, c.second, c.tail, c.pool, c.message, _difference(c), c.n_seeds) for c in found.comparisons]
+    columns = [Column(title, TEXT) for title in ("first", "second", "scored on", "pool", "verdict")]
+    columns += [Column(f"difference, {found.unit}"), Column("seeds")]
     every = [
-        (v.name, tail, exact(v.n_parameters), exact(v.n_tokens), *(number(of.get(p)) for p in ("all", "code", "text")))
+        (v.name, tail, v.n_parameters, v.n_tokens, *(of.get(pool) for pool in ("all", "code", "text")))
         for v in found.variants
         for tail, of in v.scores.items()
     ]
-    names = ("training", "scored on", "parameters", "tokens", "all", "code", "text")
-    parts: list[Cell] = [table("Differences", columns, rows=rows, names=5)]
-    parts.append(table(f"Every training, {found.unit}", names, rows=every, names=2))
-    return section("comparisons", "Comparisons at equal tokens", *parts, guide=guide)
+    names = [Column("training", TEXT), Column("scored on", TEXT), Column("parameters"), Column("tokens")]
+    names += [Column(pool, THOUSANDTHS) for pool in ("all", "code", "text")]
+    tables = ReportTable("Differences", columns, rows), ReportTable(f"Every training, {found.unit}", names, every)
+    return section("comparisons", "Comparisons at equal tokens", *map(draw, tables), guide=guide)
 
 
 def _difference(found: Comparison) -> str:
@@ -162,28 +161,17 @@ def _speed(found: Validation) -> Html:
         ("loader alone, one thread", f"{short(speed.loader_tokens_per_second)} tokens/s"),
         ("a 7B run takes, per H200", f"{exact(round(speed.needed_tokens_per_second))} tokens/s (R = 2, MFU 45 %)"),
     ]
-    return section("speed", "Speed", table("Throughput", ("what", "measured"), rows=rows, names=2), guide=guide)
+    throughput = ReportTable("Throughput", [Column("what", TEXT), Column("measured", TEXT)], rows)
+    return section("speed", "Speed", draw(throughput), guide=guide)
 
 
 def lines(found: Validation, *, n_groups: int = 12) -> Iterator[str]:
     """The page's first half for a terminal: pools, the worst groups, comparisons, checks, verdict."""
-    yield f"{found.unit}, held out      untrained  frequencies  trained  below"
-    worst = found.groups[:n_groups]
-    for of in (*found.pools, *worst):
-        yield _line(of)
-    if len(found.groups) > n_groups:
-        yield f"  and {len(found.groups) - n_groups} more groups that do better than these"
+    shown = scores_table(f"{found.unit}, held out", (*found.pools, *found.groups))
+    yield from table_lines(shown.head(len(found.pools) + n_groups))
     for c in found.comparisons:
         if (c.tail, c.pool) != (found.mixture, "all"):
             continue  # the page has the other tails and pools
         yield f"  {c.second} against {c.first}, on {c.tail}, {c.pool}: {_difference(c)} {found.unit}: {c.message}"
-    for check in found.checks:
-        yield f"  {check.status:<5} {check.name:<20} {check.message}"
+    yield from table_lines(checks_table(found.checks))
     yield f"verdict: {found.status.upper()}: {found.message}"
-
-
-def _line(of: GroupScore) -> str:
-    return (
-        f"  {of.name[:22]:<24}{number(of.untrained):>9}{number(of.unigram):>13}{number(of.final):>9}"
-        f"{percent(of.gain):>7}  {of.status}: {of.message}"
-    )

@@ -6,7 +6,7 @@ import math
 
 from hand_run import hand_loop
 
-from pipeline.report.loops import lines, rows, write_diagnosis
+from pipeline.report.loops import diagnosis_table, lines, write_diagnosis
 from pipeline.results import Diagnostics, Stat, from_json, to_json
 
 
@@ -17,12 +17,13 @@ def _found() -> Diagnostics:
 
 
 def test_table_when_measures_are_missing_or_not_finite_says_so():
-    found = {row[0]: row[2:] for row in rows(_found())}
+    found = {row[0]: row[2:] for row in diagnosis_table(_found()).rows}
     assert found["step size"] == ("12.50 ± 0.25", "not finite", "846, 464, 1014")
     assert found["gate: weight of the global branch"] == ("\N{EN DASH}", "0.600 ± 0.010", "")
     assert found["effective rank, sequences pooled"] == ("30.5", "31.0", "")
     shown = lines(_found())
-    assert shown[0].startswith("measure") and "loop 2" in shown[0]
+    assert shown[0].startswith("R = 2: mean")
+    assert shown[1].startswith("measure") and "loop 2" in shown[1]
     assert any("4 held-out sequences" in line for line in shown)
 
 
