@@ -8,14 +8,28 @@ same bytes: orders are keyed, nothing runs in parallel, and no sum may be reorde
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+import numba
 import numpy as np
+import zstandard
 from numpy.typing import NDArray
 
 from pipeline.arrays.compiled import compiled
-from pipeline.language.tokens import KEY_BITS, KINDS, MAX_FEATURES, PLACE_BITS, SLOT_BITS, WEIGHTS, count_features
+from pipeline.language.classifier import Model
+from pipeline.language.tokens import (
+    KEY_BITS,
+    KINDS,
+    MAX_FEATURES,
+    PLACE_BITS,
+    SLOT_BITS,
+    WEIGHTS,
+    Bytes,
+    extract,
+)
 
 N_FEATURES = 1 << PLACE_BITS
 N_ORDERS = 3  # runs that are averaged
@@ -71,6 +85,35 @@ def count(contents: Sequence[bytes]) -> Features:
         columns.append(keys[: found[-1]].astype(np.int64))
         values.append(weights[: found[-1]].astype(np.float32))
     return _unit(Features(np.concatenate(bounds), np.concatenate(columns), np.concatenate(values)))
+
+
+@numba.njit(nogil=True)  # not cached, as `compiled` would: a cached kernel does not notice changes of `extract`
+def count_features(
+    data: Bytes,
+    ends: NDArray[np.int64],
+    kinds: Bytes,
+    weights: NDArray[np.int32],
+    keys: NDArray[np.uint32],
+    values: NDArray[np.int32],
+    bounds: NDArray[np.int64],
+) -> None:
+    """Each document's distinct keys and their weights, document d at `bounds[d]:bounds[d + 1]`."""
+    found = np.empty(MAX_FEATURES, np.uint32)
+    counts = np.zeros(1 << KEY_BITS, np.int32)
+    start = n = 0
+    for d in range(ends.size):
+        first = n
+        for i in range(extract(data, start, ends[d], kinds, found)):
+            key = np.int64(found[i]) & ((1 << KEY_BITS) - 1)
+            if counts[key] == 0:
+                keys[n] = key
+                n += 1
+            counts[key] += 1
+        for i in range(first, n):
+            values[i] = weights[counts[keys[i]] - 1]
+            counts[keys[i]] = 0
+        bounds[d + 1] = n
+        start = ends[d]
 
 
 def _unit(features: Features) -> Features:
@@ -192,3 +235,14 @@ def _epoch(
                 row[c] -= rate * error[c]
         for c in range(n_classes):
             bias[c] -= np.float32(0.02) * step * error[c]
+
+
+def save(model: Model, path: Path) -> None:
+    """Write a model; equal models are equal bytes."""
+    arrays = {"classes": np.array(model.classes)} | {
+        name: np.asarray(getattr(model, name)) for name in ("keys", "table", "scale", "bias", "temperature")
+    }
+    buffer = io.BytesIO()
+    for array in arrays.values():
+        np.lib.format.write_array(buffer, array, allow_pickle=False)
+    path.write_bytes(zstandard.ZstdCompressor(level=19).compress(buffer.getvalue()))

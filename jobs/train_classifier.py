@@ -16,7 +16,7 @@ from jobs import classifier_samples
 from jobs import learn_classifier as learn
 from jobs.classifier_samples import MAX_OTHER, Sample, key
 from pipeline.language.classes import CLASSES, OTHER
-from pipeline.language.classifier import Floats, Model, save, sums
+from pipeline.language.classifier import Floats, Model, sums
 from pipeline.language.shares import PAPER_LANGUAGES
 from pipeline.language.tokens import slots_of
 
@@ -52,7 +52,7 @@ def main(
     temperature = tune(fit(rest, temperature=1.0), tuning)
     click.echo(f"temperature {temperature}, from {len(tuning):,} files that a first model had not seen")
     model = fit(train, temperature=temperature)
-    save(model, out)
+    learn.save(model, out)
     click.echo(f"{out}: {out.stat().st_size:,} bytes")
     report(model, dev)
 

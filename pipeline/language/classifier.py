@@ -1,4 +1,4 @@
-"""The content classifier: bytes in, a probability for each of CLASSES out. Weights are data, made by `learn.py`.
+"""The content classifier: bytes in, a probability for each of CLASSES out. Weights are data.
 
 A linear model over hashed token features: a feature is looked up in a table of int8, and the rows of a document's
 features add up to its logits. guesslang's network is its second voter, asked only where the first is unsure and its
@@ -11,7 +11,6 @@ import io
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -46,19 +45,8 @@ class Model(NamedTuple):
     temperature: np.float32
 
 
-def save(model: Model, path: Path) -> None:
-    """Write a model; equal models are equal bytes."""
-    arrays = {"classes": np.array(model.classes)} | {
-        name: np.asarray(getattr(model, name)) for name in ("keys", "table", "scale", "bias", "temperature")
-    }
-    buffer = io.BytesIO()
-    for array in arrays.values():
-        np.lib.format.write_array(buffer, array, allow_pickle=False)
-    path.write_bytes(zstandard.ZstdCompressor(level=19).compress(buffer.getvalue()))
-
-
 def read(data: bytes) -> Model:
-    """A model from the bytes that `save` wrote."""
+    """A model from the bytes that `jobs/learn_classifier.py` saves: plain arrays one after the other, no pickle."""
     buffer = io.BytesIO(zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_WEIGHTS_BYTES))
     classes, *arrays = (np.lib.format.read_array(buffer, allow_pickle=False) for _ in Model._fields)
     keys, table, scale, bias, temperature = arrays

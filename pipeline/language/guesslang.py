@@ -60,16 +60,14 @@ def load_network() -> Network:
         np.load(file, allow_pickle=False) as archive,
     ):
         arrays: dict[str, Any] = {name: archive[name] for name in archive.files}
-    return Network(
-        labels=tuple(str(label) for label in arrays["labels"]),
-        buckets=pair_buckets(),
-        table=np.ascontiguousarray(np.concatenate((arrays["wide"], arrays["embedding"]), axis=1)),
-        kernel_0=arrays["kernel_0"],
-        bias_0=arrays["bias_0"],
-        kernel_1=arrays["kernel_1"],
-        bias_1=arrays["bias_1"],
-        kernel_2=arrays["kernel_2"],
-        bias_2=arrays["bias_2"] + arrays["wide_bias"],
+    return Network._make(
+        (
+            tuple(str(label) for label in arrays["labels"]),
+            pair_buckets(),
+            np.ascontiguousarray(np.concatenate((arrays["wide"], arrays["embedding"]), axis=1)),
+            *(arrays[name] for name in ("kernel_0", "bias_0", "kernel_1", "bias_1", "kernel_2")),
+            arrays["bias_2"] + arrays["wide_bias"],  # both parts' logits are added, so their biases are one
+        )
     )
 
 

@@ -21,7 +21,7 @@ MAX_LINE_BYTES = 400
 GENERIC = frozenset((".action", ".alg", ".app", ".msg", ".network", ".resource", ".srv", ".tag", ".target"))
 
 
-class Rule(NamedTuple):
+class Heuristic(NamedTuple):
     """Languages of a document in which all of `match` and none of `absent` is found. No pattern: always."""
 
     languages: tuple[str, ...]
@@ -30,18 +30,17 @@ class Rule(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def rules() -> Mapping[str, tuple[Rule, ...]]:
+def rules() -> Mapping[str, tuple[Heuristic, ...]]:
     """Rules of each extension in the order in which they are tried."""
-    table: dict[str, tuple[Rule, ...]] = {}
+    table: dict[str, tuple[Heuristic, ...]] = {}
     for block in read_json("heuristics.json")["blocks"]:
-        found = tuple(
-            Rule(tuple(r["languages"]), tuple(r.get("match", ())), tuple(r.get("absent", ()))) for r in block["rules"]
-        )
+        parts = ((r["languages"], r.get("match", ()), r.get("absent", ())) for r in block["rules"])
+        found = tuple(Heuristic._make(map(tuple, part)) for part in parts)
         table |= dict.fromkeys(block["extensions"], found)
     return table | _additions(table)
 
 
-def _additions(table: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, ...]]:
+def _additions(table: Mapping[str, tuple[Heuristic, ...]]) -> dict[str, tuple[Heuristic, ...]]:
     """Our own rules, tried before linguist's: only where a language has a line that no rival could contain."""
     own = (
         # linguist's pattern for GAP matches any comment with the word Declare in it
@@ -52,10 +51,10 @@ def _additions(table: Mapping[str, tuple[Rule, ...]]) -> dict[str, tuple[Rule, .
         (".pro", "IDL", r"(?i:^[ \t]*(?:pro|function)[ \t]+\w+[ \t]*(?:,|$))"),
     )
     rules_of = {
-        extension: (Rule((name,), (pattern,), ()), *table.get(extension, ())) for extension, name, pattern in own
+        extension: (Heuristic((name,), (pattern,), ()), *table.get(extension, ())) for extension, name, pattern in own
     }
     objective_c = next(rule for rule in table[".h"] if rule.languages == ("Objective-C",))
-    always = Rule(("C++",), (), ())  # for the upper-case spellings of C's extensions
+    always = Heuristic(("C++",), (), ())  # for the upper-case spellings of C's extensions
     return rules_of | {".C": (always,), ".H": (objective_c, always)}
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.language.prose import MAX_SYMBOL_FRAC, SYMBOLS
 
@@ -26,18 +25,13 @@ N_CLASSES = 6
 FEW = 64  # documents
 
 
-def byte_classes() -> NDArray[np.uint8]:
-    """The class of every byte. Letters a to f and x stand in numbers, so they count as neither."""
-    classes = np.full(256, OTHER, np.uint8)
-    classes[list(b" \t\r\n\f\v")] = BLANK
-    classes[0] = NUL
-    classes[list(SYMBOLS)] = SYMBOL
-    classes[ord("0") : ord("9") + 1] = DIGIT
-    classes[[c for c in range(128) if chr(c).isalpha() and chr(c).lower() not in "abcdefx"]] = LETTER
-    return classes
-
-
-CLASSES = byte_classes()
+# The class of every byte. Letters a to f and x stand in numbers, so they count as neither.
+CLASSES = np.full(256, OTHER, np.uint8)
+CLASSES[list(b" \t\r\n\f\v")] = BLANK
+CLASSES[0] = NUL
+CLASSES[list(SYMBOLS)] = SYMBOL
+CLASSES[ord("0") : ord("9") + 1] = DIGIT
+CLASSES[[c for c in range(128) if chr(c).isalpha() and chr(c).lower() not in "abcdefx"]] = LETTER
 
 
 def kinds_of(contents: Sequence[bytes | memoryview]) -> list[int]:

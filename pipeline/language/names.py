@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -68,11 +67,8 @@ def _claiming(paths: pa.ChunkedArray) -> pa.ChunkedArray:
 def _claim(name: str) -> Claim | None:
     """The claim of a full file name or of an extension in lower case with its dot."""
     candidates = filename_table().get(name) or extension_table().get(name)
-    return _claim_of(candidates) if candidates else None
-
-
-def _claim_of(candidates: Iterable[str]) -> Claim:
-    """Candidates are languages, likeliest first."""
+    if not candidates:
+        return None
     first, *others = candidates
     if first == TEXT:
         return Claim("text", frozenset(("prose", "data")))

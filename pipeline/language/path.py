@@ -10,22 +10,10 @@ from pipeline.language.table import extension_table, filename_table, folded_file
 # Additions to linguist. `Dockerfile.prod` is a Dockerfile and `config.yml.example` is YAML, where what stands behind
 # the last dot is not itself a known extension.
 STEMS = ("Dockerfile", "Containerfile", "Makefile", "Jenkinsfile", "Vagrantfile", "Gemfile", "README", "LICENSE")
-WRAPPERS = frozenset(
-    (
-        ".in",
-        ".example",
-        ".sample",
-        ".dist",
-        ".default",
-        ".template",
-        ".tmpl",
-        ".bak",
-        ".backup",
-        ".orig",
-        ".old",
-        ".save",
-    )
-)
+WRAPPERS = frozenset((
+    ".in", ".example", ".sample", ".dist", ".default", ".template", ".tmpl",
+    ".bak", ".backup", ".orig", ".old", ".save",
+))  # fmt: skip
 # Upper-case `.C` and `.H` are C++ by the compilers' convention, and `.P` is XSB's Prolog, unless the whole name shouts
 # as on DOS.
 CASE_EXTENSIONS = {

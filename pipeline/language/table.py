@@ -113,10 +113,8 @@ def filename_table() -> Mapping[str, tuple[str, ...]]:
 @lru_cache(maxsize=1)
 def folded_filename_table() -> Mapping[str, tuple[str, ...]]:
     """As `filename_table`, names in lower case: the last resort for `dockerfile` or `Readme`."""
-    table: dict[str, tuple[str, ...]] = {}
-    for name, candidates in filename_table().items():
-        table.setdefault(name.lower(), candidates)
-    return table
+    first_wins = reversed(list(filename_table().items()))  # two spellings may fold to one
+    return {name.lower(): candidates for name, candidates in first_wins}
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ with the one and the two tokens before it, with the *shape* of its neighbours (a
 that `fn name(` and `fn other(` share a feature), and at the start and the end of its line. A feature is a hash of
 KEY_BITS bits. Integers everywhere: a document's sums are the same on every processor.
 
-All kernels stand in this one file because a cached kernel does not notice changes in another.
+All kernels that a run uses stand in this one file because a cached kernel does not notice changes in another.
 """
 
 from __future__ import annotations
@@ -34,21 +34,16 @@ _SALT_TOKEN, _SALT_FOLDED, _SALT_LAST, _SALT_FIRST, _SALT_INDENTED, _SALT_SECOND
 Bytes = NDArray[np.uint8]
 
 
-def byte_kinds() -> Bytes:
-    """The kind of every byte. Bytes above 127 are letters: they stand in words, comments and texts."""
-    kinds = np.full(256, _BLANK, np.uint8)
-    kinds[[10, 13]] = _NEWLINE
-    kinds[ord("0") : ord("9") + 1] = _DIGIT
-    kinds[ord("a") : ord("z") + 1] = _LOWER
-    kinds[ord("A") : ord("Z") + 1] = _UPPER
-    kinds[128:] = _LETTER
-    kinds[ord("_")] = _LETTER
-    kinds[list(b"!#$%&*+-./:<=>?@\\^|~")] = _OPERATOR
-    kinds[list(b"\"'(),;[]`{}")] = _SINGLE
-    return kinds
-
-
-KINDS = byte_kinds()
+# The kind of every byte. Bytes above 127 are letters: they stand in words, comments and texts.
+KINDS = np.full(256, _BLANK, np.uint8)
+KINDS[[10, 13]] = _NEWLINE
+KINDS[ord("0") : ord("9") + 1] = _DIGIT
+KINDS[ord("a") : ord("z") + 1] = _LOWER
+KINDS[ord("A") : ord("Z") + 1] = _UPPER
+KINDS[128:] = _LETTER
+KINDS[ord("_")] = _LETTER
+KINDS[list(b"!#$%&*+-./:<=>?@\\^|~")] = _OPERATOR
+KINDS[list(b"\"'(),;[]`{}")] = _SINGLE
 WEIGHTS = np.round(LOG_UNIT * (1 + np.log(np.arange(1, MAX_FEATURES + 1)))).astype(np.int32)  # of n - 1
 
 
@@ -198,33 +193,4 @@ def sum_rows(
             values = table[row]
             for c in range(values.size):
                 total[c] += weight * np.int32(values[c])
-        start = ends[d]
-
-
-@compiled
-def count_features(
-    data: Bytes,
-    ends: NDArray[np.int64],
-    kinds: Bytes,
-    weights: NDArray[np.int32],
-    keys: NDArray[np.uint32],
-    values: NDArray[np.int32],
-    bounds: NDArray[np.int64],
-) -> None:
-    """For training: each document's distinct keys and their weights, document d at `bounds[d]:bounds[d + 1]`."""
-    found = np.empty(MAX_FEATURES, np.uint32)
-    counts = np.zeros(1 << KEY_BITS, np.int32)
-    start = n = 0
-    for d in range(ends.size):
-        first = n
-        for i in range(extract(data, start, ends[d], kinds, found)):
-            key = np.int64(found[i]) & _KEY
-            if counts[key] == 0:
-                keys[n] = key
-                n += 1
-            counts[key] += 1
-        for i in range(first, n):
-            values[i] = weights[counts[keys[i]] - 1]
-            counts[keys[i]] = 0
-        bounds[d + 1] = n
         start = ends[d]

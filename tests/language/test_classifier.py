@@ -7,7 +7,7 @@ from language_snippets import HASKELL, JAVA, PROSE, PYTHON, RUST
 from jobs import learn_classifier as learn
 from pipeline.language import tokens
 from pipeline.language.classes import CLASSES, OTHER, class_of
-from pipeline.language.classifier import Model, packaged, probabilities, read, save, sums
+from pipeline.language.classifier import Model, packaged, probabilities, read, sums
 
 LAMPS = [b"lamp %d := lit; street.add(lamp %d);\n" % (i, i + 1) * 6 for i in range(12)]
 BOATS = [b"(defboat boat-%d (oars %d))\n" % (i, i + 2) * 6 for i in range(12)]
@@ -36,8 +36,8 @@ def test_a_trained_model_tells_its_classes_apart(small: Model) -> None:
 
 
 def test_a_saved_model_reads_back_and_equal_models_are_equal_bytes(small: Model, tmp_path) -> None:
-    save(small, tmp_path / "one")
-    save(small, tmp_path / "two")
+    learn.save(small, tmp_path / "one")
+    learn.save(small, tmp_path / "two")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     for mine, theirs in zip(small, read((tmp_path / "one").read_bytes()), strict=True):
         assert np.array_equal(mine, theirs)
