@@ -22,11 +22,10 @@ from pipeline.language.guesslang import linguist_labels, scores
 from pipeline.language.tokens import KINDS, LOG_UNIT, WEIGHTS, slots_of, sum_rows
 
 WEIGHTS_FILE = "classifier.npz.zst"
-MAX_WEIGHTS_BYTES = 64_000_000
 SURE = 0.9  # above it no second voter is asked
 VOTE = 0.3  # weight of the second voter's log-probabilities
 OTHER_BIAS = -2.5  # OTHER must be this much likelier: it has seen many languages but never all
-MIN_KNOWN = 8  # known features (each seen once) below which a content says nothing: it is OTHER
+MIN_FEATURES = 8  # features of the table (each seen once) below which a content says nothing: it is OTHER
 _CERTAINLY = 100.0
 _FLOOR = 1e-6  # guesslang's probabilities below this say no more than that
 
@@ -47,7 +46,7 @@ class Model(NamedTuple):
 
 def read(data: bytes) -> Model:
     """A model from the bytes that `jobs/learn_classifier.py` saves: plain arrays one after the other, no pickle."""
-    buffer = io.BytesIO(zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_WEIGHTS_BYTES))
+    buffer = io.BytesIO(zstandard.ZstdDecompressor().decompress(data))
     classes, *arrays = (np.lib.format.read_array(buffer, allow_pickle=False) for _ in Model._fields)
     keys, table, scale, bias, temperature = arrays
     names = tuple(str(name) for name in classes)
@@ -68,7 +67,7 @@ def _packaged_slots() -> NDArray[np.int32]:
 
 
 def sums(model: Model, contents: Sequence[bytes], *, slots: NDArray[np.int32]) -> tuple[Floats, NDArray[np.int64]]:
-    """Logits, shape (documents, classes), and the squared norm of each document's known features.
+    """Logits, shape (documents, classes), and the squared norm of those of its features that the table has.
 
     A logit is a mean of weights, in exact integers until the end."""
     total = np.zeros((len(contents), len(model.classes)), np.int32)
@@ -85,7 +84,7 @@ def probabilities(contents: Sequence[bytes]) -> Floats:
     model = packaged()
     raw, squares = sums(model, contents, slots=_packaged_slots())
     logits = raw.astype(np.float64) / float(model.temperature)
-    logits[:, CLASSES.index(OTHER)] += np.where(squares < MIN_KNOWN * LOG_UNIT**2, _CERTAINLY, OTHER_BIAS)
+    logits[:, CLASSES.index(OTHER)] += np.where(squares < MIN_FEATURES * LOG_UNIT**2, _CERTAINLY, OTHER_BIAS)
     found = _softmax(logits)
     unsure = np.flatnonzero(found.max(axis=1) < SURE)
     columns = _guesslang_columns()

@@ -164,23 +164,23 @@ def sum_rows(
     weight, into `sums` (documents, classes), and the sum of squared weights into `norms`.
 
     The weights of one document add up to less than 2^22 even when all of MAX_FEATURES differ: no sum overflows. Half
-    of all features are unknown, in no order that a processor could guess, so the loops step on by a comparison's
-    value instead of branching on it: that doubled the speed.
+    of all features have no row, in no order that a processor could guess, so the loops step on by a comparison's value
+    instead of branching on it: that doubled the speed.
     """
     found = np.empty(MAX_FEATURES, np.uint32)
-    known = np.empty(MAX_FEATURES + 1, np.int32)
+    places = np.empty(MAX_FEATURES + 1, np.int32)
     rows = np.empty(MAX_FEATURES + 1, np.int32)
     counts = np.zeros(table.shape[0], np.int32)
     start = 0
     for d in range(ends.size):
-        n_known = n_rows = 0
+        n_places = n_rows = 0
         for i in range(extract(data, start, ends[d], kinds, found)):
             key = found[i] & np.uint32(_KEY)
             entry = slots[key & np.uint32(_LOW)]
-            known[n_known] = entry & _PLACE
-            n_known += (entry >> PLACE_BITS) == np.int32((key >> np.uint32(SLOT_BITS)) | np.uint32(_USED))
-        for i in range(n_known):
-            row = known[i]
+            places[n_places] = entry & _PLACE
+            n_places += (entry >> PLACE_BITS) == np.int32((key >> np.uint32(SLOT_BITS)) | np.uint32(_USED))
+        for i in range(n_places):
+            row = places[i]
             rows[n_rows] = row
             n_rows += counts[row] == 0
             counts[row] += 1

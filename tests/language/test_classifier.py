@@ -1,5 +1,8 @@
+import io
+
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from language_snippets import HASKELL, JAVA, PROSE, PYTHON, RUST
@@ -41,6 +44,13 @@ def test_a_saved_model_reads_back_and_equal_models_are_equal_bytes(small: Model,
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     for mine, theirs in zip(small, read((tmp_path / "one").read_bytes()), strict=True):
         assert np.array_equal(mine, theirs)
+
+
+def test_weights_are_refused_when_a_pickle_hides_in_them(small: Model, tmp_path) -> None:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        read(zstandard.compress(buffer.getvalue()))
 
 
 def test_sums_are_what_the_features_say(small: Model) -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from language_snippets import HASKELL, JAVA, PROSE, PYTHON, RUST
 
-from pipeline.cli.classify_files import classify_files
+from pipeline.cli.classify_files import classify_files, line_of
 from pipeline.config import Classify
 from pipeline.language.decide import CONFIDENCE, Declared, classify_batch, classify_one
 from pipeline.language.table import languages
@@ -133,6 +133,19 @@ def test_a_batch_equals_its_documents_alone_and_never_raises(rows: list[tuple[st
         assert verdict.language in languages() or verdict.language == "Unknown"
         assert verdict.pool == hint or hint == "auto"
         assert 0 <= verdict.confidence <= 1
+
+
+def test_command_decides_as_a_mixture_does_and_shows_its_best_guess(tmp_path) -> None:
+    (tmp_path / "snippet").write_bytes(b"x = y\nlet z\n")
+    (row,) = classify_files([tmp_path / "snippet"])
+    alone = classify_one("snippet", b"x = y\nlet z\n", config=Classify())
+    assert tuple(row[name] for name in alone._fields) == alone
+    assert (row["language"], row["decided_by"]) == ("Unknown", "none") and 0.15 <= row["runner_up_confidence"] < 0.35
+    guess = f"; best guess {row['runner_up']}, {row['runner_up_confidence']:.2f}"
+    assert line_of(row).endswith("Unknown (code, 0.00 by none)" + guess)
+    (tmp_path / "a.java").write_bytes(b"class A {}\n")
+    (sure,) = classify_files([tmp_path / "a.java"])
+    assert line_of(sure).endswith("a.java: Java (code, 0.99 by extension)")
 
 
 def test_classify_files_reads_folders_and_ignores_names_on_request(tmp_path) -> None:

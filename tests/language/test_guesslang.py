@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,6 +28,14 @@ def test_scores_read_no_further_than_the_network_was_trained() -> None:
     assert len(head) > MAX_PAIRS + 1
     assert np.array_equal(scores([head]), scores([head[: MAX_PAIRS + 1] + b"SELECT * FROM lamps;\n" * 50]))
     assert not np.array_equal(scores([head[:MAX_PAIRS]]), scores([head[: MAX_PAIRS + 1]]))
+
+
+def test_network_is_refused_when_a_pickle_hides_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    np.savez(tmp_path / "data" / "guesslang.npz", labels=np.array([{"a": 1}], object))
+    monkeypatch.setattr("pipeline.language.guesslang.files", lambda package: tmp_path)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        load_network.__wrapped__()
 
 
 @given(st.lists(st.binary(max_size=200), max_size=6))

@@ -3,7 +3,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.language.heuristics import SECONDS, by_heuristics, calm, generic_extensions, rules, without_rule
+from pipeline.language.heuristics import SECONDS, _finds, by_heuristics, calm, generic_extensions, rules, without_rule
 from pipeline.language.table import languages
 
 WORKED = [
@@ -90,6 +90,11 @@ def test_no_pattern_comes_near_its_time_limit_on_hostile_bytes(head: bytes) -> N
     calmed = calm(head)
     for pattern in {p for found in rules().values() for rule in found for p in (*rule.match, *rule.absent)}:
         regex.compile(pattern.encode(), regex.MULTILINE).search(calmed, timeout=SECONDS)  # raises
+
+
+def test_a_search_that_takes_too_long_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.language.heuristics.SECONDS", 0.05)
+    assert not _finds(r"(?:a+)+\1(b)", b"a" * 400)
 
 
 @given(st.binary(max_size=400), st.sampled_from(sorted(rules())))

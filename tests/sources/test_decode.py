@@ -145,6 +145,16 @@ def test_decode_loses_no_byte_when_the_verdict_is_legacy(raw: bytes) -> None:
         assert content.decode().encode(encoding) == raw
 
 
+def test_decode_keeps_the_bytes_when_a_codec_would_read_two_spellings_as_one() -> None:
+    twice = b"\x1b$B\x1b(Bint x;\n"  # ISO 2022: an empty switch to kanji and back, which no encoder writes
+    assert twice.decode("iso2022_jp") == "int x;\n"
+    assert decode(twice) == (twice, "utf-8")
+    nec = JAPANESE.encode("cp932") + b"\xfa\x54\n"  # IBM's second spelling of a sign that encodes as 81 ca
+    assert nec.decode("cp932").encode("cp932") != nec
+    content, encoding = decode(nec)
+    assert encoding == "binary" or content.decode().encode(encoding) == nec
+
+
 def test_decode_meets_its_accuracy_when_prose_was_encoded_again() -> None:
     """The pieces that a reader could tell apart: those with at least 100 letters that are not ASCII."""
     folder = SHARED / "data" / "text"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from dataclasses import asdict, replace
@@ -116,6 +117,17 @@ def test_directory_gives_a_row_when_a_file_may_not_be_read(tmp_path: Path, rows_
     assert [row["problem"] for row in rows_of(_source(tmp_path))] == ["unreadable_row", None]
 
 
+def test_directory_gives_a_row_when_opening_fails(
+    tmp_path: Path, rows_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError("no")
+
+    _fill(tmp_path, {"a": b"a"})
+    monkeypatch.setattr("pipeline.sources.directory.open_below", refuse)
+    assert [row["problem"] for row in rows_of(_source(tmp_path))] == ["unreadable_row"]
+
+
 @pytest.mark.parametrize("change", ["grow", "touch", "remove", "link", "pipe"])
 def test_directory_refuses_to_read_when_a_file_changed_since_planning(tmp_path: Path, change: str) -> None:
     root = _fill(tmp_path / "root", {"d/a.py": b"a\n"})
@@ -135,6 +147,52 @@ def test_directory_refuses_to_read_when_a_file_changed_since_planning(tmp_path: 
         os.mkfifo(path)
     with pytest.raises(StoreError, match=r"d/a\.py.*run again"):
         read_slice(_source(root), piece, max_document_bytes=100)
+
+
+@pytest.mark.parametrize("part", ["folder", "file"])
+def test_directory_never_follows_a_link_that_was_swapped_in_even_to_an_equal_file(tmp_path: Path, part: str) -> None:
+    root = _fill(tmp_path / "root", {"top/d/a.py": b"mine\n"})
+    outside = _fill(tmp_path / "outside", {"a.py": b"them\n"})
+    found = (root / "top" / "d" / "a.py").stat()
+    os.utime(outside / "a.py", ns=(found.st_atime_ns, found.st_mtime_ns))
+    (piece,) = plan_slices(_source(root), shard_bytes=1024)
+    (root / "top" / "d").rename(tmp_path / "away")
+    if part == "folder":
+        (root / "top" / "d").symlink_to(outside, target_is_directory=True)
+    else:
+        (root / "top" / "d").mkdir()
+        (root / "top" / "d" / "a.py").symlink_to(outside / "a.py")
+    with pytest.raises(StoreError, match=r"d/a\.py: is gone or has become a link since planning"):
+        read_slice(_source(root), piece, max_document_bytes=100)
+
+
+def test_directory_does_not_open_a_file_above_the_limit(tmp_path: Path) -> None:
+    root = _fill(tmp_path / "root", {"a": b"x" * 101})
+    (piece,) = plan_slices(_source(root), shard_bytes=1024)
+    (root / "a").unlink()
+    (row,) = read_slice(_source(root), piece, max_document_bytes=100).to_pylist()
+    assert row["problem"] == "too_large"
+
+
+def test_directory_refuses_a_file_that_grew_while_it_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = _fill(tmp_path / "root", {"a": b"x"})
+    (piece,) = plan_slices(_source(root), shard_bytes=1024)
+    monkeypatch.setattr("pipeline.sources.directory.open_below", lambda *_, **__: io.BytesIO(b"xy"))
+    with pytest.raises(StoreError, match="gave 2 bytes, planned were 1"):
+        read_slice(_source(root), piece, max_document_bytes=100)
+
+
+def test_planning_refuses_a_listed_name_that_leads_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec.filesystem("memory").pipe("/sources-out/a", b"a")
+    listed = {"/sources-out/../secret": {"size": 1, "type": "file"}}
+    monkeypatch.setattr(MemoryFileSystem, "find", lambda *_, **__: listed)
+    with pytest.raises(ConfigError, match=r"'\.\./secret' leads out of its folder"):
+        plan_slices(_source("memory://sources-out"), shard_bytes=1024)
+
+
+def test_glob_is_refused_when_two_stars_are_part_of_a_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"sources\.here\.path: .*`\*\*` must stand alone"):
+        plan_slices(_source(tmp_path / "a**" / "x"), shard_bytes=1024)
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", r"\x2e\x2e/outside"])

@@ -128,6 +128,34 @@ def test_git_runs_nothing_that_the_repository_asks_for(tmp_path: Path, rows_of: 
     assert not trap.exists()
 
 
+def test_git_fetches_nothing_that_a_partial_clone_lacks(tmp_path: Path) -> None:
+    origin = _repository(tmp_path / "origin", {"a.py": b"a\n"})
+    _git(origin, "config", "uploadpack.allowFilter", "true")
+    _git(tmp_path, "clone", "-q", "--no-checkout", "--filter=blob:none", f"file://{origin}", "part")
+    trap, script = tmp_path / "trap", tmp_path / "evil.sh"
+    script.write_text(f'#!/bin/sh\ntouch {trap}\nexec git-upload-pack "$@"\n')
+    script.chmod(0o755)
+    _git(tmp_path / "part", "config", "remote.origin.uploadpack", str(script))
+    with pytest.raises((ConfigError, StoreError), match=r"clone it in full|ls-tree failed|no tracked file"):
+        for piece in plan_slices(_source(tmp_path / "part"), shard_bytes=1024):
+            read_slice(_source(tmp_path / "part"), piece, max_document_bytes=100)
+    assert not trap.exists()
+
+
+def test_git_reads_the_commit_itself_when_a_replacement_stands_for_it(tmp_path: Path, rows_of: Any) -> None:
+    root = _repository(tmp_path / "mine", {"a.py": b"true\n"})
+    (root / "b").write_bytes(b"lies\n")
+    _git(root, "replace", _git(root, "rev-parse", "HEAD:a.py"), _git(root, "hash-object", "-w", "b"))
+    assert [row["content"] for row in rows_of(_source(root))] == [b"true\n"]
+
+
+def test_git_does_not_take_the_repository_around_a_broken_one_for_it(tmp_path: Path) -> None:
+    _repository(tmp_path / "outer", {"a.py": b"a"})
+    (tmp_path / "outer" / "inner" / ".git").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="rev-parse failed"):
+        plan_slices(_source(tmp_path / "outer" / "inner"), shard_bytes=1024)
+
+
 def test_git_keeps_names_that_are_not_utf8(tmp_path: Path, rows_of: Any) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()

@@ -13,6 +13,7 @@ import fsspec
 import pyarrow as pa
 import pytest
 import zstandard
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -298,6 +299,24 @@ def test_file_is_an_error_when_it_changed_since_planning(tmp_path: Path) -> None
             Slice("lines", (replace(piece.files[0], path="../a.jsonl"),)),
             max_document_bytes=100,
         )
+
+
+def test_remote_file_is_an_error_when_it_changed_since_planning(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/sources-tag/a.jsonl", GOOD)
+    plain = MemoryFileSystem.info
+    tag = "one"
+    monkeypatch.setattr(MemoryFileSystem, "info", lambda self, path, **more: {**plain(self, path, **more), "ETag": tag})
+    source = _source("memory://sources-tag/a.jsonl")
+    (piece,) = plan_slices(source, shard_bytes=1024)
+    assert read_slice(source, piece, max_document_bytes=100).num_rows == 1
+    tag = "two"
+    with pytest.raises(StoreError, match=r"version='two'.*planned was .*version='one'.*run again"):
+        read_slice(source, piece, max_document_bytes=100)
+    tag = "one"
+    memory.pipe("/sources-tag/a.jsonl", GOOD + b"\n")
+    with pytest.raises(StoreError, match="planned was"):
+        read_slice(source, piece, max_document_bytes=100)
 
 
 def test_rows_are_the_same_when_the_file_lies_on_another_file_system(tmp_path: Path, rows_of: Any) -> None:

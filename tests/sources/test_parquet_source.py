@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,24 @@ def test_slice_is_an_error_when_row_groups_are_gone(tmp_path: Path) -> None:
     _write(path, {"content": ["x"]})
     with pytest.raises(StoreError, match="run again"):
         read_slice(_source(tmp_path), last, max_document_bytes=10)
+
+
+def test_file_is_an_error_when_it_gives_fewer_rows_than_its_footer_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path / "a.parquet", {"content": ["x"] * 3_000})
+    (piece,) = plan_slices(_source(tmp_path), shard_bytes=1 << 20)
+    whole = pq.ParquetFile.iter_batches
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *a, **b: list(whole(*a, **b))[:-1])
+    with pytest.raises(StoreError, match="gave 2048 rows, its footer says 3000"):
+        read_slice(_source(tmp_path), piece, max_document_bytes=10)
+
+
+def test_planned_row_groups_are_an_error_when_the_footer_has_fewer(tmp_path: Path) -> None:
+    _write(tmp_path / "a.parquet", {"content": ["x"]})
+    (piece,) = plan_slices(_source(tmp_path), shard_bytes=1024)
+    with pytest.raises(StoreError, match="has 1 row groups, planned were 2; run again"):
+        read_slice(_source(tmp_path), replace(piece, last=2), max_document_bytes=10)
 
 
 def test_rows_are_the_same_when_parquet_lies_on_another_file_system(tmp_path: Path, rows_of: Any) -> None:
