@@ -19,7 +19,7 @@ _INDENT = "  "
 def why_lines(document: dict[str, Any]) -> list[str]:
     """What `lookup.why` found about one document, as lines of text.
 
-    First what it is and what became of it, then every reason with its meaning and the measured value, then the keeper,
+    First what it is and what became of it, then every reason with the limit that it crossed, then the keeper,
     the tokens and the place in the packed stream.
     """
     return [
@@ -43,12 +43,12 @@ def _origin(document: dict[str, Any]) -> str:
 
 
 def _language(document: dict[str, Any]) -> list[str]:
-    """What told it, how surely, what it could be else, and whether the content is what the name says."""
+    """What decided it, how surely, what it could be else, and whether the content is what the name says."""
     rule = document["decided_by"]
     words = decided(rule)
-    told = f"told by {words}" + ("" if plain(rule) in words or rule == "none" else f" ({plain(rule)})")
+    decision = f"told by {words}" + ("" if plain(rule) in words or rule == "none" else f" ({plain(rule)})")
     sure = f"confidence {document['confidence']:.3f}"
-    lines = [f"{_INDENT}language  {plain(document['language'])} ({document['pool']} pool), {told}, {sure}"]
+    lines = [f"{_INDENT}language  {plain(document['language'])} ({document['pool']} pool), {decision}, {sure}"]
     if document["runner_up"] is not None:
         behind = document["runner_up_confidence"]
         lines.append(f"{_INDENT}{'':<9} next likeliest: {plain(document['runner_up'])}, confidence {number(behind)}")

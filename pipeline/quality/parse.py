@@ -45,7 +45,9 @@ GRAMMARS = {name: name.lower() for name in _CALLED_ALIKE.split()} | {
     "Shell": "bash",
 }
 
-MAX_DEPTH = 1_000  # open brackets of one kind; real files stay below 100, but for "<", which is also a comparison
+# Open brackets of one kind. Real files stay below 100, but for "<", which is also a comparison; ten times that is a
+# plain bound against garbage.
+MAX_DEPTH = 1_000
 
 _ABOVE_ASCII = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{1,3}")  # one character, in content that is UTF-8
 _OPERATORS_ABOVE_ASCII = frozenset({"Julia"})  # "x in y" written with a sign; its grammar has tables of its own
@@ -62,7 +64,9 @@ def parse_error_frac(content: bytes, language: str) -> float | None:
     if grammar is None:
         return None
     if not content.isascii():
-        if not _is_utf8(content):
+        try:
+            content.decode()
+        except UnicodeDecodeError:
             return None
         if language not in _OPERATORS_ABOVE_ASCII:
             content = _ABOVE_ASCII.sub(b"x", content)
@@ -72,15 +76,8 @@ def parse_error_frac(content: bytes, language: str) -> float | None:
     root = _parse(content, _load(grammar)) if _depth(content) <= MAX_DEPTH else None
     if root is None:
         return None
+    # White space inside a token, as in a string, is counted among the errors but not as visible: hence the bound.
     return min(_count_error_bytes(root) / n_visible, 1.0) if root.has_error else 0.0
-
-
-def _is_utf8(content: bytes) -> bool:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _depth(content: bytes) -> int:
@@ -95,11 +92,10 @@ def _depth(content: bytes) -> int:
 
 
 def _parse(content: bytes, grammar: Language) -> Node | None:
-    """The root of the syntax tree, or None if the parser was stopped.
-
-    Counted are its steps of 100 operations (real files need up to 0.04 a byte) and its requests for text, made whenever
-    it has looked ahead to the end of the file (a few in most files, in Scala up to 0.2 a byte).
-    """
+    """The root of the syntax tree, or None if the parser was stopped."""
+    # Counted are its steps of 100 operations (real files need up to 0.04 a byte, so 0.1 is allowed) and its requests
+    # for text, made whenever it has looked ahead to the end of the file (a few in most files, in Scala up to 0.2 a
+    # byte). The constants are for files of a few bytes.
     max_steps, max_reads = 64 + len(content) // 10, 1_000 + len(content) // 5
     n_steps = n_reads = 0
     view = memoryview(content)  # tree-sitter 0.26 never frees what it is given here; let it be small

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.arrays.compiled import compiled, inlined
 
-# Bits of a character's class.
+# Bits of a character's class. LETTER is 1, so that `flags & LETTER` counts; the others are shifted down.
 LETTER, DIGIT, SPACE, UNSPACED = 1, 2, 4, 8
 SIGN = 16  # hash sign, dot and ellipsis, which are looked at more closely
 
@@ -44,14 +44,16 @@ SIGN = 16  # hash sign, dot and ellipsis, which are looked at more closely
 ) = range(22)
 N_COUNTS = 22
 
-HEAD_LINES = 5
+HEAD_LINES = 5  # StarCoder2 looks for a generator's marker in the first five lines
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # of Gopher, section A.1.1
-MIN_ENCODED_CHARS = 64  # a base64-like run that is shorter may be a name or a path
-MIN_ENCODED_LINE = 32  # shorter lines do not continue a base64-like run
-MIN_ESCAPES = 8
+MIN_ENCODED_CHARS = 64  # StarCoder2's, for a base64-like run; a shorter one may be a name or a path
+# Shorter lines do not continue a base64-like run. A plain choice: half the 64 of PEM (RFC 7468), less than half the 76
+# of MIME.
+MIN_ENCODED_LINE = 32
+MIN_ESCAPES = 8  # StarCoder2's, for both kinds of escape
 
 # Scripts whose words are not set off by spaces: Han with its radicals and iteration marks, kana, bopomofo, Thai, Lao,
-# Tibetan, Myanmar, Khmer. Hangul has spaces.
+# Tibetan, Myanmar, Khmer. Hangul has spaces. First and last code point of Unicode blocks, neighbours joined.
 UNSPACED_BLOCKS = (
     (0x0E00, 0x0FFF),
     (0x1000, 0x109F),
@@ -70,7 +72,10 @@ UNSPACED_BLOCKS = (
 _LF, _CR, _HASH, _DOT, _BACKSLASH, _ELLIPSIS = 10, 13, 35, 46, 92, 0x2026
 _QUOTES_AND_COMMA = (34, 39, 44)
 _BULLETS = (45, 42, 0x2022)  # - * •
+# FNV-1a of 64 bits, over code points instead of bytes: one multiplication a character. A line that is taken for another
+# by chance would need some 10^9 lines in one document.
 _FNV_PRIME, _FNV_START = np.uint64(0x100000001B3), np.uint64(0xCBF29CE484222325)
+# A stop word as one number: its bytes after a leading 1, which keeps a word that begins with a zero byte apart.
 _STOP_KEYS = np.array([int.from_bytes(b"\x01" + w.encode(), "big") for w in STOP_WORDS], np.int64)
 
 
@@ -90,15 +95,15 @@ def character_classes() -> np.ndarray:
     return np.asarray(classes, np.uint8)
 
 
-def _byte_set(members: bytes) -> np.ndarray:
+def byte_set(members: bytes) -> np.ndarray:
     table = np.zeros(256, np.bool_)
     table[np.frombuffer(members, np.uint8)] = True
     return table
 
 
-_LOWER, _UPPER, _DIGITS = b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789"
-_BASE64 = _byte_set(_LOWER + _UPPER + _DIGITS + b"+/=")
-_HEX = _byte_set(_DIGITS + b"abcdefABCDEF")
+DIGITS, LETTERS = b"0123456789", b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_BASE64 = byte_set(LETTERS + DIGITS + b"+/=")
+_HEX = byte_set(DIGITS + b"abcdefABCDEF")
 
 
 @compiled
@@ -188,7 +193,7 @@ def _end_piece(data: np.ndarray, start: int, length: int, end: int, bits: int, t
     row[N_WORDS] += 1
     row[N_WORD_CHARS] += length
     row[N_ALPHA_WORDS] += bits & LETTER
-    if end - start <= 4:  # the longest stop word
+    if end - start <= 4:  # the longest stop word has four letters
         key = 1
         for k in range(start, end):
             key = key << 8 | (data[k] | 0x20 if 0x41 <= data[k] <= 0x5A else data[k])
@@ -233,6 +238,7 @@ def _scan_lines(data: np.ndarray, start: int, end: int, classes: np.ndarray, row
 @compiled
 def _table_size(data: np.ndarray, start: int, end: int) -> int:
     """A power of two, at least twice the number of lines that are not empty."""
+    # At most half full, so that a free place is always near and the search in `_remember` ends.
     n = 1
     for i in range(start, end - 1):
         n += (data[i] == _LF or data[i] == _CR) and data[i + 1] != _LF and data[i + 1] != _CR
@@ -247,6 +253,8 @@ def _remember(seen: np.ndarray, key: np.uint64) -> bool:
     """Whether `key` was remembered before; it is from now on. Open addressing, 0 marks a free place."""
     if key == 0:
         key = np.uint64(1)
+    # FNV's low bits depend on the low bits of the characters alone. Folding and multiplying by 2^64 over the golden
+    # ratio spreads them; the bits from 20 on are well mixed and reach any table below 2^44 places.
     mixed = (key ^ key >> np.uint64(32)) * np.uint64(0x9E3779B97F4A7C15)
     mask = np.uint64(seen.size - 1)
     place = mixed >> np.uint64(20) & mask
@@ -320,7 +328,7 @@ def _end_base64(data: np.ndarray, start: int, end: int, row: np.ndarray) -> None
     """Count a base64-like run if it is long and mixed.
 
     The letters that StarCoder2's pattern takes also make up banners ("=====", "/////"), paths and long names; so
-    a run needs letters and digits, and at most one sign in eight characters (base64 has one in 32).
+    a run needs letters and digits, and at most one sign in eight characters.
     """
     if end - start < MIN_ENCODED_CHARS:
         return
@@ -333,6 +341,8 @@ def _end_base64(data: np.ndarray, start: int, end: int, row: np.ndarray) -> None
             n_letters += 1
         elif byte > 32:
             n_signs += 1
+    # Two of base64's 64 characters are signs, one in 32 on average; four times that is far from chance, and a path with
+    # names of seven letters has as many.
     if n_letters > 0 and n_digits > 0 and 8 * n_signs <= end - start:
         _count_run(end - start, row)
 
@@ -352,7 +362,7 @@ def _escape_bytes(data: np.ndarray, i: int, end: int) -> int:
         if not _HEX[data[k]]:
             return 0
     if data[i] == 48 and i + size < end and _BASE64[data[i + size]]:
-        return 0
+        return 0  # 0x1234 is a number, not two bytes
     return size
 
 

@@ -18,10 +18,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.arrays.compiled import compiled
+from pipeline.quality.scan import DIGITS, LETTERS, byte_set
 
-BEFORE_BYTES = 64  # the local part of an address, the word before a number
+BEFORE_BYTES = 64  # the longest local part of an address (RFC 5321, 4.5.3.1.1); the word before a number is shorter
+# No pattern below can match more. The longest are the domain of an address (1 + 6 * 64 + 18 bytes), a web token
+# (3 + 128 + 4 + 200 + 1 + 10) and a private key (a header of up to 117, 200 of other headers, 32 of its body).
 WINDOW_BYTES = 512
-MIN_ENTROPY = 3.0  # bits per character of an assigned value; eight different characters have just that
+# Bits per character of an assigned value; eight different characters, the shortest value, have just that. Words and
+# place holders lie below (hunter22 has 2.75), random values of 16 characters near 3.8. A plain choice between.
+MIN_ENTROPY = 3.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Pattern:
     regex: re.Pattern[bytes]
 
 
+# Prefixes and lengths are those that the issuers document. Where no guard stands behind a fixed length, a longer token
+# of the same form counts too; where one does, a longer word is something else.
 _PATTERNS = (
     Pattern(  # a header alone is code that handles keys; a key has a body
         "private key",
@@ -54,16 +61,19 @@ _PATTERNS = (
     Pattern("Slack", (b"xoxa-", b"xoxb-", b"xoxp-", b"xoxr-", b"xoxs-"), re.compile(rb"xox[abprs]-[0-9]{6}[\w-]{10}")),
     Pattern("Stripe", (b"sk_live_", b"rk_live_"), re.compile(rb"[sr]k_live_[A-Za-z0-9]{20}")),
     Pattern("Google", (b"aiza",), re.compile(rb"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])")),
+    # "sk-" also begins names of styles and tasks, which have no digit within their first words.
     Pattern("OpenAI, Anthropic", (b"sk-",), re.compile(rb"sk-(?=[a-z-]{0,12}[A-Za-z]{0,40}[0-9])[A-Za-z0-9_-]{40}")),
     Pattern("npm", (b"npm_",), re.compile(rb"npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])")),
     Pattern("PyPI", (b"pypi-",), re.compile(rb"pypi-AgE[A-Za-z0-9_-]{50}")),
+    # Letters alone, as in the rule of gitleaks.
     Pattern("Hugging Face", (b"hf_",), re.compile(rb"hf_[A-Za-z]{34}(?![A-Za-z])")),
     Pattern("SendGrid", (b"sg.",), re.compile(rb"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")),
     Pattern("Azure storage", (b"accountkey=",), re.compile(rb"AccountKey=[A-Za-z0-9+/]{86}==")),
     Pattern("JSON web token", (b"eyj",), re.compile(rb"eyJ[\w-]{10,128}\.eyJ[\w-]{10,200}\.[\w-]{10}")),
     Pattern("password in a URL", (b"://",), re.compile(rb"://[^\s/:@\"'<>]{1,64}:([^\s/:@\"'<>]{8,64})@")),
 )
-# A name with a quoted value assigned to it; the value is the group.
+# A name with a quoted value assigned to it; the value is the group. Values of fewer than 8 characters are words or too
+# weak to look random; the upper bounds only keep the window small.
 _ASSIGNMENT = Pattern(
     "assignment",
     tuple(
@@ -75,11 +85,15 @@ _ASSIGNMENT = Pattern(
         rb"[\"'\]]{0,2}[ \t]{0,8}(?::=|=>|[=:])[ \t]{0,8}[\"']([^\"'\s]{8,128})[\"']"
     ),
 )
+# What people write where a secret will stand: such words, runs of x, * or dots, counting, templates, shell variables.
 _PLACE_HOLDER = re.compile(
     rb"(?i)example|changeme|change_me|dummy|your|placeholder|x{4}|\*{3}|\.{3}|1234|abcd|passw|secret|token|^https?:|[${<%(]"
 )
+# An address by RFC 5321: a local part of up to 64 bytes, labels of up to 63 (RFC 1035). Six labels and a last part of 2
+# to 18 letters are plain bounds of ours.
 _EMAIL_LOCAL_REVERSED = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9._%+-]{0,62}[A-Za-z0-9_])?(?![A-Za-z0-9._%+-])")
 _EMAIL_DOMAIN = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,6}([A-Za-z]{2,18})(?![A-Za-z0-9-])")
+# RFC 2606 and 6761, .local of RFC 6762, and example.edu, which manuals use alike.
 _RESERVED_DOMAIN = re.compile(
     rb"(?i)(?:^|\.)(?:example\.(?:com|net|org|edu)|(?:example|test|invalid|localhost|local))$"
 )
@@ -89,7 +103,9 @@ _NO_DOMAINS = frozenset(
 )
 _IN_URL = re.compile(rb"://[^\s\"'<>]*$")  # user:password@host
 _VERSION = re.compile(rb"\d+\.\d+\.")  # left-pad@1.2.3
+# Local parts of accounts and of manuals, which point to nobody: git@github.com, user@host.org.
 _SERVICE_LOCALS = frozenset(b"git hg svn noreply no-reply root user username you me name foo bar".split())
+# A word for versions within 16 bytes before four numbers; further away it speaks of something else.
 _VERSION_BEFORE = re.compile(rb"(?i)(?:version|release|revision|assembly|\bv|\bver)[^\r\n]{0,16}$")
 _ADDRESS = re.compile(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})")
 
@@ -127,6 +143,7 @@ def _confirm(before: bytes, window: bytes, *, kind: int) -> int:
         return _address_length(before, window)
     if before[-1:].isalnum() and kind < _FIRST_ASSIGNMENT and window[:3] != b"://":
         return 0  # the literal is the tail of a longer word
+    # The ten bytes that "public_key" takes.
     if before[-10:].lower().replace(b"_", b"").endswith((b"publickey", b"public")):
         return 0  # a .NET publicKeyToken
     match = _LITERALS[kind][0].regex.match(window)
@@ -172,6 +189,7 @@ def _address_length(before: bytes, window: bytes) -> int:
     a, b, c, _ = parts = [int(group) for group in match.groups()]
     if a < 3 or not 64 <= max(parts) <= 255 or any(g[:1] == b"0" and len(g) > 1 for g in match.groups()):
         return 0
+    # RFC 1918 and loopback, multicast and above, link-local; RFC 6598 and RFC 2544 (shared); RFC 5737 (manuals).
     private = a in (10, 127) or a >= 224 or (a, b) in ((192, 168), (169, 254)) or (a == 172 and 16 <= b <= 31)
     shared = (a == 100 and 64 <= b <= 127) or (a == 198 and b in (18, 19))
     manual = (a, b, c) in ((192, 0, 2), (198, 51, 100), (203, 0, 113))
@@ -189,16 +207,15 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
             first[pair] = k
     joined = b"".join(text for _, text in _LITERALS)
     starts = np.cumsum([0, *(len(text) for _, text in _LITERALS)])
-    for byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_":
+    for byte in LETTERS + DIGITS + b"_":
         first[byte << 8 | ord("@")] = _EMAIL
-    for byte in b"0123456789":
+    for byte in DIGITS:
         first[byte << 8 | ord(".")] = _IPV4
     return first, following, np.frombuffer(joined, np.uint8), starts
 
 
 _TABLES = _tables()
-_IDENTIFIER = np.zeros(256, np.bool_)
-_IDENTIFIER[list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] = True
+_IDENTIFIER = byte_set(LETTERS + DIGITS + b"_-")
 
 
 @compiled
@@ -211,7 +228,7 @@ def _find(
     starts: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Document, place and kind of everything that is worth a second look, in the order of the bytes."""
-    found = np.empty((3, 1024), np.int64)
+    found = np.empty((3, 1024), np.int64)  # doubled when full
     n = 0
     for document in range(offsets.size - 1):
         end = offsets[document + 1]
@@ -254,7 +271,7 @@ def _starts_here(data: np.ndarray, i: int, end: int, literal: np.ndarray) -> boo
 @compiled
 def _is_assigned(data: np.ndarray, i: int, end: int) -> bool:
     """Whether the name around i is followed by an equals sign or colon and a quote, at most 64 bytes on."""
-    end = min(end, i + 64)
+    end = min(end, i + 64)  # a name, its closing quote or bracket and the sign; keeps the pass linear
     while i < end and _IDENTIFIER[data[i]]:
         i += 1
     while i < end and data[i] in (9, 32, 34, 39, 93):  # tab, space, quotes, ]
