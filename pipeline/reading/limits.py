@@ -105,16 +105,13 @@ def _passing(measured: float | str | None, applies: str, value: Any) -> str | No
         return json.dumps(not value)
     if not isinstance(measured, float):
         return "..."
-    if isinstance(value, int):
-        return str(int(measured))
-    # Three decimals are enough for a threshold; rounded to the side on which nothing fires. The small term takes a
-    # product such as 0.29 * 1000 = 289.99... for what it is.
-    rounded = math.floor(measured * 1000) if applies == "below" else math.ceil(measured * 1000)
+    # Three decimals are enough for a threshold; rounded to the side on which nothing fires.
     if applies == "at least":
-        rounded = math.floor(measured * 1000 + 1e-6) + 1
-        if rounded > 1000:
-            return None  # equal texts: no threshold of at most 1 lets both in
-    return f"{rounded / 1000:g}"
+        wanted = (math.floor(measured * 1000) + 1) / 1000
+        return json.dumps(wanted) if wanted <= 1 else None  # equal texts: no threshold of at most 1 lets both in
+    if measured.is_integer():
+        return str(int(measured))
+    return json.dumps((math.floor if applies == "below" else math.ceil)(measured * 1000) / 1000)
 
 
 def _yaml(key: str, wanted: str) -> str:

@@ -50,6 +50,9 @@ SECRETS = [
     f'{{"apiKey" : "{noise(24)}"}}',
     f"$config['access_key'] = '{noise(20)}';",
     f'client_secret => "{noise(20)}"',
+    f'dbpassword = "{noise(14)}"',  # a name may end in the word
+    'password = "' + "qmzkrty7" + '"',  # eight different characters are just random enough
+    "eyJ" + noise(128) + ".eyJ" + noise(200) + "." + noise(10),  # the longest token that is looked for
 ]
 
 
@@ -64,6 +67,39 @@ def test_nothing_is_counted_when_a_secret_is_split_between_documents(document):
     assert count(document[:middle], document[middle:])[1] == (0, 0)
 
 
+def test_a_match_ends_with_its_document():
+    assert count("ghp_" + noise(20), noise(16)) == [(0, 0), (0, 0)]
+    assert count("ghp_" + noise(36), noise(16)) == [(1, 0), (0, 0)]
+    assert count("8", "0.77.23.99") == [(0, 0), (0, 0)]  # not 80.77.23.99
+
+
+@pytest.mark.parametrize(
+    ("before", "n", "alphabet", "after"),
+    [
+        (KEY, 32, string.ascii_letters, ""),
+        ("AKIA", 16, UPPER, " "),
+        ("ghp_", 36, string.ascii_letters, ""),
+        ("github_pat_", 50, string.ascii_letters, ""),
+        ("glpat-", 20, string.ascii_letters, ""),
+        ("xoxb-" + "123456", 10, string.ascii_letters, ""),
+        ("sk_live_", 20, string.ascii_letters, ""),
+        ("AIza", 35, string.ascii_letters, " "),
+        ("sk-" + "9", 39, string.ascii_letters, ""),
+        ("npm_", 36, string.ascii_letters, " "),
+        ("pypi-" + "AgE", 50, string.ascii_letters, ""),
+        ("hf_", 34, string.ascii_letters, " "),
+        ("SG." + noise(22) + ".", 43, string.ascii_letters, ""),
+        ("AccountKey=", 86, string.ascii_letters, "=="),
+        ("eyJ" + noise(10) + ".eyJ" + noise(10) + ".", 10, string.ascii_letters, ""),
+    ],
+)
+def test_a_token_is_counted_from_its_documented_length_on(before, n, alphabet, after):
+    assert count(before + noise(n, alphabet) + after) == [(1, 0)]
+    assert count(before + noise(n - 1, alphabet) + after) == [(0, 0)]
+    is_open = after == ""
+    assert count(before + noise(n + 1, alphabet) + after) == [(int(is_open), 0)]
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -74,6 +110,11 @@ def test_nothing_is_counted_when_a_secret_is_split_between_documents(document):
         "task-" + noise(50),  # ends in sk-
         "sk-" + "loading-indicator-for-the-large-table-of-contents",  # a style
         'password = "correcthorse"',  # a word
+        'password = "hunter22"',  # too few different characters
+        'password = "48' + '29175036"',  # a number
+        f'public_token="{noise(16, "0123456789abcdef")}"',
+        f'publicToken="{noise(16, "0123456789abcdef")}"',
+        "https://user:" + "x" * 40 + "@tidepool.org/",
         'password = "changeme1234567"',
         'password = "<your password 1>"',
         'token = "${API_TOKEN_7}"',
@@ -95,6 +136,8 @@ def test_nothing_is_counted_when_a_secret_is_only_spoken_of(document):
         "mailto:o'brien@tidepool.org",
         "at 93.184.216.34 port 80",
         "[80.77.23.9]:443",
+        *("3.200.29.14", "13.16.42.64", "13.16.42.255", "80.0.23.99", "223.5.5.5"),
+        *("172.15.99.1", "172.32.99.1", "100.63.1.1", "100.128.1.1", "198.17.1.1", "198.20.1.1"),
     ],
 )
 def test_personal_data_is_counted_when_it_points_to_someone(document):
@@ -106,12 +149,14 @@ def test_personal_data_is_counted_when_it_points_to_someone(document):
     [
         "someone@example.com or me@mail.example.org or you@localhost",
         "git@github.com:tidepool/code.git",
-        "icon@2x.png and logo@small.svg",
+        "icon@2x.png and logo@small.SVG",
         "y = a@b.T; z = a @ b",
         "@decorator\n@a.b.c",
         "npm i left-pad@1.2.3.beta",
         "127.0.0.1 10.20.30.40 192.168.1.77 172.16.99.1 169.254.100.1 0.0.0.0 255.255.255.0 224.0.0.251 100.64.1.1",
         "192.0.2.77 198.51.100.77 203.0.113.77",
+        "10.200.30.40 172.31.99.1 100.127.1.1 198.18.1.1 198.19.1.1",
+        "2.200.29.14 and 13.16.42.63 and 13.16.42.256 and 5.80.77.23.9",
         "version 4.65.100.2, v8.99.1.100, Version=9.0.100.200",
         "1.3.6.1.4.1.99999 and section 13.16.42.2 and 2.5.29.14",
         "80.77.23.999 and 80.077.23.9 and 80.77.23.9.1 and a80.77.23.9",

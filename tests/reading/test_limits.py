@@ -106,6 +106,12 @@ def test_a_rule_that_fired_leads_to_its_limit_and_the_change_lets_the_document_p
     assert reason not in {f["rule"] for f in fired(text, language=language, config=new.quality)}
 
 
+def test_a_large_fraction_is_written_as_a_number_that_yaml_reads() -> None:
+    rules = [{"rule": "long_mean_line", "value": 1_234_567.8901}]
+    limit = limit_of(mixture(), document("long_mean_line", fired=rules), "long_mean_line")
+    assert limit.change == "quality: {code: {max_mean_line_chars: 1234567.891}}"
+
+
 def test_low_alpha_names_the_rule_of_its_language() -> None:
     rules = [{"rule": "low_alpha", "value": 0.1}]
     for language in ("C", "WebAssembly"):
