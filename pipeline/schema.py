@@ -36,131 +36,103 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
+def _table(name: str, *columns: pa.Field, aligned: bool = True) -> Table:
+    return Table(name, pa.schema(columns), aligned)
+
+
 def _required_list(name: str, item: pa.DataType) -> pa.Field:
     return pa.field(name, pa.list_(pa.field("element", item, nullable=False)), nullable=False)
 
 
-DOCUMENTS = Table(
+DOCUMENTS = _table(
     "documents",
-    pa.schema(
-        [
-            _required("doc_id", pa.string()),
-            _required("source", pa.string()),  # the source's name in the mixture
-            pa.field("repo", pa.string()),
-            _required("path", pa.string()),  # as the source gives it; never opened, only classified and shown
-            pa.field("revision", pa.string()),
-            pa.field("revision_time", pa.timestamp("us", tz="UTC")),  # decides "newest" between copies
-            pa.field("license", pa.string()),
-            pa.field("stars", pa.int64()),
-            _required("pool_hint", pa.string()),  # code, text or auto, from the source
-            pa.field("language_label", pa.string()),  # what the source calls the language, if the mixture maps a column
-            _required("content", pa.large_binary()),  # UTF-8 wherever `encoding` says it could be decoded
-            _required("n_bytes", pa.int64()),  # of content
-            _required("content_hash", pa.binary(16)),  # xxh3-128 of content
-            _required("encoding", pa.string()),  # of the raw bytes: utf-8, cp1252, ..., utf-8-damaged, binary, unread
-            _required("input_file", pa.string()),  # relative to the source's root
-            _required("input_row", pa.int64()),
-            pa.field("problem", pa.string()),  # why content is empty or cut: too_large, unreadable_row, ...
-        ]
-    ),
+    _required("doc_id", pa.string()),
+    _required("source", pa.string()),  # the source's name in the mixture
+    pa.field("repo", pa.string()),
+    _required("path", pa.string()),  # as the source gives it; never opened, only classified and shown
+    pa.field("revision", pa.string()),
+    pa.field("revision_time", pa.timestamp("us", tz="UTC")),  # decides "newest" between copies
+    pa.field("license", pa.string()),
+    pa.field("stars", pa.int64()),
+    _required("pool_hint", pa.string()),  # code, text or auto, from the source
+    pa.field("language_label", pa.string()),  # what the source calls the language, if the mixture maps a column
+    _required("content", pa.large_binary()),  # UTF-8 wherever `encoding` says it could be decoded
+    _required("n_bytes", pa.int64()),  # of content
+    _required("content_hash", pa.binary(16)),  # xxh3-128 of content
+    _required("encoding", pa.string()),  # of the raw bytes: utf-8, cp1252, ..., utf-8-damaged, binary, unread
+    _required("input_file", pa.string()),  # relative to the source's root
+    _required("input_row", pa.int64()),
+    pa.field("problem", pa.string()),  # why content is empty or cut: too_large, unreadable_row, ...
 )
 
-EXACT_DUPS = Table(
+EXACT_DUPS = _table(
     "exact_dups",
-    pa.schema(
-        [
-            _required("doc_id", pa.string()),
-            _required("group_position", pa.uint64()),  # position of the group's first document, its representative
-            _required("group_size", pa.int64()),  # documents with these bytes, this one included
-            _required("is_first", pa.bool_()),  # this document is the representative
-        ]
-    ),
+    _required("doc_id", pa.string()),
+    _required("group_position", pa.uint64()),  # position of the group's first document, its representative
+    _required("group_size", pa.int64()),  # documents with these bytes, this one included
+    _required("is_first", pa.bool_()),  # this document is the representative
 )
 
-LANGUAGES = Table(
+LANGUAGES = _table(
     "languages",
-    pa.schema(
-        [
-            _required("doc_id", pa.string()),
-            _required("pool", pa.string()),  # code or text
-            _required("language", pa.string()),  # linguist's name; "Text" for prose
-            _required("confidence", pa.float64()),
-            _required(
-                "decided_by", pa.string()
-            ),  # hint, filename, extension, shebang, classifier, ...; all in report/words.py
-            _required("group", pa.string()),  # unit of balancing: the family of its language (code), its source (text)
-            pa.field("runner_up", pa.string()),  # the second likeliest language; null where content was not looked at
-            pa.field("runner_up_confidence", pa.float64()),
-            _required(
-                "content_kind", pa.string()
-            ),  # code, prose, data, binary, empty: by content, whatever the name says
-        ]
-    ),
+    _required("doc_id", pa.string()),
+    _required("pool", pa.string()),  # code or text
+    _required("language", pa.string()),  # linguist's name; "Text" for prose
+    _required("confidence", pa.float64()),
+    _required("decided_by", pa.string()),  # hint, filename, extension, shebang, classifier, ...; all in report/words.py
+    _required("group", pa.string()),  # unit of balancing: the family of its language (code), its source (text)
+    pa.field("runner_up", pa.string()),  # the second likeliest language; null where content was not looked at
+    pa.field("runner_up_confidence", pa.float64()),
+    _required("content_kind", pa.string()),  # code, prose, data, binary, empty: by content, whatever the name says
 )
 
 FIRED = pa.struct([_required("rule", pa.string()), _required("value", pa.float64())])
 
-QUALITY = Table(
+QUALITY = _table(
     "quality",
-    pa.schema(
-        [
-            _required("doc_id", pa.string()),
-            _required_list("fired", FIRED),  # every rule that fires, with the measured value, in documented order
-            _required("n_chars", pa.int64()),
-            _required("n_lines", pa.int64()),
-            _required("max_line_chars", pa.int64()),
-            _required("mean_line_chars", pa.float64()),
-            _required("alpha_frac", pa.float64()),  # of visible characters
-            _required("digit_frac", pa.float64()),  # of visible characters
-            _required("space_frac", pa.float64()),
-            _required("duplicate_line_frac", pa.float64()),
-            _required("encoded_frac", pa.float64()),  # chars inside base64, hex or \\u runs
-            _required("n_words", pa.int64()),
-            _required("mean_word_chars", pa.float64()),
-            _required("stop_word_frac", pa.float64()),  # text pool only, else 0
-            pa.field("parse_error_frac", pa.float64()),  # bytes under tree-sitter ERROR nodes; null: not parsed
-            _required("n_secrets", pa.int64()),
-            _required("n_personal", pa.int64()),
-        ]
-    ),
+    _required("doc_id", pa.string()),
+    _required_list("fired", FIRED),  # every rule that fires, with the measured value, in documented order
+    _required("n_chars", pa.int64()),
+    _required("n_lines", pa.int64()),
+    _required("max_line_chars", pa.int64()),
+    _required("mean_line_chars", pa.float64()),
+    _required("alpha_frac", pa.float64()),  # of visible characters
+    _required("digit_frac", pa.float64()),  # of visible characters
+    _required("space_frac", pa.float64()),
+    _required("duplicate_line_frac", pa.float64()),
+    _required("encoded_frac", pa.float64()),  # chars inside base64, hex or \\u runs
+    _required("n_words", pa.int64()),
+    _required("mean_word_chars", pa.float64()),
+    _required("stop_word_frac", pa.float64()),  # text pool only, else 0
+    pa.field("parse_error_frac", pa.float64()),  # bytes under tree-sitter ERROR nodes; null: not parsed
+    _required("n_secrets", pa.int64()),
+    _required("n_personal", pa.int64()),
 )
 
-SIGNATURES = Table(
+SIGNATURES = _table(
     "signatures",
-    pa.schema(
-        [
-            _required("n_shingles", pa.int64()),  # repeats included; 0: not signed (an equal document is, or no words)
-            _required("digest_high", pa.uint64()),  # 128 bits of all its shingles in order; 0 where it is not signed
-            _required("digest_low", pa.uint64()),
-            pa.field("signature", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
-        ]
-    ),
+    _required("n_shingles", pa.int64()),  # repeats included; 0: not signed (an equal document is, or no words)
+    _required("digest_high", pa.uint64()),  # 128 bits of all its shingles in order; 0 where it is not signed
+    _required("digest_low", pa.uint64()),
+    pa.field("signature", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
 )
 
-OVERLAPS = Table(
+OVERLAPS = _table(
     "overlaps",
-    pa.schema(
-        [
-            _required("doc_id", pa.string()),
-            _required("n_shared_ngrams", pa.int64()),  # distinct n-grams that stand in benchmarks too, counted per item
-            pa.field("benchmark", pa.string()),  # in which it shares most of an item; null: shares too little of any
-            pa.field("item", pa.int64()),  # the item's number in that benchmark, from 0
-            _required("contained_frac", pa.float64()),  # share of the item's n-grams or 5-word shingles, the larger
-        ]
-    ),
+    _required("doc_id", pa.string()),
+    _required("n_shared_ngrams", pa.int64()),  # distinct n-grams that stand in benchmarks too, counted per item
+    pa.field("benchmark", pa.string()),  # in which it shares most of an item; null: shares too little of any
+    pa.field("item", pa.int64()),  # the item's number in that benchmark, from 0
+    _required("contained_frac", pa.float64()),  # share of the item's n-grams or 5-word shingles, the larger
 )
 
-NEAR_DUPS = Table(
+NEAR_DUPS = _table(
     "near_dups",
-    pa.schema(
-        [
-            _required("doc_id", pa.string()),
-            _required("other_id", pa.string()),
-            _required("similarity", pa.float64()),  # exact Jaccard of the two shingle sets
-            _required("position", pa.uint64()),
-            _required("other_position", pa.uint64()),
-        ]
-    ),
+    _required("doc_id", pa.string()),
+    _required("other_id", pa.string()),
+    _required("similarity", pa.float64()),  # exact Jaccard of the two shingle sets
+    _required("position", pa.uint64()),
+    _required("other_position", pa.uint64()),
     aligned=False,
 )
 
@@ -174,68 +146,52 @@ CROWDS = pa.schema(
     ]
 )
 
-SELECT = Table(
+SELECT = _table(
     "select",
-    pa.schema(
-        [
-            _required("doc_id", pa.string()),
-            _required("keep", pa.bool_()),
-            _required_list("reasons", pa.string()),  # all reasons in documented order; empty when kept
-            pa.field("keeper_id", pa.string()),
-            pa.field("similarity", pa.float64()),  # to the keeper, verified; 1.0 for an exact duplicate
-        ]
-    ),
+    _required("doc_id", pa.string()),
+    _required("keep", pa.bool_()),
+    _required_list("reasons", pa.string()),  # all reasons in documented order; empty when kept
+    pa.field("keeper_id", pa.string()),
+    pa.field("similarity", pa.float64()),  # to the keeper, verified; 1.0 for an exact duplicate
 )
 
-TOKENS = Table(
+TOKENS = _table(
     "tokens",
-    pa.schema(
-        [
-            _required("doc_id", pa.string()),
-            pa.field("token_ids", pa.large_list(pa.field("element", pa.uint32(), nullable=False))),  # null if dropped
-            _required("n_tokens", pa.int64()),  # the end-of-document token included
-        ]
-    ),
+    _required("doc_id", pa.string()),
+    pa.field("token_ids", pa.large_list(pa.field("element", pa.uint32(), nullable=False))),  # null if dropped
+    _required("n_tokens", pa.int64()),  # the end-of-document token included
 )
 
-BALANCE = Table(
+BALANCE = _table(
     "balance",
-    pa.schema(
-        [
-            _required("doc_id", pa.string()),
-            _required("n_tokens", pa.int64()),
-            _required("n_copies", pa.int64()),  # whole copies in the mixture
-            _required("cut_tokens", pa.int64()),  # tokens of one more, truncated copy; 0: none
-        ]
-    ),
+    _required("doc_id", pa.string()),
+    _required("n_tokens", pa.int64()),
+    _required("n_copies", pa.int64()),  # whole copies in the mixture
+    _required("cut_tokens", pa.int64()),  # tokens of one more, truncated copy; 0: none
 )
 
-LEDGER = Table(
+LEDGER = _table(
     "ledger",
-    pa.schema(
-        [
-            _required("doc_id", pa.string()),
-            _required("source", pa.string()),
-            pa.field("repo", pa.string()),
-            _required("path", pa.string()),
-            pa.field("revision", pa.string()),
-            pa.field("license", pa.string()),
-            _required("pool", pa.string()),
-            _required("language", pa.string()),
-            _required("decided_by", pa.string()),
-            _required("n_bytes", pa.int64()),
-            _required("keep", pa.bool_()),
-            _required("fate", pa.string()),  # packed, cut, surplus (kept, not needed for the balance), dropped
-            _required_list("reasons", pa.string()),
-            _required_list("fired", FIRED),
-            pa.field("keeper_id", pa.string()),
-            pa.field("similarity", pa.float64()),
-            _required("group", pa.string()),
-            _required("n_tokens", pa.int64()),
-            _required("n_copies", pa.int64()),
-            _required("n_packed_tokens", pa.int64()),
-        ]
-    ),
+    _required("doc_id", pa.string()),
+    _required("source", pa.string()),
+    pa.field("repo", pa.string()),
+    _required("path", pa.string()),
+    pa.field("revision", pa.string()),
+    pa.field("license", pa.string()),
+    _required("pool", pa.string()),
+    _required("language", pa.string()),
+    _required("decided_by", pa.string()),
+    _required("n_bytes", pa.int64()),
+    _required("keep", pa.bool_()),
+    _required("fate", pa.string()),  # packed, cut, surplus (kept, not needed for the balance), dropped
+    _required_list("reasons", pa.string()),
+    _required_list("fired", FIRED),
+    pa.field("keeper_id", pa.string()),
+    pa.field("similarity", pa.float64()),
+    _required("group", pa.string()),
+    _required("n_tokens", pa.int64()),
+    _required("n_copies", pa.int64()),
+    _required("n_packed_tokens", pa.int64()),
 )
 
 SIMILAR = Table("similar", NEAR_DUPS.schema, aligned=False)

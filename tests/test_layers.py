@@ -38,6 +38,23 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "tokenizer": set(),
 }
+# In rooms of one subject these files do the stage's work between shards; all others are functions on bytes, text and
+# arrays, which anybody can call: they know no run folder, and no mixture but by the config models named below.
+WITH_ENGINE = {
+    "sources": {"documents"},
+    "language": set[str](),
+    "quality": set[str](),
+    "dedup": {"against", "corpora", "exact_dups", "near_dups", "similar"},
+    "select": {"components", "select"},
+    "mix": {"balance", "packed"},
+}
+WITH_CONFIG = {
+    "language": {"decide", "languages"},
+    "quality": {"quality"},
+    "dedup": {"against", "exact_dups", "near_dups", "overlaps", "shingling", "similar"},
+    "select": {"select"},
+    "mix": {"balance", "ledger", "packed", "tokens"},
+}
 # Heavy libraries, and the only files that may import them.
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "ray": ("pipeline/engine/executor.py", "jobs/train_ray.py"),
@@ -81,6 +98,14 @@ def test_a_room_imports_only_what_is_listed(path: Path) -> None:
     ours = {m for m in imports(path) if m.partition(".")[0] in ("pipeline", "tokenizer", "jobs")}
     used = {room_of(m) for m in ours} - {room, "", "__version__"}
     assert used <= ROOMS[room], f"{name_of(path)} imports {sorted(used - ROOMS[room])}"
+
+
+@pytest.mark.parametrize("room", WITH_ENGINE)
+def test_pure_files_know_neither_engine_nor_mixture(room: str) -> None:
+    for allowed, name in ((WITH_ENGINE, "pipeline.engine"), (WITH_CONFIG, "pipeline.config")):
+        if room in allowed:
+            found = {p.stem for p in FILES if p.parent.name == room and any(m.startswith(name) for m in imports(p))}
+            assert found == allowed[room], f"pipeline/{room}: these import {name}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -175,6 +175,19 @@ def test_another_threshold_neither_signs_nor_verifies_again(tmp_path: Path) -> N
     assert min(pairs_of(run, n=3).values()) >= 0.9
 
 
+@pytest.mark.parametrize("max_bucket_docs", [64, 2], ids=["pairs", "crowd"])
+@pytest.mark.parametrize(("threshold", "n_kept"), [(0.6, 1), (0.6 + 1e-9, 6)])
+def test_a_similarity_that_just_reaches_the_threshold_counts(
+    tmp_path: Path, max_bucket_docs: int, threshold: float, n_kept: int
+) -> None:
+    """Sets of four words of which three are shared: similarity 3 / 5, exactly."""
+    changes = {"shingle_words": 1, "min_similarity": threshold, "min_stored_similarity": threshold}
+    config = SURE.model_copy(update=changes | {"max_bucket_docs": max_bucket_docs})
+    got = decisions_of(dedup(tmp_path, [[f"alpha beta gamma word{i}" for i in range(6)]], config=config), n_shards=1)
+    assert sum(row["keep"] for row in got.values()) == n_kept
+    assert {row["similarity"] for row in got.values() if not row["keep"]} == ({0.6} if n_kept == 1 else set())
+
+
 class _StoppedError(Exception):
     pass
 

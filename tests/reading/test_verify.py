@@ -1,0 +1,227 @@
+"""Every promise that `verify` checks is reported broken when it is broken, and by the check that is for it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pipeline.config import load_mixture
+from pipeline.engine.executor import InlineExecutor
+from pipeline.engine.progress import silent
+from pipeline.engine.run import Run
+from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.store import open_store
+from pipeline.mix import arrowfile
+from pipeline.reading.verify import verify
+from pipeline.recipe import curate
+from pipeline.schema import DOCUMENTS, LEDGER, NEAR_DUPS, SELECT, TOKENS, Table, packed_schema
+
+MIXTURE = Path(__file__).parents[1] / "data" / "mixture.yaml"
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("verified")
+    curate(Run(open_store(str(folder)), load_mixture(MIXTURE), InlineExecutor(), silent()))
+    return folder
+
+
+@pytest.fixture
+def run(reference: Path, tmp_path: Path) -> RunFiles:
+    shutil.copytree(reference, tmp_path / "run")
+    return RunFiles(open_store(str(tmp_path / "run")))
+
+
+def broken(run: RunFiles) -> set[str]:
+    """The promises that do not hold. Hashes are not among them: every test here changes files."""
+    return {f.promise for f in verify(run) if not f.kept} - {"files"}
+
+
+def rewrite(run: RunFiles, table: Table, change: Callable[[Rows], Rows | None]) -> None:
+    """Put the rows of the first shard in which `change` finds something to change in the place of the old ones."""
+    for shard in range(run.n_shards):
+        rows = run.tables.read(table, shard).to_pylist()
+        if (changed := change(rows)) is not None:
+            run.tables.write(table, shard, data=pa.Table.from_pylist(changed, schema=table.schema))
+            return
+    raise AssertionError(f"nothing in {table.name} to change")
+
+
+def repack(run: RunFiles, change: Callable[[Rows], Rows]) -> None:
+    """Change the rows of the packed stream, in its order."""
+    files = [f["path"] for f in run.manifest["stages"]["packed"]["files"]]
+    tables = [t.to_pylist() for t in run.packed()]
+    rows = change([row for table in tables for row in table])
+    schema = packed_schema(run.mixture.pack.seq_len)
+    for name, old in zip(files, tables, strict=True):
+        mine, rows = rows[: len(old)], rows[len(old) :]
+        batch = pa.RecordBatch.from_pylist(mine, schema=schema)
+        run.store.write_bytes(name, arrowfile.to_bytes([batch], schema=schema))
+
+
+def first(rows: Rows, wanted: Callable[[dict[str, Any]], bool], **changes: Any) -> Rows | None:
+    """The rows with the first wanted one changed; None if there is none."""
+    for i, row in enumerate(rows):
+        if wanted(row):
+            return [*rows[:i], row | changes, *rows[i + 1 :]]
+    return None
+
+
+def test_an_untouched_run_keeps_every_promise(run: RunFiles) -> None:
+    assert [f.promise for f in verify(run) if not f.kept] == []
+    repack(run, lambda rows: rows)
+    assert [f.promise for f in verify(run) if not f.kept] == []  # so what the tests below break is what they change
+
+
+def test_rows_in_another_order_break_alignment(run: RunFiles) -> None:
+    rewrite(run, TOKENS, lambda rows: [rows[1], rows[0], *rows[2:]] if len(rows) > 1 else None)
+    assert "alignment" in broken(run)
+
+
+def test_a_missing_row_breaks_alignment(run: RunFiles) -> None:
+    rewrite(run, SELECT, lambda rows: rows[:-1] if len(rows) > 1 else None)
+    assert "alignment" in broken(run)
+
+
+def test_an_id_that_two_documents_bear_breaks_alignment(run: RunFiles) -> None:
+    ids = {}
+    for table in (t for t in (DOCUMENTS, SELECT, TOKENS, LEDGER)):
+        rewrite(run, table, lambda rows: first(rows[:1], lambda r: True, doc_id="0" * 32) + rows[1:])  # type: ignore[operator]
+        ids[table.name] = run.tables.read(table, 0)["doc_id"][0].as_py()
+    assert set(ids.values()) == {"0" * 32}
+    assert "alignment" in broken(run)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changes"),
+    [
+        (lambda r: not r["keep"], {"reasons": [], "keeper_id": None}),
+        (lambda r: r["keep"], {"reasons": ["empty"]}),
+        (lambda r: r["keeper_id"], {"keeper_id": "0" * 32}),
+        (lambda r: not r["keep"], {"n_packed_tokens": 1}),
+    ],
+    ids=["dropped silently", "kept with a reason", "keeper not kept", "dropped yet packed"],
+)
+def test_a_ledger_that_contradicts_itself_is_broken(run: RunFiles, wanted: Any, changes: dict[str, Any]) -> None:
+    rewrite(run, LEDGER, lambda rows: first(rows, wanted, **changes))
+    assert "ledger" in broken(run)
+
+
+@pytest.mark.parametrize("reason", ["exact_duplicate", "near_duplicate"])
+def test_a_duplicate_that_is_kept_beside_its_keeper_is_found(run: RunFiles, reason: str) -> None:
+    rewrite(run, SELECT, lambda rows: first(rows, lambda r: r["reasons"] == [reason], keep=True))
+    assert "duplicates" in broken(run)
+
+
+def test_a_pair_below_the_threshold_is_found(run: RunFiles) -> None:
+    path = next(f["path"] for f in run.manifest["stages"]["near_dups"]["files"]
+                if run.store.read_parquet(f["path"], schema=NEAR_DUPS.schema).num_rows)  # fmt: skip
+    rows = run.store.read_parquet(path, schema=NEAR_DUPS.schema).to_pylist()
+    rows[0]["similarity"] = run.mixture.near_dups.min_similarity - 1e-6
+    run.store.write_parquet(path, pa.Table.from_pylist(rows, schema=NEAR_DUPS.schema), schema=NEAR_DUPS.schema)
+    assert "duplicates" in broken(run)
+
+
+@pytest.mark.parametrize("change", [1e-6, -0.4])
+def test_a_similarity_that_is_not_true_is_found(run: RunFiles, change: float) -> None:
+    def move(rows: Rows) -> Rows | None:
+        near = [r for r in rows if r["similarity"] is not None and r["similarity"] < 1]
+        return first(rows, lambda r: r in near, similarity=near[0]["similarity"] + change) if near else None
+
+    rewrite(run, SELECT, move)
+    assert "similarity" in broken(run)
+
+
+def test_one_token_too_many_breaks_the_balance(run: RunFiles) -> None:
+    def longer(rows: Rows) -> Rows:
+        changed = first(rows, lambda r: r["n_real"] < len(r["token_ids"]))
+        assert changed is not None
+        row = next(r for r in rows if r["n_real"] < len(r["token_ids"]))
+        row["n_real"] += 1
+        row["cu_seqlens"][-1] += 1
+        return rows
+
+    repack(run, longer)
+    assert {"balance", "trace"} <= broken(run)
+
+
+@pytest.mark.parametrize("n_ahead", [1, 2])
+def test_a_prefix_may_be_off_by_one_sequence_and_no_more(run: RunFiles, n_ahead: int) -> None:
+    """Whole code sequences first: one is the most that the promise allows, two are too many."""
+
+    def reorder(rows: Rows) -> Rows:
+        full = [r for r in rows if r["pool"] == "code" and r["n_real"] == len(r["token_ids"])][:n_ahead]
+        assert len(full) == n_ahead
+        rest = [r for r in rows if not any(r is f for f in full)]
+        code = [r for r in rest if r["pool"] == "code"]
+        text = [r for r in rest if r["pool"] == "text"]
+        out, surplus = list(full), sum(r["n_real"] for r in full)
+        while code or text:  # from here on whatever brings both pools together again
+            row = text.pop(0) if text and (surplus > 0 or not code) else code.pop(0)
+            surplus += row["n_real"] if row["pool"] == "code" else -row["n_real"]
+            out.append(row)
+        return out
+
+    repack(run, reorder)
+    assert broken(run) == (set() if n_ahead == 1 else {"balance"})
+
+
+@pytest.mark.parametrize("damage", ["start", "end", "step", "pieces"])
+def test_bounds_of_pieces_that_cannot_be_are_found(run: RunFiles, damage: str) -> None:
+    def bend(rows: Rows) -> Rows:
+        row = next(r for r in rows if len(r["cu_seqlens"]) > 2)
+        match damage:
+            case "start":
+                row["cu_seqlens"][0] = 1
+            case "end":
+                row["cu_seqlens"][-1] -= 1
+            case "step":
+                row["cu_seqlens"][1] = 0
+            case "pieces":
+                row["groups"] = row["groups"][:-1]
+        return rows
+
+    repack(run, bend)
+    assert "sequences" in broken(run)
+
+
+@pytest.mark.parametrize("damage", ["token", "offset", "beyond", "stranger"])
+def test_pieces_that_are_not_their_documents_are_found(run: RunFiles, damage: str) -> None:
+    def bend(rows: Rows) -> Rows:
+        row = next(r for r in rows if r["cu_seqlens"][1] > 2)
+        match damage:
+            case "token":
+                row["token_ids"][0] ^= 1
+            case "offset":
+                row["doc_offsets"][0] += 1
+            case "beyond":
+                row["doc_offsets"][0] += 10**6
+            case "stranger":
+                row["doc_ids"][0] = "0" * 32
+        return rows
+
+    repack(run, bend)
+    assert "trace" in broken(run)
+
+
+def test_a_document_that_is_packed_otherwise_than_the_ledger_says_is_found(run: RunFiles) -> None:
+    rewrite(run, LEDGER, lambda rows: first(rows, lambda r: r["keep"] and r["n_packed_tokens"], n_packed_tokens=1))
+    assert "trace" in broken(run)
+
+
+def test_tokens_that_decode_to_other_bytes_are_found(run: RunFiles) -> None:
+    def swap(rows: Rows) -> Rows | None:
+        row = next((r for r in rows if r["token_ids"] and len(set(r["token_ids"][:-1])) > 1), None)
+        if row is not None:
+            row["token_ids"] = [*row["token_ids"][:-1][::-1], row["token_ids"][-1]]
+            return rows
+        return None
+
+    rewrite(run, TOKENS, swap)
+    assert "text" in broken(run)
