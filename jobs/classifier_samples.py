@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 import zstandard
 
 from pipeline.language.classes import OTHER, class_of
-from pipeline.language.rules import Open, by_path_cached, by_rules
+from pipeline.language.path import by_path
+from pipeline.language.rules import Open, by_rules
 from pipeline.language.table import TEXT, alias_table
 
 MIN_BYTES, MAX_BYTES = 60, 1_000_000
@@ -127,7 +128,7 @@ def snippets(file: Path) -> Iterator[Sample]:
 
 
 def _certain(path: str, content: bytes) -> str:
-    found = by_rules(by_path_cached(path), content, wordy=True, max_scan_bytes=HEAD_BYTES)
+    found = by_rules(by_path(path), content, wordy=True, max_scan_bytes=HEAD_BYTES)
     return "" if isinstance(found, Open) or found[1] not in CERTAIN else found[0]
 
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from pipeline.config import Classify
 from pipeline.language import kinds
 from pipeline.language.classes import CLASSES, OTHER, class_of
-from pipeline.language.path import Candidates
+from pipeline.language.path import Candidates, by_path
 from pipeline.language.prose import is_markdown, is_prose, is_wide
-from pipeline.language.rules import Open, by_path_cached, by_rules
+from pipeline.language.rules import Open, by_rules
 from pipeline.language.table import TEXT, UNKNOWN, alias_table, languages
 
 # The share of right verdicts that each rule had on labelled files, rounded (docs/languages/ has them by rule); the
@@ -112,7 +112,7 @@ def classify_batch(
     few = len(contents) <= kinds.FEW
     found: list[Classification | _Asked] = []
     for path, content, one, look in zip(paths, contents, declared or [Declared()] * len(paths), looks, strict=True):
-        first = _without_classifier(by_path_cached(path), content, one, look, config.max_scan_bytes)
+        first = _without_classifier(by_path(path), content, one, look, config.max_scan_bytes)
         if few and isinstance(first, _Asked) and first.standing and first.question.candidates:
             first = first if is_prose(first.question.head) else first.standing  # so the classifier may stay unloaded
         found.append(first)
@@ -161,23 +161,18 @@ def language_named(name: str) -> str:
     return alias_table().get(name.strip().lower().replace(" ", "-"), name.strip())
 
 
-def _verdict(
-    language: str,
-    pool: str,
-    look: int,
-    *,
-    decided_by: str,
-    confidence: float | None = None,
-    other: tuple[str | None, float | None] = (None, None),
-) -> Classification:
-    """`other` is the runner-up and its probability; without a `confidence` it is the rule's own."""
+def _verdict(language: str, pool: str, look: int, *, decided_by: str) -> Classification:
+    """A verdict with the confidence of its rule and no runner-up."""
     if pool == "auto":
         pool = "text" if language == TEXT else "code"
     # Few symbols alone do not make prose: that was asked where it mattered.
     words = look == kinds.WORDS and language not in (TEXT, UNKNOWN)
     kind = "code" if words else kinds.NAMES[look]
-    confidence = CONFIDENCE.get(decided_by, 0.0) if confidence is None else confidence
-    return Classification(pool, language, confidence, decided_by, *other, kind)
+    return Classification(pool, language, CONFIDENCE.get(decided_by, 0.0), decided_by, content_kind=kind)
+
+
+def _scored(found: Classification, confidence: float, second: str, rest: float) -> Classification:
+    return found._replace(confidence=confidence, runner_up=second, runner_up_confidence=rest)
 
 
 def _by_classifier(asked: list[_Asked], config: Classify) -> Iterator[Classification]:
@@ -226,9 +221,10 @@ def _if_prose(head: bytes, standing: Classification, pool: str, confidence: floa
         return standing
     if pool == "code":
         return standing._replace(content_kind="prose")
-    mine, rest = (None, None) if confidence is None else (round(confidence, 4), round(1 - confidence, 4))
-    other = standing.language, rest
-    return _verdict(TEXT, pool, kinds.WORDS, decided_by="prose", confidence=mine, other=other)
+    found = _verdict(TEXT, pool, kinds.WORDS, decided_by="prose")._replace(runner_up=standing.language)
+    if confidence is None:
+        return found
+    return _scored(found, round(confidence, 4), standing.language, round(1 - confidence, 4))
 
 
 def _of_all(asked: _Asked, row: Floats, top: list[int], *, min_confidence: float) -> Classification:
@@ -242,13 +238,12 @@ def _of_all(asked: _Asked, row: Floats, top: list[int], *, min_confidence: float
         marked = marked or is_markdown(asked.question.head, prose=True)
         return _verdict("Markdown" if marked else TEXT, pool, look, decided_by="prose")
     if best == TEXT and marked:
-        other = TEXT, confidence
-        return _verdict(second, pool, look, decided_by="classifier", confidence=doubt, other=other)
+        return _scored(_verdict(second, pool, look, decided_by="classifier"), doubt, TEXT, confidence)
     if best == OTHER or confidence < (MIN_TEXT if best == TEXT else min_confidence):
-        other = (second, doubt) if best == OTHER else (best, confidence)
-        return _verdict(UNKNOWN, pool, look, decided_by="none", other=other)
-    other = UNKNOWN if second == OTHER else second, doubt
-    return _verdict(best, pool, look, decided_by=_rule(best), confidence=confidence, other=other)
+        guess = (second, doubt) if best == OTHER else (best, confidence)
+        return _scored(_verdict(UNKNOWN, pool, look, decided_by="none"), 0.0, *guess)
+    found = _verdict(best, pool, look, decided_by=_rule(best))
+    return _scored(found, confidence, UNKNOWN if second == OTHER else second, doubt)
 
 
 def _among(asked: _Asked, row: Floats) -> Classification:
@@ -265,8 +260,7 @@ def _among(asked: _Asked, row: Floats) -> Classification:
         return _verdict(asked.question.candidates[0], asked.pool, asked.look, decided_by="popularity")
     first, second = (names[own] for own in ranked[:2])
     mine, rest = (round(values[own] / total, 4) for own in ranked[:2])
-    other = second, rest
-    return _verdict(first, asked.pool, asked.look, decided_by=_rule(first), confidence=mine, other=other)
+    return _scored(_verdict(first, asked.pool, asked.look, decided_by=_rule(first)), mine, second, rest)
 
 
 def _rule(language: str) -> str:

@@ -17,7 +17,9 @@ from pipeline.language.table import read_json
 
 SECONDS = 10.0  # a guard against a hang, not a budget
 
+# A pattern that repeats over a line may take time with the square of its length; lines that people write are shorter.
 MAX_LINE_BYTES = 400
+# Additions to linguist's list of its kind: words so common that a file of that name is often something else.
 GENERIC = frozenset((".action", ".alg", ".app", ".msg", ".network", ".resource", ".srv", ".tag", ".target"))
 
 

@@ -8,7 +8,7 @@ import re
 from pipeline.language.table import alias_table, interpreter_table
 
 N_LINES = 5  # where editors look for modelines: so many lines at either end
-MAX_EDGE_BYTES = 1_024  # bytes at either end that are searched for them
+MAX_EDGE_BYTES = 1_024  # bytes at either end that are searched for them; five lines are rarely longer
 
 _EXEC = re.compile(rb"^exec\s+(?:-\S+\s+)*([\w.+-]+)", re.MULTILINE)
 _VIM = re.compile(rb"(?:^|\s)(?:vim?(?:[<=>]?\d+)?|ex):(.*)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from pipeline.language.table import extension_table, filename_table, folded_filename_table
@@ -40,6 +41,7 @@ class Candidates(NamedTuple):
 NOTHING = Candidates((), "none", "")
 
 
+@lru_cache(maxsize=65_536)  # paths repeat across repositories: README.md, setup.py
 def by_path(path: str) -> Candidates:
     """Candidates of a path. Both slashes separate folders, since paths come from Windows archives too."""
     name = _SEPARATORS.split(path[-2 * MAX_NAME_CHARS :])[-1][-MAX_NAME_CHARS:]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import regex
 
-MIN_WORDS = 10
+MIN_WORDS = 10  # fewer are a line of anything
 MIN_LETTER_FRAC = 0.8  # letters and combining marks among characters that are not blank
 MAX_SYMBOL_FRAC = 0.025  # code symbols among the same
 MIN_WIDE_FRAC = 0.5  # letters outside the Latin script among letters: such prose needs no stop words
@@ -95,8 +95,10 @@ def is_prose(head: bytes) -> bool:
         return False
     if wide >= MIN_WIDE_FRAC:  # scripts without spaces have few words
         return len(head) >= 6 * MIN_WORDS
+    # Comments have the words of prose but not its pauses: so the fewer function words, the more pauses are asked for.
     if n_words < MIN_WORDS or pauses < (0.02 if stop_words >= 0.35 else 0.05):
         return False
+    # A language without function words in the list above: long, hardly a symbol, and sentences of sixty words at most.
     whole = n_words >= 60 and symbols <= 0.01 and letters >= 0.88 and pauses >= 0.1 and sentences >= 1 / 60
     return whole or stop_words >= (0.1 if pauses >= 0.08 else 0.18)
 

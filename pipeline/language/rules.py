@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from pipeline.language.heuristics import by_heuristics, generic_extensions, without_rule
 from pipeline.language.lines import MAX_EDGE_BYTES, by_modeline, by_shebang, by_signature, is_markup
-from pipeline.language.path import Candidates, by_path
+from pipeline.language.path import Candidates
 from pipeline.language.table import EXTENSION_DEFAULTS, TEXT, UNKNOWN
 
 
@@ -18,9 +17,6 @@ class Open(NamedTuple):
     candidates: tuple[str, ...]
     head: bytes
     wordy: bool = False
-
-
-by_path_cached = lru_cache(maxsize=65_536)(by_path)
 
 
 def by_rules(

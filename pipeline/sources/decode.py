@@ -31,9 +31,10 @@ _MAGIC = (  # formats whose first bytes may lack a NUL; looked at only where the
 _TEXT_CONTROLS = b"\t\n\r\f\x08\x1b"  # backspace and escape: man pages and terminal logs
 _NOT_TEXT = bytes(c for c in range(256) if (c < 0x20 and c not in _TEXT_CONTROLS) or c == 0x7F)
 _HEAD_BYTES = 8_000  # git's rule: a NUL among the first 8,000 bytes makes a file binary
-_PROBE_BYTES = 1_024
-_MAX_CONTROL_FRAC = 0.1  # of a valid UTF-8 head
+_PROBE_BYTES = 1_024  # at the start, in the middle and at the end; a plain choice
+_MAX_CONTROL_FRAC = 0.1  # of a valid UTF-8 head; a plain choice
 _MAX_LEGACY_CONTROL_FRAC = 0.01  # random bytes have 0.1; text in any 8-bit encoding has none
+# In legacy text valid multi-byte sequences are rare accidents, so so many good ones for each bad one settle it.
 _MIN_GOOD_PER_BAD = 10  # multi-byte characters for each broken one, to call a text damaged UTF-8
 _SAMPLE_CHARS = 4_096
 
@@ -112,10 +113,7 @@ def _reads_as_text(sample: str) -> bool:
 
 
 def _damaged(raw: bytes) -> Decoded | None:
-    """UTF-8 with few broken bytes: truncated in a character, or one line of another encoding.
-
-    In legacy text valid multi-byte sequences are rare accidents, so ten good ones for each bad one settle it.
-    """
+    """UTF-8 with few broken bytes: truncated in a character, or one line of another encoding."""
     text = raw.decode("utf-8", errors="replace")
     n_bad = text.count("\ufffd") - raw.count(b"\xef\xbf\xbd")
     n_good = len(raw) - len(raw.translate(None, bytes(range(0xC2, 0xF5)))) - n_bad  # lead bytes

@@ -27,9 +27,9 @@ _HIGH_BYTES = bytes(range(0x80, 0x100))
 _BROKEN_WORD = re.compile(r"[^\W\d_][\xa1-\xa9\xab\xac\xae-\xb3\xb5\xb6\xb8\xb9\xbb-\xbf]{1,2}[^\W\d_]")
 _MIN_HIGH_BYTES = 30  # fewer are no evidence of a language
 _C1 = re.compile("[\x80-\x9f]")
-_LONG_RUN_BYTES = 4
+_LONG_RUN_BYTES = 4  # more than letters with accents make: in the Latin alphabets such bytes come by one or two
 _MIN_LONG_FRAC = 0.3  # of non-ASCII bytes in long runs, to look beyond the Latin alphabets
-_SAMPLE_BYTES = 8_192
+_SAMPLE_BYTES = 8_192  # a plain choice: the detector's time grows with it
 _THRESHOLD = 0.9  # of "mess"; the default of 0.2 gives up on lines that mix scripts, as comments in code do
 
 
@@ -44,6 +44,7 @@ def detect(raw: bytes) -> list[str]:
         groups = (_EAST_ASIAN + _OTHER_SCRIPTS, _LATIN, _RARE)
     elif _BROKEN_WORD.search(sample.decode("cp1252", errors="ignore")):
         groups = (_LATIN + _EAST_ASIAN, _OTHER_SCRIPTS, _RARE)
+    # The first group in which anything decodes is all that is asked: the detector is surest among few.
     for group in groups:
         names = [name for name in group if _decodes(raw, encoding=name)]
         if names:

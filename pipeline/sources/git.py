@@ -31,11 +31,13 @@ from pipeline.sources.values import Metadata
 
 _REGULAR = (b"100644", b"100755", b"100664")  # the last is historic; 120000 would be a link, 160000 a submodule
 _MICROS = 1_000_000
+# Settings of a repository that name programs or servers. None is reached by the plumbing called here today; a later git
+# that looked at one would run what a stranger wrote.
 _CLOSED_DOORS = (
-    "core.fsmonitor=false",
+    "core.fsmonitor=false",  # a program that watches the working tree
     f"core.hooksPath={os.devnull}",
     "protocol.allow=never",
-    "log.showSignature=false",
+    "log.showSignature=false",  # would start gpg.program
 )
 
 
@@ -177,9 +179,12 @@ def _start(folder: Path, *arguments: str, stdin: IO[bytes] | None = None) -> sub
             "LC_ALL": "C",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
+            # A broken `.git` must not make git read the repository around it.
             "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent),
             "GIT_ALLOW_PROTOCOL": "none",
+            # A partial clone would fetch what it lacks, by a program that its configuration names.
             "GIT_NO_LAZY_FETCH": "1",
+            # What HEAD names is read, not what somebody put in its place.
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_TERMINAL_PROMPT": "0",

@@ -29,13 +29,13 @@ _GZIP = (".gz",)
 _ZSTD = (".zst", ".zstd")
 _SUFFIXES = tuple(stem + end for stem in (".jsonl", ".ndjson", ".json") for end in ("", *_GZIP, *_ZSTD))
 _EXPANSION = 4  # raw bytes for each compressed one, as code and prose have it; an estimate for progress only
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 20  # a plain choice
 _ZSTD_INPUT_BYTES = 512  # a hostile frame can make 32 KiB of each, and a call returns all that its input makes
 _ZSTD_OUTPUT_BYTES = 1 << 14  # the library's own buffer
 _MAX_WINDOW_BYTES = 1 << 31  # what `zstd --long=31` makes; older public dumps use it
 _LINE_PER_DOCUMENT = 8  # a line may be this often the largest document: JSON writes some bytes with six
 _LINE_EXTRA_BYTES = 1 << 16  # and this much for the other keys
-_PEEK_BYTES = 1 << 18
+_PEEK_BYTES = 1 << 18  # searched for the content key before any work; a plain choice, enough for some rows
 _MARK = b"\xef\xbb\xbf"
 _FOREIGN_STARTS = {
     b"\x1f\x8b": "gzip data; name it .gz",

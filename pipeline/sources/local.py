@@ -18,6 +18,7 @@ from pipeline.errors import StoreError
 from pipeline.sources.names import to_bytes, to_text
 from pipeline.sources.slices import InputFile
 
+# What version control and Python write for themselves; no one's work.
 SKIPPED_FOLDERS = (b".git", b".hg", b".svn", b"__pycache__")
 _RUN_AGAIN = "the input changed while it was read; run again, which plans anew"
 

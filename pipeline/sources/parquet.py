@@ -24,7 +24,7 @@ from pipeline.sources.slices import InputFile, Slice
 from pipeline.sources.values import READERS, Metadata, micros_of
 
 _SUFFIXES = (".parquet", ".pq")
-_BATCH_ROWS = 1_024
+_BATCH_ROWS = 1_024  # turned into Python objects at once; a row may be megabytes
 _FOOTER_THREADS = 8  # reading footers is waiting, mostly on remote stores
 _DAMAGED = "is damaged, cut short or cannot be read; fetch it again or exclude it"
 

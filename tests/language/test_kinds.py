@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.language import kinds
-from pipeline.language.count_bytes import count_bytes
+from pipeline.language.tokens import count_bytes
 
 NUMBERS = b"/* lamps of the street */\nint lamp[] = {" + b"0x1f, 20, 0xA3, 7,\n" * 200 + b"};\n"
 

@@ -166,6 +166,26 @@ def test_directory_never_follows_a_link_that_was_swapped_in_even_to_an_equal_fil
         read_slice(_source(root), piece, max_document_bytes=100)
 
 
+def test_directory_refuses_a_pipe_that_looks_like_the_planned_file(tmp_path: Path) -> None:
+    root = _fill(tmp_path / "root", {"a": b""})
+    (piece,) = plan_slices(_source(root), shard_bytes=1024)
+    found = (root / "a").stat()
+    (root / "a").unlink()
+    os.mkfifo(root / "a")
+    os.utime(root / "a", ns=(found.st_atime_ns, found.st_mtime_ns))
+    with pytest.raises(StoreError, match="run again"):
+        read_slice(_source(root), piece, max_document_bytes=100)
+
+
+def test_glob_does_not_open_folders_below_its_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fill(tmp_path, {"a/1.py": b"1", "a/deep/2.py": b"2"})
+    opened: list[str] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: (opened.append(os.fsdecode(path)), scandir(path))[1])
+    assert len(plan_slices(_source(tmp_path / "*" / "*.py"), shard_bytes=1024)) == 1
+    assert [path.rstrip("/").rpartition("/")[2] for path in opened] == [tmp_path.name, "a"]
+
+
 def test_directory_does_not_open_a_file_above_the_limit(tmp_path: Path) -> None:
     root = _fill(tmp_path / "root", {"a": b"x" * 101})
     (piece,) = plan_slices(_source(root), shard_bytes=1024)
