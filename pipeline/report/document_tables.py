@@ -57,12 +57,6 @@ def paper_table(numbers: Numbers) -> ReportTable:
     return ReportTable("Against the paper's mixture (LoopCoder-v2)", columns, rows)
 
 
-def shares_table(groups: Sequence[Group]) -> ReportTable:
-    """The shares alone, to stand beside their chart."""
-    columns = [Column("source", TEXT), *SHARES]
-    return ReportTable("Shares of the text pool", columns, [(g.name, *_shares(g)) for g in groups])
-
-
 # --- what was left out -----------------------------------------------------------------------------------------------
 
 
@@ -86,12 +80,14 @@ def drops_table(numbers: Numbers) -> ReportTable:
 
 
 def outcomes_table(numbers: Numbers) -> ReportTable:
-    """Each document once, at the first stage that objected, so a row's numbers add up to its documents."""
-    groups = sorted(numbers.groups, key=lambda g: (-g.n_docs, g.pool, g.name))
-    lost = [(g, (g.n_ingest_docs, g.n_rules_docs, g.n_exact_docs, g.n_near_docs)) for g in groups]
-    rows = [(g.name, g.n_docs, *counts, g.n_surplus_docs, g.n_packed_docs) for g, counts in lost]
-    columns = [Column("group", TEXT), DOCUMENTS]
-    columns += [*map(Column, ("ingest", "rules", "exact", "near", "surplus", "packed"))]
+    """Each document once, at the first stage that objected, so a row's counts add up to its documents."""
+    rows = []
+    for g in sorted(numbers.groups, key=lambda g: (-g.n_docs, g.pool, g.name)):
+        lost = (g.n_exact_docs + g.n_near_docs) / max(1, g.n_docs)
+        counts = (g.n_ingest_docs, g.n_rules_docs, g.n_exact_docs, g.n_near_docs, g.n_surplus_docs, g.n_packed_docs)
+        rows.append((g.name, g.n_docs, *counts, lost))
+    counted = map(Column, ("ingest", "rules", "exact", "near", "surplus", "packed"))
+    columns = [Column("group", TEXT), DOCUMENTS, *counted, Column("lost to duplicates", PERCENT)]
     return ReportTable("Where each group's documents went", columns, rows)
 
 
@@ -130,18 +126,6 @@ def sizes_table(duplicates: Duplicates) -> ReportTable:
     rows += [(f"pairs of similarity {b.low:.2f} to {b.high:.2f}", b.n) for b in d.similarities]
     rows += [(f"dropped at similarity {b.low:.2f} to {b.high:.2f}", b.n) for b in d.dropped_similarities if b.n]
     return ReportTable("Groups by size, pairs by similarity", _NUMBERED, rows)
-
-
-def duplicate_shares_table(numbers: Numbers) -> ReportTable:
-    """What each language or source lost to duplicates; only documents that nothing else spoke against."""
-    rows = []
-    for g in sorted(numbers.groups, key=lambda g: (-g.n_exact_docs - g.n_near_docs, g.pool, g.name)):
-        lost = (g.n_exact_docs + g.n_near_docs) / max(1, g.n_docs)
-        if lost:
-            rows.append((g.name, g.n_docs, g.n_exact_docs, g.n_near_docs, lost, (lost, "code")))
-    columns = [Column("group", TEXT), DOCUMENTS, Column("equal"), Column("near")]
-    columns += [Column("share lost", PERCENT), Column("", BAR)]
-    return ReportTable("What each group lost to duplicates", columns, rows)
 
 
 def families_table(duplicates: Duplicates) -> ReportTable:

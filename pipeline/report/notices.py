@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pipeline.report.formats import exact, percent, plain
@@ -14,7 +14,7 @@ MAX_MISNAMED_FRAC = 0.02  # of the kept documents: beyond it a source's names ca
 MAX_PADDING_FRAC = 0.05  # of the packed tokens: compute spent on nothing
 MAX_COPIES = 4  # repeats beyond this help a model little
 MAX_SURPLUS_FRAC = 0.25  # of a pool's kept tokens
-_MAX_NAMED = 3
+_MAX_NAMED = 3  # a notice is one sentence; the tables name them all
 
 
 def notices_of(numbers: Numbers) -> Numbers:
@@ -60,6 +60,13 @@ def _training(numbers: Numbers) -> _Found:
         yield "warn", training.message
 
 
+def _named(found: Iterable[str]) -> str:
+    """The first few, and how many there are beyond them."""
+    names = list(found)
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(names[:_MAX_NAMED]) + more
+
+
 def _targets(numbers: Numbers) -> _Found:
     """Shares that the mixture asked for and did not get, the furthest off first."""
     missed = [
@@ -67,20 +74,16 @@ def _targets(numbers: Numbers) -> _Found:
     ]
     if missed:
         missed.sort(key=lambda g: (-abs(g.after_frac - (g.target_frac or 0.0)), g.name))
-        shown = ", ".join(
-            f"{plain(g.name)} {percent(g.after_frac)} for {percent(g.target_frac)}" for g in missed[:_MAX_NAMED]
-        )
-        more = f" and {len(missed) - _MAX_NAMED} more" if len(missed) > _MAX_NAMED else ""
-        yield "warn", f"Targets missed, because a limit on tokens, copies or shares was met: {shown}{more}."
+        shown = _named(f"{plain(g.name)} {percent(g.after_frac)} for {percent(g.target_frac)}" for g in missed)
+        yield "warn", f"Targets missed, because a limit on tokens, copies or shares was met: {shown}."
 
 
 def _copies(numbers: Numbers) -> _Found:
     """Groups that the balance repeats too often."""
     often = [g for g in numbers.groups if g.n_packed_tokens > MAX_COPIES * max(1, g.n_kept_tokens)]
     if often:
-        names = ", ".join(plain(g.name) for g in often[:_MAX_NAMED])
-        more = f" and {len(often) - _MAX_NAMED} more" if len(often) > _MAX_NAMED else ""
-        yield "warn", f"Repeated more than {MAX_COPIES} times, where repeats stop helping: {names}{more}."
+        names = _named(plain(g.name) for g in often)
+        yield "warn", f"Repeated more than {MAX_COPIES} times, where repeats stop helping: {names}."
 
 
 def _unknown(numbers: Numbers) -> _Found:

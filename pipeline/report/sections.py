@@ -33,12 +33,10 @@ def sources(numbers: Numbers) -> Html:
     """Text: a single source needs no chart, its share is always one."""
     groups = numbers.of_pool("text")
     guide = "The text pool is balanced by source; read it like the languages above."
-    parts = [draw(document_tables.groups_table("Sources of the text pool", "source", groups, paper={}))]
-    if len(groups) > 1:
-        shown = largest(groups, limit=N_BARS)
-        chart = charts.shares_chart(shown, name="sources", paper={})
-        parts.insert(0, figure(chart, draw(document_tables.shares_table(shown))))
-    return section("sources", "Text sources", *parts, guide=guide)
+    table = draw(document_tables.groups_table("Sources of the text pool", "source", groups, paper={}))
+    shown = largest(groups, limit=N_BARS)
+    drawn = figure(charts.shares_chart(shown, name="sources", paper={}), table) if len(groups) > 1 else table
+    return section("sources", "Text sources", drawn, guide=guide)
 
 
 def decisions(numbers: Numbers) -> Html:
@@ -83,8 +81,8 @@ def duplicates(numbers: Numbers) -> Html:
     )
     beside = document_tables.duplicates_table(d), document_tables.sizes_table(d)
     parts = [figure(charts.duplicates_chart(d), *map(draw, beside))]
-    below = document_tables.duplicate_shares_table(numbers), document_tables.families_table(d)
-    parts += [draw(table) for table in below if table.rows]
+    if d.families:
+        parts.append(draw(document_tables.families_table(d)))
     return section("duplicates", "Duplicates", *parts, guide=guide)
 
 

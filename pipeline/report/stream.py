@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays.columns import one_chunk
 from pipeline.engine.run_folder import RunFiles
+from pipeline.report.count_documents import Sums
 from pipeline.report.numbers import Packing, PieceBin, PoolPacking, Segment, StreamMix, StreamPoint, TokenBalance
 from pipeline.schema import POOLS
 
@@ -34,15 +36,17 @@ def read_stream(run: RunFiles) -> Stream:
     heads = [_head(t) for t in run.packed()]
     n_real, n_pieces, is_code = (np.concatenate(c) for c in zip(*heads, strict=True))
     ends = _ends(n_real.size, N_SEGMENTS)
-    sums: dict[str, np.ndarray] = {}
-    base = 0
+    pieces, base = Sums(("name", "segment")), 0
     for table in run.packed():
         segment = np.searchsorted(ends, base + np.arange(table.num_rows), side="right")
-        _add_pieces(sums, table, segment=segment, n_segments=ends.size)
+        pieces.add(_code_pieces(table, segment=segment))
         base += table.num_rows
-    names = tuple(sorted(sums, key=lambda name: (-int(sums[name].sum()), name)))
-    code_tokens = np.array([sums[name] for name in names], np.int64).reshape(len(names), ends.size).T
-    return Stream(n_real, n_pieces, is_code, names, code_tokens, ends)
+    total = pieces.total()
+    by_name = total.group_by("name", use_threads=False).aggregate([("n_tokens", "sum")])
+    names = by_name.sort_by([("n_tokens_sum", "descending"), ("name", "ascending")])["name"]
+    code_tokens = np.zeros((ends.size, len(names)), np.int64)
+    code_tokens[total["segment"], pc.index_in(total["name"], value_set=names.combine_chunks())] = total["n_tokens"]
+    return Stream(n_real, n_pieces, is_code, tuple(names.to_pylist()), code_tokens, ends)
 
 
 def _head(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -57,23 +61,17 @@ def _ends(n: int, n_parts: int) -> np.ndarray:
     return np.unique(np.linspace(0, n, min(n, n_parts) + 1).astype(np.int64)[1:])
 
 
-def _add_pieces(sums: dict[str, np.ndarray], table: pa.Table, *, segment: np.ndarray, n_segments: int) -> None:
-    """Add the tokens of each piece of code to its language and segment. A list of ends holds one more than pieces."""
+def _code_pieces(table: pa.Table, *, segment: np.ndarray) -> pa.Table:
+    """Language, segment and length of each piece of code. A list of ends holds one more than there are pieces."""
     table = table.select(["pool", "groups", "cu_seqlens"])
-    cu, groups = table["cu_seqlens"].combine_chunks(), table["groups"].combine_chunks()
+    cu, groups = one_chunk(table["cu_seqlens"]), one_chunk(table["groups"])
     ends = np.asarray(cu.flatten(), np.int64)
     is_last = np.zeros(ends.size, bool)
     is_last[np.cumsum(np.asarray(pc.list_value_length(cu))) - 1] = True
     length = np.diff(ends, append=0)[~is_last]
     row = np.asarray(pc.list_parent_indices(groups))
-    coded = groups.flatten().dictionary_encode()
-    code = np.asarray(coded.indices)
-    mine = pc.equal(table["pool"], "code").to_numpy()[row]
-    for number, name in enumerate(coded.dictionary.to_pylist()):
-        here = mine & (code == number)
-        if here.any():
-            found = np.bincount(segment[row[here]], weights=length[here], minlength=n_segments).astype(np.int64)
-            sums[name] = sums.get(name, np.zeros(n_segments, np.int64)) + found
+    pieces = pa.table({"name": groups.flatten(), "segment": segment[row], "n_tokens": length})
+    return pieces.filter(pc.equal(table["pool"], "code").to_numpy()[row])
 
 
 def balance_of(stream: Stream, *, code_parts: int, text_parts: int, seq_len: int) -> TokenBalance:

@@ -6,16 +6,12 @@ from pipeline.report.formats import between, exact
 from pipeline.report.numbers import Numbers, Packing, StreamMix, TokenBalance
 from pipeline.report.table import BAR, FINE_PERCENT, PERCENT, SIZE, TENTHS, TEXT, TIME, Column, ReportTable
 
-# Rows of the prefix table: enough to find a place of the chart beside it; report.json has every point.
-_N_PREFIX_ROWS = 20
 _END = Column("up to sequence", TEXT)
 
 
 def prefixes_table(balance: TokenBalance) -> ReportTable:
-    """Extremes of the prefix balance; several points of the curve make a row."""
-    stride = max(1, -(-len(balance.points) // _N_PREFIX_ROWS))
-    parts = [balance.points[i : i + stride] for i in range(0, len(balance.points), stride)]
-    rows = [(exact(part[-1].n_sequences), min(p.low for p in part), max(p.high for p in part)) for part in parts]
+    """Extremes of the prefix balance along the stream."""
+    rows = [(exact(p.n_sequences), p.low, p.high) for p in balance.points]
     return ReportTable("Code minus text tokens", (_END, Column("lowest"), Column("highest")), rows)
 
 

@@ -22,22 +22,11 @@ from matplotlib.lines import Line2D
 
 from pipeline.report.formats import plain
 
-# Stand-ins; `page.css` defines the variables for light, dark and print.
-INK, MUTED, GRID, SURFACE = "#010101", "#010102", "#010103", "#010104"
-CODE, TEXT, GOOD, BAD, PAPER, SOFT = "#010105", "#010106", "#010107", "#010108", "#010109", "#01010a"
-SERIES = ("#010111", "#010112", "#010113", "#010114", "#010115", "#010116", "#010117", "#010118")
-_VARIABLES = {
-    INK: "ink",
-    MUTED: "muted",
-    GRID: "grid",
-    SURFACE: "surface",
-    CODE: "code",
-    TEXT: "text",
-    GOOD: "good",
-    BAD: "bad",
-    PAPER: "paper",
-    SOFT: "soft",
-} | {stand_in: f"c{i}" for i, stand_in in enumerate(SERIES)}
+# Stand-ins for the variables that `page.css` defines for light, dark and print: near black, so in no real use.
+_NAMES = ("ink", "muted", "grid", "surface", "code", "text", "bad", "paper", "soft")
+INK, MUTED, GRID, SURFACE, CODE, TEXT, BAD, PAPER, SOFT = (f"#01010{i}" for i in range(1, 10))
+SERIES = tuple(f"#01011{i}" for i in range(1, 9))  # told apart by people who see few colours (Okabe and Ito)
+_VARIABLES = {f"#01010{i}": name for i, name in enumerate(_NAMES, 1)} | {c: f"c{i}" for i, c in enumerate(SERIES)}
 
 # A phone's page leaves 336 pixels of its 390: there letters of 12 pixels, drawn for this width, still have ten.
 WIDTH = 400
