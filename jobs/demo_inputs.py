@@ -16,7 +16,6 @@ same files. What a machine does not have is missing from the demo.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import gzip
 import hashlib
@@ -38,17 +37,19 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from email import message_from_string
 from email.message import Message
 from importlib.metadata import distributions
+from itertools import accumulate, count
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import zstandard
 
 OWN_NAME = "loopmix"  # an installed copy of this project is not its own input
-MAX_FILE_BYTES = 400_000
+MAX_FILE_BYTES = 400_000  # a plain choice: one generated table must not fill a source of some megabytes
 PART_BYTES = 4_000_000  # of JSON in one output file, so that the pipeline gets several shards from a source
 N_MANUALS = 400  # a page takes some 50 ms to render
 MAX_PARSED_BYTES = 30_000_000  # of Python that docstrings are taken from; 1 s for 2 to 4 MB
-MIN_DOCSTRING_CHARS = 500
+MIN_DOCSTRING_CHARS = 500  # a plain choice: shorter ones are a line for each function, no text
 WORKERS = min(4, os.cpu_count() or 1)
 
 SYSTEM_DOC = Path("/usr/share/doc")
@@ -189,12 +190,8 @@ def keyed_order(source: str, candidates: Iterable[Candidate]) -> list[Candidate]
     stylesheets come before the ten-thousandth header."""
     shuffled = sorted(candidates, key=lambda c: hashlib.blake2b(f"{source}\0{c.shown}".encode()).digest())
     totals = Counter(c.kind for c in shuffled)
-    seen: Counter[str] = Counter()
-    ranked = []
-    for place, candidate in enumerate(shuffled):
-        seen[candidate.kind] += 1
-        ranked.append((seen[candidate.kind] / math.sqrt(totals[candidate.kind]), place))
-    return [shuffled[place] for _, place in sorted(ranked)]
+    place = {kind: count(1) for kind in totals}
+    return sorted(shuffled, key=lambda c: next(place[c.kind]) / math.sqrt(totals[c.kind]))
 
 
 def _read(candidates: Iterable[Candidate]) -> Iterator[Document]:
@@ -348,13 +345,9 @@ def render(file: Path, *, command: tuple[str, ...]) -> str | None:
 def docstrings(packages: list[Package], *, n_bytes: int) -> Iterator[Document]:
     """One document for each Python file whose docstrings are long enough, from `n_bytes` of source."""
     modules = [c for c in _package_files(packages, prose=False) if c.kind == ".py"]
-    chosen: list[Candidate] = []
-    for module in keyed_order("docstrings", modules):
-        if module.file.is_file():
-            n_bytes -= module.file.stat().st_size
-            chosen.append(module)
-        if n_bytes < 0:
-            break
+    there = [module for module in keyed_order("docstrings", modules) if module.file.is_file()]
+    ends = accumulate(module.file.stat().st_size for module in there)
+    chosen = [module for module, end in zip(there, ends, strict=True) if end <= n_bytes]
     with ProcessPoolExecutor(WORKERS) as workers:
         found = workers.map(module_docs, [c.file for c in chosen], chunksize=32)
         for candidate, text in zip(chosen, found, strict=True):
@@ -385,14 +378,14 @@ def _docs(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionD
             yield from _docs(child, name=f"{name}.{child.name}" if name else child.name)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Collect the demo's input from this machine.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the JSON lines files")
-    parser.add_argument("--max-mb", type=float, default=24, help="content in each pool, in megabytes (default: 24)")
-    options = parser.parse_args()
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the JSON lines files.")
+@click.option("--max-mb", default=24.0, show_default=True, help="Content in each pool, in megabytes.")
+def main(out: Path, max_mb: float) -> None:
+    """Collect the demo's input from this machine."""
     began = time.monotonic()
-    n_docs = sum(collect(options.out, max_bytes=int(options.max_mb * 1e6)).values())
-    print(f"  {n_docs:,} documents in {time.monotonic() - began:.0f} s into {options.out}")
+    n_docs = sum(collect(out, max_bytes=int(max_mb * 1e6)).values())
+    click.echo(f"  {n_docs:,} documents in {time.monotonic() - began:.0f} s into {out}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import click
 
 
 def _work(arguments: dict[str, Any]) -> None:
-    """One process. Ray Train has joined the process group; its ranks are told the way torchrun tells them."""
+    """One process. Ray Train has joined the process group; torchrun hands ranks over the same way."""
     import os
 
     from ray import train

@@ -28,7 +28,7 @@ def classify_files(paths: Iterable[Path], *, content_only: bool = False) -> Iter
 
 
 def line_of(row: dict[str, Any]) -> str:
-    """A row of `classify_files` in words; what stays Unknown is told apart from its best guess."""
+    """A row of `classify_files` in words; what stays Unknown names its best guess beside it."""
     line = "{path}: {language} ({pool}, {confidence:.2f} by {decided_by})".format(**row)
     if row["language"] != UNKNOWN or row["runner_up"] is None:
         return line

