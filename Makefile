@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
 	$(BIN)/python -m pip install --quiet "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet --editable ".[ray,train,datatrove,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[ray,train,datatrove,dev,test]"
 	touch $(STAMP)
 
 demo: install
@@ -36,7 +36,7 @@ OTHER_TESTS := arrays engine language mix quality select test_config.py test_cor
 
 test-python:
 	test -x $(OTHER_VENV)/bin/python || $(OTHER) -m venv $(OTHER_VENV)
-	test $(OTHER_VENV)/.installed -nt pyproject.toml || $(OTHER_VENV)/bin/python -m pip install --quiet --editable ".[dev]"
+	test $(OTHER_VENV)/.installed -nt pyproject.toml || $(OTHER_VENV)/bin/python -m pip install --quiet --editable ".[test]"
 	touch $(OTHER_VENV)/.installed
 	$(OTHER_VENV)/bin/python -m pytest -m "not slow and not ray" $(addprefix tests/,$(OTHER_TESTS))
 
