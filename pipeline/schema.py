@@ -18,6 +18,7 @@ import pyarrow as pa
 from pipeline.errors import SchemaError
 
 POOLS = ("code", "text")
+OTHERS = "others"  # the key under which mixtures and reports pool all groups that are not named
 
 
 @dataclass(frozen=True)

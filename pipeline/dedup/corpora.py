@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.columns import one_chunk
+from pipeline.arrays.columns import lists_with, one_chunk
 from pipeline.engine.exchange import first_position
 from pipeline.engine.tables import Tables
 from pipeline.schema import DOCUMENTS, LANGUAGES, SELECT, SIGNATURES
@@ -76,9 +76,6 @@ class Corpora:
         """
         tables, local = self._locate(shard)
         table = tables.read(SELECT, local, columns=["doc_id", "keep", "reasons", "keeper_id"])
-        lists = one_chunk(table["reasons"])
-        parents = pc.list_parent_indices(lists).filter(pc.equal(lists.flatten(), "near_duplicate"))
-        is_equal = np.asarray(pc.is_valid(table["keeper_id"]))
-        is_equal[np.asarray(parents)] = False
+        is_equal = np.asarray(pc.is_valid(table["keeper_id"])) & ~lists_with(table["reasons"], "near_duplicate")
         equal = pc.if_else(pa.array(is_equal), one_chunk(table["keeper_id"]), pa.scalar(None, pa.string()))
         return pc.if_else(one_chunk(table["keep"]), one_chunk(table["doc_id"]), equal)

@@ -15,15 +15,18 @@ from pipeline.arrays.compiled import compiled
 from pipeline.arrays.runs import starts_run
 
 U64 = np.uint64
-EMPTY = np.uint32(0xFFFFFFFF)
+EMPTY = np.uint32(0xFFFFFFFF)  # the largest hash: a minimum over no shingle
 
 
 def hash_functions(n_hashes: int) -> tuple[np.ndarray, np.ndarray]:
+    # A counter-based generator under a fixed key: NumPy promises its stream, and no other draw can shift it.
     """Multipliers (odd) and increments, uint32 [n_hashes] each. Fixed: signatures of two runs can be compared."""
     words = np.random.Generator(np.random.Philox(key=0x10093)).integers(0, 2**32, size=(2, n_hashes), dtype=np.uint64)
     return (words[0] | U64(1)).astype(np.uint32), words[1].astype(np.uint32)
 
 
+# Multiply and add modulo 2^32, with odd factors: a bijection of the hashes, which are mixed well already, so the usual
+# prime modulus would only cost time.
 @compiled
 def _minimise(shingles: np.ndarray, factors: np.ndarray, terms: np.ndarray, out: np.ndarray) -> None:
     """out[k] = min over shingles of factors[k] * x + terms[k] mod 2^32; four at a turn to stay in registers."""

@@ -20,9 +20,9 @@ from pipeline.dedup.shingles import shingle
 from pipeline.schema import OVERLAPS
 from pipeline.sources import Slice, read_slice
 
-_SHINGLE_WORDS = 5
-_CHUNK_BYTES = 4_000_000
-_MAX_ITEM_BYTES = 8_000_000
+_SHINGLE_WORDS = 5  # as in near dedup, so that "contained" means the same there and here
+_CHUNK_BYTES = 4_000_000  # of text shingled at once: hashes take up to four times as much memory
+_MAX_ITEM_BYTES = 8_000_000  # the default of `ingest.max_document_bytes`; no benchmark item comes near it
 
 
 class Benchmark(Frozen):

@@ -23,7 +23,9 @@ from pipeline.errors import ConfigError, LoopmixError, StageError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-OBJECT_STORE_BYTES = 200_000_000  # tasks return statistics only, so a small store is enough
+# Tasks return statistics only, so a small store is enough. Ray's default would take a third of the memory from them.
+OBJECT_STORE_BYTES = 200_000_000
+# Of a task whose worker died, not of one that raised. A worker that dies four times on one item dies of that item.
 MAX_RETRIES = 3
 
 
@@ -71,8 +73,10 @@ class RayExecutor:
         running: dict[Any, Item] = {}
         try:
             while waiting or running:
+                # Twice as many as can run: a worker that ends finds its next task there already.
                 while waiting and len(running) < 2 * self.n_cpus:
                     item = waiting.pop()
+                    # One CPU each, whatever a task does: more would leave cores idle behind the longest item.
                     options = {"name": f"{name}[{_number(item)}]", "num_cpus": 1, "max_retries": MAX_RETRIES}
                     running[remote.options(**options).remote(task, item)] = item
                 # fetch_local=False: the default would copy every result to the driver's node

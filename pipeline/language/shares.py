@@ -7,7 +7,7 @@ Its order is our estimate of how much public code there is, most first; it decid
 
 from __future__ import annotations
 
-OTHERS = "others"  # the key under which mixtures pool all languages without a share of their own
+from pipeline.schema import OTHERS
 
 # Percent of code tokens. They add up to 99.9 in the paper too.
 PAPER_SHARES = {

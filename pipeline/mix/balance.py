@@ -24,6 +24,8 @@ from pipeline.engine.tables import Tables
 from pipeline.mix.budget import Pool, allocate, pool_budgets
 from pipeline.schema import BALANCE, LANGUAGES, SELECT, TOKENS
 
+# 4,096 buckets of the key: a shard counts that many numbers for each group, and of a million documents of a group about
+# 250 stand in the bucket in which its budget ends.
 BUCKET_BITS = 12
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pipeline.errors import ConfigError
-
-OTHERS = "others"
+from pipeline.schema import OTHERS
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from pipeline.reading.texts import contents, runs_of
 from pipeline.reasons import REASONS
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY, Table
 
-MAX_FOUND = 20
-MAX_DIFF_LINES = 40
+MAX_FOUND = 20  # documents that one name may mean; more fill a screen and say that the name is too short
+MAX_DIFF_LINES = 40  # a screen
 MAX_DIFF_BYTES = 200_000  # of each text; comparing longer ones line by line takes too long
 
 

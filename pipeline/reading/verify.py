@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.columns import columns, doc_words
+from pipeline.arrays.columns import columns, doc_words, lists_with
 from pipeline.arrays.compiled import compiled
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.exchange import positions, row_of, shard_of
@@ -99,11 +99,7 @@ def _ledger(run: RunFiles) -> tuple[bool, str]:
     has_reason = pc.greater(pc.list_value_length(ledger["reasons"]), 0)
     silent = pc.sum(pc.equal(ledger["keep"], has_reason)).as_py() or 0
     kept_ids = ledger["doc_id"].filter(ledger["keep"])
-    lists = ledger["reasons"].combine_chunks()
-    elsewhere = np.zeros(ledger.num_rows, bool)  # its keeper is in a run of `against`
-    elsewhere[np.asarray(pc.list_parent_indices(lists))[np.asarray(pc.equal(lists.flatten(), "known_duplicate"))]] = (
-        True
-    )
+    elsewhere = lists_with(ledger["reasons"], "known_duplicate")  # its keeper is in a run of `against`
     named = ledger["keeper_id"].filter(pa.array(~elsewhere)).drop_null()
     lost = len(named) - (pc.sum(pc.is_in(named, value_set=kept_ids.combine_chunks())).as_py() or 0)
     packed_but_dropped = len(

@@ -15,8 +15,11 @@ import numpy as np
 
 from pipeline.arrays.compiled import compiled
 
-MAX_KEPT_IN_BUCKET = 1_000  # kept members of a crowded bucket that later ones are compared with; the best come first
-_SKETCH_WORDS = 16  # 64 bits each
+# Kept members of a crowded bucket that later ones are compared with, the best first. Near copies leave one or a few; a
+# bucket that keeps thousands joins documents that differ, and comparing all of them would be quadratic again.
+MAX_KEPT_IN_BUCKET = 1_000
+# 64 bits each: a sketch of 1,024 places tells most sets of a few hundred shingles apart and fits two cache lines.
+_SKETCH_WORDS = 16
 
 
 @dataclass(frozen=True)

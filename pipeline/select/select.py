@@ -29,8 +29,10 @@ from pipeline.select.components import Components, Nodes, find, find_components
 from pipeline.select.keepers import choose_keepers
 from pipeline.select.licenses import CLASSES, license_class
 
-ORDER = ("license_class", "stars", "revision_time", "n_bytes", "high", "low")  # ascending is better
-_FAR = np.iinfo(np.int64).max
+# The total order of keepers, ascending is better. Licence first: it decides what may be used at all. Then stars and the
+# newest revision, as OpenCoder chooses (arXiv 2411.04905); then length. The doc_id last, so that there are no ties.
+ORDER = ("license_class", "stars", "revision_time", "n_bytes", "high", "low")
+_FAR = np.iinfo(np.int64).max  # what is not said comes after all that is
 
 
 class Selection(Select):
@@ -228,8 +230,9 @@ def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: Non
     reasons = [own.get(row, set()) for row in range(len(ids))]
     keepers: list[str | None] = [None] * len(ids)
     similarities: list[float | None] = [None] * len(ids)
-    for answer in answers.gather(shard).to_pylist():
-        row = answer["position"] & 0xFFFFFFFF
+    answered = answers.gather(shard)
+    rows = row_of(answered["position"].to_numpy()).tolist()
+    for row, answer in zip(rows, answered.to_pylist(), strict=True):
         is_champion = answer["champion"] == answer["position"]
         if is_champion and answer["kept"]:
             continue
