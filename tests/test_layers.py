@@ -1,6 +1,7 @@
 """Who may import whom: a whitelist. Each rule names the file that breaks it."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -98,6 +99,29 @@ def test_a_room_imports_only_what_is_listed(path: Path) -> None:
     ours = {m for m in imports(path) if m.partition(".")[0] in ("pipeline", "tokenizer", "jobs")}
     used = {room_of(m) for m in ours} - {room, "", "__version__"}
     assert used <= ROOMS[room], f"{name_of(path)} imports {sorted(used - ROOMS[room])}"
+
+
+def drawing() -> str:
+    """The whitelist as CONTRIBUTING shows it."""
+    lines = []
+    for room in ROOMS:
+        used = (ROOMS[room] - COMMON) | ({"common"} if COMMON <= ROOMS[room] else ROOMS[room] & COMMON)
+        lines.append(f"    {room:<17} -> {', '.join(sorted(used)) or 'nothing'}")
+    return "\n".join(lines)
+
+
+def test_the_drawing_in_contributing_is_the_whitelist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert drawing() in text, f"put this into CONTRIBUTING.md:\n{drawing()}"
+
+
+def test_every_room_says_what_it_is_for_and_the_readme_names_files_that_exist() -> None:
+    for room in {p.parent for p in FILES if p.parent.parent.name == "pipeline"}:
+        first = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
+        assert first and len(first.split()) > 4, room
+    named = re.findall(r"`(pipeline/[\w/]+\.py)`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(named) == 8
+    assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
 @pytest.mark.parametrize("room", WITH_ENGINE)

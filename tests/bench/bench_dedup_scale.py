@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--gb", nargs="+", type=float, default=[0.1, 0.4, 1, 2, 4])
     options = parser.parse_args()
-    print("| GB | documents kept | CPU-s | CPU-s for each GB | peak GB | signatures | similar | decisions |")
+    print("| GB | documents kept | CPU-s | CPU-s for each GB | peak GB | signatures | similar | select |")
     print("|---|---|---|---|---|---|---|---|")
     for gb in options.gb:
         with tempfile.TemporaryDirectory() as name:
@@ -94,7 +94,7 @@ def main() -> None:
         each = found["cpu_seconds"] / (found["megabytes"] / 1e3)
         print(
             f"| {found['megabytes'] / 1e3:.2f} | {found['kept']:,} | {found['cpu_seconds']:.2f} | {each:.2f} | "
-            f"{found['peak_gb']:.2f} | {found['signatures']:.2f} | {found['similar']:.2f} | {found['decisions']:.2f} |",
+            f"{found['peak_gb']:.2f} | {found['signatures']:.2f} | {found['similar']:.2f} | {found['select']:.2f} |",
             flush=True,
         )
 
