@@ -105,7 +105,7 @@ def drawing() -> str:
     """The whitelist as CONTRIBUTING shows it."""
     lines = []
     for room in ROOMS:
-        used = (ROOMS[room] - COMMON) | ({"common"} if COMMON <= ROOMS[room] else ROOMS[room] & COMMON)
+        used = (ROOMS[room] - COMMON) | ({"common"} if ROOMS[room] >= COMMON else ROOMS[room] & COMMON)
         lines.append(f"    {room:<17} -> {', '.join(sorted(used)) or 'nothing'}")
     return "\n".join(lines)
 
