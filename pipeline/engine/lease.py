@@ -89,11 +89,13 @@ def _started(pid: int) -> str:
 
 def _acquire(store: Store, mine: dict[str, Any]) -> None:
     text = json.dumps(mine).encode()
+    found: dict[str, Any] = {}
     for _ in range(3):  # a lost race for a dead driver's lease ends in another look, not in a loop
         if store.create(LEASE, text):
             return
         found = _read(store)
-        if not found:  # gone again, or torn: nobody writes a lease but whole
+        if not found:  # gone again, or not yet whole
+            time.sleep(0.1)
             continue
         if _lives(store, found):
             raise StoreError(
@@ -110,6 +112,8 @@ def _acquire(store: Store, mine: dict[str, Any]) -> None:
                 store.remove(claim)
         elif not _lives(store, _read(store, claim) or mine):
             store.remove(claim)  # its driver died with the claim in its hand
+    if not found:
+        raise StoreError(f"{store.full(LEASE)}: is no lease; remove it if nobody works on this run")
     raise StoreError(f"{store.root}: other drivers take its lease at the same moment; run the same command again")
 
 

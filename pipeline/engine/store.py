@@ -143,7 +143,7 @@ class Store:
             whole = Path(f"{target}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
             whole.write_bytes(data)
             try:
-                Path(target).hardlink_to(whole)  # fails where the name is taken, and never shows half a file
+                _link(whole, Path(target))
             finally:
                 whole.unlink()
         except FileExistsError:
@@ -275,6 +275,17 @@ class Store:
 def open_store(path: str) -> Store:
     """A store at a local path (made absolute) or an fsspec URL."""
     return Store(path if "://" in path else str(Path(path).expanduser().resolve()))
+
+
+def _link(whole: Path, target: Path) -> None:
+    """Give a whole file a second name; FileExistsError if it is taken. So nobody ever sees half a file."""
+    try:
+        target.hardlink_to(whole)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without links: then there is a moment in which the new file is empty
+        with target.open("xb") as file:
+            file.write(whole.read_bytes())
 
 
 def _write_local(target: Path, view: memoryview) -> None:

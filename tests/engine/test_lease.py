@@ -103,7 +103,7 @@ def test_a_claim_whose_driver_died_does_not_block_the_next(tmp_path: Path) -> No
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"driver": 5}'])
 def test_a_lease_that_is_no_lease_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / LEASE).write_text(text)
-    with pytest.raises(StoreError, match="lease"), hold(open_store(str(tmp_path))):
+    with pytest.raises(StoreError, match=r"lease\.json: is no lease; remove it"), hold(open_store(str(tmp_path))):
         pass
 
 
@@ -117,6 +117,17 @@ def test_who_lost_the_lease_commits_no_table_and_leaves_the_lease_alone(tmp_path
         store.write_bytes("work/tokens/mark/part", b"harmless")
     assert (tmp_path / "tables/tokens/part").read_bytes() == b"mine"
     assert json.loads((tmp_path / LEASE).read_text())["driver"] == "d" * 32
+
+
+def test_a_lease_holds_on_a_disk_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    store = open_store(str(tmp_path))
+    with hold(store), pytest.raises(StoreError, match="works on it"), hold(store):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lease_holds_on_another_filesystem(tmp_path: Path) -> None:
