@@ -33,8 +33,8 @@ _NOT_TEXT = bytes(c for c in range(256) if (c < 0x20 and c not in _TEXT_CONTROLS
 _HEAD_BYTES = 8_000  # git's rule: a NUL among the first 8,000 bytes makes a file binary
 _PROBE_BYTES = 1_024  # at the start, in the middle and at the end; a plain choice
 _MAX_CONTROL_FRAC = 0.1  # of a valid UTF-8 head; a plain choice
-_MAX_LEGACY_CONTROL_FRAC = 0.01  # random bytes have 0.1; text in any 8-bit encoding has none
-# In legacy text valid multi-byte sequences are rare accidents, so so many good ones for each bad one settle it.
+_MAX_DETECTED_CONTROL_FRAC = 0.01  # random bytes have 0.1; text in any 8-bit encoding has none
+# In text of another encoding valid multi-byte sequences are rare accidents: ten for each broken one settle it.
 _MIN_GOOD_PER_BAD = 10  # multi-byte characters for each broken one, to call a text damaged UTF-8
 _SAMPLE_CHARS = 4_096
 
@@ -56,7 +56,7 @@ def decode(raw: bytes) -> Decoded:
         return Decoded(b"", BINARY)
     if b"\0" in raw:
         return _wide(raw) or Decoded(b"", BINARY)
-    return _damaged(raw) or _legacy(raw) or Decoded(b"", BINARY)
+    return _damaged(raw) or _detected(raw) or Decoded(b"", BINARY)
 
 
 def _marked(raw: bytes) -> Decoded:
@@ -122,10 +122,10 @@ def _damaged(raw: bytes) -> Decoded | None:
     return Decoded(text.encode("utf-8"), DAMAGED)
 
 
-def _legacy(raw: bytes) -> Decoded | None:
+def _detected(raw: bytes) -> Decoded | None:
     middle = len(raw) // 2
     probe = raw[:_PROBE_BYTES] + raw[middle : middle + _PROBE_BYTES] + raw[-_PROBE_BYTES:]
-    if _control_frac(probe) > _MAX_LEGACY_CONTROL_FRAC:
+    if _control_frac(probe) > _MAX_DETECTED_CONTROL_FRAC:
         return None
     readings = (_lossless(raw, encoding=name) for name in detect(raw))
     return next((decoded for decoded in readings if decoded is not None), None)

@@ -146,27 +146,16 @@ def _blocks(opened: BinaryIO, *, file: InputFile, where: str, start: int) -> Ite
         if name.endswith(_ZSTD):
             yield from _unzstd(opened)
             return
+        head = opened.read(8)
+        opened.seek(start)
         if name.endswith(_GZIP):
-            opened = _ungzip(opened)
-        else:
-            _refuse_foreign(opened.read(8), where=where)
-            opened.seek(start)
+            if not head:  # the library checks length and sum of each member, but takes an empty file for a whole one
+                raise EOFError("the file is empty")
+            opened = cast(BinaryIO, gzip.GzipFile(fileobj=opened))
+        elif foreign := [what for first, what in _FOREIGN_STARTS.items() if head.startswith(first)]:
+            raise StoreError(f"{where}: is no JSON lines file but {foreign[0]}, or exclude it")
         while block := opened.read(_BLOCK_BYTES):
             yield block
-
-
-def _ungzip(opened: BinaryIO) -> BinaryIO:
-    """All members of a file; the library checks length and sum of each, but takes an empty file for a whole one."""
-    if not opened.read(1):
-        raise EOFError("the file is empty")
-    opened.seek(0)
-    return cast(BinaryIO, gzip.open(opened))
-
-
-def _refuse_foreign(head: bytes, *, where: str) -> None:
-    for start, what in _FOREIGN_STARTS.items():
-        if head.startswith(start):
-            raise StoreError(f"{where}: is no JSON lines file but {what}, or exclude it")
 
 
 def _unzstd(opened: BinaryIO) -> Iterator[bytes]:
