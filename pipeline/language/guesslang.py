@@ -39,17 +39,11 @@ Floats = NDArray[np.float32]
 
 
 class Network(NamedTuple):
-    """The trained weights. `table` holds a bucket's wide weights (54) and its embedding (70) side by side."""
+    """The trained weights, in the order in which `_forward` takes them. Its `table` holds a bucket's wide weights (54)
+    and its embedding (70) side by side."""
 
     labels: tuple[str, ...]
-    buckets: NDArray[np.int16]
-    table: Floats
-    kernel_0: Floats
-    bias_0: Floats
-    kernel_1: Floats
-    bias_1: Floats
-    kernel_2: Floats
-    bias_2: Floats
+    weights: tuple[NDArray[Any], ...]
 
 
 @lru_cache(maxsize=1)
@@ -60,15 +54,10 @@ def load_network() -> Network:
         np.load(file, allow_pickle=False) as archive,
     ):
         arrays: dict[str, Any] = {name: archive[name] for name in archive.files}
-    return Network._make(
-        (
-            tuple(str(label) for label in arrays["labels"]),
-            pair_buckets(),
-            np.ascontiguousarray(np.concatenate((arrays["wide"], arrays["embedding"]), axis=1)),
-            *(arrays[name] for name in ("kernel_0", "bias_0", "kernel_1", "bias_1", "kernel_2")),
-            arrays["bias_2"] + arrays["wide_bias"],  # both parts' logits are added, so their biases are one
-        )
-    )
+    table = np.ascontiguousarray(np.concatenate((arrays["wide"], arrays["embedding"]), axis=1))
+    layers = (arrays[name] for name in ("kernel_0", "bias_0", "kernel_1", "bias_1", "kernel_2"))
+    bias = arrays["bias_2"] + arrays["wide_bias"]  # both parts' logits are added, so their biases are one
+    return Network(tuple(str(label) for label in arrays["labels"]), (pair_buckets(), table, *layers, bias))
 
 
 def pair_buckets() -> NDArray[np.int16]:
@@ -97,7 +86,7 @@ def scores(contents: Sequence[bytes]) -> Floats:
     ends = np.cumsum([len(head) for head in heads], dtype=np.int64)
     data = np.frombuffer(b"".join(heads), np.uint8)
     out = np.empty((len(heads), N_LABELS), np.float32)
-    _forward(data, ends, *network[1:], out)
+    _forward(data, ends, out, *network.weights)
     return out
 
 
@@ -105,6 +94,7 @@ def scores(contents: Sequence[bytes]) -> Floats:
 def _forward(
     data: NDArray[np.uint8],
     ends: NDArray[np.int64],
+    out: Floats,
     buckets: NDArray[np.int16],
     table: Floats,
     kernel_0: Floats,
@@ -113,7 +103,6 @@ def _forward(
     bias_1: Floats,
     kernel_2: Floats,
     bias_2: Floats,
-    out: Floats,
 ) -> None:
     """One row of `out` per document; `ends` are the documents' ends in `data`."""
     n_labels = out.shape[1]

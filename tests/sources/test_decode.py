@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import struct
 import zlib
 from pathlib import Path
@@ -111,6 +112,11 @@ def test_decode_keeps_good_characters_when_one_line_is_in_another_encoding() -> 
     ],
 )
 def test_decode_says_binary_when_no_text_can_be_meant(raw: bytes) -> None:
+    assert decode(raw) == (b"", "binary")
+
+
+def test_decode_says_binary_when_bytes_are_random_and_hold_no_nul() -> None:
+    raw = bytes(b or 1 for b in random.Random(7).randbytes(5_000))
     assert decode(raw) == (b"", "binary")
 
 

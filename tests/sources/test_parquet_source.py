@@ -122,6 +122,13 @@ def test_times_are_utc_microseconds_when_their_types_differ(tmp_path: Path, colu
     assert table.column("revision_time").cast(pa.int64()).to_pylist() == [micros]
 
 
+def test_time_is_absent_when_no_calendar_holds_it(tmp_path: Path, rows_of: Any) -> None:
+    moments = pa.array([2**62, -(2**62), 0], pa.timestamp("us"))
+    _write(tmp_path / "a.parquet", {"content": ["x", "y", "z"], "when": moments})
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert [row["revision_time"] for row in rows_of(_source(tmp_path, revision_time="when"))] == [None, None, epoch]
+
+
 def test_text_columns_survive_when_they_hold_broken_utf8(tmp_path: Path, rows_of: Any) -> None:
     broken = pa.array([b"a\xff.py"]).view(pa.string())
     latin = pa.array(["Die Prüfung schlägt fehl.\n".encode("cp1252")]).view(pa.string())

@@ -29,7 +29,7 @@ def test_name_is_escaped_only_when_it_must_be(raw: bytes, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../x", "/etc/passwd", "a/../../x", "a//b", ".", "", "a/./b", r"\x2e\x2e/x", r"a\x2f"]
+    "path", ["../x", "/etc/passwd", "a/../../x", "a//b", ".", "", "a/./b", r"\x2e\x2e/x", r"a\x2f", "a\0b", r"a\x00b"]
 )
 def test_path_is_unsafe_when_it_can_leave_its_root(path: str) -> None:
     assert not is_safe(path)
