@@ -1,10 +1,11 @@
 """The report of a run: manifest and ledger -> numbers -> terminal tables, report.json and one self-contained page.
 
-numbers.py    everything the report says, as data         compute.py   from the run's tables to these numbers
-count_documents.py, count_decisions.py, stream.py   one pass over the documents, their languages, the sequences
-shares.py     shares, targets, the paper's table           training.py  a trained model's curves and verdict
-notices.py    what to look at first
-terminal.py   tables for 80 columns                        page.py      the page; charts.py, svg.py draw
+numbers.py, language_decisions.py    everything the report says, as data; compute.py makes it from the run's tables
+count_documents.py, count_decisions.py, stream.py    one pass over the documents, their languages, the sequences
+duplicates.py, shares.py, notices.py    families of copies; targets and the paper's table; what to look at first
+training.py, validation.py, loops.py    a trained model, the verdict on a mixture, what each loop of a model does
+table.py    what a table is; *_tables.py define each once, terminal_table.py and markup.py draw it
+terminal.py, page.py, overview.py, sections.py, charts.py, svg.py    where tables and charts stand
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from pipeline.engine.run_folder import RunFiles
 from pipeline.report.numbers import Numbers, to_json
 
-__all__ = ["Numbers", "write_report"]
+__all__ = ["Numbers", "to_json", "write_report"]
 
 PAGE, NUMBERS = "report/index.html", "report/report.json"
 

@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, PercentF
 
 from pipeline.report.formats import between, exact, percent, short, tick
 from pipeline.report.language_decisions import ConfidenceBin
-from pipeline.report.numbers import Drop, Duplicates, FlowStep, Group, Packing, StreamMix, TokenBalance
+from pipeline.report.numbers import Drop, Duplicates, FlowStep, Group, SequencePacking, StreamMix, TokenBalance
 from pipeline.report.svg import (
     BAD,
     CODE,
@@ -37,8 +37,8 @@ from pipeline.report.svg import (
 )
 from pipeline.report.training import LossChange, Training
 
-N_LOSS_GROUPS = 16
-N_CURVES = len(SERIES)
+N_LOSS_GROUPS = 16  # rows that fit beside the table of all groups
+N_CURVES = len(SERIES)  # a colour cannot stand for two groups
 _ROW = 26  # pixels of a horizontal bar with its gap
 _HEAD = 84  # pixels of a legend of two lines, and of the axis
 _STEPS = [1, 2, 5, 10]  # between ticks, times a power of ten
@@ -239,7 +239,7 @@ def mix_chart(mix: StreamMix) -> str:
     return chart("mix", paint, height=340, label=label, n_legend=3)
 
 
-def pieces_chart(packing: Packing) -> str:
+def pieces_chart(packing: SequencePacking) -> str:
     """How many pieces of documents make up a sequence."""
     bins = packing.pieces
 

@@ -77,8 +77,8 @@ def disagreements_table(numbers: Numbers) -> ReportTable:
     return ReportTable("Content that is not what its name says", columns, [every, *rows])
 
 
-def misnamed_table(decisions: LanguageDecisions, *, n_each: int) -> ReportTable:
-    """A few documents of each kind, kept ones first."""
+def misnamed_table(decisions: LanguageDecisions, *, n_each: int | None = None) -> ReportTable:
+    """The documents that were chosen for each kind, or the first `n_each` of them; kept ones first."""
     rows = []
     for d in decisions.disagreements:
         for m in d.documents[:n_each]:

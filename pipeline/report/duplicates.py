@@ -17,7 +17,7 @@ from pipeline.report.numbers import Bin, Duplicates, Family, SizeBin
 from pipeline.report.stream import doubling
 from pipeline.schema import LEDGER, NEAR_DUPS, SELECT, SIMILAR
 
-N_FAMILIES = 20
+N_FAMILIES = 20  # the largest ones show what is copied most; the tail is families of two
 # Fine enough to see whether pairs crowd at the threshold, coarse enough for bars that can be told apart.
 SIMILARITY_STEP = 0.02
 

@@ -14,7 +14,7 @@ FLOW_WORDS = {
     "near": "near duplicates removed",
     "balance": "in the mixture",
 }
-_COUNTS = ("", "k", "M", "B", "T")
+_COUNTS = ("", "k", "M", "B", "T")  # short scale, as papers count tokens
 _BYTES = ("", "k", "M", "G", "T", "P")
 
 
@@ -42,7 +42,7 @@ def size(n_bytes: float) -> str:
 
 
 def _scaled(n: float, units: tuple[str, ...]) -> str:
-    unit = 0
+    unit = 0  # limits are where rounding to three digits would give one more: 999.5 is 1.00 k, 99.95 is 100
     while abs(n) >= 999.5 and unit < len(units) - 1:
         n, unit = n / 1000, unit + 1
     digits = 0 if (unit == 0 and n == int(n)) or abs(n) >= 99.95 else 1 if abs(n) >= 9.995 else 2

@@ -12,8 +12,10 @@ MAX_MISSED_FRAC = 0.005  # of the pool: a share further from its target was stop
 MAX_UNKNOWN_FRAC = 0.05  # of the documents: beyond it a source probably lacks its paths
 MAX_MISNAMED_FRAC = 0.02  # of the kept documents: beyond it a source's names cannot be trusted
 MAX_PADDING_FRAC = 0.05  # of the packed tokens: compute spent on nothing
-MAX_COPIES = 4  # repeats beyond this help a model little
-MAX_SURPLUS_FRAC = 0.25  # of a pool's kept tokens
+MAX_COPIES = (
+    4  # beyond it repeats help a model little (Muennighoff et al. 2023, Scaling Data-Constrained Language Models)
+)
+MAX_SURPLUS_FRAC = 0.25  # of a pool's kept tokens: enough to be worth a thought about the parts
 _MAX_NAMED = 3  # a notice is one sentence; the tables name them all
 
 

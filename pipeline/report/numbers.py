@@ -239,7 +239,7 @@ class PoolPacking:
 
 
 @dataclass(frozen=True)
-class Packing:
+class SequencePacking:
     """The packed sequences."""
 
     seq_len: int
@@ -298,7 +298,7 @@ class Numbers:
     language_decisions: LanguageDecisions
     balance: TokenBalance
     mix: StreamMix
-    packing: Packing
+    packing: SequencePacking
     work: tuple[StageWork, ...]
     bad_shards: tuple[BadShard, ...]
     training: Training | None

@@ -11,11 +11,19 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import one_chunk
 from pipeline.engine.run_folder import RunFiles
 from pipeline.report.count_documents import Sums
-from pipeline.report.numbers import Packing, PieceBin, PoolPacking, Segment, StreamMix, StreamPoint, TokenBalance
+from pipeline.report.numbers import (
+    PieceBin,
+    PoolPacking,
+    Segment,
+    SequencePacking,
+    StreamMix,
+    StreamPoint,
+    TokenBalance,
+)
 from pipeline.schema import POOLS
 
 N_POINTS = 200  # of the balance curve; each holds the extremes of its stretch, so no peak is lost
-N_SEGMENTS = 40
+N_SEGMENTS = 40  # stretches of the stream: wide enough in the chart to be seen, and rows that can be read
 N_NAMES = 7  # languages shown along the stream; more colours could not be told apart
 
 
@@ -106,14 +114,14 @@ def mix_of(stream: Stream) -> StreamMix:
     return StreamMix((*stream.names[:N_NAMES], "others"), segments)
 
 
-def packing_of(stream: Stream, *, seq_len: int, n_split_docs: int) -> Packing:
+def packing_of(stream: Stream, *, seq_len: int, n_split_docs: int) -> SequencePacking:
     """How full the sequences are, per pool, and of how many pieces they are made."""
     pools = []
     for pool in POOLS:
         mine = stream.is_code == (pool == "code")
         n, n_real = int(mine.sum()), int(stream.n_real[mine].sum())
         pools.append(PoolPacking(pool, n, int(stream.n_pieces[mine].sum()), n_real, n * seq_len - n_real))
-    return Packing(
+    return SequencePacking(
         seq_len=seq_len,
         n_full_sequences=int((stream.n_real == seq_len).sum()),
         n_split_docs=n_split_docs,

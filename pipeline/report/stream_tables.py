@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.report.formats import between, exact
-from pipeline.report.numbers import Numbers, Packing, StreamMix, TokenBalance
+from pipeline.report.numbers import Numbers, SequencePacking, StreamMix, TokenBalance
 from pipeline.report.table import BAR, FINE_PERCENT, PERCENT, SIZE, TENTHS, TEXT, TIME, Column, ReportTable
 
 _END = Column("up to sequence", TEXT)
@@ -37,7 +37,7 @@ def packing_table(numbers: Numbers) -> ReportTable:
     return ReportTable(f"Sequences of {exact(packing.seq_len)} tokens", columns, rows, note)
 
 
-def pieces_table(packing: Packing) -> ReportTable:
+def pieces_table(packing: SequencePacking) -> ReportTable:
     """How many pieces of documents make up a sequence."""
     columns = [Column("pieces", TEXT), Column("code sequences"), Column("text sequences")]
     rows = [(between(b.low, b.high), b.n_code, b.n_text) for b in packing.pieces]

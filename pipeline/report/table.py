@@ -52,7 +52,7 @@ class Column:
 
     def cell(self, value: Any, *, brief: bool = False) -> str:
         """The value as text. A string among numbers, such as "natural", stands for itself; None and NaN are a dash."""
-        if value is None or value != value:
+        if value is None or value != value:  # only NaN is unlike itself
             return NOTHING
         if isinstance(value, str):
             return plain(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hand_run import hand_run, renamed
 from hypothesis import given
@@ -16,6 +17,7 @@ from pipeline.engine.store import open_store
 from pipeline.errors import StoreError
 from pipeline.report import Numbers, write_report
 from pipeline.report.compute import compute
+from pipeline.report.count_documents import Sums
 from pipeline.report.numbers import Totals
 from pipeline.report.shares import largest
 from pipeline.report.stream import N_POINTS, Stream, balance_of, doubling
@@ -123,6 +125,13 @@ def test_duplicates_when_counted_by_hand(numbers: Numbers) -> None:
     assert (d.similarities[0].low, d.similarities[-1].high) == (0.7, 1.0)
     assert {b.low: b.n for b in d.dropped_similarities if b.n} == {0.8: 1}
     assert (d.n_crowded_buckets, d.n_crowd_compared, d.n_crowd_unlisted, d.n_known_docs) == (3, 14, 0, 0)
+
+
+def test_duplicates_when_a_document_is_near_to_another_run_count_it(tmp_path: Path) -> None:
+    d = compute(hand_run(tmp_path, shards=renamed(d={"reasons": ("known_duplicate",), "n_tokens": 9})))
+    assert (d.duplicates.n_known_docs, d.duplicates.n_near_docs) == (1, 1)
+    assert {b.low: b.n for b in d.duplicates.dropped_similarities if b.n} == {0.8: 1}
+    assert d.totals.n_kept_tokens == 43  # tokens of a dropped document are no kept ones
 
 
 def test_families_when_counted_by_hand(numbers: Numbers) -> None:
@@ -243,6 +252,14 @@ def test_points_when_the_stream_is_long_lose_no_extreme(sequences: list[tuple[bo
     assert balance.points[-1].n_sequences == len(sequences)
     assert (min(p.low for p in balance.points), max(p.high for p in balance.points)) == (prefix.min(), prefix.max())
     assert balance.worst_prefix == abs(prefix).max()
+
+
+def test_sums_when_shards_are_many_lose_none() -> None:
+    sums = Sums(("pool",))
+    for i in range(200):
+        sums.add(pa.table({"pool": ["code", "text"], "n": [i, 1]}))
+    assert sums.total().to_pylist() == [{"pool": "code", "n": 19_900}, {"pool": "text", "n": 200}]
+    assert len(sums.pending) < 100  # added up as they come, so memory does not grow with the shards
 
 
 @given(st.integers(1, 3), st.integers(0, 5000))

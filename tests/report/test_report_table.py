@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline.report.formats import exact, short
+from pipeline.report.formats import NOTHING, exact, short
 from pipeline.report.markup import draw as draw_page
 from pipeline.report.table import BAR, COUNT, PATH, PERCENT, STATUS, TEXT, Column, ReportTable
 from pipeline.report.terminal_table import draw
@@ -84,6 +85,12 @@ def test_table_when_names_are_hostile_shows_them_escaped_on_page_and_terminal() 
     shown = "\n".join(lines(table, 300))
     assert shown.count("<b>x</b>[red]\\x1b[31m\\u202e") == 7
     assert not any(c in page + shown for c in ("\x1b", "\u202e"))
+
+
+def test_cell_when_there_is_no_number_is_a_dash_and_words_stand_for_themselves() -> None:
+    column = Column("target", PERCENT)
+    found = [column.cell(value) for value in (None, math.nan, "natural", "", 0.5)]
+    assert found == [NOTHING, NOTHING, "natural", "", "50.0%"]
 
 
 def test_head_when_rows_are_left_out_says_how_many() -> None:
