@@ -19,9 +19,7 @@ from pipeline.cli.output import complain, json_option, say, say_json
 from pipeline.errors import ConfigError, LoopmixError
 
 if TYPE_CHECKING:
-    from pipeline.engine.progress import RunLog
     from pipeline.engine.run_folder import RunFiles
-    from pipeline.engine.store import Store
 
 EXIT_ERROR, EXIT_BROKEN, EXIT_STOPPED = 1, 3, 130  # 130: what shells give a program that Ctrl-C ended
 # Input above which Ray is started by itself where it is installed. A plain choice: below it a cluster's start and its
@@ -83,14 +81,16 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
 
     from pipeline.config import load_mixture
     from pipeline.engine.executor import connect
-    from pipeline.engine.progress import Progress
-    from pipeline.engine.run import Run
+    from pipeline.engine.progress import Progress, RunLog
+    from pipeline.engine.run import Run, refuse_strangers
     from pipeline.engine.store import open_store
     from pipeline.recipe import curate as run_recipe
     from pipeline.sources.documents import plan
 
     loaded, store = load_mixture(mixture), open_store(out)
-    progress = Progress(Console(), quiet=quiet, log=_log(store))
+    refuse_strangers(store)  # before the log begins: somebody's folder is left as it was found
+    log = RunLog(store, lambda message: complain(f"warning: {message}"))
+    progress = Progress(Console(), quiet=quiet, log=log)
     command = [re.sub("://[^/@]*@", "://...@", argument) for argument in sys.argv]  # no passwords of URLs in a log
     fingerprint = hashlib.sha256(loaded.model_dump_json().encode()).hexdigest()[:32]
     start = {"version": __version__, "command": command, "host": socket.gethostname()}
@@ -106,16 +106,6 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
                 progress.warn(f"{stage}: shard {shard} was skipped: {problem}")
         _report(out, brief=True, quiet=quiet)
     progress.say(f"all of it: loopmix report {out}")
-
-
-def _log(store: Store) -> RunLog | None:
-    """The log of this start; None where the folder holds files but no run, which `curate` leaves as it found it."""
-    from pipeline.engine.manifest import MANIFEST
-    from pipeline.engine.progress import RunLog
-
-    if store.files("") and not store.exists(MANIFEST) and not store.exists("state"):
-        return None
-    return RunLog(store, lambda message: complain(f"warning: {message}"))
 
 
 def _address(executor: str, ray_address: str | None, *, n_bytes: int) -> str | None:

@@ -45,7 +45,7 @@ def work_off(run: Run, stages: Sequence[Stage], *, n_shards: int, files: dict[st
 
     `files` says for each stage in which folder its shards lie and how they are called.
     """
-    _refuse_strangers(run.store)
+    refuse_strangers(run.store)
     with hold(run.store) as store:
         marks: dict[str, str] = {}
         for stage in stages:
@@ -146,7 +146,7 @@ def _annotate_shard(
 # --- what may lie in a run folder ------------------------------------------------------------------------------------
 
 
-def _refuse_strangers(store: Store) -> None:
+def refuse_strangers(store: Store) -> None:
     """A folder that holds files but no run is somebody's; a lease alone is of a driver that died at its start."""
     found = [name for name in store.files("") if not name.startswith(LEASE)]
     if found and not store.exists(MANIFEST) and not store.exists("state"):
