@@ -70,7 +70,7 @@ def validate(run: Path, out: Path, tokens: int, loops: str, against: tuple[Path,
 
     counts = _counts(loops)
     n_seeds = options["seeds"] or (3 if len(counts) > 1 or against else 1)
-    wanted = plt.Options(
+    wanted = plt.ValidateOptions(
         n_tokens=tokens,
         loops=counts,
         n_seeds=n_seeds,

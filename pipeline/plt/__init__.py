@@ -10,13 +10,13 @@ Read `model.py` first: it states the loop rules.
 """
 
 from pipeline.plt.config import TrainConfig, read_config
+from pipeline.plt.distributed import leads
 from pipeline.plt.events import Evaluated, Noted, Saved, Started, Stepped, TrainEvent
 from pipeline.plt.export import diagnose, export, load
 from pipeline.plt.model import PLT
 from pipeline.plt.train import dry_run, train
-from pipeline.plt.validate import Options, validate_run
+from pipeline.plt.validate import ValidateOptions, validate_run
 from pipeline.plt.verdict import judge
-from pipeline.plt.world import leads
 from pipeline.results import (
     Check,
     Diagnostics,
@@ -40,7 +40,6 @@ __all__ = [
     "GroupLoss",
     "LoopDiagnostics",
     "Noted",
-    "Options",
     "Saved",
     "Started",
     "Stat",
@@ -50,6 +49,7 @@ __all__ = [
     "TrainEvent",
     "TrainRecord",
     "TrainResult",
+    "ValidateOptions",
     "Verdict",
     "diagnose",
     "dry_run",

@@ -40,7 +40,7 @@ class QueryBlock:
 
 
 @dataclass(frozen=True)
-class Layout:
+class BatchLayout:
     """All that document boundaries decide for one batch."""
 
     window: int
@@ -62,7 +62,7 @@ def build_layout(
     dtype: torch.dtype,
     backend: Backend = "sdpa",
     query_block: int | None = None,
-) -> Layout:
+) -> BatchLayout:
     """Lay out a batch. A document is a run of equal indexes; runs of -1 are padding, and each pad sees itself only.
 
     `query_block`: queries of a block in the sdpa backend; None: all at once.
@@ -72,7 +72,7 @@ def build_layout(
     segment_BT = (~linked_BT).cumsum(dim=1)  # a pad is never linked, so it is a segment of its own
     cos_B1TC, sin_B1TC = _rotary_tables(_positions(linked_BT), head_dim=head_dim, theta=rope_theta, dtype=dtype)
     flex = backend == "flex"
-    return Layout(
+    return BatchLayout(
         window=window,
         cos_B1TC=cos_B1TC,
         sin_B1TC=sin_B1TC,
@@ -132,14 +132,14 @@ def _local_mask(segment_BT: Tensor, *, window: int) -> Tensor:
     return allowed_BNWS.reshape(n_rows * n_blocks, 1, window, 2 * window)
 
 
-def rotate(x_BHTC: Tensor, *, layout: Layout) -> Tensor:
+def rotate(x_BHTC: Tensor, *, layout: BatchLayout) -> Tensor:
     """Apply rotary positions. Tables stay wide, the result has the type of the input."""
     first, second = x_BHTC.chunk(2, dim=-1)
     turned_BHTC = torch.cat((-second, first), dim=-1)
     return (x_BHTC * layout.cos_B1TC + turned_BHTC * layout.sin_B1TC).to(x_BHTC.dtype)
 
 
-def attend_global(q_BHTC: Tensor, key_values: KeyValues, *, layout: Layout) -> Tensor:
+def attend_global(q_BHTC: Tensor, key_values: KeyValues, *, layout: BatchLayout) -> Tensor:
     """Full causal attention inside each document."""
     if layout.flex is not None:
         return attend(q_BHTC, *key_values, mask=layout.flex.causal)
@@ -156,7 +156,7 @@ def attend_global(q_BHTC: Tensor, key_values: KeyValues, *, layout: Layout) -> T
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
 
-def attend_local(q_BHTC: Tensor, key_values: KeyValues, *, layout: Layout) -> Tensor:
+def attend_local(q_BHTC: Tensor, key_values: KeyValues, *, layout: BatchLayout) -> Tensor:
     """Attention to the token itself and the `window` tokens before it, inside each document."""
     if layout.flex is not None:
         return attend(q_BHTC, *key_values, mask=layout.flex.local)
@@ -169,8 +169,8 @@ def attend_local(q_BHTC: Tensor, key_values: KeyValues, *, layout: Layout) -> Te
         .transpose(1, 2)
         .flatten(0, 1)
     )
-    keys, values = (_blocks(x_BKTC, window=window) for x_BKTC in key_values)
-    y_MHWC = _attend(queries, (keys, values), allowed=layout.local_M1WS)
+    keys, values = (_repeat(_blocks(x_BKTC, window=window), n_heads=n_heads) for x_BKTC in key_values)
+    y_MHWC = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=layout.local_M1WS)
     y_BHNWC = y_MHWC.view(n_rows, -1, n_heads, window, head_dim).transpose(1, 2)
     return y_BHNWC.flatten(2, 3)[:, :, :n_tokens]
 
@@ -182,11 +182,6 @@ def _blocks(x_BKTC: Tensor, *, window: int) -> Tensor:
     x_BKNWC = padded_BKTC.view(n_rows, n_heads, -1, window, head_dim)
     x_BKNSC = torch.cat((x_BKNWC[:, :, :-1], x_BKNWC[:, :, 1:]), dim=3)
     return x_BKNSC.transpose(1, 2).flatten(0, 1)
-
-
-def _attend(q_BHTC: Tensor, key_values: KeyValues, *, allowed: Tensor | None) -> Tensor:
-    keys, values = (_repeat(x_BKSC, n_heads=q_BHTC.shape[1]) for x_BKSC in key_values)
-    return functional.scaled_dot_product_attention(q_BHTC, keys, values, attn_mask=allowed)
 
 
 def _repeat(x_BKSC: Tensor, *, n_heads: int) -> Tensor:

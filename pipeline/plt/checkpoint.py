@@ -31,9 +31,9 @@ from torch import Tensor
 
 from pipeline.errors import CheckpointError
 from pipeline.plt.config import ModelConfig
+from pipeline.plt.distributed import ALONE, Ranks, like
 from pipeline.plt.model import PLT
-from pipeline.plt.weights import CONFIG_NAME, WEIGHTS_NAME, check_tensors, read_tensors, write_model
-from pipeline.plt.world import World, like
+from pipeline.plt.weights import CONFIG_NAME, WEIGHTS_NAME, check_tensors, read_json, read_tensors, write_model
 from pipeline.results import IDENTITY_NAME, METRICS_NAME, TrainIdentity, read_identity, to_json
 
 OPTIMISER_NAME = "optimiser.safetensors"
@@ -104,15 +104,14 @@ class ModelFolder:
 
 
 @contextmanager
-def open_folder(path: Path, *, identity: TrainIdentity, world: World | None = None) -> Iterator[ModelFolder]:
+def open_folder(path: Path, *, identity: TrainIdentity, ranks: Ranks = ALONE) -> Iterator[ModelFolder]:
     """Open `path` for training, alone, and cut it back to its newest checkpoint. Of several processes one does that.
 
     Raises CheckpointError if the folder is in use, holds something else, belongs to another training file or other
     data, or if its checkpoint is damaged.
     """
-    world = world or World()
-    if not world.leads:
-        world.wait()
+    if not ranks.leads:
+        ranks.wait()
         newest = newest_checkpoint(path)
         yield ModelFolder(path=path, metrics=None, resume=read_counters(newest) if newest else None)
         return
@@ -130,7 +129,7 @@ def open_folder(path: Path, *, identity: TrainIdentity, world: World | None = No
         _clean(path / "checkpoints", keep=newest)
         resume = read_counters(newest) if newest else None
         _cut_metrics(path, resume)
-        world.wait()
+        ranks.wait()
         yield ModelFolder(path=path, metrics=metrics, resume=resume)
         _sync(metrics)
 
@@ -166,7 +165,7 @@ def newest_checkpoint(path: Path) -> Path | None:
 
 def read_counters(checkpoint: Path) -> Counters:
     """Read a checkpoint's counters and verify the hash of every file. Raises CheckpointError."""
-    state = read_json(checkpoint / _STATE_NAME)
+    state = read_json(checkpoint / _STATE_NAME, remedy=_REMEDY)
     hashes = state.pop("files", None)
     try:
         counters = Counters(**state)
@@ -224,17 +223,6 @@ def write_file(path: Path, text: str) -> None:
         _sync(file)
     partial.rename(path)
     _sync_path(path.parent)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON mapping from a model folder. Raises CheckpointError."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: holds {type(value).__name__}, expected a mapping; {_REMEDY}")
-    return value
 
 
 def _hash(path: Path) -> str:

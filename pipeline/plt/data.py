@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -46,14 +46,13 @@ class Batch:
     pools: tuple[str, ...]
     n_real: tuple[int, ...]
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch with every tensor changed."""
+        tokens_BT, doc_index_BT, targets_BT = map(change, (self.tokens_BT, self.doc_index_BT, self.targets_BT))
+        return Batch(tokens_BT, doc_index_BT, targets_BT, self.pools, self.n_real)
+
     def to(self, device: torch.device) -> Batch:
-        return Batch(
-            self.tokens_BT.to(device, non_blocking=True),
-            self.doc_index_BT.to(device, non_blocking=True),
-            self.targets_BT.to(device, non_blocking=True),
-            self.pools,
-            self.n_real,
-        )
+        return self.each(lambda x_BT: x_BT.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 
 from pipeline.errors import ConfigError
 from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_rows
+from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.plt.head import NO_TARGET
 from pipeline.plt.machine import Machine
 from pipeline.plt.model import PLT
-from pipeline.plt.world import World
 from pipeline.results import Evaluation, GroupLoss
 
 
@@ -80,12 +80,11 @@ def _scored(rows: list[Rows], *, places: dict[tuple[str, str], int], unscored: f
 
 
 @torch.no_grad()
-def evaluate(model: PLT, held_out: HeldOut, *, step: int, machine: Machine, world: World | None = None) -> Evaluation:
+def evaluate(model: PLT, held_out: HeldOut, *, step: int, machine: Machine, ranks: Ranks = ALONE) -> Evaluation:
     """Score the tail; every mean weighs targets equally. Processes share the batches, in equal numbers of passes."""
-    world = world or World()
     n_batches, n_groups = len(held_out.batches), len(held_out.groups)
     sums = np.zeros(n_groups)
-    for number in range(world.rank, -(-n_batches // world.size) * world.size, world.size):
+    for number in range(ranks.rank, -(-n_batches // ranks.size) * ranks.size, ranks.size):
         there = held_out.batches[number % n_batches].to(machine.device)
         with machine.autocast():
             losses = model(there.tokens_BT, there.doc_index_BT, there.targets_BT)
@@ -93,7 +92,7 @@ def evaluate(model: PLT, held_out: HeldOut, *, step: int, machine: Machine, worl
             numbers = held_out.group_numbers[number]
             scored = numbers >= 0
             sums += np.bincount(numbers[scored], weights=losses.double().cpu().numpy()[scored], minlength=n_groups)
-    sums = world.add_up(torch.from_numpy(sums).to(machine.device)).cpu().numpy()
+    sums = ranks.add_up(torch.from_numpy(sums).to(machine.device)).cpu().numpy()
     pools, groups = _as_losses(held_out, sums)
     n_tokens = sum(g.n_tokens for g in groups)
     return Evaluation(step=step, n_tokens=n_tokens, loss=float(sums.sum() / n_tokens), pools=pools, groups=groups)

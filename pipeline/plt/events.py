@@ -26,7 +26,7 @@ class Started:
     n_masked_pieces: int
     device: str
     dtype: str
-    world: int = 1
+    n_processes: int = 1
     backend: str = "sdpa"
 
 

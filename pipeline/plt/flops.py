@@ -62,13 +62,13 @@ def peak_flops(device_name: str) -> float | None:
     return next((peak for name, peak in _PEAK_FLOPS.items() if name in device_name), None)
 
 
-def cost(config: TrainConfig, *, seq_len: int, mean_context: float | None = None, world: int = 1) -> Cost:
+def cost(config: TrainConfig, *, seq_len: int, mean_context: float | None = None, n_processes: int = 1) -> Cost:
     """The cost of a training file on sequences of `seq_len`, without documents half of which a query sees."""
     model = config.model
     forward = flops_per_token(model, mean_context=mean_context or (seq_len + 1) / 2)
     n_parameters = count_parameters(model)
-    rows = config.data.sequences_per_step // (config.data.grad_accumulation * world)
-    shared = world if config.run.sharding == "full" else 1
+    rows = config.data.sequences_per_step // (config.data.grad_accumulation * n_processes)
+    shared = n_processes if config.run.sharding == "full" else 1
     return Cost(
         n_parameters=n_parameters,
         n_tokens=config.n_read_sequences * seq_len,
@@ -94,9 +94,9 @@ def _activation_bytes(config: TrainConfig) -> int:
     return model.n_layers * (model.n_loops * layer + kept) + working + 8 * wide
 
 
-def cost_lines(config: TrainConfig, *, seq_len: int, device_name: str, world: int = 1) -> list[str]:
+def cost_lines(config: TrainConfig, *, seq_len: int, device_name: str, n_processes: int = 1) -> list[str]:
     """The cost as a person reads it; hours for the given device where its peak is known, at the MFU aimed at."""
-    found = cost(config, seq_len=seq_len, world=world)
+    found = cost(config, seq_len=seq_len, n_processes=n_processes)
     total = found.train_flops * found.n_tokens
     lines = [
         f"{found.n_parameters:,} parameters, R = {config.model.n_loops}",
@@ -113,8 +113,9 @@ def cost_lines(config: TrainConfig, *, seq_len: int, device_name: str, world: in
     names = [device_name] if peak_flops(device_name) else ["H100", "H200"]
     for name in names:
         peak = peak_flops(name) or 1.0
-        hours = total / (aimed * peak * world) / 3600
-        lines.append(f"{hours:,.2f} hours on {world} x {name} at an MFU of {aimed:.0%} (aimed at, not measured here)")
+        hours = total / (aimed * peak * n_processes) / 3600
+        on = f"{n_processes} x {name} at an MFU of {aimed:.0%}"
+        lines.append(f"{hours:,.2f} hours on {on} (aimed at, not measured here)")
     return lines
 
 

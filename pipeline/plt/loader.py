@@ -1,8 +1,8 @@
 """Batches of training straight from the memory-mapped shards: numpy views, no object per token, one thread ahead.
 
 Every rank reads its own rows of a step and, from the row metadata alone, the counts of the whole step, so that no
-message between ranks is needed to weigh the loss. A batch depends on (step, rank, world) only: a resumed run reads
-the same bytes. On the way out ids widen to int64, piece numbers are a running sum of piece starts, and targets are
+message between ranks is needed to weigh the loss. A batch depends on step and rank only: a resumed run reads the
+same bytes. On the way out ids widen to int64, piece numbers are a running sum of piece starts, and targets are
 the ids one place on where the piece goes on.
 
 Cost: some 10 ns a token on one core; `tests/bench/bench_train.py --loader` measures it.
@@ -16,8 +16,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+from torch import Tensor
 
 from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_rows
+from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.schema import POOLS
 
 _AHEAD = 2  # batches that may wait for the step
@@ -36,21 +38,12 @@ class StepBatch:
 
     def pinned(self) -> StepBatch:
         """The same in page-locked memory, from which copies to CUDA overlap with work."""
-        parts = tuple(
-            replace(
-                part,
-                tokens_BT=part.tokens_BT.pin_memory(),
-                doc_index_BT=part.doc_index_BT.pin_memory(),
-                targets_BT=part.targets_BT.pin_memory(),
-            )
-            for part in self.parts
-        )
-        return replace(self, parts=parts)
+        return replace(self, parts=tuple(part.each(Tensor.pin_memory) for part in self.parts))
 
 
-def read_step(split: Split, *, step: int, n_sequences: int, n_rows: int, rank: int = 0, world: int = 1) -> StepBatch:
+def read_step(split: Split, *, step: int, n_sequences: int, n_rows: int, ranks: Ranks = ALONE) -> StepBatch:
     """Update `step` (from 0) of the stream, round and round: this rank's rows in parts of `n_rows`."""
-    per_rank = n_sequences // world
+    per_rank = n_sequences // ranks.size
     n_tokens, n_targets, n_pairs = dict.fromkeys(POOLS, 0), dict.fromkeys(POOLS, 0), 0
     for rows in _around(split, start=step * n_sequences, count=n_sequences):
         of_targets = rows.n_real - rows.n_pieces
@@ -59,7 +52,7 @@ def read_step(split: Split, *, step: int, n_sequences: int, n_rows: int, rank: i
         for pool, real, targets in zip(rows.pools, rows.n_real.tolist(), of_targets.tolist(), strict=True):
             n_tokens[pool] += real
             n_targets[pool] += targets
-    mine = step * n_sequences + rank * per_rank
+    mine = step * n_sequences + ranks.rank * per_rank
     parts = tuple(
         batch_of(list(_around(split, start=mine + done, count=min(n_rows, per_rank - done))))
         for done in range(0, per_rank, n_rows)

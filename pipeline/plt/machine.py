@@ -10,8 +10,8 @@ import torch
 from pipeline.errors import ConfigError
 from pipeline.plt.attention import Backend
 from pipeline.plt.config import ModelConfig, RunConfig
+from pipeline.plt.distributed import local_rank
 from pipeline.plt.flex import MIN_HEAD_DIM
-from pipeline.plt.world import local_rank
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,8 @@ Floats = npt.NDArray[np.float64]
 
 def pass_again(model: PLT, z_BTD: Tensor, *, passes: Passes) -> Tensor:
     """f(z): one more pass over a state as it is, without re-injection or shift."""
-    if model.config.n_loops == 1:
-        return model.model.first(z_BTD, layout=passes.layout)[0]
-    return model.model.again(z_BTD, kept=passes.kept, layout=passes.layout)[0]
+    kept = passes.kept if model.config.n_loops > 1 else None
+    return model.model.loop(z_BTD, layout=passes.layout, kept=kept)[0]
 
 
 def per_loop(values: Iterable[float]) -> Floats:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from pipeline.plt.attention import Backend, KeyValues, Layout, attend_global, attend_local, build_layout, rotate
+from pipeline.plt.attention import Backend, BatchLayout, KeyValues, attend_global, attend_local, build_layout, rotate
 from pipeline.plt.config import ModelConfig
 from pipeline.plt.head import head_losses
 
@@ -45,7 +46,7 @@ class Passes:
     states_BTD: tuple[Tensor, ...]
     gates_BHT: tuple[tuple[Tensor, ...], ...]  # per loop (none in loop 1) and layer: weight of the global branch
     kept: tuple[KeyValues, ...]
-    layout: Layout
+    layout: BatchLayout
 
 
 class Norm(nn.Module):
@@ -93,12 +94,14 @@ class Attention(nn.Module):
         if config.n_loops > 1:
             self.plt_gate = Gate(config)
 
-    def first(self, normed_BTD: Tensor, *, layout: Layout) -> tuple[Tensor, KeyValues]:
+    def first(self, normed_BTD: Tensor, *, layout: BatchLayout) -> tuple[Tensor, KeyValues]:
         q_BHTC, own = self.project(normed_BTD, layout)
         y_BHTC = attend_global(q_BHTC, own, layout=layout)
         return self._merge(y_BHTC), own
 
-    def again(self, normed_BTD: Tensor, *, x_BTD: Tensor, kept: KeyValues, layout: Layout) -> tuple[Tensor, Tensor]:
+    def again(
+        self, normed_BTD: Tensor, *, x_BTD: Tensor, kept: KeyValues, layout: BatchLayout
+    ) -> tuple[Tensor, Tensor]:
         """`x_BTD` is the layer's input before its norm; the gate has a norm of its own."""
         q_BHTC, own = self.project(normed_BTD, layout)
         global_BHTC = attend_global(q_BHTC, kept, layout=layout)
@@ -107,7 +110,7 @@ class Attention(nn.Module):
         gate_BHT1 = gate_BHT[..., None]
         return self._merge(gate_BHT1 * global_BHTC + (1 - gate_BHT1) * local_BHTC), gate_BHT
 
-    def project(self, normed_BTD: Tensor, layout: Layout) -> tuple[Tensor, KeyValues]:
+    def project(self, normed_BTD: Tensor, layout: BatchLayout) -> tuple[Tensor, KeyValues]:
         q_BHTC = self._split(self.q_proj(normed_BTD))
         k_BKTC = self._split(self.k_proj(normed_BTD))
         v_BKTC = self._split(self.v_proj(normed_BTD))
@@ -145,24 +148,19 @@ class Layer(nn.Module):
         self.post_attention_layernorm = Norm(config.hidden_size, eps=config.norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x_BTD: Tensor, layout: Layout, kept: KeyValues | None = None) -> tuple[Tensor, Any]:
+    def forward(self, x_BTD: Tensor, layout: BatchLayout, kept: KeyValues | None = None) -> tuple[Tensor, Any]:
         """Loop 1 gives the state and keys and values; with those of loop 1, a later loop: the state and the gate.
 
         One entry for both, because sharding and compiling hook into `forward`.
         """
-        return self._first(x_BTD, layout) if kept is None else self._again(x_BTD, kept, layout=layout)
-
-    def _first(self, x_BTD: Tensor, layout: Layout) -> tuple[Tensor, KeyValues]:
-        y_BTD, kept = self.self_attn.first(self.input_layernorm(x_BTD), layout=layout)
-        return self._feed(x_BTD + y_BTD), kept
-
-    def _again(self, x_BTD: Tensor, kept: KeyValues, *, layout: Layout) -> tuple[Tensor, Tensor]:
-        y_BTD, gate_BHT = self.self_attn.again(self.input_layernorm(x_BTD), x_BTD=x_BTD, kept=kept, layout=layout)
-        return self._feed(x_BTD + y_BTD), gate_BHT
-
-    def _feed(self, x_BTD: Tensor) -> Tensor:
-        y_BTD: Tensor = x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
-        return y_BTD
+        normed_BTD = self.input_layernorm(x_BTD)
+        left: KeyValues | Tensor
+        if kept is None:
+            y_BTD, left = self.self_attn.first(normed_BTD, layout=layout)
+        else:
+            y_BTD, left = self.self_attn.again(normed_BTD, x_BTD=x_BTD, kept=kept, layout=layout)
+        x_BTD = x_BTD + y_BTD
+        return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD)), left
 
 
 class LoopedBlock(nn.Module):
@@ -190,23 +188,25 @@ class LoopedBlock(nn.Module):
         embeddings_BTD = self.embed_tokens(tokens_BT)
         if torch.is_autocast_enabled(embeddings_BTD.device.type):
             embeddings_BTD = embeddings_BTD.float()  # the residual stream; a sharded model gathers bfloat16
-        z_BTD, kept = self.first(embeddings_BTD, layout=layout)
+        z_BTD, kept = self.loop(embeddings_BTD, layout=layout)
         states, gates = [z_BTD], []
         for _ in range(1, self.config.n_loops):
-            z_BTD, loop_gates = self.again(self.mix(embeddings_BTD, z_BTD, layout=layout), kept=kept, layout=layout)
+            z_BTD, loop_gates = self.loop(self.mix(embeddings_BTD, z_BTD, layout=layout), layout=layout, kept=kept)
             states.append(z_BTD)
             gates.append(loop_gates)
         return Passes(embeddings_BTD, tuple(states), tuple(gates), kept, layout)
 
-    def first(self, x_BTD: Tensor, *, layout: Layout) -> tuple[Tensor, tuple[KeyValues, ...]]:
-        """Loop 1: the state and every layer's keys and values."""
-        kept = []
-        for layer in self.layers:
-            x_BTD, layer_kept = self._call(layer, x_BTD, layout)
-            kept.append(layer_kept)
-        return x_BTD, tuple(kept)
+    def loop(
+        self, x_BTD: Tensor, *, layout: BatchLayout, kept: tuple[KeyValues, ...] | None = None
+    ) -> tuple[Tensor, tuple[Any, ...]]:
+        """One pass through the layers: the state and, of each layer, its keys and values or, given those, its gate."""
+        left = []
+        for layer, layer_kept in zip(self.layers, kept or repeat(None), strict=False):
+            x_BTD, of_layer = self._call(layer, x_BTD, layout, layer_kept)
+            left.append(of_layer)
+        return x_BTD, tuple(left)
 
-    def mix(self, embeddings_BTD: Tensor, z_BTD: Tensor, *, layout: Layout) -> Tensor:
+    def mix(self, embeddings_BTD: Tensor, z_BTD: Tensor, *, layout: BatchLayout) -> Tensor:
         """The input of a loop >= 2 from the state of the loop before."""
         if self.config.normalize_per_loop:
             z_BTD = self.norm(z_BTD)
@@ -215,15 +215,7 @@ class LoopedBlock(nn.Module):
         shifted_BTD = torch.where(layout.linked_BT1, z_BTD.roll(1, dims=1), 0.0)
         return self.config.embedding_scale * embeddings_BTD + self.config.hidden_scale * shifted_BTD
 
-    def again(self, x_BTD: Tensor, *, kept: tuple[KeyValues, ...], layout: Layout) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """A loop >= 2: the state and every layer's gate."""
-        gates = []
-        for layer, layer_kept in zip(self.layers, kept, strict=True):
-            x_BTD, gate_BHT = self._call(layer, x_BTD, layout, layer_kept)
-            gates.append(gate_BHT)
-        return x_BTD, tuple(gates)
-
-    def _layout(self, doc_index_BT: Tensor) -> Layout:
+    def _layout(self, doc_index_BT: Tensor) -> BatchLayout:
         config = self.config
         return build_layout(
             doc_index_BT,

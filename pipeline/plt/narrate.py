@@ -15,7 +15,7 @@ def event_lines(event: TrainEvent) -> Iterator[str]:
     """What to print for one event; nothing for most updates and for checkpoints."""
     match event:
         case Started():
-            where = event.device if event.world == 1 else f"{event.world} x {event.device}"
+            where = event.device if event.n_processes == 1 else f"{event.n_processes} x {event.device}"
             where += f" ({event.dtype}, {event.backend})"
             start = f", going on after step {event.first_step}" if event.first_step else ""
             yield (

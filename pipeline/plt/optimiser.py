@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import CheckpointError
 from pipeline.plt.config import OptimiserConfig
-from pipeline.plt.world import like, whole
+from pipeline.plt.distributed import like, whole
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 

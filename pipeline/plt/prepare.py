@@ -8,10 +8,10 @@ import torch
 
 from pipeline.errors import ConfigError
 from pipeline.plt.config import TrainConfig
+from pipeline.plt.distributed import Ranks, like, shard
 from pipeline.plt.evaluate import HeldOut
 from pipeline.plt.machine import Machine, choose_backend
 from pipeline.plt.model import PLT, build_model, first_value
-from pipeline.plt.world import World, like, shard
 
 
 @dataclass(frozen=True)
@@ -19,29 +19,29 @@ class Place:
     """Where a run trains, on what it is scored, and the model."""
 
     machine: Machine
-    world: World
+    ranks: Ranks
     held_out: HeldOut
     model: PLT
 
 
-def rows_of(config: TrainConfig, *, world: World) -> int:
+def rows_of(config: TrainConfig, *, ranks: Ranks) -> int:
     """Sequences of one forward pass of one process."""
-    return config.data.sequences_per_step // (config.data.grad_accumulation * world.size)
+    return config.data.sequences_per_step // (config.data.grad_accumulation * ranks.size)
 
 
-def check_world(config: TrainConfig, *, world: World) -> None:
+def check_divisible(config: TrainConfig, *, ranks: Ranks) -> None:
     """Raise ConfigError where a step cannot be divided evenly."""
-    if config.data.sequences_per_step % (config.data.grad_accumulation * world.size):
+    if config.data.sequences_per_step % (config.data.grad_accumulation * ranks.size):
         raise ConfigError(
-            f"data.sequences_per_step is {config.data.sequences_per_step}, not a multiple of {world.size} processes "
+            f"data.sequences_per_step is {config.data.sequences_per_step}, not a multiple of {ranks.size} processes "
             f"times grad_accumulation {config.data.grad_accumulation}; change one of them"
         )
 
 
-def prepare_model(config: TrainConfig, *, machine: Machine, world: World) -> PLT:
+def prepare_model(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> PLT:
     """The model of step 0. Values are the same however it is divided; a sharded one is never whole in any process."""
-    sharded = world.size > 1 and config.run.sharding == "full"
-    model = _sharded(config, machine=machine, world=world) if sharded else _whole(config, machine=machine)
+    sharded = ranks.size > 1 and config.run.sharding == "full"
+    model = _sharded(config, machine=machine, ranks=ranks) if sharded else _whole(config, machine=machine)
     model.model.backend = choose_backend(config.run, model=config.model, machine=machine)
     model.model.recompute_layers = config.run.activation_checkpointing
     if config.run.compile:
@@ -55,10 +55,10 @@ def _whole(config: TrainConfig, *, machine: Machine) -> PLT:
     return build_model(config.model, seed=config.run.seed).to(machine.device)
 
 
-def _sharded(config: TrainConfig, *, machine: Machine, world: World) -> PLT:
+def _sharded(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> PLT:
     with torch.device("meta"):
         model = PLT(config.model)
-    shard(model, world=world, device=machine.device, dtype=machine.dtype)
+    shard(model, ranks=ranks, device=machine.device, dtype=machine.dtype)
     model.to_empty(device=machine.device)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

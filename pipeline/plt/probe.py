@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.plt.attention import Layout
+from pipeline.plt.attention import BatchLayout
 from pipeline.plt.model import Layer, LoopedBlock, Passes
 
 N_QUERIES = 64  # of a sequence
@@ -74,7 +74,7 @@ def _map(layer: Layer, passes: Passes, *, loop: int, number: int, x_BTD: Tensor,
     return mixed_HQT
 
 
-def _allowed(layout: Layout, *, at: Tensor, window: int | None) -> Tensor:
+def _allowed(layout: BatchLayout, *, at: Tensor, window: int | None) -> Tensor:
     segment_T = layout.segment_BT[0]
     distance_QT = at[:, None] - torch.arange(len(segment_T), device=at.device)
     seen_QT = (distance_QT >= 0) & (segment_T[at, None] == segment_T[None, :])

@@ -4,7 +4,7 @@ One update: the next sequences of the stream, mean loss over all their targets, 
 a line in the metrics, an evaluation if due, a checkpoint if due. Nothing is random after the first weights, so a
 checkpoint holds all state there is, and on one machine a resumed run writes the bytes of an undisturbed one.
 
-Under `torchrun` or Ray Train every process runs this file on its own rows (see `world.py`); the first one writes.
+Under `torchrun` or Ray Train every process runs this file on its own rows (see `distributed.py`); the first one writes.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pipeline.plt.checkpoint import ModelFolder
 from pipeline.plt.config import TrainConfig
 from pipeline.plt.data import PackedRun, Split, open_packed, split_run, unigram_entropies
 from pipeline.plt.diagnose import diagnose_split
+from pipeline.plt.distributed import Ranks, join_ranks
 from pipeline.plt.evaluate import build_held_out, evaluate, unigram_losses
 from pipeline.plt.events import Evaluated, Noted, OnEvent, Saved, Started, Stepped, ignore
 from pipeline.plt.flops import cost_lines, count_parameters, flops_per_token, peak_flops
 from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.optimiser import build_optimiser, pack_state, unpack_state
-from pipeline.plt.prepare import Place, check_world, prepare_model, rows_of
+from pipeline.plt.prepare import Place, check_divisible, prepare_model, rows_of
 from pipeline.plt.tensorboard import AddScalars, check_tensorboard, open_event_file
 from pipeline.plt.update import update
 from pipeline.plt.verdict import judge
 from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes
 from pipeline.plt.weights import gather, read_model
-from pipeline.plt.world import World, join_world
 from pipeline.results import (
     RESULT_NAME,
     Diagnostics,
@@ -61,8 +61,8 @@ def train(
     """
     check_tensorboard(config.run.tensorboard)
     machine = choose_machine(config.run)
-    with join_world(machine.device) as world:
-        if not world.leads:
+    with join_ranks(machine.device) as ranks:
+        if not ranks.leads:
             on_event = ignore
         split = split_run(
             open_packed(data), n_held_out=config.data.n_held_out_sequences, n_read=config.n_read_sequences
@@ -71,22 +71,22 @@ def train(
         if unused:
             on_event(Noted(f"model.n_loops is 1: {', '.join(unused)} have no effect"))
         config = fit_to_data(config, run=split.run)
-        check_world(config, world=world)
+        check_divisible(config, ranks=ranks)
         path = tokenizer or find_tokenizer(data)
         token_bytes = read_token_bytes(path, vocab_size=config.model.vocab_size) if path else None
         # Device and threads may change between two lives of a run; it says so when that moves the last digits.
         named = config.model_dump(mode="json", exclude={"run": {"device", "n_threads", "tensorboard"}})
         identity = TrainIdentity(_FORMAT, split.run.seq_len, config=named, data=split.run.hashes)
-        with checkpoint.open_folder(out, identity=identity, world=world) as folder:
-            held_out = build_held_out(split, batch_size=rows_of(config, world=world), token_bytes=token_bytes)
-            place = Place(machine, world, held_out, prepare_model(config, machine=machine, world=world))
+        with checkpoint.open_folder(out, identity=identity, ranks=ranks) as folder:
+            held_out = build_held_out(split, batch_size=rows_of(config, ranks=ranks), token_bytes=token_bytes)
+            place = Place(machine, ranks, held_out, prepare_model(config, machine=machine, ranks=ranks))
             trainer = _Trainer(config, split=split, folder=folder, place=place, on_event=on_event)
             trainer.run()
             record = trainer.record()
             result = TrainResult(folder=out, record=record, verdict=judge(record))
-            if world.leads:
+            if ranks.leads:
                 checkpoint.write_file(out / RESULT_NAME, result_text(result))
-            world.wait()
+            ranks.wait()
             return result
 
 
@@ -94,10 +94,10 @@ def dry_run(config: TrainConfig, *, data: Path, n_processes: int = 1) -> list[st
     """What `train` would cost, as lines: parameters, FLOPs per token, memory, hours. Trains nothing."""
     run = open_packed(data)
     config = fit_to_data(config, run=run)
-    check_world(config, world=World(size=n_processes))
+    check_divisible(config, ranks=Ranks(size=n_processes))
     machine = choose_machine(config.run)
     n_epochs = config.n_read_sequences / max(1, run.n_sequences - config.data.n_held_out_sequences)
-    lines = cost_lines(config, seq_len=run.seq_len, device_name=machine.name(), world=n_processes)
+    lines = cost_lines(config, seq_len=run.seq_len, device_name=machine.name(), n_processes=n_processes)
     return [*lines, f"{n_epochs:.2f} passes over {run.n_sequences:,} sequences of {run.folder}"]
 
 
@@ -129,7 +129,7 @@ class _Trainer:
         self, config: TrainConfig, *, split: Split, folder: ModelFolder, place: Place, on_event: OnEvent
     ) -> None:
         self.config, self.split, self.folder, self.on_event = config, split, folder, on_event
-        self.machine, self.world, self.held_out = place.machine, place.world, place.held_out
+        self.machine, self.ranks, self.held_out = place.machine, place.ranks, place.held_out
         self.model = place.model
         self.optimiser = build_optimiser(self.model, config=config.optimiser)
         self.n_done = 0  # updates
@@ -149,7 +149,7 @@ class _Trainer:
             return
         with ExitStack() as stack:
             loader = stack.enter_context(Loader(self._read, first_step=self.n_done, n_steps=n_steps))
-            if check_tensorboard(self.config.run.tensorboard) and self.world.leads:
+            if check_tensorboard(self.config.run.tensorboard) and self.ranks.leads:
                 self.add_scalars = stack.enter_context(open_event_file(self.folder.path / BOARD_NAME))
             while self.n_done < n_steps:
                 if not self._advance(loader):
@@ -183,10 +183,8 @@ class _Trainer:
         )
 
     def _read(self, step: int) -> StepBatch:
-        n_sequences, n_rows = self.config.data.sequences_per_step, rows_of(self.config, world=self.world)
-        batch = read_step(
-            self.split, step=step, n_sequences=n_sequences, n_rows=n_rows, rank=self.world.rank, world=self.world.size
-        )
+        n_sequences, n_rows = self.config.data.sequences_per_step, rows_of(self.config, ranks=self.ranks)
+        batch = read_step(self.split, step=step, n_sequences=n_sequences, n_rows=n_rows, ranks=self.ranks)
         return batch.pinned() if self.machine.device.type == "cuda" else batch
 
     def _advance(self, loader: Loader) -> bool:
@@ -200,7 +198,7 @@ class _Trainer:
             step=self.n_done,
             config=self.config,
             machine=self.machine,
-            world=self.world,
+            ranks=self.ranks,
         )
         if done.applied:
             self.n_done += 1
@@ -225,7 +223,7 @@ class _Trainer:
         n_new = sum(batch.n_tokens.values())
         flops = 3 * flops_per_token(self.config.model, mean_context=batch.mean_context) * n_new
         peak = peak_flops(self.machine.name())
-        mfu = flops / (seconds * peak * self.world.size) if peak else None
+        mfu = flops / (seconds * peak * self.ranks.size) if peak else None
         self.on_event(Stepped(step, n_new / seconds, seconds, waited, mfu))
         scalars = {
             "train/loss": step.loss,
@@ -247,7 +245,7 @@ class _Trainer:
         if self.evaluations and self.evaluations[-1].step == self.n_done:  # resumed just after it
             return
         started = time.perf_counter()
-        evaluation = evaluate(self.model, self.held_out, step=self.n_done, machine=self.machine, world=self.world)
+        evaluation = evaluate(self.model, self.held_out, step=self.n_done, machine=self.machine, ranks=self.ranks)
         self.evaluations.append(evaluation)
         self.folder.log(metrics_line(evaluation))
         losses = {f"held_out/{g.pool}/{g.group or 'all'}": g.loss for g in (*evaluation.pools, *evaluation.groups)}
@@ -263,16 +261,16 @@ class _Trainer:
             n_tokens=self.n_tokens,
             machine=self._described(),
         )
-        self.world.wait()
+        self.ranks.wait()
         self.on_event(Saved(step=self.n_done, folder=path))
 
     def _described(self) -> dict[str, str]:
-        return self.machine.describe() | {"n_processes": str(self.world.size)}
+        return self.machine.describe() | {"n_processes": str(self.ranks.size)}
 
     def _diagnose(self) -> Diagnostics:
         """Loop diagnostics of the model as it stands; a sharded or compiled one is read back from its checkpoint."""
         model, newest = self.model, checkpoint.newest_checkpoint(self.folder.path)
-        if (self.world.size > 1 or self.config.run.compile) and newest is not None:
+        if (self.ranks.size > 1 or self.config.run.compile) and newest is not None:
             model = read_model(newest).to(self.machine.device)
         n_sequences = self.config.eval.n_diagnose_sequences
         return diagnose_split(model, self.split, n_sequences=n_sequences, machine=self.machine)
@@ -305,7 +303,7 @@ class _Trainer:
                 n_masked_pieces=self.held_out.n_masked_pieces,
                 device=self.machine.name(),
                 dtype=str(self.machine.dtype).removeprefix("torch."),
-                world=self.world.size,
+                n_processes=self.ranks.size,
                 backend=self.model.model.backend,
             )
         )

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from pipeline.plt.config import TrainConfig
 from pipeline.plt.data import Batch
+from pipeline.plt.distributed import Ranks, add_up_gradients, whole
 from pipeline.plt.loader import StepBatch
 from pipeline.plt.machine import Machine
 from pipeline.plt.model import PLT
 from pipeline.plt.optimiser import learning_rate
-from pipeline.plt.world import World, add_up_gradients, whole
 from pipeline.schema import POOLS
 
 
@@ -37,13 +37,13 @@ def update(
     step: int,
     config: TrainConfig,
     machine: Machine,
-    world: World,
+    ranks: Ranks,
 ) -> Updated:
     """Compute update `step` (from 0) and apply it if it is sound. The device is asked once, after the backward pass."""
     optimiser.zero_grad()
-    sharded = world.size > 1 and config.run.sharding == "full"
+    sharded = ranks.size > 1 and config.run.sharding == "full"
     # FSDP averages gradients over processes; the loss is already a mean over all targets, so their sum is wanted.
-    scale = (world.size if sharded else 1) / batch.n_targets
+    scale = (ranks.size if sharded else 1) / batch.n_targets
     sums = torch.zeros(len(POOLS), dtype=torch.float64, device=machine.device)
     for part in batch.parts:
         there = part.to(machine.device)
@@ -52,9 +52,9 @@ def update(
         (losses_BT.sum() * scale).backward()
         sums += _per_pool(losses_BT.detach(), part)
     if not sharded:
-        add_up_gradients(model, world=world)
+        add_up_gradients(model, ranks=ranks)
     norm = whole(nn.utils.clip_grad_norm_(model.parameters(), config.optimiser.clip_norm))
-    *of_pools, grad_norm = torch.cat((world.add_up(sums), norm.double()[None].to(sums.device))).tolist()
+    *of_pools, grad_norm = torch.cat((ranks.add_up(sums), norm.double()[None].to(sums.device))).tolist()
     loss = sum(of_pools) / batch.n_targets
     lr = learning_rate(step, config=config.optimiser)
     applied = math.isfinite(loss) and math.isfinite(grad_norm)

@@ -52,7 +52,7 @@ _AIMED_MFU = 0.45
 
 
 @dataclass(frozen=True)
-class Options:
+class ValidateOptions:
     """What is trained. More than one loop count or mixture asks for comparisons, which want at least three seeds."""
 
     n_tokens: int = 1_500_000
@@ -95,12 +95,12 @@ def validate_run(
     data: Path,
     *,
     out: Path,
-    options: Options | None = None,
+    options: ValidateOptions | None = None,
     on_event: OnEvent = ignore,
     on_variant: Callable[[str, int, int], None] = lambda name, number, count: None,
 ) -> Validation:
     """Train, compare, judge. Writes `out`/validation.json and the model folders. Raises what `train` raises."""
-    options = options or Options()
+    options = options or ValidateOptions()
     mixtures = _open_all(data, options=options)
     config = options.config or default_config(mixtures[0].run, vocab_size=_vocabulary(mixtures), options=options)
     config = _fit(config, run=mixtures[0].run, options=options)
@@ -129,7 +129,7 @@ def validate_run(
     return validation
 
 
-def _open_all(data: Path, *, options: Options) -> list[_Mixture]:
+def _open_all(data: Path, *, options: ValidateOptions) -> list[_Mixture]:
     mixtures: list[_Mixture] = []
     for path in (data, *options.against):
         tokenizer = options.tokenizer or find_tokenizer(path)
@@ -148,7 +148,7 @@ def _vocabulary(mixtures: list[_Mixture]) -> int:
     return -(-max(sizes) // 64) * 64
 
 
-def default_config(run: PackedRun, *, vocab_size: int, options: Options) -> TrainConfig:
+def default_config(run: PackedRun, *, vocab_size: int, options: ValidateOptions) -> TrainConfig:
     """The model that fits two cores: some 2 M parameters, or a narrower one where the vocabulary is large."""
     small = vocab_size <= _SMALL_VOCAB
     return TrainConfig(
@@ -168,7 +168,7 @@ def default_config(run: PackedRun, *, vocab_size: int, options: Options) -> Trai
     )
 
 
-def _fit(config: TrainConfig, *, run: PackedRun, options: Options) -> TrainConfig:
+def _fit(config: TrainConfig, *, run: PackedRun, options: ValidateOptions) -> TrainConfig:
     """Put the budget into the training file: steps, evaluations, held-out tail."""
     n_steps = options.n_tokens // (config.data.sequences_per_step * run.seq_len)
     if n_steps < _EVALUATIONS:

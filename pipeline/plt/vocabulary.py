@@ -8,6 +8,7 @@ Special tokens stand for no byte of any document.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,34 +33,42 @@ def find_tokenizer(data: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def vocabulary_size(path: Path) -> int:
-    """One more than the largest id of a tokenizer file."""
+@dataclass(frozen=True)
+class _Vocabulary:
+    """What a tokenizer file of the tokenizers library says."""
+
+    ids: dict[str, int]  # spelling -> id
+    special: frozenset[int]
+    kind: tuple[str, str]  # of model and decoder
+
+
+def _read(path: Path) -> _Vocabulary:
     try:
         found: Any = json.loads(path.read_text(encoding="utf-8"))
-        ids: list[int] = [*found["model"]["vocab"].values(), *(int(t["id"]) for t in found.get("added_tokens", ()))]
-        return 1 + max(ids)
+        special = frozenset(int(token["id"]) for token in found.get("added_tokens", ()))
+        kind = str(found["model"].get("type")), str((found.get("decoder") or {}).get("type"))
+        if not found["model"]["vocab"]:
+            raise ValueError("its vocabulary is empty")
+        return _Vocabulary({str(spelling): int(n) for spelling, n in found["model"]["vocab"].items()}, special, kind)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path}: is no tokenizer file ({error!r}); expected the tokenizers library's JSON"
         ) from error
+
+
+def vocabulary_size(path: Path) -> int:
+    """One more than the largest id of a tokenizer file."""
+    found = _read(path)
+    return 1 + max(*found.ids.values(), *found.special, 0)
 
 
 def read_token_bytes(path: Path, *, vocab_size: int) -> npt.NDArray[np.int64]:
     """Bytes of each id below `vocab_size`; 0 for special and unused ones. Raises ConfigError for other tokenizers."""
-    try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
-        vocabulary: dict[str, int] = found["model"]["vocab"]
-        special = {int(token["id"]) for token in found.get("added_tokens", ())}
-        decoder = str((found.get("decoder") or {}).get("type"))
-        ids = np.fromiter(vocabulary.values(), np.int64, len(vocabulary))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"{path}: is no tokenizer file ({error!r}); expected the tokenizers library's JSON"
-        ) from error
-    if found["model"].get("type") != "BPE" or decoder != "ByteLevel":
+    found = _read(path)
+    if found.kind != ("BPE", "ByteLevel"):
         raise ConfigError(f"{path}: is not a byte-level BPE, so bytes per token are unknown; leave --tokenizer out")
-    lengths = np.fromiter(map(len, vocabulary), np.int64, len(vocabulary))
     token_bytes = np.zeros(vocab_size, dtype=np.int64)
-    known = (ids >= 0) & (ids < vocab_size) & ~np.isin(ids, list(special))
-    token_bytes[ids[known]] = lengths[known]
+    for spelling, number in found.ids.items():
+        if 0 <= number < vocab_size and number not in found.special:
+            token_bytes[number] = len(spelling)
     return token_bytes

@@ -41,7 +41,7 @@ def test_paper_preset_when_counted_has_the_7b_of_the_report():
     assert config.optimiser.eps == 1e-15 and config.optimiser.peak_lr == 4e-4
     with torch.device("meta"):
         assert sum(p.numel() for p in PLT(config.model).parameters()) == 7_615_749_680
-    found = cost(config, seq_len=8192, world=64)
+    found = cost(config, seq_len=8192, n_processes=64)
     assert found.n_tokens == pytest.approx(18e12, rel=0.01)
     assert found.train_flops == pytest.approx(3 * found.forward_flops)
     assert cost(config, seq_len=8192).state_bytes == pytest.approx(64 * found.state_bytes, rel=1e-6)

@@ -22,6 +22,7 @@ from pipeline.plt.data import (
     split_run,
     unigram_entropies,
 )
+from pipeline.plt.distributed import Ranks
 from pipeline.plt.evaluate import build_held_out
 from pipeline.plt.head import NO_TARGET
 from pipeline.plt.loader import Loader, read_step, token_counts
@@ -99,7 +100,7 @@ def test_steps_when_the_stream_ends_go_round_and_never_touch_the_tail(tmp_path):
 def test_steps_when_several_processes_read_are_divided_without_loss(tmp_path):
     split = split_run(open_packed(make_run(tmp_path, n_rows=30)), n_held_out=5)
     alone = read_step(split, step=4, n_sequences=6, n_rows=6)
-    ranks = [read_step(split, step=4, n_sequences=6, n_rows=2, rank=r, world=3) for r in range(3)]
+    ranks = [read_step(split, step=4, n_sequences=6, n_rows=2, ranks=Ranks(r, 3)) for r in range(3)]
     assert torch.equal(torch.cat([part.tokens_BT for r in ranks for part in r.parts]), alone.parts[0].tokens_BT)
     assert {(r.n_targets, r.n_tokens["code"], r.n_tokens["text"]) for r in ranks} == {
         (alone.n_targets, alone.n_tokens["code"], alone.n_tokens["text"])

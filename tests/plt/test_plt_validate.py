@@ -10,7 +10,7 @@ import pytest
 from plt_runs import END, VOCAB_SIZE, make_run, tiny_config
 
 from pipeline.errors import ConfigError
-from pipeline.plt import Options, Stepped, validate_run
+from pipeline.plt import Stepped, ValidateOptions, validate_run
 from pipeline.plt.data import open_packed, split_run
 from pipeline.plt.evaluate import build_held_out, unigram_losses
 from pipeline.plt.loader import token_counts
@@ -33,7 +33,7 @@ def write_tokenizer(folder, *, length: int = 1):
 def test_validation_when_loops_and_mixtures_are_compared_is_fair_and_goes_on(tmp_path):
     first, second = make_run(tmp_path / "mix"), make_run(tmp_path / "other", seq_len=32, n_rows=80, seed=7)
     tokenizer, config = write_tokenizer(tmp_path), tiny_config(model={"n_layers": 1}, run={"n_threads": 1})
-    options = Options(
+    options = ValidateOptions(
         n_tokens=64 * 4 * 8, loops=(1, 2), n_seeds=2, against=(second,), config=config, tokenizer=tokenizer
     )
     names: list[str] = []
@@ -127,12 +127,12 @@ def test_comparison_when_within_the_spread_claims_nothing():
 
 def test_budget_when_too_small_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="--tokens 100 makes 0 steps"):
-        validate_run(make_run(tmp_path / "run"), out=tmp_path / "v", options=Options(n_tokens=100))
+        validate_run(make_run(tmp_path / "run"), out=tmp_path / "v", options=ValidateOptions(n_tokens=100))
 
 
 def test_page_when_a_language_has_a_hostile_name_shows_it_as_text(tmp_path):
     run, tokenizer = make_run(tmp_path / "run", n_rows=80), write_tokenizer(tmp_path)
-    options = Options(n_tokens=64 * 4 * 8, loops=(1,), config=tiny_config(), tokenizer=tokenizer)
+    options = ValidateOptions(n_tokens=64 * 4 * 8, loops=(1,), config=tiny_config(), tokenizer=tokenizer)
     validate_run(run, out=tmp_path / "v", options=options)
     path = tmp_path / "v" / "validation.json"
     path.write_text(path.read_text().replace('"Python"', '"<img src=x onerror=alert(1)>"'))

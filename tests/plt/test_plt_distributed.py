@@ -14,8 +14,8 @@ from plt_runs import make_run, tiny_config
 
 from pipeline.errors import ConfigError
 from pipeline.plt import load, train
-from pipeline.plt.prepare import check_world
-from pipeline.plt.world import World
+from pipeline.plt.distributed import Ranks
+from pipeline.plt.prepare import check_divisible
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,6 +87,6 @@ def test_training_when_sharded_in_bfloat16_follows_one_process(tmp_path):
 
 
 def test_step_when_processes_cannot_divide_it_is_refused():
-    check_world(tiny_config(), world=World(0, 2))
+    check_divisible(tiny_config(), ranks=Ranks(0, 2))
     with pytest.raises(ConfigError, match="not a multiple of 4 processes"):
-        check_world(tiny_config(), world=World(0, 4))
+        check_divisible(tiny_config(), ranks=Ranks(0, 4))

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.distributed as dist
@@ -22,11 +21,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from pipeline.plt.model import PLT
 
-Sharding = Literal["none", "full"]
-
 
 @dataclass(frozen=True)
-class World:
+class Ranks:
     """This process among `size`."""
 
     rank: int = 0
@@ -49,6 +46,9 @@ class World:
             dist.barrier()
 
 
+ALONE = Ranks()
+
+
 def leads() -> bool:
     """Whether this process is the first one, or the only one."""
     return int(os.environ.get("RANK", "0")) == 0
@@ -60,27 +60,27 @@ def local_rank() -> int:
 
 
 @contextmanager
-def join_world(device: torch.device) -> Iterator[World]:
+def join_ranks(device: torch.device) -> Iterator[Ranks]:
     """Join the process group that the environment names; alone where it names none."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield World()
+        yield Ranks()
         return
     own = not dist.is_initialized()
     if own:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield World(dist.get_rank(), dist.get_world_size())
+        yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
         if own:
             dist.destroy_process_group()
 
 
-def shard(model: PLT, *, world: World, device: torch.device, dtype: torch.dtype) -> None:
+def shard(model: PLT, *, ranks: Ranks, device: torch.device, dtype: torch.dtype) -> None:
     """Divide every parameter over the processes: one unit a layer, and one for embedding, norm and head.
 
     Layers are gathered again for each loop. Matrix products and gathers run in `dtype`, gradients are added in float32.
     """
-    mesh = init_device_mesh(device.type, (world.size,))
+    mesh = init_device_mesh(device.type, (ranks.size,))
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
     if dtype == torch.float32:
         policy = MixedPrecisionPolicy()
@@ -89,9 +89,9 @@ def shard(model: PLT, *, world: World, device: torch.device, dtype: torch.dtype)
     fully_shard(model, mesh=mesh, mp_policy=policy)
 
 
-def add_up_gradients(model: nn.Module, *, world: World) -> None:
+def add_up_gradients(model: nn.Module, *, ranks: Ranks) -> None:
     """Sum whole gradients over the processes in few messages (sharding `none`)."""
-    if world.size == 1:
+    if ranks.size == 1:
         return
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     for group in _buckets(gradients):
