@@ -332,10 +332,14 @@ def _read(path: Path, *, remedy: str) -> bytes:
         raise CheckpointError(f"{path}: cannot be read: {error}; {remedy}") from error
 
 
+def read_file(kind: type[_Result], path: Path, *, remedy: str = _TRAIN_AGAIN) -> _Result:
+    """`from_json` of a file. Raises CheckpointError, as the readers below do."""
+    return from_json(kind, _read(path, remedy=remedy), where=str(path), remedy=remedy)
+
+
 def read_identity(folder: Path) -> TrainIdentity:
-    """MODEL/train.json. Raises CheckpointError, as the readers below do."""
-    path = folder / IDENTITY_NAME
-    return from_json(TrainIdentity, _read(path, remedy=_TRAIN_AGAIN), where=str(path), remedy=_TRAIN_AGAIN)
+    """MODEL/train.json."""
+    return read_file(TrainIdentity, folder / IDENTITY_NAME)
 
 
 def metrics_line(entry: Step | Evaluation) -> str:
@@ -383,12 +387,10 @@ class _Judged:
 def read_result(folder: Path) -> TrainResult:
     """MODEL/result.json."""
     path = folder / RESULT_NAME
-    data, where = _read(path, remedy=_TRAIN_AGAIN), str(path)
-    verdict = from_json(_Judged, data, where=where, remedy=_TRAIN_AGAIN).verdict
-    return TrainResult(folder, from_json(TrainRecord, data, where=where, remedy=_TRAIN_AGAIN), verdict)
+    verdict = read_file(_Judged, path).verdict
+    return TrainResult(folder, read_file(TrainRecord, path), verdict)
 
 
 def read_validation(folder: Path) -> Validation:
     """V/validation.json."""
-    path = folder / VALIDATION_NAME
-    return from_json(Validation, _read(path, remedy=_VALIDATE_AGAIN), where=str(path), remedy=_VALIDATE_AGAIN)
+    return read_file(Validation, folder / VALIDATION_NAME, remedy=_VALIDATE_AGAIN)

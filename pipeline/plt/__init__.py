@@ -6,7 +6,7 @@
     diagnose(MODEL, data=RUN)                          what each loop does, in the report's measures
     validate_run(RUN, out=V)                           the mixture check: trainings, comparisons, verdict
 
-Read `model.py` first: it states the loop rules.
+What they find is described in `pipeline/results.py`. Read `model.py` first: it states the loop rules.
 """
 
 from pipeline.plt.config import TrainConfig, read_config
@@ -17,40 +17,18 @@ from pipeline.plt.model import PLT
 from pipeline.plt.train import dry_run, train
 from pipeline.plt.validate import ValidateOptions, validate_run
 from pipeline.plt.verdict import judge
-from pipeline.results import (
-    Check,
-    Diagnostics,
-    Evaluation,
-    GroupLoss,
-    LoopDiagnostics,
-    Stat,
-    Step,
-    TrainRecord,
-    TrainResult,
-    Verdict,
-    to_json,
-)
+from pipeline.results import to_json
 
 __all__ = [
     "PLT",
-    "Check",
-    "Diagnostics",
     "Evaluated",
-    "Evaluation",
-    "GroupLoss",
-    "LoopDiagnostics",
     "Noted",
     "Saved",
     "Started",
-    "Stat",
-    "Step",
     "Stepped",
     "TrainConfig",
     "TrainEvent",
-    "TrainRecord",
-    "TrainResult",
     "ValidateOptions",
-    "Verdict",
     "diagnose",
     "dry_run",
     "export",

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from pipeline.plt.flex import FlexMasks, attend, build_flex_masks
 
-PADDING = -1
+PADDING = -1  # no document has this number, since they count from 0
 Backend = Literal["sdpa", "flex"]
 KeyValues = tuple[Tensor, Tensor]  # one layer's keys, rotated, and values; both BKTC
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -33,8 +32,8 @@ from pipeline.errors import CheckpointError
 from pipeline.plt.config import ModelConfig
 from pipeline.plt.distributed import ALONE, Ranks, like
 from pipeline.plt.model import PLT
-from pipeline.plt.weights import CONFIG_NAME, WEIGHTS_NAME, check_tensors, read_json, read_tensors, write_model
-from pipeline.results import IDENTITY_NAME, METRICS_NAME, TrainIdentity, read_identity, to_json
+from pipeline.plt.weights import CONFIG_NAME, WEIGHTS_NAME, check_tensors, read_tensors, write_model
+from pipeline.results import IDENTITY_NAME, METRICS_NAME, TrainIdentity, read_file, read_identity, to_json
 
 OPTIMISER_NAME = "optimiser.safetensors"
 _STATE_NAME = "state.json"
@@ -50,6 +49,7 @@ class Counters:
     metrics_bytes: int
     metrics_sha256: str
     machine: dict[str, str]  # what else rounding depends on: torch version, device, threads
+    files: dict[str, str]  # name -> SHA-256
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,18 @@ class ModelFolder:
         final = self.path / "checkpoints" / f"step-{step:08d}"
         if self.metrics is None:
             return final
-        _sync(self.metrics)
+        _sync(self.metrics)  # first: a checkpoint must not count lines that a power cut takes away
         if final.exists():  # resumed here, and nothing was left to do
             return final
         metrics_path = self.path / METRICS_NAME
-        counters = Counters(step, n_tokens, metrics_path.stat().st_size, _hash(metrics_path), machine)
         partial = final.with_name(f".{final.name}.partial")
         try:
             partial.mkdir(parents=True)
             write_model(config, partial, tensors=weights, dtype=torch.float32)
             save_file(optimiser_state, str(partial / OPTIMISER_NAME))
-            state = vars(counters) | {"files": {name: _hash(partial / name) for name in _FILES}}
-            (partial / _STATE_NAME).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+            hashes = {name: _hash(partial / name) for name in _FILES}
+            counters = Counters(step, n_tokens, metrics_path.stat().st_size, _hash(metrics_path), machine, hashes)
+            (partial / _STATE_NAME).write_text(to_json(counters, indent=2) + "\n", encoding="utf-8")
             for path in (*partial.iterdir(), partial):
                 _sync_path(path)
             partial.rename(final)
@@ -99,6 +99,7 @@ class ModelFolder:
             raise CheckpointError(
                 f"{final}: cannot be written ({error}); free the space or fix access, then run again"
             ) from error
+        # Last: until the new one stands under its name, the old one is the only way to go on.
         _clean(final.parent, keep=final)
         return final
 
@@ -165,16 +166,10 @@ def newest_checkpoint(path: Path) -> Path | None:
 
 def read_counters(checkpoint: Path) -> Counters:
     """Read a checkpoint's counters and verify the hash of every file. Raises CheckpointError."""
-    state = read_json(checkpoint / _STATE_NAME, remedy=_REMEDY)
-    hashes = state.pop("files", None)
-    try:
-        counters = Counters(**state)
-    except TypeError as error:
-        raise CheckpointError(f"{checkpoint / _STATE_NAME}: {error}; {_REMEDY}") from None
+    counters = read_file(Counters, checkpoint / _STATE_NAME, remedy=_REMEDY)
     for name in _FILES:
         path = checkpoint / name
-        expected = hashes.get(name) if isinstance(hashes, dict) else None
-        found = _hash(path) if path.is_file() else "no such file"
+        found, expected = _hash(path) if path.is_file() else "no such file", counters.files.get(name)
         if found != expected:
             raise CheckpointError(f"{path}: damaged: sha256 is {found}, expected {expected}; {_REMEDY}")
     return counters

@@ -15,6 +15,8 @@ from pipeline.config import Count, Frac, Frozen, read_yaml, validate
 
 Positive = Annotated[float, Field(gt=0)]
 TokenId = Annotated[int, Field(ge=0)]
+# Keys of `model` that say what loops >= 2 do, so a plain model has no use for them.
+LOOP_OPTIONS = {"embedding_scale", "hidden_scale", "normalize_per_loop", "gate", "window"}
 
 
 class ModelConfig(Frozen):
@@ -63,6 +65,7 @@ class OptimiserConfig(Frozen):
     warmup_frac: Frac = Field(0.05, description="part of n_steps over which the rate rises from zero")
     beta1: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="decay of the first moment")
     beta2: Annotated[float, Field(ge=0, lt=1)] = Field(0.95, description="decay of the second moment")
+    # The report's; below the usual 1e-8, so a step hardly depends on the gradient's size even where that is tiny.
     eps: Positive = Field(1.0e-15, description="added to the root of the second moment")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="decoupled; matrices only")
     clip_norm: Positive = Field(1.0, description="upper bound of the gradient's norm")

@@ -83,10 +83,16 @@ class Rows:
     ends: Ints
     pools: tuple[str, ...]
 
-    def of_pieces(self, column: str) -> list[str]:
-        """`doc_ids` or `groups`, flat over all pieces. Training needs neither, so they become objects only here."""
-        found: list[str] = self.block.column(column).flatten().to_pylist()
-        return found
+    # Of all pieces; training needs neither, so they become objects only here.
+    @property
+    def doc_ids(self) -> list[str]:
+        return list(self.block.column("doc_ids").flatten().to_pylist())
+
+    @property
+    def groups(self) -> list[tuple[str, str]]:
+        """(pool, group)"""
+        pools = np.repeat(self.pools, self.n_pieces).tolist()
+        return list(zip(pools, self.block.column("groups").flatten().to_pylist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -168,7 +174,7 @@ def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None, tra
         )
     source = trained or run
     n_read = n_train if n_read is None else min(n_read, n_train if trained is None else trained.n_sequences)
-    tail = {d for rows in read_rows(run, n_train, stop=run.n_sequences) for d in rows.of_pieces("doc_ids")}
+    tail = {d for rows in read_rows(run, n_train, stop=run.n_sequences) for d in rows.doc_ids}
     wanted = pa.array(sorted(tail), pa.string())
     seen: set[str] = set()
     for start, block in zip(source.block_starts, source.blocks, strict=True):
@@ -263,9 +269,5 @@ def unigram_entropies(counts: dict[str, Ints]) -> dict[str, float]:
 
     It is the loss of a model that knows frequencies and nothing else: what a trained model must undercut.
     """
-    return {pool: _entropy(count) for pool, count in counts.items() if count.any()}
-
-
-def _entropy(counts: Ints) -> float:
-    share = counts[counts > 0] / counts.sum()
-    return float(-(share * np.log(share)).sum())
+    shares = {pool: count[count > 0] / count.sum() for pool, count in counts.items() if count.any()}
+    return {pool: float(-(share * np.log(share)).sum()) for pool, share in shares.items()}

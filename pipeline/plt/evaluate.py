@@ -36,7 +36,7 @@ def build_held_out(split: Split, *, batch_size: int, token_bytes: Ints | None = 
     """Read the tail once. Raises ConfigError if every piece of it belongs to a document that also trains."""
     tail = split.held_out
     read = [list(read_rows(split.run, i, stop=min(i + batch_size, tail.stop))) for i in tail[::batch_size]]
-    groups = tuple(sorted({of for rows in read for of in _groups_of(rows)}))
+    groups = tuple(sorted({of for rows in read for r in rows for of in r.groups}))
     places = {group: number for number, group in enumerate(groups)}
     pairs = [_scored(rows, places=places, unscored=split.seen) for rows in read]
     group_bytes = np.zeros(len(groups), dtype=np.int64)
@@ -49,7 +49,7 @@ def build_held_out(split: Split, *, batch_size: int, token_bytes: Ints | None = 
         group_numbers=tuple(numbers for _, numbers in pairs),
         groups=groups,
         group_bytes=group_bytes,
-        n_masked_pieces=sum(d in split.seen for rows in read for r in rows for d in r.of_pieces("doc_ids")),
+        n_masked_pieces=sum(d in split.seen for rows in read for r in rows for d in r.doc_ids),
     )
     if not held_out.n_tokens:
         raise ConfigError(
@@ -59,19 +59,14 @@ def build_held_out(split: Split, *, batch_size: int, token_bytes: Ints | None = 
     return held_out
 
 
-def _groups_of(rows: list[Rows]) -> list[tuple[str, str]]:
-    """(pool, group) of each piece."""
-    return [of for r in rows for of in zip(np.repeat(r.pools, r.n_pieces).tolist(), r.of_pieces("groups"), strict=True)]
-
-
 def _scored(rows: list[Rows], *, places: dict[tuple[str, str], int], unscored: frozenset[str]) -> tuple[Batch, Ints]:
     """The batch, without the targets of `unscored` documents, and the group number of each target that is left."""
     batch = batch_of(rows)
     n_pieces = np.concatenate([r.n_pieces for r in rows])
     inside_BT, targets_BT = batch.doc_index_BT.numpy() >= 0, batch.targets_BT.numpy()  # a view: masking shows in batch
     piece_BT = batch.doc_index_BT.numpy() + (np.cumsum(n_pieces) - n_pieces)[:, None]
-    masked = np.array([d in unscored for r in rows for d in r.of_pieces("doc_ids")])
-    group_of = np.array([places[of] for of in _groups_of(rows)])
+    masked = np.array([d in unscored for r in rows for d in r.doc_ids])
+    group_of = np.array([places[of] for r in rows for of in r.groups])
     targets_BT[inside_BT] = np.where(masked[piece_BT[inside_BT]], NO_TARGET, targets_BT[inside_BT])
     numbers_BT = np.full(targets_BT.shape, -1, dtype=np.int64)
     scored_BT = targets_BT != NO_TARGET

@@ -25,8 +25,7 @@ from pipeline.results import IDENTITY_NAME, Diagnostics, read_identity
 
 _TOKENIZER_NAME, _TOKENIZER_CONFIG_NAME = "tokenizer.json", "tokenizer_config.json"
 _NAMES = (WEIGHTS_NAME, CODE_NAME, _TOKENIZER_NAME, _TOKENIZER_CONFIG_NAME, CONFIG_NAME)
-_TAIL = 32  # held-out sequences of a model that brings no training file
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_TAIL = 32  # held-out sequences of a model that brings no training file: the default of `data.n_held_out_sequences`
 
 
 def load(folder: Path | str) -> PLT:
@@ -63,7 +62,7 @@ def export(
         raise CheckpointError(f"{out}: holds {foreign[:5]}, expected an empty or new folder, or an earlier export")
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.resolve().parent))
     try:
-        write_model(model.config, partial, tensors=gather(model), dtype=_DTYPES[dtype])
+        write_model(model.config, partial, tensors=gather(model), dtype=getattr(torch, dtype))
         if tokenizer is not None:
             _write_tokenizer(partial, tokenizer=tokenizer, vocab_size=model.config.vocab_size)
         for name in _NAMES:  # config.json last: with it the folder is a model

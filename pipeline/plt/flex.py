@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-BLOCK = 128
+BLOCK = 128  # the block size that torch's kernel is tuned for and takes by default
 MIN_HEAD_DIM = 16  # of the CUDA kernel
 
 

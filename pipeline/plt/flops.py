@@ -76,7 +76,7 @@ def cost(config: TrainConfig, *, seq_len: int, mean_context: float | None = None
         train_flops=3 * forward,
         state_bytes=16 * n_parameters // shared,
         activation_bytes=rows * seq_len * _activation_bytes(config),
-        head_bytes=4 * 2**27,
+        head_bytes=4 * 2**27,  # float32, the chunk that `head.py` takes on CUDA
     )
 
 
@@ -109,7 +109,7 @@ def cost_lines(config: TrainConfig, *, seq_len: int, device_name: str, n_process
         + (" (recomputed)" if config.run.activation_checkpointing else "")
         + f", up to {_gib(found.head_bytes)} for the head on CUDA",
     ]
-    aimed = 0.5 if config.model.n_loops == 1 else 0.45
+    aimed = 0.5 if config.model.n_loops == 1 else 0.45  # the aims that docs/training.md names
     names = [device_name] if peak_flops(device_name) else ["H100", "H200"]
     for name in names:
         peak = peak_flops(name) or 1.0

@@ -22,8 +22,9 @@ from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_rows
 from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.schema import POOLS
 
-_AHEAD = 2  # batches that may wait for the step
-_COUNTED = 256  # rows counted at once
+# Batches that may wait for the step: one hides the reading, a second evens it out; more would only hold memory.
+_AHEAD = 2
+_COUNTED = 256  # rows counted at once, so that counting a long stream needs the memory of a few
 
 
 @dataclass(frozen=True)

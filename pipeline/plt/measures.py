@@ -18,7 +18,7 @@ from torch.nn import functional
 from pipeline.plt.head import chunk_tokens
 from pipeline.plt.model import PLT, Passes
 
-_SATURATED = 0.02
+_SATURATED = 0.02  # a plain choice; a sigmoid's slope is then a twelfth of its largest
 Floats = npt.NDArray[np.float64]
 
 

@@ -174,7 +174,9 @@ class LoopedBlock(nn.Module):
         self.norm = Norm(config.hidden_size, eps=config.norm_eps)
         self.recompute_layers = False  # activation checkpointing; loop-1 keys and values stay alive either way
         self.backend: Backend = "sdpa"
-        self.query_block: int | None = 256  # of the sdpa backend, on the CPU; None where block sizes must not vary
+        # Queries of a block of the sdpa backend, on the CPU. Smaller blocks see fewer keys in vain, larger ones make
+        # fewer calls; 256 is a plain choice between. None where block sizes must not vary.
+        self.query_block: int | None = 256
 
     def forward(self, tokens_BT: Tensor, doc_index_BT: Tensor) -> Tensor:
         """The last loop's state, normalised: what the head reads."""

@@ -31,6 +31,7 @@ def build_optimiser(model: nn.Module, *, config: OptimiserConfig) -> torch.optim
 
 def learning_rate(step: int, *, config: OptimiserConfig) -> float:
     """Rate of update `step` (from 0): a line up to the peak, then half a cosine that ends at the last step."""
+    # At least one step, or the first division would be by zero where the run is short.
     n_warmup = min(config.n_steps, max(1, round(config.warmup_frac * config.n_steps)))
     if step < n_warmup:
         return config.peak_lr * (step + 1) / n_warmup

@@ -41,7 +41,10 @@ def check_divisible(config: TrainConfig, *, ranks: Ranks) -> None:
 def prepare_model(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> PLT:
     """The model of step 0. Values are the same however it is divided; a sharded one is never whole in any process."""
     sharded = ranks.size > 1 and config.run.sharding == "full"
-    model = _sharded(config, machine=machine, ranks=ranks) if sharded else _whole(config, machine=machine)
+    if sharded:
+        model = _sharded(config, machine=machine, ranks=ranks)
+    else:
+        model = build_model(config.model, seed=config.run.seed).to(machine.device)
     model.model.backend = choose_backend(config.run, model=config.model, machine=machine)
     model.model.recompute_layers = config.run.activation_checkpointing
     if config.run.compile:
@@ -49,10 +52,6 @@ def prepare_model(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> PLT
         for layer in model.model.layers:
             layer.compile()
     return model
-
-
-def _whole(config: TrainConfig, *, machine: Machine) -> PLT:
-    return build_model(config.model, seed=config.run.seed).to(machine.device)
 
 
 def _sharded(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> PLT:

@@ -20,7 +20,8 @@ from torch import Tensor
 from pipeline.plt.attention import BatchLayout
 from pipeline.plt.model import Layer, LoopedBlock, Passes
 
-N_QUERIES = 64  # of a sequence
+# Of a sequence, evenly spread: an open map costs Q*T*H numbers, and the mean over sequences is what is reported.
+N_QUERIES = 64
 MEASURES = ("attention_entropy", "attention_change", "head_rank", "head_similarity")
 
 

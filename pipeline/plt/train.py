@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline.errors import ConfigError
 from pipeline.plt import checkpoint
 from pipeline.plt.checkpoint import ModelFolder
-from pipeline.plt.config import TrainConfig
+from pipeline.plt.config import LOOP_OPTIONS, TrainConfig
 from pipeline.plt.data import PackedRun, Split, open_packed, split_run, unigram_entropies
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.distributed import Ranks, join_ranks
@@ -48,7 +48,6 @@ from pipeline.schema import POOLS
 
 BOARD_NAME = "tensorboard"
 _FORMAT = 2  # of the model folder; raise it when an older folder can no longer be resumed
-_LOOP_OPTIONS = {"embedding_scale", "hidden_scale", "normalize_per_loop", "gate", "window"}
 
 
 def train(
@@ -67,13 +66,12 @@ def train(
         split = split_run(
             open_packed(data), n_held_out=config.data.n_held_out_sequences, n_read=config.n_read_sequences
         )
-        unused = sorted(_LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
+        unused = sorted(LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
         if unused:
             on_event(Noted(f"model.n_loops is 1: {', '.join(unused)} have no effect"))
         config = fit_to_data(config, run=split.run)
         check_divisible(config, ranks=ranks)
-        path = tokenizer or find_tokenizer(data)
-        token_bytes = read_token_bytes(path, vocab_size=config.model.vocab_size) if path else None
+        token_bytes = read_token_bytes(tokenizer or find_tokenizer(data), vocab_size=config.model.vocab_size)
         # Device and threads may change between two lives of a run; it says so when that moves the last digits.
         named = config.model_dump(mode="json", exclude={"run": {"device", "n_threads", "tensorboard"}})
         identity = TrainIdentity(_FORMAT, split.run.seq_len, config=named, data=split.run.hashes)
@@ -129,8 +127,8 @@ class _Trainer:
         self, config: TrainConfig, *, split: Split, folder: ModelFolder, place: Place, on_event: OnEvent
     ) -> None:
         self.config, self.split, self.folder, self.on_event = config, split, folder, on_event
+        self.place, self.model = place, place.model
         self.machine, self.ranks, self.held_out = place.machine, place.ranks, place.held_out
-        self.model = place.model
         self.optimiser = build_optimiser(self.model, config=config.optimiser)
         self.n_done = 0  # updates
         self.n_tokens = dict.fromkeys(POOLS, 0)
@@ -191,15 +189,7 @@ class _Trainer:
         """One update and all that is said of it. False: it was not applied, so training ends."""
         started = time.perf_counter()
         batch, waited = loader.next()
-        done = update(
-            self.model,
-            batch,
-            optimiser=self.optimiser,
-            step=self.n_done,
-            config=self.config,
-            machine=self.machine,
-            ranks=self.ranks,
-        )
+        done = update(self.place, batch, optimiser=self.optimiser, step=self.n_done, config=self.config)
         if done.applied:
             self.n_done += 1
             for pool, n in batch.n_tokens.items():
@@ -211,12 +201,11 @@ class _Trainer:
             self._evaluate()
             if self.n_done:
                 self._save()
-            self._log(step)
-            return False
-        self._log(step)
-        seconds = time.perf_counter() - started
-        self._say(step, batch=batch, seconds=seconds, waited=waited)
-        return True
+        self.steps.append(step)
+        self.folder.log(metrics_line(step))
+        if done.applied:
+            self._say(step, batch=batch, seconds=time.perf_counter() - started, waited=waited)
+        return done.applied
 
     def _say(self, step: Step, *, batch: StepBatch, seconds: float, waited: float) -> None:
         """Tell the step to who listens and to TensorBoard. MFU counts attention as masked, and real tokens only."""
@@ -236,10 +225,6 @@ class _Trainer:
             "speed/loader_wait_seconds": waited,
         }
         self.add_scalars(step.step, scalars | ({"speed/mfu": mfu} if mfu is not None else {}))
-
-    def _log(self, step: Step) -> None:
-        self.steps.append(step)
-        self.folder.log(metrics_line(step))
 
     def _evaluate(self) -> None:
         if self.evaluations and self.evaluations[-1].step == self.n_done:  # resumed just after it

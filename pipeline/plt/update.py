@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from pipeline.plt.config import TrainConfig
 from pipeline.plt.data import Batch
-from pipeline.plt.distributed import Ranks, add_up_gradients, whole
+from pipeline.plt.distributed import add_up_gradients, whole
 from pipeline.plt.loader import StepBatch
-from pipeline.plt.machine import Machine
-from pipeline.plt.model import PLT
 from pipeline.plt.optimiser import learning_rate
+from pipeline.plt.prepare import Place
 from pipeline.schema import POOLS
 
 
@@ -29,17 +28,9 @@ class Updated:
     applied: bool
 
 
-def update(
-    model: PLT,
-    batch: StepBatch,
-    *,
-    optimiser: torch.optim.AdamW,
-    step: int,
-    config: TrainConfig,
-    machine: Machine,
-    ranks: Ranks,
-) -> Updated:
+def update(place: Place, batch: StepBatch, *, optimiser: torch.optim.AdamW, step: int, config: TrainConfig) -> Updated:
     """Compute update `step` (from 0) and apply it if it is sound. The device is asked once, after the backward pass."""
+    model, machine, ranks = place.model, place.machine, place.ranks
     optimiser.zero_grad()
     sharded = ranks.size > 1 and config.run.sharding == "full"
     # FSDP averages gradients over processes; the loss is already a mean over all targets, so their sum is wanted.

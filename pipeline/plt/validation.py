@@ -7,7 +7,10 @@ from statistics import fmean, median, pstdev, stdev
 
 from pipeline.results import Comparison, Evaluation, GroupLoss, GroupScore, Status, Step, TrainRecord, Variant
 
+# Student and not 1.96: three seeds have two degrees of freedom, and their interval is twice as wide.
 T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}  # Student's t by freedom
+# Plain choices: twenty steps give a usable deviation, six of those are rare without cause, and half a nat keeps the
+# tiny deviations of a level curve from making every wobble a spike.
 _SPIKE_WINDOW = 20
 _SPIKE_SIGMAS = 6.0
 _MIN_SPIKE_NATS = 0.5
@@ -19,10 +22,11 @@ def score(found: GroupLoss) -> float:
     return found.loss if found.bits_per_byte is None else found.bits_per_byte
 
 
-def total(evaluation: Evaluation) -> GroupLoss:
-    """The whole tail as one group."""
+def pool_scores(evaluation: Evaluation) -> dict[str, float]:
+    """Score of each pool and, as "all", of the whole tail."""
     pools = evaluation.pools
-    return GroupLoss("all", "", evaluation.n_tokens, evaluation.loss, sum(p.n_bytes for p in pools))
+    whole = GroupLoss("all", "", evaluation.n_tokens, evaluation.loss, sum(p.n_bytes for p in pools))
+    return {p.pool: score(p) for p in (whole, *pools)}
 
 
 def group_scores(record: TrainRecord, *, pools: bool) -> tuple[GroupScore, ...]:
@@ -50,7 +54,7 @@ def _learns(curve: tuple[tuple[int, float], ...], *, unigram: float) -> tuple[St
         return "fail", "did not fall below the untrained model"
     if not final < unigram:
         return "warn", "not yet below what counting tokens reaches"
-    if final > best * 1.02:
+    if final > best * 1.02:  # a plain choice
         return "warn", f"rose again from {best:.3f}"
     earlier = [value for step, value in curve if step <= 0.75 * curve[-1][0]]
     falling = earlier and earlier[-1] - final > _STILL_FALLING * final

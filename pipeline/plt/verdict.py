@@ -6,23 +6,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from statistics import fmean, pstdev
 
 from pipeline.results import Check, Evaluation, GroupLoss, LoopDiagnostics, Status, TrainRecord, Verdict
 from pipeline.schema import POOLS
 
+# The bounds are plain choices, none is from a paper. They are in nats, because the checks must work where the tokenizer
+# is unknown.
 _MAX_RISE_NATS = 0.25  # of the mean training loss from one tenth of the run to the next, at the end
 _MAX_JUMP_NATS = 1.0  # of a single step over the mean of the tenth before the last ...
 _MAX_JUMP_SIGMAS = 5.0  # ... or in standard deviations of that tenth, where steps are noisier
 _MIN_JUDGED_STEPS = 40  # fewer: a tenth of the run is too noisy to compare
 _MAX_RELAPSE_NATS = 0.2  # of a group over its best evaluation
 _MIN_SHIFT_NATS = 1e-4  # output shift below which a loop changes nothing
+# A sigmoid at 0.02 or 0.98 has a twelfth of the slope that it starts with; where most gates stand there, one of the two
+# branches hardly learns any more.
 _MAX_SATURATED_FRAC = 0.5
 
 
 def judge(record: TrainRecord) -> Verdict:
     """Judge a finished training run. The verdict's status is the worst of its checks."""
+    later = [loop for loop in record.diagnostics.loops if loop.loop > 1]
     checks = (
         _finished(record),
         *(_below_unigram(record, pool) for pool in POOLS),
@@ -30,8 +34,13 @@ def judge(record: TrainRecord) -> Verdict:
         _groups_held(record),
         _balance(record),
         _no_spike(record),
-        *_loop_checks(record),
+        *((_loops_matter(later), _gates_open(later)) if later else ()),
     )
+    return conclude(checks)
+
+
+def conclude(checks: tuple[Check, ...]) -> Verdict:
+    """The worst status of the checks, and a sentence that names those which have it."""
     failed, warned = ([c.name for c in checks if c.status == status] for status in ("fail", "warn"))
     if failed:
         return Verdict("fail", f"The mixture is not proven: {', '.join(failed)} failed.", checks)
@@ -40,21 +49,21 @@ def judge(record: TrainRecord) -> Verdict:
     return Verdict("pass", f"The mixture trains: all {len(checks)} checks passed.", checks)
 
 
-def _check(name: str, status: Status, /, *, message: str, **numbers: float) -> Check:
-    return Check(name=name, status=status, message=message, numbers=numbers)
+def check(name: str, status: Status, /, *, message: str, **numbers: float) -> Check:
+    return Check(name, status, message, {key: float(value) for key, value in numbers.items()})
 
 
 def _finished(record: TrainRecord) -> Check:
     """A loss that is no number ends training early; see `train.py`."""
     broken = [s.step for s in record.steps if not (math.isfinite(s.loss) and math.isfinite(s.grad_norm))]
-    numbers = {"n_steps": float(record.n_steps), "n_wanted_steps": float(record.n_wanted_steps)}
+    numbers = {"n_steps": record.n_steps, "n_wanted_steps": record.n_wanted_steps}
     if broken:
         message = f"Loss or gradient stopped being a finite number at step {broken[0]}; training ended there."
-        return _check("finite_loss", "fail", message=message, **numbers)
+        return check("finite_loss", "fail", message=message, **numbers)
     if not math.isfinite(record.evaluations[-1].loss):
-        return _check("finite_loss", "fail", message="The held-out loss is not a finite number.", **numbers)
+        return check("finite_loss", "fail", message="The held-out loss is not a finite number.", **numbers)
     message = f"Loss and gradient stayed finite over all {record.n_steps} steps."
-    return _check("finite_loss", "pass", message=message, **numbers)
+    return check("finite_loss", "pass", message=message, **numbers)
 
 
 def _below_unigram(record: TrainRecord, pool: str) -> Check:
@@ -63,17 +72,17 @@ def _below_unigram(record: TrainRecord, pool: str) -> Check:
     entropy = record.unigram_entropies.get(pool)
     scored = {p.pool: p for p in record.evaluations[-1].pools}.get(pool)
     if entropy is None:
-        return _check(name, "fail", message=f"The training part holds no {pool} token.")
+        return check(name, "fail", message=f"The training part holds no {pool} token.")
     if scored is None or scored.n_tokens < record.min_group_tokens:
         n_tokens = scored.n_tokens if scored else 0
         message = f"Only {n_tokens} held-out {pool} tokens could be scored; hold out more sequences."
-        return _check(name, "warn", message=message, n_tokens=float(n_tokens), unigram_entropy=entropy)
+        return check(name, "warn", message=message, n_tokens=n_tokens, unigram_entropy=entropy)
     learnt = scored.loss < entropy
     message = (
         f"The held-out {pool} loss, {scored.loss:.3f} nats, is {'below' if learnt else 'not below'} the entropy of "
         f"{pool} token frequencies, {entropy:.3f}: the model learnt {'more than' if learnt else 'no more than'} those."
     )
-    return _check(name, "pass" if learnt else "fail", message=message, loss=scored.loss, unigram_entropy=entropy)
+    return check(name, "pass" if learnt else "fail", message=message, loss=scored.loss, unigram_entropy=entropy)
 
 
 def _judged_groups(record: TrainRecord) -> list[GroupLoss]:
@@ -91,15 +100,14 @@ def _groups_improved(record: TrainRecord) -> Check:
         message = (
             f"No group has {record.min_group_tokens} held-out tokens and two evaluations; hold out more sequences."
         )
-        return _check("groups_improved", "warn", message=message, n_groups=float(len(groups)))
+        return check("groups_improved", "warn", message=message, n_groups=len(groups))
     # Written as "not below", so that a loss that is no number counts as not improved.
     stuck = [g.group for g in groups if not g.loss < _loss_of(record.evaluations[0], g)]
-    numbers = {"n_groups": float(len(groups)), "n_not_improved": float(len(stuck))}
+    numbers = {"n_groups": len(groups), "n_not_improved": len(stuck)}
+    message = f"All {len(groups)} groups with at least {record.min_group_tokens} held-out tokens improved."
     if stuck:
         message = f"Held-out loss of {_name(stuck)} did not fall below its first evaluation."
-        return _check("groups_improved", "fail", message=message, **numbers)
-    message = f"All {len(groups)} groups with at least {record.min_group_tokens} held-out tokens improved."
-    return _check("groups_improved", "pass", message=message, **numbers)
+    return check("groups_improved", "fail" if stuck else "pass", message=message, **numbers)
 
 
 def _groups_held(record: TrainRecord) -> Check:
@@ -107,11 +115,10 @@ def _groups_held(record: TrainRecord) -> Check:
     relapses = {g.group: g.loss - min(_loss_of(e, g) for e in record.evaluations) for g in _judged_groups(record)}
     worst = max(relapses.values(), default=0.0)
     lost = [group for group, relapse in relapses.items() if not relapse <= _MAX_RELAPSE_NATS]
+    message = f"No group ended more than {_MAX_RELAPSE_NATS} nats above its best evaluation."
     if lost:
         message = f"{_name(lost)} ended more than {_MAX_RELAPSE_NATS} nats above the best evaluation: too many repeats?"
-        return _check("groups_held", "warn", message=message, worst_relapse=worst)
-    message = f"No group ended more than {_MAX_RELAPSE_NATS} nats above its best evaluation."
-    return _check("groups_held", "pass", message=message, worst_relapse=worst)
+    return check("groups_held", "warn" if lost else "pass", message=message, worst_relapse=worst)
 
 
 def _name(groups: list[str]) -> str:
@@ -123,13 +130,13 @@ def _balance(record: TrainRecord) -> Check:
     seen, parts = record.n_tokens, record.parts
     off_by = abs(seen["code"] * parts["text"] - seen["text"] * parts["code"])
     allowed = record.seq_len * max(parts.values()) * max(1, math.ceil(record.n_epochs))
-    numbers = {f"n_{pool}_tokens": float(seen[pool]) for pool in POOLS} | {"off_by": float(off_by)}
+    numbers = {f"n_{pool}_tokens": seen[pool] for pool in POOLS} | {"off_by": off_by}
     balanced = off_by <= allowed
     message = (
         f"Trained on {seen['code']} code and {seen['text']} text tokens; at {parts['code']}:{parts['text']} they are "
         f"{off_by} apart, {allowed} {'are' if balanced else 'would be'} allowed."
     )
-    return _check("balance", "pass" if balanced else "fail", message=message, allowed=float(allowed), **numbers)
+    return check("balance", "pass" if balanced else "fail", message=message, allowed=allowed, **numbers)
 
 
 def _no_spike(record: TrainRecord) -> Check:
@@ -137,24 +144,17 @@ def _no_spike(record: TrainRecord) -> Check:
     losses = [s.loss for s in record.steps if math.isfinite(s.loss)]
     if len(losses) < _MIN_JUDGED_STEPS:
         message = f"{len(losses)} steps are too few to tell a spike from noise; {_MIN_JUDGED_STEPS} are needed."
-        return _check("no_spike_at_end", "warn", message=message, n_steps=float(len(losses)))
+        return check("no_spike_at_end", "warn", message=message, n_steps=len(losses))
     tenth = len(losses) // 10
     earlier, latest = losses[-2 * tenth : -tenth], losses[-tenth:]
     before, last, highest = fmean(earlier), fmean(latest), max(latest)
     numbers = {"mean_before": before, "mean_last": last, "max_last": highest}
     message = f"Mean training loss went from {before:.3f} to {last:.3f} nats over the last two tenths of the run"
     if last > before + _MAX_RISE_NATS:
-        return _check("no_spike_at_end", "fail", message=f"{message}: it rises at the end.", **numbers)
+        return check("no_spike_at_end", "fail", message=f"{message}: it rises at the end.", **numbers)
     if highest > before + max(_MAX_JUMP_NATS, _MAX_JUMP_SIGMAS * pstdev(earlier)):
-        return _check("no_spike_at_end", "warn", message=f"{message}, with a jump to {highest:.3f}.", **numbers)
-    return _check("no_spike_at_end", "pass", message=f"{message}, without a jump.", **numbers)
-
-
-def _loop_checks(record: TrainRecord) -> Iterator[Check]:
-    extra = [loop for loop in record.diagnostics.loops if loop.loop > 1]
-    if extra:
-        yield _loops_matter(extra)
-        yield _gates_open(extra)
+        return check("no_spike_at_end", "warn", message=f"{message}, with a jump to {highest:.3f}.", **numbers)
+    return check("no_spike_at_end", "pass", message=f"{message}, without a jump.", **numbers)
 
 
 def _loops_matter(loops: list[LoopDiagnostics]) -> Check:
@@ -162,12 +162,10 @@ def _loops_matter(loops: list[LoopDiagnostics]) -> Check:
     idle = [loop.loop for loop in loops if not loop.output_shift.mean > _MIN_SHIFT_NATS]
     numbers = {f"output_shift_{loop.loop}": loop.output_shift.mean for loop in loops}
     shown = ", ".join(f"{loop.output_shift.mean:.4f} (loop {loop.loop})" for loop in loops)
-    if idle:
-        return _check(
-            "loops_change_output", "fail", message=f"Loops {idle} leave the output as it is: {shown}.", **numbers
-        )
     message = f"Each further loop changes the prediction; mean KL to the loop before in nats: {shown}."
-    return _check("loops_change_output", "pass", message=message, **numbers)
+    if idle:
+        message = f"Loops {idle} leave the output as it is: {shown}."
+    return check("loops_change_output", "fail" if idle else "pass", message=message, **numbers)
 
 
 def _gates_open(loops: list[LoopDiagnostics]) -> Check:
@@ -179,4 +177,4 @@ def _gates_open(loops: list[LoopDiagnostics]) -> Check:
     message = f"Mean weight of the global branch per loop: {shown}; {saturated:.1%} of gates are " + (
         "saturated: one branch is hardly used." if closed else "saturated."
     )
-    return _check("gates_open", "warn" if closed else "pass", message=message, saturated_frac=saturated, **means)
+    return check("gates_open", "warn" if closed else "pass", message=message, saturated_frac=saturated, **means)

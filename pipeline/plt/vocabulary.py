@@ -8,7 +8,6 @@ Special tokens stand for no byte of any document.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +32,13 @@ def find_tokenizer(data: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-@dataclass(frozen=True)
-class _Vocabulary:
-    """What a tokenizer file of the tokenizers library says."""
-
-    ids: dict[str, int]  # spelling -> id
-    special: frozenset[int]
-    kind: tuple[str, str]  # of model and decoder
-
-
-def _read(path: Path) -> _Vocabulary:
+def _read(path: Path) -> tuple[dict[str, int], set[int], tuple[str, str]]:
+    """Ids by spelling, the special ones, and the kinds of model and decoder of a tokenizer file."""
     try:
         found: Any = json.loads(path.read_text(encoding="utf-8"))
-        special = frozenset(int(token["id"]) for token in found.get("added_tokens", ()))
-        kind = str(found["model"].get("type")), str((found.get("decoder") or {}).get("type"))
-        if not found["model"]["vocab"]:
-            raise ValueError("its vocabulary is empty")
-        return _Vocabulary({str(spelling): int(n) for spelling, n in found["model"]["vocab"].items()}, special, kind)
+        special = {int(token["id"]) for token in found.get("added_tokens", ())}
+        kinds = str(found["model"].get("type")), str((found.get("decoder") or {}).get("type"))
+        return {spelling: int(n) for spelling, n in found["model"]["vocab"].items()}, special, kinds
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path}: is no tokenizer file ({error!r}); expected the tokenizers library's JSON"
@@ -58,17 +47,19 @@ def _read(path: Path) -> _Vocabulary:
 
 def vocabulary_size(path: Path) -> int:
     """One more than the largest id of a tokenizer file."""
-    found = _read(path)
-    return 1 + max(*found.ids.values(), *found.special, 0)
+    ids, special, _ = _read(path)
+    return 1 + max(*ids.values(), *special, 0)
 
 
-def read_token_bytes(path: Path, *, vocab_size: int) -> npt.NDArray[np.int64]:
+def read_token_bytes(path: Path | None, *, vocab_size: int) -> npt.NDArray[np.int64] | None:
     """Bytes of each id below `vocab_size`; 0 for special and unused ones. Raises ConfigError for other tokenizers."""
-    found = _read(path)
-    if found.kind != ("BPE", "ByteLevel"):
+    if path is None:
+        return None
+    ids, special, kinds = _read(path)
+    if kinds != ("BPE", "ByteLevel"):
         raise ConfigError(f"{path}: is not a byte-level BPE, so bytes per token are unknown; leave --tokenizer out")
     token_bytes = np.zeros(vocab_size, dtype=np.int64)
-    for spelling, number in found.ids.items():
-        if 0 <= number < vocab_size and number not in found.special:
+    for spelling, number in ids.items():
+        if 0 <= number < vocab_size and number not in special:
             token_bytes[number] = len(spelling)
     return token_bytes

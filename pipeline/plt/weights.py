@@ -139,7 +139,14 @@ def write_model(config: ModelConfig, folder: Path, *, tensors: dict[str, Tensor]
 def read_model(folder: Path) -> PLT:
     """Read both files. Raises CheckpointError where they are missing, damaged or do not fit each other."""
     config_path, weights_path = folder / CONFIG_NAME, folder / WEIGHTS_NAME
-    keys = read_json(config_path, remedy="expected a folder written by `loopmix train` or `export`")
+    try:
+        keys = json.loads(config_path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise CheckpointError(
+            f"{config_path}: cannot be read ({error}); expected a folder written by `loopmix train` or `export`"
+        ) from error
+    if not isinstance(keys, dict):
+        raise CheckpointError(f"{config_path}: holds {type(keys).__name__}, expected a mapping")
     config = from_released(keys, where=str(config_path))
     tensors = read_tensors(weights_path)
     with torch.device("meta"):
@@ -147,17 +154,6 @@ def read_model(folder: Path) -> PLT:
     check_tensors(tensors, model=model, where=str(weights_path))
     model.load_state_dict(tensors, assign=True)
     return model.eval()
-
-
-def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
-    """A JSON mapping. Raises CheckpointError."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}); {remedy}") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: holds {type(value).__name__}, expected a mapping; {remedy}")
-    return value
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -44,11 +44,9 @@ def test_sequences_when_read_from_several_shards_keep_the_stream_order(tmp_path)
     run = open_packed(write_rows(tmp_path, rows, seq_len=8, n_shards=3))
     assert (run.n_sequences, run.seq_len, run.max_token_id) == (11, 8, END)
     one_by_one = [rows for i in range(11) for rows in read_rows(run, i, stop=i + 1)]
-    assert [rows.of_pieces("doc_ids") for rows in one_by_one] == [[f"d{i}"] for i in range(11)]
+    assert [rows.doc_ids for rows in one_by_one] == [[f"d{i}"] for i in range(11)]
     assert [int(rows.token_ids[0, 0]) for rows in one_by_one] == list(range(11))
-    assert [d for rows in read_rows(run, 2, stop=9) for d in rows.of_pieces("doc_ids")] == [
-        f"d{i}" for i in range(2, 9)
-    ]
+    assert [d for rows in read_rows(run, 2, stop=9) for d in rows.doc_ids] == [f"d{i}" for i in range(2, 9)]
 
 
 def test_batch_when_row_holds_two_pieces_and_padding_targets_only_the_next_token_of_the_piece(tmp_path):

@@ -185,7 +185,7 @@ def test_training_when_the_folder_holds_something_else_is_refused(tmp_path):
         ("model.safetensors", "damaged: sha256"),
         ("optimiser.safetensors", "damaged: sha256"),
         ("config.json", "damaged: sha256"),
-        ("state.json", "cannot be read"),
+        ("state.json", "is damaged: file: Invalid JSON"),
     ],
 )
 def test_training_when_a_checkpoint_is_damaged_is_refused(tmp_path, name, message):

@@ -71,12 +71,9 @@ class PLTCache(Cache):
     def __init__(self, config: IQuestPLTCoderConfig) -> None:
         n_layers, n_later = config.num_hidden_layers, config.plt_num_loops - 1
         super().__init__(layers=[DynamicLayer() for _ in range(n_layers)])
+        # The last keys and values of each later loop (from 0) and layer.
         self.rings: list[list[KeyValues | None]] = [[None] * n_layers for _ in range(n_later)]
         self.states: list[Tensor | None] = [None] * n_later
-
-    def ring(self, loop: int, layer: int) -> KeyValues | None:
-        """The last keys and values of later loop `loop` (from 0)."""
-        return self.rings[loop][layer]
 
     def keep(self, loop: int, layer: int, *, keys: Tensor, values: Tensor, size: int) -> None:
         """Keep the newest `size` entries."""
@@ -229,7 +226,7 @@ class PLTLayer(nn.Module):
     def again(self, x: Tensor, places: _Places, *, kept: KeyValues, cache: PLTCache | None, loop: int) -> Tensor:
         attn = self.self_attn
         q, k, v = attn.project(self.input_layernorm(x), places)
-        ring = cache.ring(loop, self.index) if cache is not None else None
+        ring = cache.rings[loop][self.index] if cache is not None else None
         if ring is not None:
             k, v = torch.cat((ring[0], k), dim=2), torch.cat((ring[1], v), dim=2)
         if cache is not None:
@@ -294,15 +291,6 @@ class IQuestPLTCoderForCausalLM(PreTrainedModel, GenerationMixin):
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, 0.0, self.config.initializer_range)
-
-    def get_input_embeddings(self) -> nn.Module:
-        return self.model.embed_tokens
-
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
-        self.model.embed_tokens = value
-
-    def get_output_embeddings(self) -> nn.Module:
-        return self.lm_head
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
