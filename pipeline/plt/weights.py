@@ -21,6 +21,7 @@ from pipeline.errors import CheckpointError, ConfigError
 from pipeline.plt.config import ModelConfig
 from pipeline.plt.distributed import whole
 from pipeline.plt.model import PLT
+from pipeline.results import read_file
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -139,14 +140,7 @@ def write_model(config: ModelConfig, folder: Path, *, tensors: dict[str, Tensor]
 def read_model(folder: Path) -> PLT:
     """Read both files. Raises CheckpointError where they are missing, damaged or do not fit each other."""
     config_path, weights_path = folder / CONFIG_NAME, folder / WEIGHTS_NAME
-    try:
-        keys = json.loads(config_path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise CheckpointError(
-            f"{config_path}: cannot be read ({error}); expected a folder written by `loopmix train` or `export`"
-        ) from error
-    if not isinstance(keys, dict):
-        raise CheckpointError(f"{config_path}: holds {type(keys).__name__}, expected a mapping")
+    keys = read_file(dict[str, Any], config_path, remedy="give a folder written by `loopmix train` or `export`")
     config = from_released(keys, where=str(config_path))
     tensors = read_tensors(weights_path)
     with torch.device("meta"):
