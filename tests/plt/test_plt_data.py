@@ -108,7 +108,8 @@ def test_steps_when_several_processes_read_are_divided_without_loss(tmp_path):
 @pytest.mark.parametrize("bounds", [[0, 5, 3], [0, 9], [1, 8], [0, 4, 4, 8], []])
 def test_steps_when_piece_bounds_are_impossible_are_refused(tmp_path, bounds):
     rows = _rows([("a", "C", [1] * 7 + [END])], [("b", "C", [1] * 7 + [END])], [("c", "C", [1] * 7 + [END])])
-    rows[1]["cu_seqlens"] = bounds
+    pieces = range(len(bounds) - 1)
+    rows[1] |= {"cu_seqlens": bounds, "doc_ids": [f"b{i}" for i in pieces], "groups": ["C" for _ in pieces]}
     split = split_run(open_packed(write_rows(tmp_path, rows, seq_len=8)), n_held_out=1)
     with pytest.raises(SchemaError, match="cu_seqlens do not rise"):
         read_step(split, step=0, n_sequences=2, n_rows=2)
@@ -215,6 +216,7 @@ def test_packed_shard_when_its_columns_are_foreign_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"cu_seqlens": [0, 3, 9], "n_real": 9}, "do not rise from 0 to n_real = 9 <= 8"),
         ({"cu_seqlens": [0, 2, 2, 5]}, "do not rise from 0 to n_real = 5"),
         ({"cu_seqlens": [0, 9]}, "do not rise"),
         ({"doc_ids": ["a"]}, "2 pieces, 1 doc_ids"),
