@@ -11,6 +11,22 @@ from pipeline.cli.why import why_lines
 from pipeline.reading.lookup import why
 
 
+def test_why_writes_limits_that_are_no_numbers_and_rules_without_effect(tmp_path: Path) -> None:
+    run = hand_run(tmp_path, shards=renamed(a={"fired": (("long_line", 2345.0),)}))
+    (binary,) = why(run, "src/i")
+    lines = [" ".join(line.split()) for line in why_lines(binary)]
+    assert "because binary: not text in any encoding that could be detected" in lines
+    assert "fixed: no setting changes it (source: ours: tokens are made of text)" in lines
+    assert (
+        "select.drop_unknown = true (source: ours: no rules and no budget fit it); "
+        "to let it in, write in the mixture: select: {drop_unknown: false}"
+    ) in lines
+    (kept,) = why(run, "a.py")
+    assert "  fired     long_line (2,345), without effect" in why_lines(kept)
+    (dropped,) = why(run, "d.js")
+    assert not any("without effect" in line for line in why_lines(dropped))
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -45,6 +45,11 @@ def test_share_is_small_when_one_line_of_many_is_broken():
     assert 0 < share < 0.05
 
 
+def test_share_is_that_of_visible_bytes_and_at_most_all_of_them():
+    assert parse_error_frac(b") ) )\t)\n\f\r\n", "C") == 1.0
+    assert parse_error_frac(b"( // a b c d e f\n(", "C") == 1.0  # the comment lies in the error with its spaces
+
+
 def test_sound_parts_do_not_count_when_an_error_stretches_over_them():
     share = parse_error_frac(b"{ {\n" + SOUND["C"] * 40, "C")  # never closed
     assert share is not None
@@ -74,6 +79,10 @@ def test_characters_above_ascii_are_letters_when_parsed():
 @pytest.mark.parametrize(("opening", "language"), [(b"(", "C"), (b"[", "JSON"), (b"{", "Java"), (b"a<", "C#")])
 def test_nothing_is_parsed_when_brackets_nest_without_end(opening, language):
     assert parse_error_frac(opening * 30_000, language) is None
+
+
+def test_nothing_is_parsed_when_brackets_close_before_they_nest():
+    assert parse_error_frac(b")" * 600 + b"(" * (parse.MAX_DEPTH + 1), "C") is None
 
 
 def test_a_deep_file_is_parsed_when_it_is_within_the_limit():

@@ -111,6 +111,7 @@ def test_a_token_is_counted_from_its_documented_length_on(before, n, alphabet, a
         "sk-" + "loading-indicator-for-the-large-table-of-contents",  # a style
         'password = "correcthorse"',  # a word
         'password = "hunter22"',  # too few different characters
+        'password = "jumpingfoxdwarves"',  # no digit
         'password = "48' + '29175036"',  # a number
         f'public_token="{noise(16, "0123456789abcdef")}"',
         f'publicToken="{noise(16, "0123456789abcdef")}"',
