@@ -20,7 +20,7 @@ from pipeline.report.numbers import (
     StreamPoint,
     TokenBalance,
 )
-from pipeline.schema import POOLS
+from pipeline.schema import OTHERS, POOLS
 
 N_POINTS = 200  # of the balance curve; each holds the extremes of its stretch, so no peak is lost
 N_SEGMENTS = 40  # stretches of the stream: wide enough in the chart to be seen, and rows that can be read
@@ -111,7 +111,7 @@ def mix_of(stream: Stream) -> StreamMix:
     segments = tuple(
         Segment(int(end), tuple(float(x) for x in row)) for end, row in zip(stream.segment_ends, fracs, strict=True)
     )
-    return StreamMix((*stream.names[:N_NAMES], "others"), segments)
+    return StreamMix((*stream.names[:N_NAMES], OTHERS), segments)
 
 
 def packing_of(stream: Stream, *, seq_len: int, n_split_docs: int) -> SequencePacking:

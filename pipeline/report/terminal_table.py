@@ -1,7 +1,8 @@
 """A table of the report in the width of a terminal: which columns it can hold, how wide they are, what is shortened.
 
 First all columns with every digit. Where that does not fit, the columns that may leave go one by one, then counts lose
-digits (1.23M), and at last columns leave from the right. So no number is ever cut and no line is too long.
+digits (1.23M), and at last columns leave from the right, which a note says. So no number is ever cut and no line is
+too long.
 """
 
 from __future__ import annotations
@@ -37,8 +38,11 @@ def draw(table: ReportTable, *, width: int) -> RenderableType:
         drawn.add_column(Text(column.heading), width=room, overflow="fold", justify=_side(column))
     for row in rows:
         drawn.add_row(*(_shown(*cell) for cell in zip(columns, row, widths, strict=True)))
+    missed = [c.heading for i, c in enumerate(table.columns) if not (i in places or c.priority or c.kind is BAR)]
+    room_note = f"no room for {', '.join(missed)}" if missed else ""
+    note = "; ".join(filter(None, (plain(table.note), room_note)))
     parts: list[RenderableType] = [Text(plain(table.title), style="bold"), drawn]
-    return Group(*parts, Text(plain(table.note), style="dim")) if table.note else Group(*parts)
+    return Group(*parts, Text(note, style="dim")) if note else Group(*parts)
 
 
 def table_lines(table: ReportTable) -> list[str]:
