@@ -40,7 +40,7 @@ class Confusion:
     language: str
     runner_up: str
     n_docs: int
-    n_close_docs: int  # the margin between the two confidences is at most max_margin of them all
+    n_close_docs: int  # the two confidences lie at most `max_margin` apart
     n_close_bytes: int
     mean_margin: float  # over all n_docs
 
