@@ -128,6 +128,47 @@ def test_git_runs_nothing_that_the_repository_asks_for(tmp_path: Path, rows_of: 
     assert not trap.exists()
 
 
+def test_git_is_started_with_every_door_shut(tmp_path: Path, rows_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = _repository(tmp_path / "mine", {"a.py": b"a\n"})
+    calls: list[tuple[list[str], dict[str, str]]] = []
+    start = subprocess.Popen
+
+    def popen(command: list[str], **more: Any) -> Any:
+        calls.append((command, more["env"]))
+        return start(command, **more)
+
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    assert len(rows_of(_source(root))) == 1
+    assert {command[-1] for command, _ in calls} >= {"HEAD^{commit}", "--buffer"}
+    shut = {"core.fsmonitor=false", "core.hooksPath=/dev/null", "protocol.allow=never", "log.showSignature=false"}
+    for command, environment in calls:
+        assert shut | {f"safe.directory={root}"} == set(command[2 : command.index("-C") : 2])
+        assert set(command[1 : command.index("-C") : 2]) == {"-c"}
+        assert environment.pop("PATH") and environment == {
+            "LC_ALL": "C",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CEILING_DIRECTORIES": str(tmp_path),
+            "GIT_ALLOW_PROTOCOL": "none",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+
+
+def test_git_is_an_error_when_an_object_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = _repository(tmp_path / "mine", {"a.py": b"a\n"})
+    (piece,) = plan_slices(_source(root), shard_bytes=1024)
+    said = r"c commit 3\nabc\nb blob 10\nshort"
+    monkeypatch.setattr(
+        "pipeline.sources.git._start", lambda *_, **__: subprocess.Popen(["printf", said], stdout=subprocess.PIPE)
+    )
+    with pytest.raises(StoreError, match="is missing or damaged"):
+        read_slice(_source(root), piece, max_document_bytes=100)
+
+
 def test_git_fetches_nothing_that_a_partial_clone_lacks(tmp_path: Path) -> None:
     origin = _repository(tmp_path / "origin", {"a.py": b"a\n"})
     _git(origin, "config", "uploadpack.allowFilter", "true")
