@@ -96,3 +96,13 @@ def test_training_when_the_library_is_missing_writes_none_unless_it_must(tmp_pat
     assert (check_tensorboard(None), check_tensorboard(False), check_tensorboard(True)) == (True, False, True)
     # The key decides no byte of the model, so a run may be taken up with another value.
     train(tiny_config(n_steps=2, run={"tensorboard": False}), data=run, out=tmp_path / "model")
+
+
+def test_event_files_when_begun_in_one_second_are_two(tmp_path, monkeypatch):
+    monkeypatch.setattr("tensorboardX.event_file_writer.time.time", lambda: 1_700_000_000.5)
+    for step in (1, 2):
+        with open_event_file(tmp_path) as add:
+            add(step, {"train/loss": 1.0})
+    monkeypatch.undo()
+    files = sorted(tmp_path.iterdir())
+    assert [dict(_fields(_records(f.read_bytes())[1]))[2] for f in files] == [1, 2]
