@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,15 @@ def test_training_when_finished_has_curves_and_verdict(run: RunFiles, tmp_path: 
     assert [(c.group, c.first, c.last) for c in loss_changes(training)] == [("Python", 5.5, 3.5), ("prose", 4.5, 2.5)]
     assert training.unigram_entropies == {"code": 4.5, "text": 4.25}
     assert [(x.loop, x.output_shift, x.gate_mean) for x in training.loops] == [(1, 0.5, None)]
+
+
+@pytest.mark.parametrize("end", [0, -1])
+def test_loss_changes_when_an_end_is_not_finite_leave_the_group_out(run: RunFiles, tmp_path: Path, end: int) -> None:
+    training = read_training(model_folder(tmp_path / "model", run), hashes={})
+    evaluations = list(training.evaluations)
+    code, text = evaluations[end].groups
+    evaluations[end] = replace(evaluations[end], groups=(replace(code, loss=math.nan), text))
+    assert [c.group for c in loss_changes(replace(training, evaluations=tuple(evaluations)))] == ["prose"]
 
 
 def test_training_when_long_is_thinned_to_means(run: RunFiles, tmp_path: Path) -> None:
