@@ -8,8 +8,6 @@ Unlike git, which stops at an excluded folder, here the last pattern that matche
 an include that names a folder can then be narrowed, and an exclude widened again below one.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections.abc import Callable

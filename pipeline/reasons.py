@@ -4,8 +4,6 @@ The order is part of the contract: first what the input did to the document, the
 pool, then who it duplicates. A document carries *all* reasons that apply, never only the first.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -9,8 +9,6 @@ changes: `tests/test_golden.py` fails until it is done, and runs begun before ar
 token counts, so it comes after tokens; the ledger joins everything, so it comes last.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pipeline.config import Frozen, Mixture

@@ -9,8 +9,6 @@ Types: `doc_id` is 32 hex characters, a 128-bit hash of source, input file and r
 duplicates stay visible). Counts are int64, fractions float64 in [0, 1].
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pyarrow as pa

@@ -1,7 +1,5 @@
 """A keyed 1:1 sample of a mixture's raw documents, from which a tokenizer is trained."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Columns of a table as numpy arrays, without a copy wherever Arrow allows it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Compile a numba kernel: cached on disk where that is possible, compiled at each start where it is not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
 

@@ -1,7 +1,5 @@
 """Keyed randomness: every random choice is a hash of (seed, stage, document), so order of work cannot change it."""
 
-from __future__ import annotations
-
 import numpy as np
 import xxhash
 

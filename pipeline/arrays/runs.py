@@ -1,7 +1,5 @@
 """Runs of equal rows in sorted columns: how groups, pairs and champions are told apart."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

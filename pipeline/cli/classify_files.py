@@ -1,7 +1,5 @@
 """What `loopmix classify` does: a language and a pool for each file of a list of paths."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The mixture and training files that ship: `loopmix config --example NAME` prints one to start from."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 
 from pipeline.errors import ConfigError

@@ -1,7 +1,5 @@
 """`loopmix config`: the resolved mixture, each value with what it means, as YAML for people and JSON for programs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A training as a person watches it: a live block of numbers in a terminal, plain lines in a log. Needs torch."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext

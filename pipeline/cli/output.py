@@ -1,7 +1,5 @@
 """How the command prints. Control characters, which names of files may hold, are shown and not sent to a terminal."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

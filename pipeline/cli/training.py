@@ -1,7 +1,5 @@
 """The trainer's subcommands of `loopmix`: train, validate, diagnose, export. Parse, call one function, print."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

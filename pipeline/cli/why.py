@@ -1,7 +1,5 @@
 """What `loopmix why` prints: what became of one document, and for each reason the limit behind it."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a mixture is compared with beyond its own sources: earlier runs, and the files of benchmarks."""
 
-from __future__ import annotations
-
 from pipeline.config import Mixture, source_of
 from pipeline.dedup.overlaps import Benchmark, Benchmarks
 from pipeline.dedup.shingling import signing_of

@@ -4,8 +4,6 @@ Shards of earlier runs are numbered after this run's own, so a position names a 
 position of an own document is smaller than every one of theirs.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Exact dedup: group documents of equal bytes. It only says who equals whom; `select` chooses who stays."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -3,8 +3,6 @@
 A file whose header alone differs is the same file; two files that share little but a long header are not.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from pipeline.arrays.compiled import compiled

@@ -4,8 +4,6 @@ Shingle hashes are well mixed, so their low bits are their place in an open tabl
 filled it, so a table is never cleared.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from pipeline.arrays.compiled import compiled

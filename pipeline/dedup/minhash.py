@@ -5,8 +5,6 @@ at 25 x 5 that is 0.990 for s = 0.7 and 0.998 for s = 0.75. Candidates are verif
 generous; only a missed pair is lost.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Near duplicates: the verified pairs that reach the mixture's threshold, copied from table `similar`."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pyarrow.compute as pc

@@ -5,8 +5,6 @@ Two signs, both on words of any script in small letters, so that layout and spel
 `min_contained_frac` of an item's 5-word shingles anywhere in the document, which finds an item edited throughout.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

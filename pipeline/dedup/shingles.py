@@ -16,8 +16,6 @@ Three compiled passes over each document, none of which branches on a single byt
 each word from eight bytes at a time, a rolling polynomial over `n_words` word hashes.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from functools import lru_cache
 from typing import Any, Literal

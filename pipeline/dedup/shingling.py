@@ -1,7 +1,5 @@
 """Shingles of documents as the mixture defines them: which words count in which pool, some megabytes at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -3,8 +3,6 @@
 Nothing here knows a band or a threshold, so both can change without hashing a byte again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

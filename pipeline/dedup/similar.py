@@ -9,8 +9,6 @@ A bucket of more than `max_bucket_docs` distinct documents is a crowd. Its pairs
 its members' shingles go to files of their own, and `select` compares each member with those that are kept.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -9,8 +9,6 @@ The marker of a scatter task names where each batch lies in its file and what it
 range and compares the hash, so it never takes a torn file, or one that another configuration wrote, for its own.
 """
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 

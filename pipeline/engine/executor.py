@@ -5,8 +5,6 @@ and return a few numbers; no data passes the driver or the object store. Executi
 whose worker died); equal bytes and atomic commits make it count once.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import socket

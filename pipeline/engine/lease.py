@@ -9,8 +9,6 @@ its heartbeat, a number that its holder raises every few seconds, stands still w
 A driver that was taken for dead may wake up. Its store refuses to commit a table once the lease names another driver.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

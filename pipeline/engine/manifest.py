@@ -1,7 +1,5 @@
 """RUN/manifest.json: the stages that are done, their fingerprints, files and counts; written after what it names."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -7,8 +7,6 @@ fingerprint in the path keeps two configurations apart: neither finds the other'
 cut off, or its last tasks, still write.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable

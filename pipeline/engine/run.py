@@ -1,7 +1,5 @@
 """How the stages of a run are worked off: skip what is done, do the rest, commit, remember it in the manifest."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A finished run as its readers see it: the manifest's facts and the shards of its tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property

@@ -9,8 +9,6 @@ Two kinds: a MapStage is a pure function on one shard (neighbouring ones run fus
 ExchangeStage gets a Job and moves keys between shards through files.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The tables of one run, and for a stage only those that it declares."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

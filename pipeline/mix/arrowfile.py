@@ -6,8 +6,6 @@ file reader finds everything through the footer. So a shard is the stream, follo
 whose block offsets count from the stream's first byte. Readers that insist on the leading magic read it as a stream.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterable
 

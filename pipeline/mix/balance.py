@@ -5,8 +5,6 @@ takes whole copies from its start and cuts one document where it ends. To find t
 document, shards first count tokens in buckets of the key; only the bucket in which a group's budget ends is listed.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

@@ -3,8 +3,6 @@
 Sizes are Python integers and fractions, so a budget of 10^13 tokens is met to the token.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction

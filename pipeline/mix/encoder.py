@@ -1,7 +1,5 @@
 """The tokenizer that a mixture names, as an encoder."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import tokenizer

@@ -1,7 +1,5 @@
 """Ledger: one row for each input document, joined from everything that was decided about it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pyarrow as pa
 

@@ -5,8 +5,6 @@ into its packed shard. Each pool is divided by a keyed hash into `n_partitions` 
 sequences follow each other in keyed order, and the two pools are merged so that every prefix is balanced.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -5,8 +5,6 @@ sequence is cut into full sequences and a remainder; each piece, longest first, 
 still takes it. A bitmap over remaining lengths finds that sequence in at most L/64 steps.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from pipeline.arrays.compiled import compiled

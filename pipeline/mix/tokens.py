@@ -1,7 +1,5 @@
 """Tokens: ids of every kept document, the end-of-document token included."""
 
-from __future__ import annotations
-
 import numpy as np
 import pyarrow as pa
 

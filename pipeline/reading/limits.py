@@ -1,7 +1,5 @@
 """Which limits of its mixture a document crossed: the key, its value then, whose limit it is, and how to change it."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Questions about one thing of a run: why a document is in or out, and where a packed token comes from."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterator
 from dataclasses import asdict

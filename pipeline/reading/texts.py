@@ -1,7 +1,5 @@
 """The texts of a run's documents by doc_id, for those who look at a few: `why` and `verify`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

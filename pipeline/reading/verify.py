@@ -4,8 +4,6 @@ Nothing of what the stages counted is believed: hashes, alignment, keepers, the 
 prefix, and the way back from each packed token to its document are taken from the shards again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Licence classes for the order between copies: a permissively licensed copy is kept before any other."""
 
-from __future__ import annotations
-
 import re
 
 PERMISSIVE, UNKNOWN, OTHER = 0, 1, 2

@@ -6,8 +6,6 @@ order (licence class, stars, newest revision, longer, doc_id) and one is dropped
 good copy is never lost to a bad one, and every keeper named in the ledger is itself kept.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from functools import partial
 
