@@ -92,11 +92,6 @@ def _cut(source: Source, *, file: InputFile, footer: pq.FileMetaData, shard_byte
     yield Slice(source.name, (file,), first, footer.num_row_groups, n_bytes)
 
 
-def _mapped(columns: Columns) -> dict[str, str]:
-    """What is mapped to which column, unmapped ones left out."""
-    return {field: name for field, name in columns if name is not None}
-
-
 def _type_of(schema: pa.Schema, *, name: str) -> pa.DataType | None:
     """The type of a column as it is read, None if it is not there."""
     try:
@@ -107,7 +102,9 @@ def _type_of(schema: pa.Schema, *, name: str) -> pa.DataType | None:
 
 def _check_columns(schema: pa.Schema, *, source: Source, where: str) -> None:
     """ConfigError if a mapped column is missing or of a type that cannot be meant."""
-    for field, name in _mapped(source.columns).items():
+    for field, name in source.columns:
+        if name is None:
+            continue
         key = f"sources.{source.name}.columns.{field}"
         found = _type_of(schema, name=name)
         if found is None:
@@ -137,7 +134,7 @@ def _fits(kind: pa.DataType, *, field: str) -> bool:
 
 
 def _batches(parquet: pq.ParquetFile, *, source: Source, groups: range, where: str) -> Iterator[pa.RecordBatch]:
-    names = list(dict.fromkeys(_mapped(source.columns).values()))
+    names = list(dict.fromkeys(name for _, name in source.columns if name is not None))
     with store_errors(f"{where}: {_DAMAGED}"):
         expected = sum(parquet.metadata.row_group(k).num_rows for k in groups)
         found = 0
