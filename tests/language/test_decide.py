@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,6 +6,7 @@ from language_snippets import HASKELL, JAVA, PROSE, PYTHON, RUST
 
 from pipeline.cli.classify_files import classify_files, line_of
 from pipeline.config import Classify
+from pipeline.language.classes import CLASSES
 from pipeline.language.decide import CONFIDENCE, Declared, classify_batch, classify_one
 from pipeline.language.table import languages
 
@@ -167,3 +169,38 @@ def test_prose_under_a_code_extension_is_text_unless_the_source_insists_on_code(
     assert (free.pool, free.language, free.decided_by, free.runner_up) == ("text", "Text", "prose", "Java")
     assert (bound.pool, bound.language, bound.decided_by) == ("code", "Java", "extension")
     assert (free.content_kind, bound.content_kind) == ("prose", "prose")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "probabilities", "language", "decided_by"),
+    [
+        ("notes.txt", PYTHON, {"Python": 0.79}, "Text", "extension"),
+        ("notes.txt", PYTHON, {"Python": 0.81}, "Python", "classifier"),
+        ("lamp.java", PROSE * 3, {"Text": 0.97, "Java": 0.03}, "Java", "extension"),
+        ("lamp.java", PROSE * 3, {"Text": 0.99, "Java": 0.01}, "Text", "prose"),
+        ("lamp.m", b"x\n", {"MATLAB": 0.005, "Objective-C": 0.014, "Java": 0.9}, "MATLAB", "popularity"),
+        ("lamp.m", b"x\n", {"MATLAB": 0.005, "Objective-C": 0.016, "Java": 0.9}, "Objective-C", "classifier"),
+        ("", b"x\n", {"Text": 0.49}, "Unknown", "none"),
+        ("", b"x\n", {"Text": 0.51}, "Text", "prose"),
+        ("", b"x\n", {"Text": 0.6, "Markdown": 0.19}, "Text", "prose"),
+        ("", b"x\n", {"Text": 0.6, "Markdown": 0.21}, "Markdown", "classifier"),
+        ("", PROSE, {"COBOL": 0.94}, "Text", "prose"),
+        ("", PROSE, {"COBOL": 0.96}, "COBOL", "classifier"),
+        ("", b"x\n", {"Java": 0.34}, "Unknown", "none"),
+        ("", b"x\n", {"Java": 0.36}, "Java", "classifier"),
+    ],
+)
+def test_each_bound_decides_at_its_value(
+    path: str,
+    content: bytes,
+    probabilities: dict[str, float],
+    language: str,
+    decided_by: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = np.zeros((1, len(CLASSES)), np.float32)
+    for name, value in probabilities.items():
+        row[0, CLASSES.index(name)] = value
+    monkeypatch.setattr("pipeline.language.decide._probabilities", lambda heads, classifier: row)
+    found = classify_one(path, content)
+    assert (found.language, found.decided_by) == (language, decided_by)
