@@ -224,7 +224,7 @@ class NearDups(Exchange):
 
 
 class Against(Frozen):
-    """What is known already: a finished run, whose kept documents count as kept here, or a benchmark to avoid."""
+    """What a mixture is compared with: a finished run, whose kept documents count as kept here, or a benchmark to avoid."""
 
     name: Name = Field(description="shown in the report and in `why`")
     kind: Literal["run", "parquet", "jsonl", "directory"] = Field(description="run: a run folder; else a benchmark")
@@ -236,12 +236,12 @@ class Against(Frozen):
     min_contained_frac: Frac = Field(0.7, description="benchmarks: or such a share of an item's 5-word shingles")
 
 
-def source_of(known: Against) -> Source:
+def source_of(entry: Against) -> Source:
     """A benchmark as a source that can be read."""
-    kind = known.kind
+    kind = entry.kind
     assert kind != "run"
-    columns = Columns() if kind == "directory" else Columns(content=known.content)
-    return Source(name=known.name, kind=kind, path=known.path, columns=columns)
+    columns = Columns() if kind == "directory" else Columns(content=entry.content)
+    return Source(name=entry.name, kind=kind, path=entry.path, columns=columns)
 
 
 class Select(Exchange):
@@ -311,9 +311,9 @@ class Mixture(Frozen):
         names = [s.name for s in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"two sources share a name: {sorted({n for n in names if names.count(n) > 1})}")
-        known = [a.name for a in self.against]
-        if len(set(known)) != len(known):
-            raise ValueError(f"two entries of `against` share a name: {sorted(known)}")
+        others = [a.name for a in self.against]
+        if len(set(others)) != len(others):
+            raise ValueError(f"two entries of `against` share a name: {sorted(others)}")
         return self
 
 

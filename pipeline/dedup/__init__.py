@@ -1,1 +1,1 @@
-"""Who repeats whom: equal bytes, near duplicates, runs and benchmarks that are known already."""
+"""Who repeats whom: equal bytes, near duplicates, earlier runs and benchmarks."""

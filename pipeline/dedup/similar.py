@@ -106,11 +106,11 @@ def _equal(
     first = np.repeat(position[starts], np.diff(np.append(starts, position.size)))
     other = position != first
     first, position = first[other], position[other]
-    told = firsts.scatter(partition, pa.table({"position": position}), partition=shard_of(position))
+    represented = firsts.scatter(partition, pa.table({"position": position}), partition=shard_of(position))
     own = first < first_earlier
     pairs = pa.table({"left": first[own], "right": position[own]})
     paired = equals.scatter(partition, pairs, partition=spread(mix(first[own]), equals.n_partitions))
-    return Outcome((told, paired), {"n_links": int(own.sum())})
+    return Outcome((represented, paired), {"n_links": int(own.sum())})
 
 
 # --- candidates ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from pipeline.engine.markers import Marker, Step, read_marker
+from pipeline.engine.markers import Marker, WorkStep, read_marker
 from pipeline.engine.store import Block, FileEntry, Store, part
 from pipeline.errors import StoreError
 
@@ -26,7 +26,7 @@ class Channel:
     """One exchange folder of a run: `n_sources` files of `n_partitions` batches, written by the items of `step`."""
 
     store: Store
-    step: Step
+    step: WorkStep
     name: str
     n_sources: int
     n_partitions: int

@@ -19,7 +19,7 @@ FINAL = "table"  # the step that writes the stage's own table
 
 
 @dataclass(frozen=True)
-class Step:
+class WorkStep:
     """One map over numbered items: which stage it belongs to, under which fingerprint, and its name in the stage."""
 
     stage: str
@@ -61,7 +61,7 @@ class Marker:
     seconds: float
 
 
-def commit_item(task: Callable[..., Outcome], store: Store, step: Step, item: tuple[int, Any]) -> Marker:
+def commit_item(task: Callable[..., Outcome], store: Store, step: WorkStep, item: tuple[int, Any]) -> Marker:
     """Run one task and write its marker; runs where the executor puts it."""
     index, payload = item
     started = time.perf_counter()
@@ -72,12 +72,12 @@ def commit_item(task: Callable[..., Outcome], store: Store, step: Step, item: tu
     return marker
 
 
-def write_marker(store: Store, step: Step, index: int, *, marker: Marker) -> None:
+def write_marker(store: Store, step: WorkStep, index: int, *, marker: Marker) -> None:
     """Commit an item's marker; the item is done from here on."""
     store.write_bytes(_path(step, index), json.dumps(asdict(marker), sort_keys=True).encode())
 
 
-def read_marker(store: Store, step: Step, index: int) -> Marker | None:
+def read_marker(store: Store, step: WorkStep, index: int) -> Marker | None:
     """The marker of an item; None where there is none that can be parsed: the item is not done."""
     try:
         raw = json.loads(store.read_bytes(_path(step, index)))
@@ -86,14 +86,14 @@ def read_marker(store: Store, step: Step, index: int) -> Marker | None:
         return None
 
 
-def read_markers(store: Store, step: Step) -> dict[int, Marker]:
+def read_markers(store: Store, step: WorkStep) -> dict[int, Marker]:
     """All readable markers of a step."""
     numbers = (name.removesuffix(".json") for name in store.files(step.folder) if name.endswith(".json"))
     found = {int(n): read_marker(store, step, int(n)) for n in numbers if n.isdecimal()}
     return {index: marker for index, marker in found.items() if marker is not None}
 
 
-def intact_markers(store: Store, step: Step, *, by_hash: bool, skip_bad: bool) -> dict[int, Marker]:
+def intact_markers(store: Store, step: WorkStep, *, by_hash: bool, skip_bad: bool) -> dict[int, Marker]:
     """Markers whose files stand undamaged. A skipped bad shard counts only while bad shards are skipped."""
     return {
         index: marker
@@ -120,5 +120,5 @@ def total_counts(markers: list[Marker]) -> dict[str, int]:
     return counts
 
 
-def _path(step: Step, index: int) -> str:
+def _path(step: WorkStep, index: int) -> str:
     return f"{step.folder}/{index:05d}.json"

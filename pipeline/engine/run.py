@@ -13,7 +13,7 @@ from pipeline.config import Mixture
 from pipeline.engine.executor import Executor
 from pipeline.engine.lease import LEASE, hold
 from pipeline.engine.manifest import MANIFEST, forget_others, is_recorded, read_manifest, record
-from pipeline.engine.markers import FINAL, Marker, Step, intact_markers, read_markers, state_folder, write_marker
+from pipeline.engine.markers import FINAL, Marker, WorkStep, intact_markers, read_markers, state_folder, write_marker
 from pipeline.engine.progress import Progress
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
 from pipeline.engine.store import TEMPORARY, Store
@@ -73,7 +73,7 @@ def run_exchange(run: Run, store: Store, stage: ExchangeStage, *, mark: str, n_s
     tables = _tables(store, stage, n_shards)
     markers = stage.make(Job(place, tables, stage.name, mark, stage.seed), config=stage.config)
     state = state_folder(stage.name, mark)
-    inner = [Step(stage.name, mark, name) for name in store.folders(state) if name != FINAL]
+    inner = [WorkStep(stage.name, mark, name) for name in store.folders(state) if name != FINAL]
     seconds = sum(m.seconds for step in inner for m in read_markers(store, step).values())
     record(store, run.mixture, stage.name, mark=mark, version=stage.version, markers=markers, inner_seconds=seconds)
     # Only now: until the manifest names the stage, a stop must find the exchange files that its markers promise.
@@ -86,7 +86,7 @@ def run_maps(run: Run, store: Store, stages: Sequence[MapStage], *, marks: dict[
     """Run neighbouring map stages fused, reading each shard's text once for all tables it still lacks; record them."""
     place = run.workplace
     markers = {
-        s.name: intact_markers(store, Step(s.name, marks[s.name]), by_hash=place.by_hash, skip_bad=place.skip_bad)
+        s.name: intact_markers(store, WorkStep(s.name, marks[s.name]), by_hash=place.by_hash, skip_bad=place.skip_bad)
         for s in stages
     }
     todo = []
@@ -136,7 +136,7 @@ def _annotate_shard(
         made[stage.name] = table
         entry = tables.write(stage.table, shard, data=table)
         marker = Marker((entry,), counts, None, round(time.perf_counter() - started, 4))
-        write_marker(tables.store, Step(stage.name, marks[stage.name]), shard, marker=marker)
+        write_marker(tables.store, WorkStep(stage.name, marks[stage.name]), shard, marker=marker)
         markers[stage.name] = marker
     return markers
 
@@ -158,7 +158,7 @@ def refuse_foreign(store: Store, folder: str, *, stage: str, expected: set[str])
         return
     ours = {f["path"] for f in read_manifest(store)["stages"].get(stage, {}).get("files", [])}
     for mark in store.folders(f"state/{stage}"):
-        ours |= {e.path for m in read_markers(store, Step(stage, mark)).values() for e in m.files}
+        ours |= {e.path for m in read_markers(store, WorkStep(stage, mark)).values() for e in m.files}
     for name in strange:
         path = f"{folder}/{name}"
         if path not in ours and not name.endswith(TEMPORARY):
@@ -181,7 +181,7 @@ def _remove_others(store: Store, marks: dict[str, str]) -> None:
 def _sweep(store: Store, marks: dict[str, str]) -> None:
     """Remove temporary files that tasks left beside their markers when they were killed."""
     for stage, mark in marks.items():
-        folder = Step(stage, mark).folder
+        folder = WorkStep(stage, mark).folder
         for name in store.files(folder):
             if name.endswith(TEMPORARY):
                 store.remove(f"{folder}/{name}")

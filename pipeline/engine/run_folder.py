@@ -1,4 +1,4 @@
-"""A finished run as its readers see it: the manifest's facts and the shards of its tables."""
+"""A finished run as its readers see it: the manifest and the shards of its tables."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ from pipeline.arrays.keys import stage_key
 from pipeline.config import Frozen
 from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor
-from pipeline.engine.markers import Marker, Outcome, Step, commit_item, intact_markers
+from pipeline.engine.markers import Marker, Outcome, WorkStep, commit_item, intact_markers
 from pipeline.engine.progress import Progress
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
@@ -114,7 +114,7 @@ class Job:
         Items whose files stand are not done again. Returns the markers of all items in their order.
         """
         payloads = [None] * items if isinstance(items, int) else list(items)
-        step, place, store = Step(self.stage, self.mark, name), self.workplace, self.tables.store
+        step, place, store = WorkStep(self.stage, self.mark, name), self.workplace, self.tables.store
         markers = intact_markers(store, step, by_hash=place.by_hash, skip_bad=place.skip_bad)
         todo = [(index, payload) for index, payload in enumerate(payloads) if index not in markers]
         work = partial(commit_item, task, store, step)
@@ -131,5 +131,5 @@ class Job:
 
         File i is written by item i of the step, or `from_one`, its item 0.
         """
-        writer, folder = Step(self.stage, self.mark, step), f"{step}-{name}" if name else step
+        writer, folder = WorkStep(self.stage, self.mark, step), f"{step}-{name}" if name else step
         return Channel(self.tables.store, writer, folder, n_sources, n_partitions, from_one)

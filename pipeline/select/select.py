@@ -214,9 +214,9 @@ def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _:
     members = offers.gather(partition).select(["group", "position"])
     verdict = verdicts.gather(partition).combine_chunks()
     groups = verdict["group"].to_numpy()
-    index, known = find(groups, np.argsort(groups), members["group"].to_numpy())
-    position = members["position"].to_numpy()[known]
-    found = verdict.take(pa.array(index[known])).drop_columns(["group"])
+    index, has_verdict = find(groups, np.argsort(groups), members["group"].to_numpy())
+    position = members["position"].to_numpy()[has_verdict]
+    found = verdict.take(pa.array(index[has_verdict])).drop_columns(["group"])
     table = found.append_column("position", pa.array(position))
     return Outcome((out.scatter(partition, table, partition=shard_of(position)),), {})
 

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
-from pipeline.engine.markers import Marker, Step, write_marker
+from pipeline.engine.markers import Marker, WorkStep, write_marker
 from pipeline.engine.store import open_store
 
 rows = st.lists(st.lists(st.integers(0, 99), max_size=12), min_size=1, max_size=5)
@@ -15,7 +15,7 @@ rows = st.lists(st.lists(st.integers(0, 99), max_size=12), min_size=1, max_size=
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows, st.integers(1, 4))
 def test_each_row_reaches_its_partition_once_in_source_order(tmp_path: Path, sources: list[list[int]], n: int) -> None:
-    step = Step("stage", "mark", "send")
+    step = WorkStep("stage", "mark", "send")
     channel = Channel(open_store(str(tmp_path)), step, "send", len(sources), n)
     for i, values in enumerate(sources):
         array = np.array(values, np.int64)

@@ -23,7 +23,7 @@ from handmade import digests, make_run
 from pipeline.config import Mixture, load_mixture
 from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import InlineExecutor
-from pipeline.engine.markers import Marker, Step, write_marker
+from pipeline.engine.markers import Marker, WorkStep, write_marker
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
 from pipeline.engine.store import open_store
@@ -151,7 +151,7 @@ def test_a_stopped_process_keeps_its_lease_and_goes_on(tmp_path: Path, undisturb
 
 def sent(folder: Path) -> Channel:
     """Two files of two batches, and the markers of the tasks that wrote them."""
-    step = Step("stage", "mark", "send")
+    step = WorkStep("stage", "mark", "send")
     channel = Channel(open_store(str(folder)), step, "send", 2, 2)
     for i in range(2):
         entry = channel.scatter(i, pa.table({"value": [10 * i, 10 * i + 1]}), partition=np.array([0, 1]))
@@ -187,7 +187,7 @@ def test_a_gather_refuses_what_its_markers_do_not_vouch_for(tmp_path: Path, dama
 
 def test_markers_and_exchange_files_bear_the_fingerprint(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    first, second = (Channel(run.store, Step("stage", mark, "send"), "send", 1, 1) for mark in ("one", "two"))
+    first, second = (Channel(run.store, WorkStep("stage", mark, "send"), "send", 1, 1) for mark in ("one", "two"))
     for channel, value in ((first, 1), (second, 2)):
         entry = channel.scatter(0, pa.table({"value": [value]}), partition=np.array([0]))
         write_marker(run.store, channel.step, 0, marker=Marker((entry,), {}, None, 0.0))
