@@ -224,7 +224,7 @@ class NearDups(Exchange):
 
 
 class Against(Frozen):
-    """What a mixture is compared with: a finished run, whose kept documents count as kept here, or a benchmark to avoid."""
+    """What to compare with: a finished run, whose kept documents count as kept here, or a benchmark to avoid."""
 
     name: Name = Field(description="shown in the report and in `why`")
     kind: Literal["run", "parquet", "jsonl", "directory"] = Field(description="run: a run folder; else a benchmark")
