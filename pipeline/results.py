@@ -1,7 +1,7 @@
 """What training, validation and diagnostics find: one definition, which the trainer writes and the report reads.
 
     MODEL/train.json        TrainIdentity     what the model is trained from; written first
-    MODEL/metrics.jsonl     Step, Evaluation  a line for each update and each evaluation
+    MODEL/metrics.jsonl     TrainStep, Evaluation  a line for each update or evaluation
     MODEL/result.json       TrainResult       the verdict and what it judged, when training is done
     V/validation.json       Validation        what `loopmix validate` found
     D/diagnostics.json      Diagnostics       what each loop of a model does
@@ -52,7 +52,7 @@ class TrainIdentity:
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainStep:
     """One update, numbered from 1. Loss in nats per target; tokens are real ones, summed from the start.
 
     A pool without a target in this update has no loss: it is NaN.
@@ -187,7 +187,7 @@ class TrainRecord:
     n_masked_pieces: int  # held-out pieces left unscored because their document also trains
     unigram_entropies: dict[str, Number]  # nats, of the tokens trained on, per pool
     unigram_losses: tuple[GroupLoss, ...]  # held-out loss of those frequencies (add-one), per pool and group
-    steps: tuple[Step, ...]  # thinned in result.json
+    steps: tuple[TrainStep, ...]  # thinned in result.json
     evaluations: tuple[Evaluation, ...]
     diagnostics: Diagnostics
 
@@ -283,7 +283,7 @@ class Validation:
     checks: tuple[Check, ...]
     pools: tuple[GroupScore, ...]
     groups: tuple[GroupScore, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[TrainStep, ...]
     spikes: tuple[int, ...]
     diagnostics: dict[str, Diagnostics]  # by number of loops
     variants: tuple[Variant, ...]
@@ -342,9 +342,9 @@ def read_identity(folder: Path) -> TrainIdentity:
     return read_file(TrainIdentity, folder / IDENTITY_NAME)
 
 
-def metrics_line(entry: Step | Evaluation) -> str:
+def metrics_line(entry: TrainStep | Evaluation) -> str:
     """One line for metrics.jsonl; `kind` says which of the two it is."""
-    kind = "step" if isinstance(entry, Step) else "evaluation"
+    kind = "step" if isinstance(entry, TrainStep) else "evaluation"
     return to_json({"kind": kind} | dataclasses.asdict(entry))
 
 
@@ -353,18 +353,18 @@ class _MetricsLine:
     kind: Literal["step", "evaluation"]
 
 
-def read_metrics(folder: Path, *, n_bytes: int | None = None) -> tuple[list[Step], list[Evaluation]]:
+def read_metrics(folder: Path, *, n_bytes: int | None = None) -> tuple[list[TrainStep], list[Evaluation]]:
     """All steps and evaluations in (the first `n_bytes` of) MODEL/metrics.jsonl.
 
     A last line without its end is still being written and is left out.
     """
     path = folder / METRICS_NAME
-    steps: list[Step] = []
+    steps: list[TrainStep] = []
     evaluations: list[Evaluation] = []
     for number, line in enumerate(_read(path, remedy=_TRAIN_AGAIN)[:n_bytes].split(b"\n")[:-1], start=1):
         where = f"{path}: line {number}"
         if from_json(_MetricsLine, line, where=where, remedy=_TRAIN_AGAIN).kind == "step":
-            steps.append(from_json(Step, line, where=where, remedy=_TRAIN_AGAIN))
+            steps.append(from_json(TrainStep, line, where=where, remedy=_TRAIN_AGAIN))
         else:
             evaluations.append(from_json(Evaluation, line, where=where, remedy=_TRAIN_AGAIN))
     return steps, evaluations

@@ -26,10 +26,10 @@ from pipeline.results import (
     GroupLoss,
     LoopDiagnostics,
     Stat,
-    Step,
     TrainIdentity,
     TrainRecord,
     TrainResult,
+    TrainStep,
     Verdict,
     metrics_line,
     result_text,
@@ -287,9 +287,9 @@ def model_folder(folder: Path, run: RunFiles, *, n_steps: int = 20, finished: bo
     files = run.manifest["stages"]["packed"]["files"]
     hashes = {Path(f["path"]).name: f["sha256"] for f in files}
     (folder / "train.json").write_text(to_json(TrainIdentity(2, 512, config={}, data=hashes)))
-    entries: list[Step | Evaluation] = [_evaluation(0, 5.0)]
+    entries: list[TrainStep | Evaluation] = [_evaluation(0, 5.0)]
     for step in range(1, n_steps + 1):
-        entries.append(Step(step, 5.0 - step / 10, 0.1, 1.0, 256 * step, 256 * step))
+        entries.append(TrainStep(step, 5.0 - step / 10, 0.1, 1.0, 256 * step, 256 * step))
         if step % 10 == 0:
             entries.append(_evaluation(step, 5.0 - step / 10))
     (folder / "metrics.jsonl").write_text("".join(metrics_line(e) + "\n" for e in entries))

@@ -22,10 +22,10 @@ from pipeline.results import (
     LoopDiagnostics,
     Speed,
     Stat,
-    Step,
     TrainIdentity,
     TrainRecord,
     TrainResult,
+    TrainStep,
     Validation,
     Variant,
     Verdict,
@@ -42,7 +42,7 @@ from pipeline.results import (
 # What stands in the files that people keep; a key may be added, never renamed.
 KEYS = {
     TrainIdentity: "format seq_len config data",
-    Step: "step loss lr grad_norm n_code_tokens n_text_tokens code_loss text_loss",
+    TrainStep: "step loss lr grad_norm n_code_tokens n_text_tokens code_loss text_loss",
     GroupLoss: "pool group n_tokens loss n_bytes",
     Evaluation: "step n_tokens loss pools groups",
     Stat: "mean ci95",
@@ -75,7 +75,7 @@ def test_keys_of_files_when_asked_are_those_of_earlier_versions(kind: type) -> N
     assert {field.name for field in dataclasses.fields(kind)} >= set(KEYS[kind].split())
 
 
-_STEP = Step(1, 2.5, 1e-3, math.inf, 10, 20, 2.25, math.nan)
+_STEP = TrainStep(1, 2.5, 1e-3, math.inf, 10, 20, 2.25, math.nan)
 _EVALUATION = Evaluation(1, 30, math.nan, (GroupLoss("code", "", 30, 2.5, 90),), (GroupLoss("code", "C", 30, 2.5),))
 
 
@@ -138,7 +138,7 @@ def test_result_when_damaged_names_file_key_and_remedy(tmp_path: Path, change: d
         read_result(tmp_path)
 
 
-@pytest.mark.parametrize("kind", [TrainIdentity, Step, Evaluation, Validation], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [TrainIdentity, TrainStep, Evaluation, Validation], ids=lambda kind: kind.__name__)
 def test_result_when_any_key_is_missing_is_damage(kind: type) -> None:
     needed = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
     with pytest.raises(CheckpointError, match=rf"x\.json: is damaged: {needed[0]}: Field required; run it again"):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.results import Evaluation, Step
+from pipeline.results import Evaluation, TrainStep
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Started:
 class Stepped:
     """Said after every update."""
 
-    step: Step
+    step: TrainStep
     tokens_per_second: float  # real tokens of this update, over all processes
     seconds: float
     wait_seconds: float  # of them, spent waiting for the loader

@@ -36,10 +36,10 @@ from pipeline.results import (
     RESULT_NAME,
     Diagnostics,
     Evaluation,
-    Step,
     TrainIdentity,
     TrainRecord,
     TrainResult,
+    TrainStep,
     metrics_line,
     read_metrics,
     result_text,
@@ -132,7 +132,7 @@ class _Trainer:
         self.optimiser = build_optimiser(self.model, config=config.optimiser)
         self.n_done = 0  # updates
         self.n_tokens = dict.fromkeys(POOLS, 0)
-        self.steps: list[Step] = []
+        self.steps: list[TrainStep] = []
         self.evaluations: list[Evaluation] = []
         self.add_scalars: AddScalars = lambda step, scalars: None
         self._resume()
@@ -196,7 +196,7 @@ class _Trainer:
                 self.n_tokens[pool] += n
         number = self.n_done if done.applied else self.n_done + 1
         counted, of_pool = (self.n_tokens[pool] for pool in POOLS), (done.pool_losses[pool] for pool in POOLS)
-        step = Step(number, done.loss, done.lr, done.grad_norm, *counted, *of_pool)
+        step = TrainStep(number, done.loss, done.lr, done.grad_norm, *counted, *of_pool)
         if not done.applied:  # the weights are still good, so keep them before it ends
             self._evaluate()
             if self.n_done:
@@ -207,7 +207,7 @@ class _Trainer:
             self._say(step, batch=batch, seconds=time.perf_counter() - started, waited=waited)
         return done.applied
 
-    def _say(self, step: Step, *, batch: StepBatch, seconds: float, waited: float) -> None:
+    def _say(self, step: TrainStep, *, batch: StepBatch, seconds: float, waited: float) -> None:
         """Tell the step to who listens and to TensorBoard. MFU counts attention as masked, and real tokens only."""
         n_new = sum(batch.n_tokens.values())
         flops = 3 * flops_per_token(self.config.model, mean_context=batch.mean_context) * n_new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from statistics import fmean, median, pstdev, stdev
 
-from pipeline.results import Comparison, Evaluation, GroupLoss, GroupScore, Status, Step, TrainRecord, Variant
+from pipeline.results import Comparison, Evaluation, GroupLoss, GroupScore, Status, TrainRecord, TrainStep, Variant
 
 # Student and not 1.96: three seeds have two degrees of freedom, and their interval is twice as wide.
 T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}  # Student's t by freedom
@@ -61,7 +61,7 @@ def _learns(curve: tuple[tuple[int, float], ...], *, unigram: float) -> tuple[St
     return "pass", "learns, still falling at the end" if falling else "learns, level at the end"
 
 
-def find_spikes(steps: tuple[Step, ...]) -> tuple[int, ...]:
+def find_spikes(steps: tuple[TrainStep, ...]) -> tuple[int, ...]:
     """Steps whose loss stands out of the twenty before: more than 6 deviations and half a nat above their median."""
     found = []
     losses = [s.loss for s in steps]

@@ -13,7 +13,7 @@ from pipeline.results import (
     Check,
     Evaluation,
     LoopDiagnostics,
-    Step,
+    TrainStep,
     read_identity,
     read_metrics,
     read_result,
@@ -99,7 +99,7 @@ def _means(of: LoopDiagnostics) -> LoopMeans:
     return LoopMeans(of.loop, of.loss.mean, of.output_shift.mean, of.effective_rank, gate)
 
 
-def _thin(steps: list[Step]) -> tuple[CurvePoint, ...]:
+def _thin(steps: list[TrainStep]) -> tuple[CurvePoint, ...]:
     """Means over even stretches of steps; a loss that is no finite number leaves a gap."""
     finite = [s for s in steps if math.isfinite(s.loss)]
     parts = np.array_split(np.arange(len(finite)), min(len(finite), N_CURVE_POINTS)) if finite else []

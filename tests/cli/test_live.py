@@ -9,13 +9,13 @@ from rich.console import Console
 
 from pipeline.cli.live import show_training
 from pipeline.plt.events import Evaluated, Started, Stepped
-from pipeline.results import Evaluation, GroupLoss, Step
+from pipeline.results import Evaluation, GroupLoss, TrainStep
 
 
 def _events() -> list:
     started = Started(1000, 50, 0, 512, 100, 8, 4000, 0, "NVIDIA H200", "bfloat16", 2, "flex")
     pools = (GroupLoss("code", "", 10, 2.5), GroupLoss("text", "", 10, 3.5))
-    steps = [Step(n, 4.0, 1e-3, 0.5, 0, 0, 3.0, math.nan) for n in (1, 2)]
+    steps = [TrainStep(n, 4.0, 1e-3, 0.5, 0, 0, 3.0, math.nan) for n in (1, 2)]
     return [
         started,
         Evaluated(Evaluation(0, 20, 3.0, pools, ()), seconds=1.0),

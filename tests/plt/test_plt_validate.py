@@ -17,7 +17,7 @@ from pipeline.plt.loader import token_counts
 from pipeline.plt.validation import compare, find_spikes, score
 from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes
 from pipeline.report.validation import lines, render, write_page
-from pipeline.results import GroupLoss, Step, Variant, read_validation
+from pipeline.results import GroupLoss, TrainStep, Variant, read_validation
 
 
 def write_tokenizer(folder, *, length: int = 1):
@@ -95,7 +95,7 @@ def test_tokenizer_when_of_another_kind_is_refused(tmp_path, text):
 
 
 def _steps(losses):
-    return tuple(Step(i + 1, loss, 1e-3, 1.0, 0, 0) for i, loss in enumerate(losses))
+    return tuple(TrainStep(i + 1, loss, 1e-3, 1.0, 0, 0) for i, loss in enumerate(losses))
 
 
 def test_spikes_when_a_loss_stands_out_are_named():

@@ -16,7 +16,7 @@ from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.probe import record_inputs
 from pipeline.plt.verdict import judge
-from pipeline.results import Diagnostics, Evaluation, GroupLoss, LoopDiagnostics, Stat, Step, TrainRecord, to_json
+from pipeline.results import Diagnostics, Evaluation, GroupLoss, LoopDiagnostics, Stat, TrainRecord, TrainStep, to_json
 
 
 def _evaluation(step: int, *, code: float, text: float) -> Evaluation:
@@ -62,7 +62,7 @@ def _diagnostics(*extra: LoopDiagnostics) -> Diagnostics:
 
 
 def _record(**changes: object) -> TrainRecord:
-    steps = tuple(Step(k + 1, 6.0 - 0.02 * k, 1e-3, 1.0, 512 * k, 512 * k) for k in range(100))
+    steps = tuple(TrainStep(k + 1, 6.0 - 0.02 * k, 1e-3, 1.0, 512 * k, 512 * k) for k in range(100))
     record = TrainRecord(
         n_parameters=1000,
         n_loops=2,
@@ -95,7 +95,7 @@ def test_verdict_when_all_is_well_passes_and_every_check_has_a_sentence():
     assert len({c.name for c in verdict.checks}) == 9
 
 
-def _losses(*tail: float) -> tuple[Step, ...]:
+def _losses(*tail: float) -> tuple[TrainStep, ...]:
     steps = list(_record().steps)
     for k, loss in enumerate(tail, start=len(steps) - len(tail)):
         steps[k] = dataclasses.replace(steps[k], loss=loss)

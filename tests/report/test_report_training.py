@@ -14,9 +14,9 @@ from pipeline.errors import CheckpointError
 from pipeline.report import write_report
 from pipeline.report.compute import compute
 from pipeline.report.training import N_CURVE_POINTS, N_EVALUATIONS, loss_changes, read_training
-from pipeline.results import Step, TrainIdentity, metrics_line, to_json
+from pipeline.results import TrainIdentity, TrainStep, metrics_line, to_json
 
-_STEP = metrics_line(Step(1, 1.0, 0.1, 1.0, 1, 1)).encode()
+_STEP = metrics_line(TrainStep(1, 1.0, 0.1, 1.0, 1, 1)).encode()
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_training_when_data_are_others_is_pointed_out(run: RunFiles, tmp_path: P
 def test_training_when_losses_are_not_finite_leaves_gaps(run: RunFiles, tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "model", run, n_steps=2)
     with (folder / "metrics.jsonl").open("a") as file:
-        file.write(metrics_line(Step(3, math.nan, 0.1, math.inf, 1, 1)) + "\n")
+        file.write(metrics_line(TrainStep(3, math.nan, 0.1, math.inf, 1, 1)) + "\n")
         file.write('{"kind": "evaluation", "step": 3, "n_tokens": 1, "loss": null, "pools": [], "groups": []}\n')
     numbers, page = write_report(run, model=folder)
     assert ">nan<" not in Path(page).read_text(encoding="utf-8")
