@@ -1,10 +1,10 @@
 """What training, validation and diagnostics find: one definition, which the trainer writes and the report reads.
 
-    MODEL/train.json        TrainIdentity     what the model is trained from; written first
+    MODEL/train.json        TrainIdentity          what the model is trained from; written first
     MODEL/metrics.jsonl     TrainStep, Evaluation  a line for each update or evaluation
-    MODEL/result.json       TrainResult       the verdict and what it judged, when training is done
-    V/validation.json       Validation        what `loopmix validate` found
-    D/diagnostics.json      Diagnostics       what each loop of a model does
+    MODEL/result.json       TrainResult            the verdict and what it judged, when training is done
+    V/validation.json       Validation             what `loopmix validate` found
+    D/diagnostics.json      Diagnostics            what each loop of a model does
 
 Torch is not needed. A number that JSON lacks (NaN, infinity) is written as null and read as NaN. Unknown keys are
 ignored, so that a newer trainer may say more; a missing one is damage. Nothing here depends on the clock but `Speed`,
