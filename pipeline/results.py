@@ -11,8 +11,6 @@ ignored, so that a newer trainer may say more; a missing one is damage. Nothing 
 so an interrupted run leaves the same bytes as an undisturbed one.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math

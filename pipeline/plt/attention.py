@@ -12,8 +12,6 @@ keys: linear in T, and exactly the keys i - W .. i.
 
 # ruff: noqa: N815 (shape suffixes)
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal

@@ -11,8 +11,6 @@ A checkpoint is built beside its place and renamed into it, so it is whole or ab
 checkpoint that counts them; on resume the file is cut back to what the checkpoint knows, and continues byte for byte.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import os

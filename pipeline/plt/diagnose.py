@@ -11,8 +11,6 @@ Every mean is one over sequences, with the half-width of its 95 % interval: sequ
 
 # ruff: noqa: N815 (shape suffixes)
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ that they share. Two ways to divide the work, both over sequences: `none` keeps 
 the gradients up after the backward pass, `full` shards weights, gradients and optimiser with FSDP2.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Held-out loss per pool and per group (language or text source), and the loss of token frequencies beside it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

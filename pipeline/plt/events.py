@@ -3,8 +3,6 @@
 Seconds and speeds live here only; what is written to the model folder depends on no clock (see `pipeline/results.py`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Take a trained model out of its folder: as a module, as an export, as loop diagnostics."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import tempfile

@@ -8,8 +8,6 @@ that its window touches. Cost grows with the tokens that may see each other, whi
 On the CPU the kernel has a forward pass only (torch 2.13) and is used by tests alone, against the masked reference.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from typing import Any

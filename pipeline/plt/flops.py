@@ -5,8 +5,6 @@ half of its document on average, or its window. Recomputed activations are not c
 counts in full: R = 2 does about twice the work of R = 1 per token, except for the head, which reads the last loop only.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from pipeline.plt.config import ModelConfig, TrainConfig

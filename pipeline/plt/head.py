@@ -1,7 +1,5 @@
 """Next-token loss per token, without ever holding the logits of a whole batch."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

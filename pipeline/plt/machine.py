@@ -1,7 +1,5 @@
 """Where a model runs and in which arithmetic."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 

@@ -2,8 +2,6 @@
 
 # ruff: noqa: N815 (shape suffixes)
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass

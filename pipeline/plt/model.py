@@ -21,8 +21,6 @@ Shapes: B batch, T tokens, D hidden, H heads, K kv heads, V vocab, C head dim. S
 
 # ruff: noqa: N815 (shape suffixes)
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from itertools import repeat

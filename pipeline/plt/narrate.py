@@ -1,7 +1,5 @@
 """Training events and verdicts as plain lines for a terminal or a log."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pipeline.plt.events import Evaluated, Noted, Saved, Started, Stepped, TrainEvent

@@ -1,7 +1,5 @@
 """AdamW with the report's constants, the learning rate by step, and the optimiser's state as named tensors."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """A model made ready to train: first weights, attention kernel, sharding, recomputation, compilation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

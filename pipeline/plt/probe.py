@@ -7,8 +7,6 @@ KL. The report does not say which map it takes; this is the one that acts.
 Shapes: Q sampled queries, T keys, H heads. Cost per loop and layer: Q*T*H numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -4,8 +4,6 @@ Events carry the clock, so these files differ between equal runs; each life of a
 TensorBoard expects.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec

@@ -7,8 +7,6 @@ checkpoint holds all state there is, and on one machine a resumed run writes the
 Under `torchrun` or Ray Train every process runs this file on its own rows (see `distributed.py`); the first one writes.
 """
 
-from __future__ import annotations
-
 import time
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One update: forward and backward over a step's batches, the gradient's norm, AdamW; the same on 1 or N processes."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ model is scored on the held-out tail of every mixture that has the same tokenize
 trains on.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Scores per language, spikes and comparisons of a validation: arithmetic on what trainings recorded."""
 
-from __future__ import annotations
-
 import math
 from statistics import fmean, median, pstdev, stdev
 

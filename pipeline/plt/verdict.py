@@ -3,8 +3,6 @@
 `fail` means the mixture or the training is broken, `warn` that it could not be judged or deserves a look.
 """
 
-from __future__ import annotations
-
 import math
 from statistics import fmean, pstdev
 

@@ -5,8 +5,6 @@ byte-level BPE spells each byte of a token as one character, so the length of it
 Special tokens stand for no byte of any document.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ design, and stock loaders know Llama. All six plt_ keys are always written for m
 and its inference code fall back to different defaults where one is missing.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ StarCoder2 is Lozhkov et al. 2024 (arXiv 2402.19173), section 2.1 "Long line fil
 RefineCode is the filter table of OpenCoder (Huang et al. 2024, arXiv 2411.04905); Seed-Coder is arXiv 2506.03524.
 """
 
-from __future__ import annotations
-
 import re
 
 from pipeline.quality.rules import Rule

@@ -4,8 +4,6 @@ All of it is defined on the document's characters (Unicode code points), so that
 script. The counting is compiled and lives in `scan.py`; here the counts become named fractions.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -12,8 +12,6 @@ answer depends on the locale; the one for Shell reads past the library's tables 
 Parsing is native code and costs more than all other measurements together: 1 CPU second for 5 to 8 MB.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 import re

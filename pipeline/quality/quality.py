@@ -3,8 +3,6 @@
 It only measures; `select` drops. All but syntax errors comes from compiled passes over the shard's bytes.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -4,8 +4,6 @@ A rule says: drop the document if this feature lies above (below) that threshold
 and `text_rules.py`; thresholds come from the mixture; the reason codes and their order from `reasons.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal

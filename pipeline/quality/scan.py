@@ -5,8 +5,6 @@ maximal bad piece, so a damaged document still has well-defined counts. Every do
 and words, lines, encoded runs) while it lies in the cache; each walk is linear in its bytes whatever they are.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

@@ -8,8 +8,6 @@ A count is a hint, not proof. Formats are those that the issuers document; examp
 reserved names (example.com, AWS's ...EXAMPLE, private networks) are not counted.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

@@ -4,8 +4,6 @@ Gopher is Rae et al. 2021 (arXiv 2112.11446), section A.1.1, made for English we
 books and law in many languages, so most thresholds are wider and no rule depends on English. See docs/quality.md.
 """
 
-from __future__ import annotations
-
 from pipeline.quality.rules import Rule
 
 # Reason, feature, threshold, whose limit it is. A default is its source's unless the sentence says otherwise.

@@ -8,8 +8,6 @@ table.py    what a table is; *_tables.py define each once, terminal_table.py and
 terminal.py, page.py, overview.py, sections.py, charts.py, svg.py    where tables and charts stand
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pipeline.engine.run_folder import RunFiles

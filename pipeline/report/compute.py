@@ -1,7 +1,5 @@
 """From a finished run to the numbers of its report."""
 
-from __future__ import annotations
-
 import posixpath
 from pathlib import Path
 from typing import Any

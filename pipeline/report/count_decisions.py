@@ -4,8 +4,6 @@ Sums grow with the number of languages and rules, never of documents; documents 
 shard, and only the chosen few are held. Among equals a keyed hash chooses, so they come from all shards.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -5,8 +5,6 @@ says about documents, but for how their languages were decided (`count_decisions
 parts agree with each other by construction. The cube is as large as the number of combinations, not of documents.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """The report's tables on how languages were decided: by what, how surely, and which documents are in doubt."""
 
-from __future__ import annotations
-
 from pipeline.report.document_tables import BYTES, DOCUMENTS, KEPT, OF_ALL
 from pipeline.report.formats import CLAIM_WORDS, decided
 from pipeline.report.language_decisions import LanguageDecisions

@@ -1,7 +1,5 @@
 """The report's tables on documents: groups and their shares, what was dropped, duplicates, licences."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The duplicates' own story: how many there are, how similar they are, and who stands for how many others."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How numbers and foreign names are written, the same in the terminal and on the page."""
 
-from __future__ import annotations
-
 import math
 import re
 

@@ -1,7 +1,5 @@
 """How the languages were decided, as data: a part of `numbers.py`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -5,8 +5,6 @@ direction of each line, not in its height. Only numbers printed in its tables an
 figures alone have no value to quote.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

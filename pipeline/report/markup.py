@@ -1,7 +1,5 @@
 """Building blocks of the page. Every text goes through `text`, so a hostile name can never become markup."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from html import escape
 from typing import Any

@@ -1,7 +1,5 @@
 """What a careful reader would point at before the mixture is used. Thresholds are ours; each says why it is there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 

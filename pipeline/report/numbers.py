@@ -5,8 +5,6 @@ tokens of what passed, each document once; "after" the tokens of the packed stre
 depends on the clock but `Work`, which repeats what the manifest holds: one run, one report.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The first screen: is the balance exact, what is the language mix, what was dropped, is anything wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from pipeline.report.formats import exact, percent, short, size

@@ -1,7 +1,5 @@
 """The page: one HTML file without scripts, fonts or requests. Numbers in, bytes out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pipeline.report.formats import exact, size

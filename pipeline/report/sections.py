@@ -1,7 +1,5 @@
 """The page's sections: a guide that says how to read them, charts, and the tables with the charts' numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from pipeline.report import charts, decision_tables, document_tables, stream_tables, training_tables

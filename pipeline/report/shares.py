@@ -1,7 +1,5 @@
 """Groups and their shares: before, kept, after, against the target and against the paper's table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any

@@ -1,7 +1,5 @@
 """The packed stream: balance in every prefix, languages along it, and how full its sequences are. No token is read."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The report's tables on the packed stream, and on the work that the run took."""
 
-from __future__ import annotations
-
 from pipeline.report.formats import between, exact
 from pipeline.report.numbers import Numbers, SequencePacking, StreamMix, TokenBalance
 from pipeline.report.table import BAR, FINE_PERCENT, PERCENT, SIZE, TENTHS, TEXT, TIME, Column, ReportTable

@@ -5,8 +5,6 @@ stays text: it takes the page's font, can be searched and copied, and is small. 
 afterwards, and the user's matplotlibrc has no say, so equal numbers give equal bytes everywhere.
 """
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Callable

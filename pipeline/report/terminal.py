@@ -1,7 +1,5 @@
 """The report in a terminal, as wide as it is; 80 columns and plain text where the output is piped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, RenderableType

@@ -5,8 +5,6 @@ digits (1.23M), and at last columns leave from the right, which a note says. So 
 too long.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from typing import Literal

@@ -1,7 +1,5 @@
 """A trained model's folder as the report shows it: thinned curves, the verdict, the loops."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path

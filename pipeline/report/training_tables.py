@@ -1,7 +1,5 @@
 """The report's tables on a model trained on the run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from pipeline.report.formats import exact

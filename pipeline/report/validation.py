@@ -1,7 +1,5 @@
 """The verdict page of `loopmix validate`: one HTML file without scripts, fonts or requests; and its terminal lines."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
