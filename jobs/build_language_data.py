@@ -6,8 +6,6 @@ Run by hand after a new linguist release, never at run time. TensorFlow is not n
 table of offsets beside one file of raw little-endian floats, and both are read here.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import re

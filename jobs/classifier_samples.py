@@ -4,8 +4,6 @@ A name tells the language where linguist's rules need no guess (`CERTAIN`). Ever
 the same inputs give the same samples. A fifth of each tree's folders is held out and never trained on.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

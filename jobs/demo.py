@@ -4,8 +4,6 @@ Collects input, trains a small tokenizer, curates, verifies, trains a PLT of som
 with its curves. Each step is one line of the command `loopmix`, printed before it runs. Run again to go on.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

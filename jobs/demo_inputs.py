@@ -14,8 +14,6 @@ takes files in the order of a keyed hash, rare kinds first, until its bytes are 
 same files. What a machine does not have is missing from the demo.
 """
 
-from __future__ import annotations
-
 import ast
 import gzip
 import hashlib

@@ -6,8 +6,6 @@ matter; then, averaged over several orders of the documents, over the N_FEATURES
 same bytes: orders are keyed, nothing runs in parallel, and no sum may be reordered.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Writes the weights that `pipeline/language/classifier.py` reads, and prints how 
 files. A few minutes on one core; the same inputs give the same bytes.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from pathlib import Path
 

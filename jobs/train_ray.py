@@ -6,8 +6,6 @@ RUN and MODEL must lie on a disk that every node reaches. Submit the same line a
 from its newest checkpoint. Needs `pip install "ray[train]"`; for one machine, `torchrun` needs no Ray at all.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The classes that the content classifier tells apart, and which language belongs to which."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 from pipeline.language.shares import PAPER_LANGUAGES

@@ -5,8 +5,6 @@ features add up to its logits. guesslang's network is its second voter, asked on
 labels cover both contenders; `guesslang_alone` is that network by itself.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from functools import lru_cache

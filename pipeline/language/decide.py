@@ -8,8 +8,6 @@ file that the classifier is sure about is code. Markdown, HTML and other formats
 paper's mixture; only plain prose, language "Text", belongs to the text pool.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple

@@ -6,8 +6,6 @@ the logits of both are added. A byte pair has 65,536 values, so the string hash 
 Every sum runs in one fixed order: a document's result depends neither on its neighbours nor on a BLAS library.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files

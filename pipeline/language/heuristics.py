@@ -5,8 +5,6 @@ search stops after SECONDS. No pattern comes near it on the bytes that `max_scan
 where time decides, equal input would no longer give equal output.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import NamedTuple

@@ -5,8 +5,6 @@ kernel for batches stands apart, in `tokens.py`: a handful of documents is count
 longer than all the rest of `loopmix classify FILE`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Classify: which language and pool each document belongs to, and which rule said so."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import pairwise
 

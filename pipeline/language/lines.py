@@ -1,7 +1,5 @@
 """What the first and last lines of a document say of themselves: shebang, editor modeline, signature."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -5,8 +5,6 @@ A name claims less than a language. `.rs` says code, but XML bears that extensio
 nothing.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """What a path alone says: full file name, then longest known extension. Paths are data: nothing here opens a file."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from typing import NamedTuple

@@ -4,8 +4,6 @@ guesslang knows no prose (it calls an English essay Markdown), so this test come
 what it lets through goes to the model, whose verdict needs `min_confidence`.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

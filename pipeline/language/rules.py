@@ -1,7 +1,5 @@
 """Rules on the path and on what a document says of itself: a language and the rule's name, or what is left open."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from pipeline.language.heuristics import by_heuristics, generic_extensions, without_rule

@@ -5,8 +5,6 @@ the rest. The 93 are not published: the list below is this project's proposal, c
 Its order is our estimate of how much public code there is, most first; it decides ties that nothing else could settle.
 """
 
-from __future__ import annotations
-
 from pipeline.schema import OTHERS
 
 # Percent of code tokens. They add up to 99.9 in the paper too.

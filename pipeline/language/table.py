@@ -3,8 +3,6 @@
 Names, extensions and file names are linguist's. What is added here, and why, is marked as an addition.
 """
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

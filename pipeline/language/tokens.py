@@ -9,8 +9,6 @@ All kernels that a run uses stand in this one file, also the one that counts byt
 kernel does not notice changes in another.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -6,8 +6,6 @@ over (its documents without text, lines it cannot parse) never reaches us and ha
 read parquet and JSON lines with their own kinds.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Iterator
 from typing import Any

@@ -5,8 +5,6 @@ the text itself declares or that a detector finds (`encodings.py`); else `binary
 whole document and give back the same bytes when encoded again, so nothing else is changed. Line ends stay.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from pipeline.sources.encodings import detect

@@ -4,8 +4,6 @@ A file that cannot be read is a row, `unreadable_row`. A file that is gone or ha
 the plan promises these bytes, and a new plan costs one listing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pipeline.config import Source

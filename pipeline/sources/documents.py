@@ -1,7 +1,5 @@
 """Ingest: read the sources once, cut them into the shards that every later table keeps."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pyarrow as pa

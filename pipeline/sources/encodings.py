@@ -6,8 +6,6 @@ then finds 98 %: only encodings that decode the whole document; only those that 
 only the lines that hold such bytes at all. Short texts in Central European or Turkish encodings are read as cp1252.
 """
 
-from __future__ import annotations
-
 import codecs
 import re
 

@@ -8,8 +8,6 @@ Only git's plumbing is called, without the user's configuration and with every d
 could run a program or reach the network: hooks, monitors, filters, lazy fetching.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

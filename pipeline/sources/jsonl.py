@@ -8,8 +8,6 @@ A line that is no JSON object with text under the content key is a row of its ow
 documents. A file that cannot be decompressed to its end is an error, because nobody knows how many rows are missing.
 """
 
-from __future__ import annotations
-
 import gzip
 from collections.abc import Iterable, Iterator
 from itertools import groupby

@@ -6,8 +6,6 @@ links). Every open walks down from the root part by part and refuses a link on t
 link between planning and reading leads nowhere.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -4,8 +4,6 @@ A file name is bytes; a column of text is UTF-8. Bytes that are no UTF-8 are wri
 would read as such an escape becomes \x5c, so every name has exactly one spelling and `to_bytes` gives it back.
 """
 
-from __future__ import annotations
-
 import re
 
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")

@@ -7,8 +7,6 @@ A slice never spans two files, and a row group is never divided: one of 4 GB mak
 A row's number is its place in the file. Page checksums are verified where the writer stored them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

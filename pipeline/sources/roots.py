@@ -1,7 +1,5 @@
 """Where a source lies: a folder, a file or a glob, on this machine or on any file system that fsspec knows."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Raw documents -> a `documents` table. The one place that decodes, hashes, and says what is wrong with a row."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 

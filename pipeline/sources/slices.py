@@ -1,7 +1,5 @@
 """The plan of an input: which files, and which part of them, one shard of `documents` will hold."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Only content decides whether a row can be read; a licence that is a number or a 
 cost a document.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
