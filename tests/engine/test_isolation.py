@@ -26,6 +26,7 @@ from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.markers import Marker, WorkStep, write_marker
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
+from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.errors import StoreError
 from pipeline.recipe import curate
@@ -125,6 +126,15 @@ def test_what_an_interrupted_driver_of_another_configuration_leaves_is_not_read(
             curate(run_of(tmp_path, mixture, StoppingExecutor(stop)))
     curate(run_of(tmp_path, load_mixture(MIXTURE), InlineExecutor()))
     assert tables(tmp_path) == undisturbed
+
+
+def test_a_run_that_another_configuration_has_begun_to_change_is_not_finished(tmp_path: Path) -> None:
+    curate(run_of(tmp_path, load_mixture(MIXTURE), InlineExecutor()))
+    assert RunFiles(open_store(str(tmp_path))).manifest
+    with pytest.raises(KeyboardInterrupt):
+        curate(run_of(tmp_path, other(), StoppingExecutor(1)))
+    with pytest.raises(StoreError, match=r"stages \['quality', .*'ledger'\] are not done"):
+        _ = RunFiles(open_store(str(tmp_path))).manifest
 
 
 def test_a_stopped_process_keeps_its_lease_and_goes_on(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
