@@ -41,7 +41,7 @@ CHUNK = 2_000  # documents that are counted at once
 Floats = NDArray[np.float32]
 
 
-class Features(NamedTuple):
+class FeatureTable(NamedTuple):
     """Documents as sparse rows: document d has `columns` and `values` from `bounds[d]` to `bounds[d + 1]`."""
 
     bounds: NDArray[np.int64]
@@ -69,7 +69,7 @@ def views(content: bytes, key: int) -> list[bytes]:
     return found
 
 
-def count(contents: Sequence[bytes]) -> Features:
+def count(contents: Sequence[bytes]) -> FeatureTable:
     """Distinct feature keys of each content, with their weights scaled to length one."""
     bounds, columns, values = [np.zeros(1, np.int64)], [], []
     for start in range(0, len(contents), CHUNK):
@@ -82,7 +82,7 @@ def count(contents: Sequence[bytes]) -> Features:
         bounds.append(bounds[-1][-1] + found[1:])
         columns.append(keys[: found[-1]].astype(np.int64))
         values.append(weights[: found[-1]].astype(np.float32))
-    return _unit(Features(np.concatenate(bounds), np.concatenate(columns), np.concatenate(values)))
+    return _unit(FeatureTable(np.concatenate(bounds), np.concatenate(columns), np.concatenate(values)))
 
 
 @numba.njit(nogil=True)  # not cached, as `compiled` would: a cached kernel does not notice changes of `extract`
@@ -114,20 +114,20 @@ def count_features(
         start = ends[d]
 
 
-def _unit(features: Features) -> Features:
+def _unit(features: FeatureTable) -> FeatureTable:
     rows = np.repeat(np.arange(features.bounds.size - 1), np.diff(features.bounds))
     squares = np.bincount(rows, features.values.astype(np.float64) ** 2, minlength=features.bounds.size - 1)
     return features._replace(values=(features.values / np.sqrt(squares)[rows]).astype(np.float32))
 
 
-def only(features: Features, keys: NDArray[np.int64]) -> Features:
+def only(features: FeatureTable, keys: NDArray[np.int64]) -> FeatureTable:
     """The same documents over these keys alone, columns renumbered in the order of `keys`."""
     place = np.full(1 << KEY_BITS, -1, np.int64)
     place[keys] = np.arange(keys.size)
     columns = place[features.columns]
     kept = columns >= 0
     bounds = np.concatenate(([0], np.cumsum(kept)))[features.bounds]
-    return _unit(Features(bounds, columns[kept], features.values[kept]))
+    return _unit(FeatureTable(bounds, columns[kept], features.values[kept]))
 
 
 def train(contents: Sequence[bytes], labels: Sequence[int], *, n_classes: int) -> Trained:
@@ -172,7 +172,7 @@ def quantise(keys: NDArray[np.uint32], weights: Floats, bias: Floats) -> Trained
 
 
 def descend(
-    features: Features, labels: NDArray[np.int64], *, n_columns: int, n_classes: int, seed: int
+    features: FeatureTable, labels: NDArray[np.int64], *, n_columns: int, n_classes: int, seed: int
 ) -> tuple[Floats, Floats]:
     """Weights (columns, classes) and biases after N_EPOCHS in keyed orders."""
     share = np.bincount(labels, minlength=n_classes)

@@ -40,7 +40,7 @@ def _hash(tables: Tables, out: Channel, shard: int, _: None) -> Outcome:
 def _group(hashes: Channel, out: Channel, partition: int, _: None) -> Outcome:
     """Sort by hash; runs of equal hashes are groups. Only groups of two or more travel back to their shards."""
     high, low, position = columns(hashes.gather(partition), "high", "low", "position")
-    order = np.lexsort((position, low, high))
+    order = np.lexsort((position, low, high))  # position last: the first of a group is the first of the input
     high, low, position = high[order], low[order], position[order]
     starts = np.flatnonzero(starts_run(high, low))
     sizes = np.diff(np.append(starts, position.size))

@@ -60,6 +60,8 @@ def sign(hashes: np.ndarray, ends: np.ndarray, *, n_hashes: int) -> np.ndarray:
     return out
 
 
+# The multipliers are odd 64-bit constants of well-known mixers (golden ratio, SplitMix64). Any would do, but changing
+# one changes every key, and with them which documents meet.
 @compiled
 def _fill_band_keys(signatures: np.ndarray, n_bands: int, rows: int, out: np.ndarray) -> None:
     for d in range(signatures.shape[0]):

@@ -29,13 +29,15 @@ from pipeline.arrays.compiled import compiled
 
 WordKind = Literal["identifiers", "unicode"]
 
+# Odd 64-bit multipliers of well-known mixers. Changing one changes every shingle: signatures of earlier runs would no
+# longer compare, so the version of stage `signatures` would have to be raised.
 _WORD_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SHINGLE_FACTOR = np.uint64(0xD6E8FEB86659FD93)
 _FOLD = np.uint64(0x2020202020202020)  # on [A-Za-z0-9_] this bit tells capitals from small letters and nothing else
 _MASKS = np.array([(1 << (8 * k)) - 1 for k in range(9)], np.uint64)
 _SEPARATOR, _WORD, _HAN, _THAI = 0, 1, 2, 3
 _CUTS = np.array([0, 0, 1, 3], np.int64)  # a word of that class ends where these bits of a hash are 0
-_BMP = 0x10000
+_BMP = 0x10000  # tables cover the basic plane; above it only ideographs are words here, and nothing has a case
 # first and last code point of scripts without spaces between words; words of a few characters, and of about four
 _UNSPACED = {
     _HAN: (

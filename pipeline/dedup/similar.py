@@ -154,6 +154,7 @@ def _pair(links: Channel, equals: Channel, crowds: Channel, out: Channel, partit
     left, right = _unique_pairs(*columns(links.gather(partition), "left", "right"))
     compared = np.unique(np.concatenate((left, right, crowds.gather(partition)["position"].to_numpy())))
     named = np.unique(np.concatenate(columns(equals.gather(partition), "left", "right")))
+    # Documents of equal words are equal by their digests; only their ids are asked for, not their shingles again.
     named = np.setdiff1d(named, compared, assume_unique=True)
     position = np.concatenate((compared, named))
     table = pa.table({"position": position, "compared": np.arange(position.size) < compared.size})

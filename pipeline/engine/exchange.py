@@ -42,6 +42,7 @@ class Channel:
         if (partition[1:] < partition[:-1]).any():  # bulky tables come sorted, to save the copy
             order = np.argsort(partition, kind="stable")
             table, partition = table.take(pa.array(order)), partition[order]
+        # Every partition gets a batch, empty or not: batch k must be partition k.
         bounds = np.searchsorted(partition, np.arange(self.n_partitions + 1))
         rows = table.combine_chunks()
         sink = pa.BufferOutputStream()

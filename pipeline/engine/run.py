@@ -45,6 +45,8 @@ def work_off(run: Run, stages: Sequence[Stage], *, n_shards: int, files: dict[st
     """
     refuse_strangers(run.store)
     with hold(run.store) as store:
+        # The order matters: entries go before the files that they name are removed, so that a stop in between leaves an
+        # unfinished run; foreign files are looked for while markers of other configurations can still say what is ours.
         marks: dict[str, str] = {}
         for stage in stages:
             marks[stage.name] = fingerprint(stage, marks=marks)

@@ -102,6 +102,7 @@ def _pool(name: str, buckets: dict[tuple[str, str], dict[int, int]], *, wanted: 
 
 def _quota(group: str, n_tokens: int, *, counts: dict[int, int]) -> Quota:
     whole, left = divmod(n_tokens, sum(counts.values()))
+    # Up the buckets of the key: documents enter in keyed order until the budget is used up.
     for bucket, held in sorted(counts.items()):
         if left == 0:
             break

@@ -73,6 +73,7 @@ def pool_budgets(code: Pool, text: Pool, *, total: int | None) -> tuple[int, int
             raise ConfigError(f"balance: no {name} tokens are left to mix; check sources, rules and balance.{name}")
     unit = min(code.capacity() // code.parts, text.capacity() // text.parts)
     if total is None:
+        # The larger pool sets the size: the smaller may be repeated up to its copies to match it, the larger is not.
         unit = min(unit, max(code.total // code.parts, text.total // text.parts))
     else:
         wanted = total // (code.parts + text.parts)
@@ -116,6 +117,7 @@ def _round(weights: Mapping[str, Fraction], total: int, *, limits: Mapping[str, 
     scale = sum(weights.values())
     exact = {g: total * w / scale for g, w in weights.items()}
     out = {g: int(x) for g, x in exact.items()}
+    # Largest remainders first, as in proportional elections: no group is off by a whole token from its exact share.
     by_remainder = sorted(exact, key=lambda g: (out[g] - exact[g], g))
     missing = total - sum(out.values())
     for group in by_remainder[:missing]:

@@ -72,6 +72,7 @@ def _fit(
 ) -> Outcome:
     """Fit one partition's runs into sequences; sequences stand in the keyed order of a hash of their number."""
     rows = runs.gather(partition)
+    # By key, which is random; position and copy only break ties, so that the order of arrival never shows.
     order = np.lexsort(tuple(columns(rows, "copy", "position", "key")))
     position, length = (c[order] for c in columns(rows, "position", "length"))
     run, offset, n = split(length, seq_len=config.seq_len)
@@ -102,6 +103,7 @@ def _order(sizes: Channel, out: Channel, config: Packing, _: int, __: None) -> O
     code, text = np.concatenate(n_real[: config.n_partitions]), np.concatenate(n_real[config.n_partitions :])
     parts = config.code_parts, config.text_parts
     is_code, worst = interleave(code, text, code_parts=parts[0], text_parts=parts[1])
+    # The promise, recounted before a token moves: `balance` has met the totals, `interleave` bounds the prefixes.
     if code.sum() * parts[1] != text.sum() * parts[0] or worst > config.seq_len * max(parts):
         raise StageError(f"pack: code {code.sum()} and text {text.sum()} tokens, worst prefix {worst}: not {parts}")
     number = np.concatenate((np.flatnonzero(is_code), np.flatnonzero(~is_code)))

@@ -116,6 +116,7 @@ def _send(
     index, found = find(homes[0], np.arange(homes[0].size), key)
     row = np.searchsorted(crowd["position"].to_numpy(), position)[found]
     partition = spread(mix(homes[1][index[found]]), n)
+    # Two buckets of a member may lead to one component: it is sent there once.
     both = np.unique(np.stack((partition, row), axis=1), axis=0)
     members = source.crowds.scatter(shard, crowd.take(pa.array(both[:, 1])), partition=both[:, 0])
     return [sent, members]

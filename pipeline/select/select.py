@@ -108,7 +108,7 @@ def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: i
     group, size = columns(groups, "group_position", "group_size")
     paired = np.zeros(group.size, bool)
     paired[row_of(ends.gather(shard)["position"].to_numpy())] = True
-    rows = np.flatnonzero(paired | (size > 1))
+    rows = np.flatnonzero(paired | (size > 1))  # whoever has no duplicate is decided by its own reasons alone
     passes = np.ones(group.size, bool)
     passes[list(own_reasons(tables, shard, config=config))] = False
     table = _order_keys(tables, shard).take(pa.array(rows))
