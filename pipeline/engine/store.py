@@ -236,7 +236,7 @@ class Store:
             use_dictionary=dictionary or False,
             write_statistics=[f.name for f in schema if f.name not in bulky],
             write_page_checksum=True,
-            row_group_size=16_384,  # a plain choice: some megabytes of most tables, so that one row costs little to read
+            row_group_size=16_384,  # a plain choice: some megabytes of most tables, so one row costs little to read
         )
         return self.write_bytes(path, sink.getvalue())
 
