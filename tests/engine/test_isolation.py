@@ -117,7 +117,7 @@ def test_a_second_driver_is_refused_while_the_first_pauses_and_harms_nothing(
     assert tables(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("at", STOPS)
+@pytest.mark.parametrize("at", STOPS[::2])  # four runs each
 def test_what_an_interrupted_driver_of_another_configuration_leaves_is_not_read(
     tmp_path: Path, undisturbed: dict[str, bytes], at: int
 ) -> None:
