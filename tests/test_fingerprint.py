@@ -160,6 +160,23 @@ def test_a_map_stage_gets_the_columns_it_declares_though_its_neighbour_reads_mor
     assert seen == {"One": ["doc_id"], "Two": ["doc_id", "path"]}
 
 
+def test_a_map_stage_that_loses_a_row_fails(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    write_documents(run, [documents(0, ["a", "b"])])
+
+    def lose(found: pa.Table, *, config: Frozen) -> pa.Table:
+        return EXACT_DUPS.schema.empty_table()
+
+    with pytest.raises(StageError, match="exact_dups: shard 0 has 0 rows, documents 2"):
+        run_maps(
+            run,
+            run.store,
+            [MapStage(EXACT_DUPS, 1, lose, Frozen(), ("doc_id",))],
+            marks={"exact_dups": "m"},
+            n_shards=1,
+        )
+
+
 # --- between two runs ------------------------------------------------------------------------------------------------
 
 

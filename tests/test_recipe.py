@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -205,6 +206,54 @@ def test_foreign_files_are_refused(reference: Path, tmp_path: Path) -> None:
         run_to(tmp_path / "other")
 
 
+def test_hidden_files_of_others_are_left_alone_and_our_own_are_swept(reference: Path, tmp_path: Path) -> None:
+    shutil.copytree(reference, tmp_path / "run")
+    for name in ("packed/.nfs0001", "tables/tokens/.DS_Store", ".manifest.json.7-ab.tmp", "packed/.part.7-ab.tmp"):
+        (tmp_path / "run" / name).write_bytes(b"x")
+    run_to(tmp_path / "run")
+    left = {p.relative_to(tmp_path / "run").as_posix() for p in (tmp_path / "run").rglob(".*")}
+    assert left == {"packed/.nfs0001", "tables/tokens/.DS_Store"}
+    assert all(f.kept for f in verify(RunFiles(open_store(str(tmp_path / "run")))))
+
+
+STAGE = {"fingerprint": "f", "version": 1, "files": [], "counts": {}, "problems": {}, "seconds": 0.0}
+ENTRIES = [1, None, STAGE | {"files": None}, STAGE | {"files": [1]}, {k: v for k, v in STAGE.items() if k != "counts"},
+           STAGE | {"counts": {"n_docs": "many"}}, STAGE | {"problems": []}]  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_manifest_that_is_none_is_refused(reference: Path, tmp_path: Path, entry: object) -> None:
+    manifest = json.loads((reference / "manifest.json").read_text())
+    manifest["stages"]["tokens"] = entry
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match=r"manifest\.json: is damaged: .*; remove it and run again"):
+        read_manifest(open_store(str(tmp_path)))
+
+
+def test_a_manifest_of_another_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"format": 1, "stages": {}}')
+    with pytest.raises(StoreError, match="has format 1, expected 2: another version of loopmix made this run"):
+        read_manifest(open_store(str(tmp_path)))
+
+
+def test_a_path_in_the_manifest_cannot_lead_out_of_the_run(reference: Path, tmp_path: Path) -> None:
+    shutil.copytree(reference, tmp_path / "run")
+    manifest = json.loads((reference / "manifest.json").read_text())
+    manifest["stages"]["tokens"]["files"][0]["path"] = "../../etc/passwd"
+    (tmp_path / "run/manifest.json").write_text(json.dumps(manifest))
+    broken = {f.promise: f.detail for f in verify(RunFiles(open_store(str(tmp_path / "run")))) if not f.kept}
+    assert "leads out of the run" in broken["files"]
+
+
+@pytest.mark.parametrize("marker", [b"null", b"\xff{", b'{"files":[1],"counts":3}', b"{}"])
+def test_work_whose_marker_is_none_is_done_again(reference: Path, tmp_path: Path, marker: bytes) -> None:
+    shutil.copytree(reference, tmp_path / "run")
+    for file in (tmp_path / "run/state").rglob("*.json"):
+        file.write_bytes(marker)
+    run_to(tmp_path / "run")
+    assert shards(tmp_path / "run") == shards(reference)
+
+
 def test_an_unreadable_shard_stops_the_run_or_is_skipped_and_listed(tmp_path: Path) -> None:
     mixture = load_mixture(MIXTURE)
     broken = tmp_path / "broken.jsonl.gz"
@@ -218,6 +267,11 @@ def test_an_unreadable_shard_stops_the_run_or_is_skipped_and_listed(tmp_path: Pa
     assert list(problems) == [str(RunFiles(run.store).n_shards - 1)]
     assert "broken.jsonl.gz" in next(iter(problems.values()))
     assert all(f.kept for f in verify(RunFiles(run.store)))
+    executor = CountingExecutor([])
+    run_to(tmp_path / "run", executor, mixture, on_bad_shard="skip")
+    assert executor.done == []
+    with pytest.raises(StoreError, match=r"broken\.jsonl\.gz"):  # what was skipped is not done for who does not skip
+        run_to(tmp_path / "run", mixture=mixture)
 
 
 def test_verify_finds_what_was_tampered_with(reference: Path, tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ import click
 from pipeline import __version__
 from pipeline.cli import examples, training
 from pipeline.cli.output import complain, json_option, say, say_json
-from pipeline.errors import ConfigError, LoopmixError
+from pipeline.errors import ConfigError, LoopmixError, StoreError
 
 if TYPE_CHECKING:
     from pipeline.engine.run_folder import RunFiles
+    from pipeline.report import Numbers
 
 EXIT_ERROR, EXIT_BROKEN, EXIT_STOPPED = 1, 3, 130  # 130: what shells give a program that Ctrl-C ended
 # Input above which Ray is started by itself where it is installed. A plain choice: below it a cluster's start and its
@@ -123,17 +124,24 @@ def _address(executor: str, ray_address: str | None, *, n_bytes: int) -> str | N
     return "local" if n_bytes > INLINE_BYTES else None
 
 
-def _report(run: str, *, model: Path | None = None, brief: bool = False, quiet: bool = False) -> None:
-    """Write the report of a run and print it, or its first block."""
+def _report(run: str, *, model: Path | None = None, brief: bool = False, quiet: bool = False) -> Numbers:
+    """Write the report of a run and print it, or its first block; where it cannot be written, say so."""
     from rich.console import Console
 
-    from pipeline.report import write_report
+    from pipeline.report import count, save
     from pipeline.report.terminal import print_report
 
-    numbers, page = write_report(_open(run), model=model)
+    numbers = count(_open(run), model=model)
     if not quiet:
         print_report(numbers, Console(), brief=brief)
-        say(f"\nreport: {page}")
+    try:
+        page = save(_open(run), numbers)
+    except StoreError as error:  # a finished run may be read-only
+        complain(f"warning: the report was not written: {error}")
+    else:
+        if not quiet:
+            say(f"\nreport: {page}")
+    return numbers
 
 
 @main.command()
@@ -142,9 +150,11 @@ def _report(run: str, *, model: Path | None = None, brief: bool = False, quiet: 
 @json_option("the bytes of report.json")
 def report(run: str, model: Path | None, as_json: bool) -> None:
     """Print the language shares, drops, duplicates and balance of RUN and write its HTML page."""
-    _report(run, model=model, quiet=as_json)
+    from pipeline.report import to_json
+
+    numbers = _report(run, model=model, quiet=as_json)
     if as_json:
-        click.echo(_open(run).store.read_bytes("report/report.json"), nl=False)
+        click.echo(to_json(numbers), nl=False)
 
 
 @main.command()

@@ -85,14 +85,15 @@ def _setting(limit: dict[str, Any]) -> str:
 
 
 def _remedy(limit: dict[str, Any]) -> str:
-    """What to write in the mixture to let the document in, after the setting where the line before does not name it."""
+    """What to write in the mixture to pass the limit, after the setting where the line before does not name it."""
     if limit["key"] is None:
         measured = "" if limit["measured"] is None else f"measured {_value(limit['measured'])}; "
         return f"{measured}fixed: no setting changes it (source: {limit['source']})"
     setting = f"{_setting(limit)}; " if limit["measured"] is None else ""
     if limit["change"] is None:
         return f"{setting}no value of {limit['key']} lets both in"
-    return f"{setting}to let it in, write in the mixture: {limit['change']}"
+    # Only this limit: another reason, or a second near duplicate, may still keep the document out.
+    return f"{setting}to pass this limit, write in the mixture: {limit['change']}"
 
 
 def _duplicates(document: dict[str, Any]) -> list[str]:

@@ -17,10 +17,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline.engine.store import LEASE, Store
 from pipeline.errors import StoreError
@@ -43,25 +45,41 @@ def hold(store: Store) -> Iterator[Store]:
     beating = threading.Thread(target=_beat, args=(store, mine, stop), name="loopmix lease", daemon=True)
     beating.start()
     try:
-        yield replace(store, driver=mine["driver"])
+        yield replace(store, driver=mine.driver)
     finally:
         stop.set()
         beating.join()
-        if _read(store).get("driver") == mine["driver"]:
+        found = _read(store)
+        if found is not None and found.driver == mine.driver:
             store.remove(LEASE)
 
 
-def _describe() -> dict[str, Any]:
-    """What others need to find out whether this driver lives."""
-    return {
-        "driver": secrets.token_hex(16),
-        "host": socket.gethostname(),
-        "boot": _boot(),
-        "pid": os.getpid(),
-        "pid_started": _started(os.getpid()),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "beat": 0,
-    }
+@dataclass(frozen=True)
+class Lease:
+    """What others need to find out whether a driver lives."""
+
+    driver: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    host: str
+    boot: str
+    pid: int
+    pid_started: str
+    started: str
+    beat: int = 0
+
+    def __str__(self) -> str:
+        return f"a driver on {self.host} (process {self.pid}, since {self.started})"
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+_LEASE = TypeAdapter(Lease)
+
+
+def _describe() -> Lease:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    pid = os.getpid()
+    return Lease(secrets.token_hex(16), socket.gethostname(), _boot(), pid, _started(pid), started)
 
 
 def _boot() -> str:
@@ -80,75 +98,68 @@ def _started(pid: int) -> str:
     Empty where it is gone, or the system does not say.
     """
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *numbers = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (OSError, ValueError):
         return ""
+    return "" if state in "ZX" else numbers[18]  # Z, X: dead, and only not yet reaped by its parent
 
 
-def _acquire(store: Store, mine: dict[str, Any]) -> None:
-    text = json.dumps(mine).encode()
-    found: dict[str, Any] = {}
+def _acquire(store: Store, mine: Lease) -> None:
+    found: Lease | None = None
     for _ in range(3):  # a lost race for a dead driver's lease ends in another look, not in a loop
-        if store.create(LEASE, text):
+        if store.create(LEASE, mine.to_json()):
             return
         found = _read(store)
-        if not found:  # gone again, or not yet whole
+        if found is None:  # gone again, or not yet whole
             time.sleep(0.1)
             continue
         if _lives(store, found):
-            raise StoreError(
-                f"{store.root}: {_name(found)} works on it; wait for it or stop it, or choose another --out"
-            )
+            raise StoreError(f"{store.root}: {found} works on it; wait for it or stop it, or choose another --out")
         # Whoever removes the dead lease under its own name first wins; the others see the winner's in their next look.
-        claim = f"{LEASE}.{found['driver']}"
-        if store.create(claim, text):
+        claim = f"{LEASE}.{found.driver}"
+        if store.create(claim, mine.to_json()):
             store.remove(LEASE)
             try:
-                if store.create(LEASE, text):
+                if store.create(LEASE, mine.to_json()):
                     return
             finally:
                 store.remove(claim)
         elif not _lives(store, _read(store, claim) or mine):
             store.remove(claim)  # its driver died with the claim in its hand
-    if not found:
+    if found is None:
         raise StoreError(f"{store.full(LEASE)}: is no lease; remove it if nobody works on this run")
     raise StoreError(f"{store.root}: other drivers take its lease at the same moment; run the same command again")
 
 
-def _name(lease: dict[str, Any]) -> str:
-    return f"a driver on {lease.get('host')} (process {lease.get('pid')}, since {lease.get('started')})"
-
-
-def _lives(store: Store, lease: dict[str, Any]) -> bool:
+def _lives(store: Store, lease: Lease) -> bool:
     """Whether the holder still works."""
-    if lease.get("boot") and lease["boot"] == _boot():
-        return bool(lease["pid_started"]) and _started(int(lease["pid"])) == lease["pid_started"]
+    if lease.boot and lease.boot == _boot():
+        return bool(lease.pid_started) and _started(lease.pid) == lease.pid_started
     until = time.monotonic() + WATCH_SECONDS
     while time.monotonic() < until:
         time.sleep(min(1.0, BEAT_SECONDS))
         now = _read(store)
-        if now.get("driver") != lease["driver"] or now.get("beat") != lease["beat"]:
-            return bool(now)
+        if now is None or (now.driver, now.beat) != (lease.driver, lease.beat):
+            return now is not None
     return False
 
 
-def _beat(store: Store, mine: dict[str, Any], stop: threading.Event) -> None:
+def _beat(store: Store, mine: Lease, stop: threading.Event) -> None:
     """Raise the heartbeat until told to stop, or until another driver has the lease."""
-    beat = 0
     while not stop.wait(BEAT_SECONDS):
-        beat += 1
+        mine = replace(mine, beat=mine.beat + 1)
         try:
-            if _read(store).get("driver") != mine["driver"]:
+            found = _read(store)
+            if found is None or found.driver != mine.driver:
                 return
-            store.write_bytes(LEASE, json.dumps(mine | {"beat": beat}).encode())
+            store.write_bytes(LEASE, mine.to_json())
         except StoreError:
             continue  # a full disk stops the work itself with a clear message; the next beat may succeed
 
 
-def _read(store: Store, path: str = LEASE) -> dict[str, Any]:
-    """The lease that stands, or nothing."""
+def _read(store: Store, path: str = LEASE) -> Lease | None:
+    """The lease that stands there; None where there is none."""
     try:
-        found = json.loads(store.read_bytes(path))
-    except (StoreError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and isinstance(found.get("driver"), str) else {}
+        return _LEASE.validate_json(store.read_bytes(path))
+    except (StoreError, ValidationError):
+        return None

@@ -1,7 +1,10 @@
 """RUN/manifest.json: the stages that are done, their fingerprints, files and counts; written after what it names."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from pipeline.config import Mixture
 from pipeline.engine.markers import Marker, total_counts
@@ -12,6 +15,21 @@ MANIFEST = "manifest.json"
 FORMAT = 2  # 1 named tables `decisions` and `plan`, and kept markers of all configurations in one place
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """What the manifest says of a stage."""
+
+    fingerprint: str
+    version: int
+    files: list[FileEntry]
+    counts: dict[str, int]
+    problems: dict[str, str]  # by number of the shard
+    seconds: float
+
+
+_ENTRIES = TypeAdapter(dict[str, _Entry])
+
+
 def read_manifest(store: Store) -> dict[str, Any]:
     """The manifest, or an empty one. StoreError if it is damaged or of another format."""
     if not store.exists(MANIFEST):
@@ -20,16 +38,22 @@ def read_manifest(store: Store) -> dict[str, Any]:
     try:
         manifest = json.loads(store.read_bytes(MANIFEST))
         found = manifest["format"]
-        if not isinstance(manifest["stages"], dict):
-            raise TypeError("`stages` is no mapping")
+        if found == FORMAT:
+            _ENTRIES.validate_python(manifest["stages"])
     except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{where}: is damaged: {error}; remove it and run again") from error
+        first = " ".join(str(error).split())[:200]
+        raise StoreError(f"{where}: is damaged: {first}; remove it and run again") from error
     if found != FORMAT:
         raise StoreError(
             f"{where}: has format {found!r}, expected {FORMAT}: another version of loopmix made this run; "
             "read it with that version, or curate into a new folder"
         )
     return dict(manifest)
+
+
+def files_of(manifest: dict[str, Any], stage: str) -> list[FileEntry]:
+    """The files of a stage's table, in the order of its shards."""
+    return [FileEntry(**f) for f in manifest["stages"][stage]["files"]]
 
 
 def _write(store: Store, manifest: dict[str, Any]) -> None:
@@ -77,7 +101,8 @@ def is_recorded(store: Store, name: str, *, mark: str, by_hash: bool, skip_bad: 
 
     A stage with skipped bad shards counts only while bad shards are skipped.
     """
-    entry = read_manifest(store)["stages"].get(name)
+    manifest = read_manifest(store)
+    entry = manifest["stages"].get(name)
     if entry is None or entry["fingerprint"] != mark or (entry["problems"] and not skip_bad):
         return False
-    return all(store.is_intact(FileEntry.of(f), by_hash=by_hash) for f in entry["files"])
+    return all(store.is_intact(file, by_hash=by_hash) for file in files_of(manifest, name))

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from pipeline.engine.store import FileEntry, Store
 
 FINAL = "table"  # the step that writes the stage's own table
@@ -61,6 +63,9 @@ class Marker:
     seconds: float
 
 
+_MARKER = TypeAdapter(Marker)
+
+
 def commit_item(task: Callable[..., Outcome], store: Store, step: WorkStep, item: tuple[int, Any]) -> Marker:
     """Run one task and write its marker; runs where the executor puts it."""
     index, payload = item
@@ -80,9 +85,8 @@ def write_marker(store: Store, step: WorkStep, index: int, *, marker: Marker) ->
 def read_marker(store: Store, step: WorkStep, index: int) -> Marker | None:
     """The marker of an item; None where there is none that can be parsed: the item is not done."""
     try:
-        raw = json.loads(store.read_bytes(_path(step, index)))
-        return Marker(files=tuple(FileEntry.of(f) for f in raw.pop("files")), **raw)
-    except (ValueError, TypeError, KeyError):
+        return _MARKER.validate_json(store.read_bytes(_path(step, index)))
+    except ValidationError:
         return None
 
 

@@ -155,7 +155,9 @@ def refuse_strangers(store: Store) -> None:
 
 def refuse_foreign(store: Store, folder: str, *, stage: str, expected: set[str]) -> None:
     """Remove what an earlier configuration of this run left in `folder`; raise StoreError for files it never wrote."""
-    strange = [name for name in store.files(folder) if name not in expected]
+    # Hidden files that are not ours are left alone: file managers and NFS leave them everywhere.
+    found = (name for name in store.files(folder) if not name.startswith(".") or name.endswith(TEMPORARY))
+    strange = [name for name in found if name not in expected]
     if not strange:
         return
     ours = {f["path"] for f in read_manifest(store)["stages"].get(stage, {}).get("files", [])}
@@ -181,9 +183,8 @@ def _remove_others(store: Store, marks: dict[str, str]) -> None:
 
 
 def _sweep(store: Store, marks: dict[str, str]) -> None:
-    """Remove temporary files that tasks left beside their markers when they were killed."""
-    for stage, mark in marks.items():
-        folder = WorkStep(stage, mark).folder
+    """Remove temporary files that a killed driver left beside the manifest, and its tasks beside their markers."""
+    for folder in ("", *(f"{WorkStep(stage, mark).folder}/" for stage, mark in marks.items())):
         for name in store.files(folder):
             if name.endswith(TEMPORARY):
-                store.remove(f"{folder}/{name}")
+                store.remove(f"{folder}{name}")

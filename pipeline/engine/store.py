@@ -34,6 +34,7 @@ from pipeline.schema import check
 
 TEMPORARY = ".tmp"
 LEASE = "lease.json"
+_CURATE = "curate the run again, which makes anew what is missing or damaged"
 FENCED = ("tables/", "packed/", "manifest.json")  # names that all configurations share
 
 
@@ -54,12 +55,6 @@ class FileEntry:
     n_bytes: int
     sha256: str
     blocks: tuple[Block, ...] = ()
-
-    @classmethod
-    def of(cls, raw: dict[str, Any]) -> FileEntry:
-        """The entry that a marker or the manifest holds. TypeError, KeyError for anything else."""
-        blocks = tuple(Block(**b) for b in raw.get("blocks", ()))
-        return cls(raw["path"], raw["n_bytes"], raw["sha256"], blocks)
 
     def summary(self) -> dict[str, str | int]:
         """What the manifest says of it."""
@@ -95,8 +90,9 @@ class Store:
         return "://" not in self.root or self.root.startswith("file://")
 
     def full(self, path: str) -> str:
-        """The filesystem's own name of a path inside the run."""
-        assert not posixpath.isabs(path) and ".." not in path.split("/"), path
+        """The filesystem's own name of a path inside the run. StoreError for one that leads out of it."""
+        if posixpath.isabs(path) or ".." in path.split("/"):
+            raise StoreError(f"{self.root}: {path!r} leads out of the run; its manifest or a marker was tampered with")
         return posixpath.join(self._base, path)
 
     # --- bytes ---------------------------------------------------------------------------------------------------
@@ -123,7 +119,7 @@ class Store:
         try:
             holder = json.loads(self.read_bytes(LEASE)).get("driver")
         except (StoreError, ValueError, AttributeError):
-            holder = None
+            raise StoreError(f"{self.full(LEASE)}: was removed or overwritten; run the same command again") from None
         if holder != self.driver:
             raise StoreError(
                 f"{self.root}: another driver has taken this run over; nothing more is written by this one"
@@ -157,7 +153,7 @@ class Store:
         try:
             return bytes(self._fs.cat_file(self.full(path)))
         except OSError as error:
-            raise StoreError(f"{self.full(path)}: cannot be read: {error}; run the same command again") from error
+            raise StoreError(f"{self.full(path)}: cannot be read: {error}; {_CURATE}") from error
 
     def read_range(self, path: str, start: int, n_bytes: int) -> pa.Buffer:
         """Some bytes of a file, memory-mapped where the disk is local; StoreError if they are not there."""
@@ -170,9 +166,9 @@ class Store:
             else:
                 data = pa.py_buffer(self._fs.cat_file(target, start=start, end=start + n_bytes))
         except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"{target}: cannot be read: {error}; run the same command again") from error
+            raise StoreError(f"{target}: cannot be read: {error}; {_CURATE}") from error
         if data.size != n_bytes:
-            raise StoreError(f"{target}: ends before byte {start + n_bytes}; run the same command again")
+            raise StoreError(f"{target}: ends before byte {start + n_bytes}; {_CURATE}")
         return data
 
     def exists(self, path: str) -> bool:
@@ -250,7 +246,7 @@ class Store:
                 table = pq.ParquetFile(source, page_checksum_verification=True).read(columns=wanted.names)
         except (OSError, pa.ArrowException) as error:
             cause = " ".join(str(error).split())[:200]
-            raise StoreError(f"{target}: is missing or damaged: {cause}; run the same command again") from error
+            raise StoreError(f"{target}: is missing or damaged: {cause}; {_CURATE}") from error
         return check(table, wanted, name=path)
 
     def write_ipc(self, path: str, batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> FileEntry:
@@ -270,7 +266,7 @@ class Store:
             source = pa.memory_map(target) if self.is_local else pa.BufferReader(self.read_bytes(path))
             return pa.ipc.open_file(source)
         except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"{target}: is missing or damaged: {error}; run the same command again") from error
+            raise StoreError(f"{target}: is missing or damaged: {error}; {_CURATE}") from error
 
 
 def open_store(path: str) -> Store:
@@ -298,7 +294,7 @@ def _write_local(target: Path, view: memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except OSError:
+    except BaseException:  # Ctrl-C too leaves nothing behind
         temporary.unlink(missing_ok=True)
         raise
     folder = os.open(target.parent, os.O_RDONLY)

@@ -15,8 +15,8 @@ from pipeline.arrays.columns import columns, doc_words, lists_with
 from pipeline.arrays.compiled import compiled
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.exchange import positions, row_of, shard_of
+from pipeline.engine.manifest import files_of
 from pipeline.engine.run_folder import STAGES, RunFiles
-from pipeline.engine.store import FileEntry
 from pipeline.errors import LoopmixError
 from pipeline.mix.encoder import load_encoder
 from pipeline.reading.texts import similarities
@@ -67,9 +67,13 @@ def verify(run: RunFiles) -> Iterator[Finding]:
 
 
 def _files(run: RunFiles) -> tuple[bool, str]:
-    entries = [FileEntry.of(f) for stage in STAGES for f in run.manifest["stages"][stage]["files"]]
+    entries = [file for stage in STAGES for file in files_of(run.manifest, stage)]
     bad = [e.path for e in entries if not run.store.is_intact(e, by_hash=True)]
     n_bytes = sum(e.n_bytes for e in entries)
+    folders = sorted({e.path.rpartition("/")[0] for e in entries})
+    there = {f"{folder}/{name}" for folder in folders for name in run.store.files(folder) if not name.startswith(".")}
+    if strange := sorted(there - {e.path for e in entries}):  # whoever opens a table by its folder would read them
+        return False, f"{len(strange)} files are not of this run: {strange[:3]}"
     if bad:
         return False, f"{len(bad)} of {len(entries)} files are missing or damaged: {bad[:3]}"
     return True, f"{len(entries)} files, {n_bytes:,} bytes have the hashes of the manifest"

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.engine.run_folder import RunFiles
 from pipeline.report.numbers import Numbers, to_json
 
-__all__ = ["Numbers", "to_json", "write_report"]
+__all__ = ["Numbers", "count", "save", "to_json", "write_report"]
 
 PAGE, NUMBERS = "report/index.html", "report/report.json"
 
@@ -23,10 +23,21 @@ def write_report(run: RunFiles, *, model: Path | None = None) -> tuple[Numbers, 
 
     Raises StoreError for an unfinished or damaged run, CheckpointError for a `model` that is no model folder.
     """
+    numbers = count(run, model=model)
+    return numbers, save(run, numbers)
+
+
+def count(run: RunFiles, *, model: Path | None = None) -> Numbers:
+    """Everything the report says. Raises as `write_report` does."""
     from pipeline.report.compute import compute
+
+    return compute(run, model=model)
+
+
+def save(run: RunFiles, numbers: Numbers) -> str:
+    """Write report.json and the page; returns the page's full path. StoreError where the run is read-only."""
     from pipeline.report.page import render
 
-    numbers = compute(run, model=model)
     run.store.write_bytes(NUMBERS, to_json(numbers))
     run.store.write_bytes(PAGE, render(numbers))
-    return numbers, run.store.full(PAGE)
+    return run.store.full(PAGE)

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from pipeline import __version__
 from pipeline.cli.main import main
+from pipeline.errors import StoreError
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -261,3 +262,17 @@ def test_training_on_an_unfinished_run_is_one_clear_line(tmp_path: Path) -> None
 def test_address_and_inline_exclude_each_other(tmp_path: Path) -> None:
     arguments = ("curate", DATA / "mixture.yaml", "--out", tmp_path, "--executor", "inline", "--ray-address", "auto")
     assert call(*arguments).exit_code == 2
+
+
+def test_a_report_that_cannot_be_written_is_printed_all_the_same(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: object, path: str, data: object, **options: object) -> None:
+        raise StoreError(f"{path}: cannot be written: the disk is read-only")
+
+    whole = ok("report", run, "--json")
+    monkeypatch.setattr("pipeline.engine.store.Store.write_bytes", refuse)
+    result = call("report", run, "--json")
+    assert result.exit_code == 0
+    assert result.stdout == whole
+    assert "warning: the report was not written: report/report.json: cannot be written" in result.stderr

@@ -19,7 +19,7 @@ def test_why_writes_limits_that_are_no_numbers_and_rules_without_effect(tmp_path
     assert "fixed: no setting changes it (source: ours: tokens are made of text)" in lines
     assert (
         "select.drop_unknown = true (source: ours: no rules and no budget fit it); "
-        "to let it in, write in the mixture: select: {drop_unknown: false}"
+        "to pass this limit, write in the mixture: select: {drop_unknown: false}"
     ) in lines
     (kept,) = why(run, "a.py")
     assert "  fired     long_line (2,345), without effect" in why_lines(kept)
@@ -38,10 +38,10 @@ def test_why_writes_limits_that_are_no_numbers_and_rules_without_effect(tmp_path
             [
                 "because long_line: 2,345 characters, above quality.code.max_line_chars = 1,000 "
                 "(source: StarCoder2: above 1,000 characters)",
-                "to let it in, write in the mixture: quality: {code: {max_line_chars: 2345}}",
+                "to pass this limit, write in the mixture: quality: {code: {max_line_chars: 2345}}",
                 "near_duplicate: 0.8125, at least near_dups.min_similarity = 0.7 "
                 "(source: The Stack v2: Jaccard of 0.7)",
-                "to let it in, write in the mixture: near_dups: {min_similarity: 0.813}",
+                "to pass this limit, write in the mixture: near_dups: {min_similarity: 0.813}",
             ],
         ),
         ("g.py", ["fate kept, but not needed for the balance", "tokens 7 of group Python; 0 packed"]),

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,18 @@ def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_process_that_is_dead_but_not_reaped_holds_nothing(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    try:
+        deadline = time.monotonic() + 30
+        while lease._started(child.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        assert lease._started(child.pid) == ""
+    finally:
+        child.wait()
+
+
 def test_a_number_that_another_process_bears_by_now_is_no_sign_of_life(tmp_path: Path) -> None:
     leave(tmp_path, boot=lease._boot(), pid=os.getpid(), pid_started="1")
     with hold(open_store(str(tmp_path))):
@@ -77,12 +91,9 @@ def test_a_number_that_another_process_bears_by_now_is_no_sign_of_life(tmp_path:
 def test_a_driver_elsewhere_lives_while_its_heart_beats(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     with hold(store):
-        mine = json.loads((tmp_path / LEASE).read_text())
-        (tmp_path / LEASE).write_text(
-            json.dumps(mine | {"boot": "another machine"})
-        )  # our thread keeps its heart going
-        lease_now = json.loads((tmp_path / LEASE).read_text())
-        assert lease._lives(store, lease_now)
+        mine = lease._read(store)  # our thread keeps its heart going
+        assert mine is not None
+        assert lease._lives(store, replace(mine, boot="another machine"))
 
 
 def test_a_driver_elsewhere_is_dead_when_its_heart_stands_still(tmp_path: Path) -> None:
@@ -100,7 +111,9 @@ def test_a_claim_whose_driver_died_does_not_block_the_next(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"driver": 5}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"driver": 5}', '{"driver": "x"}', '{"driver": "../x", "beat": 1}']
+)
 def test_a_lease_that_is_no_lease_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / LEASE).write_text(text)
     with pytest.raises(StoreError, match=r"lease\.json: is no lease; remove it"), hold(open_store(str(tmp_path))):
@@ -117,6 +130,13 @@ def test_who_lost_the_lease_commits_no_table_and_leaves_the_lease_alone(tmp_path
         store.write_bytes("work/tokens/mark/part", b"harmless")
     assert (tmp_path / "tables/tokens/part").read_bytes() == b"mine"
     assert json.loads((tmp_path / LEASE).read_text())["driver"] == "d" * 32
+
+
+def test_a_driver_whose_lease_was_removed_says_so(tmp_path: Path) -> None:
+    with hold(open_store(str(tmp_path))) as store:
+        (tmp_path / LEASE).unlink()
+        with pytest.raises(StoreError, match=r"lease\.json: was removed or overwritten"):
+            store.write_bytes("tables/tokens/part", b"mine")
 
 
 def test_a_lease_holds_on_a_disk_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,13 @@ def test_an_untouched_run_keeps_every_promise(run: RunFiles) -> None:
     assert [f.promise for f in verify(run) if not f.kept] == []  # so what the tests below break is what they change
 
 
+@pytest.mark.parametrize("place", ["packed/part-00002-of-00003.arrow", "tables/tokens/part-00009-of-00010.parquet"])
+def test_a_file_that_is_not_of_this_run_is_found(run: RunFiles, place: str) -> None:
+    Path(run.store.full(place)).write_bytes(b"who opens the folder would read me")
+    found = {f.promise: f.detail for f in verify(run) if not f.kept}
+    assert found == {"files": f"1 files are not of this run: [{place!r}]"}
+
+
 def test_rows_in_another_order_break_alignment(run: RunFiles) -> None:
     rewrite(run, TOKENS, lambda rows: [rows[1], rows[0], *rows[2:]] if len(rows) > 1 else None)
     assert "alignment" in broken(run)
