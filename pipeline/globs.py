@@ -79,4 +79,6 @@ def _compiled(pattern: str) -> tuple[bool, re.Pattern[str]]:
 
 
 def _held(token: re.Match[str]) -> str:
-    return token[1] or (f"(?!/){token[2]}" if token[2] else r"\Z")
+    if token[2] and "[:" not in token[2]:  # `[[]` is a class of one bracket; `[[:alpha:]]` is left to be refused
+        return "(?!/)[" + re.sub(r"(?<!\\)\[", r"\\[", token[2][1:])
+    return token[1] or token[2] or r"\Z"

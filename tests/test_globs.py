@@ -190,3 +190,10 @@ def test_matcher_answers_or_refuses_when_the_pattern_is_any(pattern: str, path: 
         assert matcher((pattern,))(path) in (True, False)
     except ValueError as error:
         assert "is no pattern" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "wanted"), [("[[]x]", "[x]", True), ("[[]x]", "x", False), ("a[b[c]d", "a[d", True)]
+)
+def test_a_bracket_in_a_class_is_itself(pattern: str, path: str, wanted: bool) -> None:
+    assert matcher((pattern,))(path) is wanted
