@@ -125,6 +125,17 @@ def test_documents_that_hold_benchmark_items_are_found(benchmark: Benchmarks) ->
     assert table["doc_id"].to_pylist() == [doc_id(0, i) for i in range(6)]
 
 
+@pytest.mark.parametrize(("share", "found"), [(0.5, "tasks"), (0.5 + 1e-9, None)])
+def test_an_item_of_which_just_enough_is_contained_is_found(
+    benchmark: Benchmarks, share: float, found: str | None
+) -> None:
+    """Item 1 has six words, so two shingles of five; the document holds one of them."""
+    entry = benchmark.sets[0].entry.model_copy(update={"min_contained_frac": share})
+    config = Benchmarks(sets=(benchmark.sets[0].model_copy(update={"entry": entry}),))
+    table = find_overlaps(documents(0, ["short item of five words there"]), config=config)
+    assert table["benchmark"].to_pylist() == [found]
+
+
 def test_contaminated_documents_are_dropped_with_the_reason(tmp_path: Path, benchmark: Benchmarks) -> None:
     files = {"leak.py": program(7) + program(9), "clean.py": program(8)}
     now = ledger_of(make(tmp_path, "run", files, against=tuple(b.entry for b in benchmark.sets)))
