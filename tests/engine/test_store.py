@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -117,3 +118,16 @@ def test_equal_tables_make_equal_bytes_however_they_are_chunked(tmp_path: Path) 
 def test_shard_names_sort_in_order() -> None:
     assert part(3, 16) == "part-00003-of-00016.parquet"
     assert sorted(part(i, 12) for i in range(12)) == [part(i, 12) for i in range(12)]
+
+
+def test_a_flipped_byte_in_data_that_does_not_compress_is_found(tmp_path: Path) -> None:
+    """Random numbers lie in the file as they are, so nothing but the page's checksum can tell that one is another."""
+    numbers = np.random.default_rng(0).integers(0, 2**64, 500, np.uint64)
+    rows = {"doc_id": ["a"] * 500, "group_position": numbers, "group_size": [1] * 500, "is_first": [True] * 500}
+    store = open_store(str(tmp_path))
+    store.write_parquet("t.parquet", pa.table(rows, schema=EXACT_DUPS.schema), schema=EXACT_DUPS.schema)
+    good = (tmp_path / "t.parquet").read_bytes()
+    at = good.index(int(numbers[250]).to_bytes(8, "little"))
+    (tmp_path / "t.parquet").write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+    with pytest.raises(StoreError, match="damaged"):
+        store.read_parquet("t.parquet", schema=EXACT_DUPS.schema)
