@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run_stage, write_documents, write_facts
 
 from pipeline.config import Exchange, Select
@@ -56,6 +57,15 @@ def test_the_permissive_copy_stays_though_it_comes_last_and_has_fewer_stars(tmp_
         assert got[loser]["reasons"] == ["exact_duplicate"]
         assert got[loser]["keeper_id"] == doc_id(1, 0)
         assert got[loser]["similarity"] == 1.0
+
+
+@pytest.mark.parametrize("unsaid", [0, 1])
+def test_what_is_not_said_comes_after_all_that_is(tmp_path: Path, unsaid: int) -> None:
+    """Whichever copy comes first in the input: no stars at all rank behind none."""
+    stars = [0, 0]
+    stars[unsaid] = None  # type: ignore[call-overload]
+    got = choose(make_run(tmp_path), [documents(0, ["x", "x"], stars=stars), documents(1, ["y"])])
+    assert [got[doc_id(0, i)]["keep"] for i in range(2)] == [i != unsaid for i in range(2)]
 
 
 def test_order_is_stars_then_newest_then_longer(tmp_path: Path) -> None:
