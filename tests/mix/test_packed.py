@@ -7,10 +7,14 @@ from handmade import ShuffledExecutor, digests, make_run, run_stage
 from test_balance import CASES, fill
 
 from pipeline.config import Balance, Pack
+from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor
+from pipeline.engine.markers import Marker, WorkStep, write_marker
+from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
+from pipeline.errors import StageError
 from pipeline.mix.balance import balance
-from pipeline.mix.packed import Packing, pack
+from pipeline.mix.packed import Packing, _order, pack
 from pipeline.schema import BALANCE, LANGUAGES, TOKENS
 
 PAD = 4_000_000
@@ -106,3 +110,21 @@ def test_a_shard_is_a_stream_and_a_file_and_maps_memory(tmp_path: Path) -> None:
     assert as_file.equals(as_stream)
     as_file.validate(full=True)
     assert as_file.num_rows > 10
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [([16, 16], [16]), ([17], [17])],
+    ids=["totals differ", "a prefix is off by more than a sequence"],
+)
+def test_a_stream_that_breaks_the_balance_is_never_written(tmp_path: Path, code: list[int], text: list[int]) -> None:
+    """Neither can come from `balance` and `fit`; should one of them fail, this stops the run before a token moves."""
+    config = Packing(seq_len=16, n_shards=1, n_partitions=1, code_parts=1, text_parts=1, pad_id=PAD)
+    store = open_store(str(tmp_path))
+    sizes = Channel(store, WorkStep("packed", "m", "fit"), "fit-sizes", 2, 1)
+    for i, n_real in enumerate((code, text)):
+        entry = sizes.scatter(i, pa.table({"n_real": n_real}), partition=np.zeros(len(n_real), np.int64))
+        write_marker(store, sizes.step, i, marker=Marker((entry,), {}, None, 0.0))
+    out = Channel(store, WorkStep("packed", "m", "interleave"), "interleave", 1, 2)
+    with pytest.raises(StageError, match="pack: code"):
+        _order(sizes, out, config, 0, None)
