@@ -131,11 +131,12 @@ def _report(run: str, *, model: Path | None = None, brief: bool = False, quiet: 
     from pipeline.report import count, save
     from pipeline.report.terminal import print_report
 
-    numbers = count(_open(run), model=model)
+    opened = _open(run)
+    numbers = count(opened, model=model)
     if not quiet:
         print_report(numbers, Console(), brief=brief)
     try:
-        page = save(_open(run), numbers)
+        page = save(opened, numbers)
     except StoreError as error:  # a finished run may be read-only
         complain(f"warning: the report was not written: {error}")
     else:

@@ -3,6 +3,9 @@
 import math
 import re
 
+from pipeline.engine.progress import printable
+
+plain = printable  # of foreign names: what could steer a terminal or hide text is shown as an escape
 NOTHING = "\N{EN DASH}"
 FLOW_WORDS = {
     "read": "read",
@@ -78,11 +81,6 @@ def seconds(value: float) -> str:
 def between(low: int, high: int) -> str:
     """A bin of whole numbers: 3 or 3-4."""
     return exact(low) if low == high else f"{exact(low)}\N{EN DASH}{exact(high)}"
-
-
-def plain(name: str) -> str:
-    """A foreign name, safe to print: what could steer a terminal or hide text is shown as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def license_name(name: str) -> str:
