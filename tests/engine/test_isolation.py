@@ -173,7 +173,7 @@ def test_a_gather_reads_its_batches(tmp_path: Path) -> None:
     assert sent(tmp_path).gather(1)["value"].to_pylist() == [1, 11]
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "swap", "unmarked", "unnamed"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "swap", "unmarked", "unnamed", "short"])
 def test_a_gather_refuses_what_its_markers_do_not_vouch_for(tmp_path: Path, damage: str) -> None:
     channel = sent(tmp_path)
     files = sorted((tmp_path / "work").rglob("*.arrow"))
@@ -191,6 +191,10 @@ def test_a_gather_refuses_what_its_markers_do_not_vouch_for(tmp_path: Path, dama
             markers[1].unlink()
         case "unnamed":
             markers[1].write_text(markers[0].read_text())
+        case "short":
+            marker = json.loads(markers[1].read_text())
+            marker["files"][0]["blocks"].pop()
+            markers[1].write_text(json.dumps(marker))
     with pytest.raises(StoreError, match=r"(run the same command|curate the run) again"):
         channel.gather(1)
 
