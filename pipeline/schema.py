@@ -130,6 +130,7 @@ NEAR_DUPS = _table(
     _required("doc_id", pa.string()),
     _required("other_id", pa.string()),
     _required("similarity", pa.float64()),  # exact Jaccard of the two shingle sets
+    _required("containment", pa.float32()),  # share of the smaller shingle set that lies in the other, exact
     _required("position", pa.uint64()),
     _required("other_position", pa.uint64()),
     aligned=False,

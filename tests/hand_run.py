@@ -241,7 +241,8 @@ def _fate(doc: Doc) -> str:
 
 def _write_pairs(run: Run) -> FileEntry:
     rows = [
-        {"doc_id": doc_id(*a), "other_id": doc_id(*b), "similarity": s, "position": 0, "other_position": 1}
+        {"doc_id": doc_id(*a), "other_id": doc_id(*b), "similarity": s, "containment": s, "position": 0}
+        | {"other_position": 1}
         for a, b, s in PAIRS
     ]
     name = f"tables/near_dups/{part(0, 1)}"

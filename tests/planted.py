@@ -76,11 +76,16 @@ def _sign(tables: Tables, config: Any, shard: int, _: None) -> Outcome:
 
 
 def pairs_of(run: Run, *, n: int, table: str = "near_dups") -> dict[Pair, float]:
-    """Verified pairs by sorted ids."""
+    """The similarity of verified pairs by sorted ids."""
+    return {pair: row["similarity"] for pair, row in pair_rows(run, n=n, table=table).items()}
+
+
+def pair_rows(run: Run, *, n: int, table: str = "near_dups") -> dict[Pair, dict[str, Any]]:
+    """The rows of verified pairs by sorted ids."""
     names = [f"tables/{table}/{part(i, n)}" for i in range(n)]
     rows = pa.concat_tables(run.store.read_parquet(name, schema=NEAR_DUPS.schema) for name in names).to_pylist()
     assert len({(r["doc_id"], r["other_id"]) for r in rows}) == len(rows)
-    return {tuple(sorted((r["doc_id"], r["other_id"]))): r["similarity"] for r in rows}  # type: ignore[misc]
+    return {tuple(sorted((r["doc_id"], r["other_id"]))): r for r in rows}  # type: ignore[misc]
 
 
 def decisions_of(run: Run, *, n_shards: int) -> dict[str, dict[str, Any]]:

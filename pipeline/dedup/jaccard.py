@@ -1,4 +1,4 @@
-"""Exact Jaccard similarity of shingle sets, by hash tables: several times faster here than by sorting.
+"""Exact Jaccard and containment of shingle sets, by hash tables: several times faster here than by sorting.
 
 Shingle hashes are well mixed, so their low bits are their place in an open table. A stamp per place says which document
 filled it, so a table is never cleared.
@@ -87,14 +87,14 @@ def _count_shared(
 
 
 @compiled
-def _jaccard_all(
+def _share_all(
     hashes: np.ndarray,
     starts: np.ndarray,
     sizes: np.ndarray,
     left: np.ndarray,
     right: np.ndarray,
     floor: float,
-    out: np.ndarray,
+    shared: np.ndarray,
 ) -> None:
     longest = 0
     for p in range(left.size):
@@ -105,17 +105,16 @@ def _jaccard_all(
     for p in range(left.size):
         a, b = left[p], right[p]
         if min(sizes[a], sizes[b]) < floor * max(sizes[a], sizes[b]) or sizes[a] == 0:
-            out[p] = 0.0
+            shared[p] = 0
             continue
         if a != filled:
             filled = a
             stamp += 1
             mask = _fill_table(hashes, starts[a], sizes[a], table, stamps, stamp)
-        shared = _count_shared(hashes, starts[b], sizes[b], table, stamps, stamp, mask)
-        out[p] = shared / (sizes[a] + sizes[b] - shared)
+        shared[p] = _count_shared(hashes, starts[b], sizes[b], table, stamps, stamp, mask)
 
 
-def jaccard_pairs(
+def compare_pairs(
     hashes: np.ndarray,
     starts: np.ndarray,
     sizes: np.ndarray,
@@ -123,12 +122,16 @@ def jaccard_pairs(
     right: np.ndarray,
     *,
     floor: float = 0.0,
-) -> np.ndarray:
-    """Exact Jaccard of documents left[p] and right[p], float64 [n_pairs].
+) -> tuple[np.ndarray, np.ndarray]:
+    """Exact (Jaccard float64 [n_pairs], containment float32 [n_pairs]) of documents left[p] and right[p].
 
-    Document d is the set hashes[starts[d]:starts[d] + sizes[d]], without repeats. Where the sizes of two sets alone
-    show that `floor` cannot be reached, 0 stands instead. Fastest with pairs sorted by `left`: its table is built once.
+    Document d is the set hashes[starts[d]:starts[d] + sizes[d]], without repeats. Containment is the share of the
+    smaller set that lies in the other. Where the sizes of two sets alone show that no Jaccard of `floor` can be
+    reached, both are 0. Fastest with pairs sorted by `left`: its table is built once.
     """
-    out = np.empty(left.size, np.float64)
-    _jaccard_all(hashes, starts, sizes, left.astype(np.int64), right.astype(np.int64), floor, out)
-    return out
+    shared = np.empty(left.size, np.int64)
+    _share_all(hashes, starts, sizes, left.astype(np.int64), right.astype(np.int64), floor, shared)
+    n_left, n_right = sizes[left], sizes[right]
+    # An empty set shares nothing; 1 instead of its size keeps 0 / 0 out.
+    jaccard = shared / np.maximum(1, n_left + n_right - shared)
+    return jaccard, (shared / np.maximum(1, np.minimum(n_left, n_right))).astype(np.float32)

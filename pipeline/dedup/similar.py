@@ -216,18 +216,19 @@ def _verify(
     partition: int,
     _: None,
 ) -> Outcome:
-    """Exact Jaccard of every candidate pair; those that reach the floor become rows. Crowds are written beside them."""
+    """Compare every candidate pair; those whose Jaccard reaches the floor become rows. Crowds are written beside."""
     left, right = _unique_pairs(*columns(links.gather(partition), "left", "right"))
     found = sets.gather(partition)
     order = np.argsort(found["position"].to_numpy())
     sorted_position = found["position"].to_numpy()[order]
     values, starts, sizes = _flat(found["shingles"])
     a, b = order[np.searchsorted(sorted_position, left)], order[np.searchsorted(sorted_position, right)]
-    similarity = jaccard.jaccard_pairs(values, starts, sizes, a, b, floor=config.min_stored_similarity)
+    similarity, containment = jaccard.compare_pairs(values, starts, sizes, a, b, floor=config.min_stored_similarity)
     stored = similarity >= config.min_stored_similarity
     same_left, same_right = columns(equals.gather(partition), "left", "right")
     left, right = np.concatenate((left[stored], same_left)), np.concatenate((right[stored], same_right))
     similarity = np.concatenate((similarity[stored], np.ones(same_left.size)))
+    containment = np.concatenate((containment[stored], np.ones(same_left.size, np.float32)))
     by_pair = np.lexsort((right, left))
     left, right, ids = left[by_pair], right[by_pair], one_chunk(found["doc_id"])
     table = pa.table(
@@ -235,6 +236,7 @@ def _verify(
             "doc_id": ids.take(pa.array(order[np.searchsorted(sorted_position, left)])),
             "other_id": ids.take(pa.array(order[np.searchsorted(sorted_position, right)])),
             "similarity": similarity[by_pair],
+            "containment": containment[by_pair],
             "position": left,
             "other_position": right,
         }

@@ -15,7 +15,7 @@ import pytest
 from handmade import ShuffledExecutor, digests, doc_id, documents, run_stage, write_documents, write_facts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from planted import broken_promises, decisions_of, dedup, finish, jaccard, pairs_of, true_pairs, windows
+from planted import broken_promises, decisions_of, dedup, finish, jaccard, pair_rows, pairs_of, true_pairs, windows
 
 from pipeline.config import NearDups
 from pipeline.dedup.near_dups import Threshold, keep_near
@@ -103,6 +103,18 @@ def test_pairs_are_those_of_brute_force_where_no_bucket_is_crowded(tmp_path: Pat
     wanted = true_pairs(texts, threshold=0.7)
     assert {p: s for p, s in found.items() if s < 1} == pytest.approx(wanted)
     assert len(wanted) > 30
+
+
+def test_a_pair_says_how_much_of_the_smaller_document_lies_in_the_larger(tmp_path: Path) -> None:
+    words = [f"w{i}" for i in range(104)]
+    inside, other = words[:80], [*words[:60], *(f"x{i}" for i in range(20))]
+    run = dedup(tmp_path, [[" ".join(w) for w in (words, inside, other)] + [", ".join(words)]], config=SURE)
+    rows = pair_rows(run, n=3, table="similar")
+    ids = [doc_id(0, i) for i in range(4)]
+    found = {p: (r["similarity"], r["containment"]) for p, r in rows.items()}
+    assert found[tuple(sorted((ids[0], ids[1])))] == (76 / 100, 1.0)  # 100 and 76 shingles
+    assert found[tuple(sorted((ids[1], ids[2])))] == (56 / 96, pytest.approx(56 / 76, rel=1e-6))
+    assert found[tuple(sorted((ids[0], ids[3])))] == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("config", [SURE, CROWDED], ids=["pairs", "crowds"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dedup.headers import skip_headers
-from pipeline.dedup.jaccard import distinct, jaccard_pairs
+from pipeline.dedup.jaccard import compare_pairs, distinct
 from pipeline.dedup.shingles import digests, shingle
 
 HAN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
@@ -137,13 +137,15 @@ def test_shingles_equal_where_the_windows_of_words_equal(documents: list[str], n
 
 
 @given(st.lists(st.text(st.sampled_from("ab "), max_size=60), min_size=2, max_size=2), st.sampled_from([0.0, 0.5]))
-def test_jaccard_equals_that_of_python_sets(documents: list[str], floor: float) -> None:
+def test_jaccard_and_containment_equal_those_of_python_sets(documents: list[str], floor: float) -> None:
     a, b = (windows(d.split()) for d in documents)
     hashes, ends = distinct(*shingle(*buffers([d.encode() for d in documents]), n_words=5))
     assert np.diff(ends).tolist() == [len(a), len(b)]
-    found = jaccard_pairs(hashes, ends[:-1], np.diff(ends), np.array([0]), np.array([1]), floor=floor)
+    found, inside = compare_pairs(hashes, ends[:-1], np.diff(ends), np.array([0]), np.array([1]), floor=floor)
     true = len(a & b) / len(a | b) if a | b else 0.0
-    assert found[0] == (true if min(len(a), len(b)) >= floor * max(len(a), len(b)) else 0.0)
+    contained = len(a & b) / min(len(a), len(b)) if a and b else 0.0
+    is_compared = min(len(a), len(b)) >= floor * max(len(a), len(b))
+    assert (found[0], inside[0]) == ((true, np.float32(contained)) if is_compared else (0.0, 0.0))
     assert found[0] == true or true < floor
 
 

@@ -32,6 +32,7 @@ def choose(
             "doc_id": doc_id(*a),
             "other_id": doc_id(*b),
             "similarity": s,
+            "containment": s,
             "position": a[0] << 32 | a[1],
             "other_position": b[0] << 32 | b[1],
         }
