@@ -1,12 +1,14 @@
 """Who works on a run: one driver at a time, named in RUN/lease.json.
 
-    {"driver": "5f0c...", "host": "node7", "boot": "...", "pid": 4711, "pid_started": "...", "beat": 12, ...}
+    {"driver": "5f0c...", "host": "node7", "boot": "...", "pid": 4711, "pid_started": "...", "started": "..."}
 
 Two drivers with different settings would overwrite each other's shards, and each would believe the other's files. So a
 second one is refused with the name of the first. On the same host a driver is dead when its process is; elsewhere, when
 its heartbeat, a number that its holder raises every few seconds, stands still while we watch. No clocks are compared.
 
 A driver that was taken for dead may wake up. Its store refuses to commit a table once the lease names another driver.
+Nor can it undo that: a lease is written once and never again (the heartbeat is a file of its own), and whoever removes
+one, its driver at the end or the next after a death, first takes a claim that names its driver.
 """
 
 import json
@@ -30,6 +32,7 @@ from pipeline.errors import StoreError
 __all__ = ["LEASE", "hold"]
 
 BEAT_SECONDS = 5.0  # how often the holder shows that it lives
+BEAT = f"{LEASE}.beat"
 WATCH_SECONDS = 20.0  # four beats: a slow disk or a busy interpreter may swallow two
 
 
@@ -49,9 +52,7 @@ def hold(store: Store) -> Iterator[Store]:
     finally:
         stop.set()
         beating.join()
-        found = _read(store)
-        if found is not None and found.driver == mine.driver:
-            store.remove(LEASE)
+        _release(store, mine)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,6 @@ class Lease:
     pid: int
     pid_started: str
     started: str
-    beat: int = 0
 
     def __str__(self) -> str:
         return f"a driver on {self.host} (process {self.pid}, since {self.started})"
@@ -115,44 +115,77 @@ def _acquire(store: Store, mine: Lease) -> None:
             continue
         if _lives(store, found):
             raise StoreError(f"{store.root}: {found} works on it; wait for it or stop it, or choose another --out")
-        # Whoever removes the dead lease under its own name first wins; the others see the winner's in their next look.
-        claim = f"{LEASE}.{found.driver}"
-        if store.create(claim, mine.to_json()):
-            store.remove(LEASE)
-            try:
-                if store.create(LEASE, mine.to_json()):
-                    return
-            finally:
-                store.remove(claim)
-        elif not _lives(store, _read(store, claim) or mine):
-            store.remove(claim)  # its driver died with the claim in its hand
+        with _claim(store, found, mine) as claimed:
+            if claimed and store.create(LEASE, mine.to_json()):
+                return
     if found is None:
         raise StoreError(f"{store.full(LEASE)}: is no lease; remove it if nobody works on this run")
     raise StoreError(f"{store.root}: other drivers take its lease at the same moment; run the same command again")
+
+
+@contextmanager
+def _claim(store: Store, old: Lease, mine: Lease) -> Iterator[bool]:
+    """Remove `old`, if it still stands, as the only one who may; yields False where another removes it just now."""
+    claim = f"{LEASE}.{old.driver}"
+    if not store.create(claim, mine.to_json()):
+        holder = _read(store, claim)
+        if holder is not None and not _lives(store, holder):
+            store.remove(claim)  # its driver died with the claim in its hand
+        yield False
+        return
+    try:
+        if _read(store) == old:
+            store.remove(BEAT)
+            store.remove(LEASE)
+        yield True
+    finally:
+        store.remove(claim)
+
+
+def _release(store: Store, mine: Lease) -> None:
+    """Remove our lease, unless another driver has taken it over."""
+    try:
+        with _claim(store, mine, mine):
+            pass
+    except StoreError:  # a full disk takes no claim; the lease must go all the same, or this process would block itself
+        if _read(store) == mine:
+            store.remove(LEASE)
 
 
 def _lives(store: Store, lease: Lease) -> bool:
     """Whether the holder still works."""
     if lease.boot and lease.boot == _boot():
         return bool(lease.pid_started) and _started(lease.pid) == lease.pid_started
+    first = _beats(store)
     until = time.monotonic() + WATCH_SECONDS
     while time.monotonic() < until:
         time.sleep(min(1.0, BEAT_SECONDS))
         now = _read(store)
-        if now is None or (now.driver, now.beat) != (lease.driver, lease.beat):
+        if now is None or now.driver != lease.driver:
             return now is not None
+        if _beats(store) != first:
+            return True
     return False
+
+
+def _beats(store: Store) -> bytes:
+    """What the heartbeat says now; empty before the first beat."""
+    try:
+        return store.read_bytes(BEAT)
+    except StoreError:
+        return b""
 
 
 def _beat(store: Store, mine: Lease, stop: threading.Event) -> None:
     """Raise the heartbeat until told to stop, or until another driver has the lease."""
+    n_beats = 0
     while not stop.wait(BEAT_SECONDS):
-        mine = replace(mine, beat=mine.beat + 1)
+        n_beats += 1
+        found = _read(store)
+        if found is None or found.driver != mine.driver:
+            return
         try:
-            found = _read(store)
-            if found is None or found.driver != mine.driver:
-                return
-            store.write_bytes(LEASE, mine.to_json())
+            store.write_bytes(BEAT, f"{mine.driver} {n_beats}".encode())
         except StoreError:
             continue  # a full disk stops the work itself with a clear message; the next beat may succeed
 

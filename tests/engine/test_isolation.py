@@ -63,7 +63,7 @@ class PausingExecutor:
             self.at -= 1
             if self.at == 0:
                 self.reached.set()
-                assert self.go_on.wait(60)
+                assert self.go_on.wait(600)
             yield item, task(item)
 
     def describe(self) -> str:
@@ -109,11 +109,11 @@ def test_a_second_driver_is_refused_while_the_first_pauses_and_harms_nothing(
     executor = PausingExecutor(at)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(curate, run_of(tmp_path, load_mixture(MIXTURE), executor))
-        assert executor.reached.wait(60)
+        assert executor.reached.wait(600)
         with pytest.raises(StoreError, match="works on it"):
             curate(run_of(tmp_path, other(), StoppingExecutor(5)))
         executor.go_on.set()
-        first.result(120)
+        first.result(600)
     assert tables(tmp_path) == undisturbed
 
 
@@ -142,7 +142,7 @@ def test_a_stopped_process_keeps_its_lease_and_goes_on(tmp_path: Path, undisturb
     root = Path(__file__).parents[2]
     first = subprocess.Popen([*command, "--quiet"], cwd=root)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not (tmp_path / "tables").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         os.kill(first.pid, signal.SIGSTOP)
@@ -152,7 +152,7 @@ def test_a_stopped_process_keeps_its_lease_and_goes_on(tmp_path: Path, undisturb
         assert len(second.stderr.splitlines()) == 1
     finally:
         os.kill(first.pid, signal.SIGCONT)
-    assert first.wait(120) == 0
+    assert first.wait(600) == 0
     assert tables(tmp_path) == undisturbed
 
 

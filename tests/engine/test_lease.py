@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.engine import lease
 from pipeline.engine.lease import LEASE, hold
-from pipeline.engine.store import open_store
+from pipeline.engine.store import Store, open_store
 from pipeline.errors import StoreError
 
 
@@ -34,7 +34,6 @@ def leave(folder: Path, **changes: Any) -> str:
         "pid": 1,
         "pid_started": "",
         "started": "then",
-        "beat": 3,
     }
     (folder / LEASE).write_text(json.dumps(text | changes))
     return str((text | changes)["driver"])
@@ -60,7 +59,7 @@ def test_a_lease_ends_with_its_work_even_if_that_fails(tmp_path: Path) -> None:
 def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "WATCH_SECONDS", 3600.0)  # it must not be waited for
     code = (
-        "import os, sys; from pipeline.engine.lease import hold; from pipeline.engine.store import open_store\n"
+        "import os, sys; from pipeline.engine.lease import hold; from pipeline.engine.store import Store, open_store\n"
         "with hold(open_store(sys.argv[1])): os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, cwd=Path(__file__).parents[2])
@@ -73,7 +72,7 @@ def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path, mon
 def test_a_process_that_is_dead_but_not_reaped_holds_nothing(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 600
         while lease._started(child.pid) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -130,6 +129,38 @@ def test_who_lost_the_lease_commits_no_table_and_leaves_the_lease_alone(tmp_path
         store.write_bytes("work/tokens/mark/part", b"harmless")
     assert (tmp_path / "tables/tokens/part").read_bytes() == b"mine"
     assert json.loads((tmp_path / LEASE).read_text())["driver"] == "d" * 32
+
+
+def test_a_lease_is_written_once_whatever_its_heart_does(tmp_path: Path) -> None:
+    """Else a heartbeat could put a driver that was taken for dead back into its successor's place."""
+    with hold(open_store(str(tmp_path))) as store:
+        before = (tmp_path / LEASE).stat()
+        deadline = time.monotonic() + 600
+        beats = set[bytes]()
+        while len(beats) < 4:
+            beats.add(lease._beats(store))
+            assert time.monotonic() < deadline, "its heart does not beat"
+            time.sleep(0.01)
+        after = (tmp_path / LEASE).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_ends_removes_its_lease_only_under_a_claim(tmp_path: Path) -> None:
+    """Whoever took it for dead holds the claim, and may have written its own lease by the time ours is removed."""
+    with hold(open_store(str(tmp_path))) as store:
+        text = json.loads((tmp_path / LEASE).read_text())
+        (tmp_path / f"{LEASE}.{text['driver']}").write_text(json.dumps(text | {"driver": "e" * 32}))
+    assert store.exists(LEASE)
+
+
+def test_a_full_disk_does_not_keep_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Store, path: str, data: bytes) -> bool:
+        raise StoreError("no space left")
+
+    with hold(open_store(str(tmp_path))):
+        monkeypatch.setattr(Store, "create", refuse)
+    assert not (tmp_path / LEASE).exists()
 
 
 def test_a_driver_whose_lease_was_removed_says_so(tmp_path: Path) -> None:

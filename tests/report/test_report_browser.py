@@ -61,7 +61,7 @@ class Browser:
         )
         profile = f"--user-data-dir={self.folder / 'profile'}"
         command = [CHROMIUM, *quiet.split(), profile, *arguments]
-        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=120).stdout
+        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=600).stdout
 
     def measure(self, width: int) -> dict[str, Any]:
         probe = self.folder / "report" / f"probe-{width}.html"
