@@ -87,7 +87,8 @@ def test_a_number_that_another_process_bears_by_now_is_no_sign_of_life(tmp_path:
         pass
 
 
-def test_a_driver_elsewhere_lives_while_its_heart_beats(tmp_path: Path) -> None:
+def test_a_driver_elsewhere_lives_while_its_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "WATCH_SECONDS", 600.0)  # the first beat ends it
     store = open_store(str(tmp_path))
     with hold(store):
         mine = lease._read(store)  # our thread keeps its heart going
