@@ -10,6 +10,7 @@ from typing import Literal
 REASONS: dict[str, str] = {
     # what ingest found
     "unreadable_row": "the input row could not be read as a document",
+    "missing_object": "the git repository lacks the file's content: a partial or damaged clone",
     "too_large": "larger than ingest.max_document_bytes; its content was not loaded",
     "empty": "no content, or white space only",
     "binary": "not text in any encoding that could be detected",
@@ -62,6 +63,7 @@ class Setting:
 # A reason that is no rule stands here, once for each limit that may cause it.
 SETTINGS = (
     Setting("unreadable_row", None, "", "ours: there is no content to judge"),
+    Setting("missing_object", None, "", "ours: there is no content to judge"),
     Setting("too_large", "ingest.max_document_bytes", "above", "RefineCode: files of more than 8 MB are skipped"),
     Setting("empty", None, "", "ours: there is nothing to learn from it"),
     Setting("binary", None, "", "ours: tokens are made of text"),
@@ -77,7 +79,7 @@ SETTINGS = (
     Setting("near_duplicate", "near_dups.min_similarity", "at least", "The Stack v2: Jaccard of 0.7"),
 )
 
-INGEST_PROBLEMS = ("unreadable_row", "too_large", "empty", "binary")
+INGEST_PROBLEMS = ("unreadable_row", "missing_object", "too_large", "empty", "binary")
 
 
 def in_order(reasons: set[str]) -> list[str]:

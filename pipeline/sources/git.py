@@ -4,6 +4,9 @@ What is read is the commit HEAD, not the working tree. So every document's revis
 those of the repository, untracked and edited files stay out, links and submodules are passed over, and nothing can
 change between planning and reading. `path` is one checkout or bare repository, or a folder or glob with several below.
 
+A file whose object the repository lacks (a partial or damaged clone) is a row, `missing_object`; a checkout that cannot
+be read at all becomes a slice all the same and fails when it is read: then it is one bad shard with a name.
+
 Only git's plumbing is called, without the user's configuration and with every door shut through which a repository
 could run a program or reach the network: hooks, monitors, filters, lazy fetching.
 """
@@ -23,12 +26,14 @@ from pipeline.globs import chooser
 from pipeline.sources.local import SKIPPED_FOLDERS
 from pipeline.sources.names import to_bytes, to_text
 from pipeline.sources.roots import Root, locate
-from pipeline.sources.rows import TOO_LARGE, RawDocument
+from pipeline.sources.rows import MISSING_OBJECT, TOO_LARGE, RawDocument
 from pipeline.sources.slices import InputFile, Slice, whole_files
 from pipeline.sources.values import Metadata
 
 _REGULAR = (b"100644", b"100755", b"100664")  # the last is historic; 120000 would be a link, 160000 a submodule
 _MICROS = 1_000_000
+_UNPLANNED = ""  # the version of an entry that stands for a whole checkout that could not be listed
+_REMEDY = "run git fsck there, or clone it in full"
 # Settings of a repository that name programs or servers. None is reached by the plumbing called here today; a later git
 # that looked at one would run what a stranger wrote.
 _CLOSED_DOORS = (
@@ -44,15 +49,22 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     root = _locate(source)
     chosen = chooser(source.include, source.exclude)
     slices: list[Slice] = []
+    failures: list[str] = []
     homes = list(_homes(root))
     for home in homes:
-        files = [file for file in _tracked(root, home) if chosen(file.path.removeprefix(home))]
+        try:
+            files = [file for file in _tracked(root, home) if chosen(file.path.removeprefix(home))]
+        except StoreError as error:
+            failures.append(str(error))
+            files = [InputFile(home[:-1], 0, _UNPLANNED)]
         slices += whole_files(source.name, files, shard_bytes=shard_bytes)
     if not homes:
         raise ConfigError(
             f"sources.{source.name}.path: {source.path} is no git checkout and has none below it; "
             "use kind: directory, or clone the repository"
         )
+    if len(failures) == len(homes):
+        raise ConfigError(f"sources.{source.name}: {failures[0]}")
     if not slices:
         raise ConfigError(f"sources.{source.name}: no tracked file of {source.path} matches include and exclude")
     return slices
@@ -61,18 +73,31 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
 def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
     """The rows of one slice, which holds files of one checkout."""
     root = _locate(source)
+    if piece.files[0].version == _UNPLANNED:
+        _tracked(root, piece.files[0].path + "/")
+        raise StoreError(f"{root.join(piece.files[0].path)}: could not be read when it was planned; run again")
     home = _home_of(root, piece.files[0].path)
     commit = piece.files[0].version.partition(":")[0]
-    wanted = [file.version.partition(":")[2] for file in piece.files if file.size <= max_document_bytes]
+    wanted = [_blob(file) for file in piece.files if _is_wanted(file, max_document_bytes=max_document_bytes)]
     objects = _objects(_folder(root, home), [commit, *wanted])
+    about = next(objects)
+    if about is None:
+        raise StoreError(f"{root.join(home)}: git object {commit} is missing or damaged; {_REMEDY}")
     repo = source.repo or (home[:-1] or Path(root.path).name).removesuffix(".git")
-    shared = Metadata(repo=repo, revision=commit, revision_micros=_committed_at(next(objects)))
+    shared = Metadata(repo=repo, revision=commit, revision_micros=_committed_at(about))
     for file in piece.files:
-        metadata = shared._replace(path=file.path.removeprefix(home))
-        if file.size > max_document_bytes:
-            yield RawDocument(file.path, 0, None, TOO_LARGE, metadata)
-        else:
-            yield RawDocument(file.path, 0, next(objects), None, metadata)
+        content = next(objects) if _is_wanted(file, max_document_bytes=max_document_bytes) else None
+        problem = TOO_LARGE if file.size > max_document_bytes else MISSING_OBJECT if content is None else None
+        yield RawDocument(file.path, 0, content, problem, shared._replace(path=file.path.removeprefix(home)))
+
+
+def _is_wanted(file: InputFile, *, max_document_bytes: int) -> bool:
+    return bool(_blob(file)) and file.size <= max_document_bytes
+
+
+def _blob(file: InputFile) -> str:
+    """The name of a file's object; "" if the repository lacked it when it was planned."""
+    return file.version.partition(":")[2]
 
 
 def _locate(source: Source) -> Root:
@@ -118,16 +143,47 @@ def _folder(root: Root, home: str) -> Path:
 
 
 def _tracked(root: Root, home: str) -> list[InputFile]:
-    """Regular files of HEAD. The version names commit and blob, so that reading needs no second look at HEAD."""
+    """Regular files of HEAD. The version names commit and blob, so that reading needs no second look at HEAD.
+
+    StoreError if there is no commit, a folder of it is missing, or all of its files are.
+    """
     folder = _folder(root, home)
     commit = _output(folder, "rev-parse", "--verify", "HEAD^{commit}").strip().decode("ascii")
+    try:
+        listed = _output(folder, "ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+    except StoreError:  # some versions of git stop at the first object that a partial clone lacks
+        listed = _listed_without_sizes(folder, commit)
     files = []
-    for entry in _output(folder, "ls-tree", "-r", "-z", "-l", "--full-tree", commit).split(b"\0")[:-1]:
+    for entry in listed.split(b"\0")[:-1]:
         about, _, name = entry.partition(b"\t")
         mode, _, blob, size = about.split()
         if mode in _REGULAR:
-            files.append(InputFile(home + to_text(name), int(size), f"{commit}:{blob.decode('ascii')}"))
+            is_there = size.isdigit()  # git writes BAD for the size of an object that it does not have
+            version = f"{commit}:{blob.decode('ascii') if is_there else ''}"
+            files.append(InputFile(home + to_text(name), int(size) if is_there else 0, version))
+    if files and not any(map(_blob, files)):
+        raise StoreError(f"{folder}: has none of the {len(files)} files of its commit {commit}; clone it in full")
     return sorted(files, key=lambda f: f.path)
+
+
+def _listed_without_sizes(folder: Path, commit: str) -> bytes:
+    """As `ls-tree -l` lists a commit, without a look at objects that are not there."""
+    entries = _output(folder, "ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0")[:-1]
+    walked = _output(folder, "rev-list", "--objects", "--no-walk", "--missing=print", commit).splitlines()
+    missing = {line[1:].split()[0] for line in walked if line.startswith(b"?")}
+    blobs = [entry.partition(b"\t")[0].split()[2] for entry in entries]
+    there = [blob for blob in dict.fromkeys(blobs) if blob not in missing]
+    with tempfile.TemporaryFile() as asked:
+        asked.write(b"".join(blob + b"\n" for blob in there))
+        asked.seek(0)
+        with _start(folder, "cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=asked) as process:
+            answers = process.communicate()[0].splitlines()
+    sizes = dict(line.split(maxsplit=1) for line in answers)
+    lines = (entry.split(b"\t", 1) for entry in entries)
+    return b"".join(
+        b"%b %b\t%b\0" % (about, sizes.get(blob, b"BAD"), name)
+        for (about, name), blob in zip(lines, blobs, strict=True)
+    )
 
 
 def _committed_at(commit: bytes) -> int | None:
@@ -136,20 +192,38 @@ def _committed_at(commit: bytes) -> int | None:
     return int(found[1]) * _MICROS if found else None
 
 
-def _objects(folder: Path, names: list[str]) -> Iterator[bytes]:
-    """Contents of git objects, in order. Names go in by a file: two full pipes would wait for each other."""
+def _objects(folder: Path, names: list[str]) -> Iterator[bytes | None]:
+    """Contents of git objects, in order; None for one that is missing or damaged.
+
+    At some damage git ends at once; then it is started again behind the object that it could not give.
+    """
+    left = names
+    while left:
+        n_given = 0
+        for content in _until_it_ends(folder, left):
+            n_given += 1
+            yield content
+        if n_given < len(left):
+            n_given += 1
+            yield None
+        left = left[n_given:]
+
+
+def _until_it_ends(folder: Path, names: list[str]) -> Iterator[bytes | None]:
+    """What one git process gives. Names go in by a file: two full pipes would wait for each other."""
     with tempfile.TemporaryFile() as asked:
         asked.write("".join(name + "\n" for name in names).encode("ascii"))
         asked.seek(0)
         with _start(folder, "cat-file", "--batch", "--buffer", stdin=asked) as process:
             assert process.stdout is not None
-            for name in names:
+            for _ in names:
                 header = process.stdout.readline().split()
+                if header[1:] == [b"missing"]:
+                    yield None
+                    continue
                 content = process.stdout.read(int(header[2]) + 1) if len(header) == 3 else b""
                 if len(header) != 3 or len(content) != int(header[2]) + 1:
-                    raise StoreError(
-                        f"{folder}: git object {name} is missing or damaged; run git fsck there, or clone it in full"
-                    )
+                    return
                 yield content[:-1]
 
 
@@ -158,7 +232,7 @@ def _output(folder: Path, *arguments: str) -> bytes:
         output, complaint = process.communicate()
     if process.returncode:
         said = " ".join(complaint.decode("utf-8", errors="replace").split())
-        raise ConfigError(f"{folder}: git {arguments[0]} failed: {said}; expected a checkout with at least one commit")
+        raise StoreError(f"{folder}: git {arguments[0]} failed: {said}; expected a checkout with at least one commit")
     return output
 
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -75,18 +75,24 @@ def locate(source: Source) -> Root:
         folder, _, name = path.rpartition("/")
         return Root(folder or "/", fs, only=name)
     if has_magic(path):
-        folder, pattern = split_glob(path)
+        folder, pattern = split_glob(path, is_folder=os.path.isdir if fs is None else fs.isdir)
         if any("**" in part and part != "**" for part in pattern.split("/")):
             raise ConfigError(f"{where}: `**` must stand alone between two slashes")
-        if fs is not None or Path(folder).is_dir():
+        if pattern and (fs is not None or Path(folder).is_dir()):
             return Root(folder, fs, glob=pattern)
     raise ConfigError(f"{where} does not exist; expected a folder, a file or a glob")
 
 
-def split_glob(path: str) -> tuple[str, str]:
-    """The folder above the first part with a wildcard, and the pattern below it."""
+def split_glob(path: str, *, is_folder: Callable[[str], bool]) -> tuple[str, str]:
+    """The folder above the first part that is a pattern, and the pattern below it.
+
+    A part with a wildcard is a pattern only where no folder bears that very name: `/data/[2024] set/*.jsonl` looks
+    into the folder `[2024] set`, wherever the mixture lies. No pattern is left where all such parts are folders.
+    """
     parts = path.split("/")
-    first = next(i for i, part in enumerate(parts) if has_magic(part))
+    magic = [i for i, part in enumerate(parts) if has_magic(part)]
+    last = len(parts) - 1  # never taken for a folder: a path that exists as a whole is no glob
+    first = next((i for i in magic if i == last or not is_folder("/".join(parts[: i + 1]))), len(parts))
     return "/".join(parts[:first]) or "/" * path.startswith("/"), "/".join(parts[first:])
 
 

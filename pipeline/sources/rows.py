@@ -14,6 +14,7 @@ from pipeline.sources.values import Metadata
 
 UNREADABLE = "unreadable_row"
 TOO_LARGE = "too_large"
+MISSING_OBJECT = "missing_object"
 UNREAD = "unread"  # `encoding` of a row whose bytes were never looked at
 # What is held as Python objects before it moves into Arrow: little beside a shard of 64 MB. Where batches end shows in
 # the pages of the parquet file, so a change here changes the bytes of table `documents`.

@@ -253,6 +253,16 @@ def test_path_may_be_one_file_or_a_glob(tmp_path: Path, rows_of: Any) -> None:
     assert [row["path"] for row in rows_of(_source(tmp_path / "odd[1].py"))] == ["odd[1].py"]
 
 
+@pytest.mark.parametrize("folder", ["[2024] set", "set*", "what?", "{a,b}", "[!x]"])
+def test_glob_looks_into_a_folder_whose_name_looks_like_a_pattern(tmp_path: Path, rows_of: Any, folder: str) -> None:
+    _fill(tmp_path, {f"{folder}/in/1.py": b"1", f"{folder}/in/2.c": b"2", "2/in/3.py": b"3", "set4/in/4.py": b"4"})
+    assert [row["path"] for row in rows_of(_source(tmp_path / folder / "in" / "*.py"))] == ["1.py"]
+    assert [row["path"] for row in rows_of(_source(tmp_path / folder / "*" / "*.py"))] == ["in/1.py"]
+    assert [row["path"] for row in rows_of(_source(tmp_path / folder))] == ["in/1.py", "in/2.c"]
+    with pytest.raises(ConfigError, match="does not exist"):
+        plan_slices(_source(tmp_path / folder / "gone" / "x.py"), shard_bytes=1024)
+
+
 def test_directory_shares_no_shard_between_too_many_empty_files(tmp_path: Path) -> None:
     _fill(tmp_path, {f"{i:03}": b"" for i in range(100)})
     assert [len(piece.files) for piece in plan_slices(_source(tmp_path), shard_bytes=512 * 40)] == [40, 40, 20]

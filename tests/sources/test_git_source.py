@@ -158,15 +158,16 @@ def test_git_is_started_with_every_door_shut(tmp_path: Path, rows_of: Any, monke
         }
 
 
-def test_git_is_an_error_when_an_object_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = _repository(tmp_path / "mine", {"a.py": b"a\n"})
-    (piece,) = plan_slices(_source(root), shard_bytes=1024)
-    said = r"c commit 3\nabc\nb blob 10\nshort"
+def test_git_goes_on_behind_an_object_that_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = _repository(tmp_path / "mine", {"a.py": b"a\n", "b.py": b"b\n"})
+    (piece,) = plan_slices(_source(root), shard_bytes=1 << 20)
+    says = iter([r"c commit 3\nabc\nb blob 10\nshort", r"b blob 5\nwhole\n"])
     monkeypatch.setattr(
-        "pipeline.sources.git._start", lambda *_, **__: subprocess.Popen(["printf", said], stdout=subprocess.PIPE)
+        "pipeline.sources.git._start", lambda *_, **__: subprocess.Popen(["printf", next(says)], stdout=subprocess.PIPE)
     )
-    with pytest.raises(StoreError, match="is missing or damaged"):
-        read_slice(_source(root), piece, max_document_bytes=100)
+    found = read_slice(_source(root), piece, max_document_bytes=100)
+    assert found["problem"].to_pylist() == ["missing_object", None]
+    assert found["content"].to_pylist() == [b"", b"whole"]
 
 
 def test_git_fetches_nothing_that_a_partial_clone_lacks(tmp_path: Path) -> None:
@@ -228,18 +229,64 @@ def test_git_fails_clearly_when_the_program_is_missing(tmp_path: Path, monkeypat
         plan_slices(_source(root), shard_bytes=1024)
 
 
-def test_git_is_an_error_when_an_object_is_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["gone", "junk", "cut"])
+def test_git_gives_a_row_when_an_object_is_not_there(tmp_path: Path, rows_of: Any, damage: str) -> None:
+    root = _repository(tmp_path / "mine", {"a.py": b"a", "b.py": b"b" * 999, "c.py": b"c", "d/e.py": b"b" * 999})
+    blob = _git(root, "rev-parse", "HEAD:b.py")
+    path = root / ".git" / "objects" / blob[:2] / blob[2:]
+    raw = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(b"junk" if damage == "junk" else raw[:-5])
+    rows = rows_of(_source(root))
+    assert [(row["path"], row["problem"], row["content"]) for row in rows] == [
+        ("a.py", None, b"a"),
+        ("b.py", "missing_object", b""),
+        ("c.py", None, b"c"),
+        ("d/e.py", "missing_object", b""),
+    ]
+
+
+def test_git_reads_what_a_partial_clone_has(tmp_path: Path, rows_of: Any) -> None:
+    origin = _repository(tmp_path / "origin", {"a.py": b"a\n", "big.py": b"x = 1\n" * 999, "d/b.py": b"b\n"})
+    _git(origin, "config", "uploadpack.allowFilter", "true")
+    _git(tmp_path, "clone", "-q", "--no-checkout", "--filter=blob:limit=100", f"file://{origin}", "part")
+    rows = rows_of(_source(tmp_path / "part"))
+    assert [(row["path"], row["problem"], row["content"]) for row in rows] == [
+        ("a.py", None, b"a\n"),
+        ("big.py", "missing_object", b""),
+        ("d/b.py", None, b"b\n"),
+    ]
+
+
+def test_checkout_that_cannot_be_read_is_one_bad_slice(tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        _repository(tmp_path / name, {f"{name}.py": b"x"})
+    (tmp_path / "b").mkdir()
+    _git(tmp_path / "b", "init", "-q")
+    first, bad, last = plan_slices(_source(tmp_path), shard_bytes=4096)
+    assert [piece.files[0].path for piece in (first, bad, last)] == ["a/a.py", "b", "c/c.py"]
+    for piece in (first, last):
+        assert read_slice(_source(tmp_path), piece, max_document_bytes=10).num_rows == 1
+    with pytest.raises(StoreError, match=r"/b: git rev-parse failed: .*expected a checkout with at least one commit"):
+        read_slice(_source(tmp_path), bad, max_document_bytes=10)
+    (tmp_path / "b" / "x.py").write_bytes(b"x")
+    _git(tmp_path / "b", "add", "-A")
+    _git(tmp_path / "b", "commit", "-q", "-m", "one")
+    with pytest.raises(StoreError, match="could not be read when it was planned; run again"):
+        read_slice(_source(tmp_path), bad, max_document_bytes=10)
+
+
+def test_git_is_an_error_when_the_commit_or_the_repository_is_gone(tmp_path: Path) -> None:
     root = _repository(tmp_path / "mine", {"a.py": b"a", "b.py": b"b"})
     (piece,) = plan_slices(_source(root), shard_bytes=4096)
-    blob = piece.files[1].version.partition(":")[2]
-    path = root / ".git" / "objects" / blob[:2] / blob[2:]
-    path.chmod(0o644)
-    path.write_bytes(b"junk")
-    with pytest.raises(StoreError, match=f"git object {blob} is missing or damaged"):
-        read_slice(_source(root), piece, max_document_bytes=10)
     forged = replace(piece, files=(replace(piece.files[0], path="../mine/a.py"),))
     with pytest.raises(StoreError, match="leads out"):
         read_slice(_source(root), forged, max_document_bytes=10)
+    commit = piece.files[0].version.partition(":")[0]
+    (root / ".git" / "objects" / commit[:2] / commit[2:]).unlink()
+    with pytest.raises(StoreError, match=f"git object {commit} is missing or damaged; run git fsck"):
+        read_slice(_source(root), piece, max_document_bytes=10)
     shutil.rmtree(root / ".git")
     with pytest.raises(StoreError, match="no git checkout any more"):
         read_slice(_source(root), piece, max_document_bytes=10)

@@ -44,4 +44,17 @@ def test_path_is_safe_when_dots_are_part_of_a_name() -> None:
     [("/data/a/*.gz", ("/data/a", "*.gz")), ("/*", ("/", "*")), ("b/**/c*.x", ("b", "**/c*.x")), ("*", ("", "*"))],
 )
 def test_glob_is_split_above_its_first_wildcard(path: str, expected: tuple[str, str]) -> None:
-    assert split_glob(path) == expected
+    assert split_glob(path, is_folder=lambda _: False) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/[2024] set/in/*.gz", ("/[2024] set/in", "*.gz")),
+        ("/[2024] set/*/a[bc]/*.gz", ("/[2024] set", "*/a[bc]/*.gz")),
+        ("/[2025] set/in/*.gz", ("/", "[2025] set/in/*.gz")),
+        ("/[2024] set/none.gz", ("/[2024] set/none.gz", "")),
+    ],
+)
+def test_part_of_a_glob_is_a_name_where_a_folder_bears_it(path: str, expected: tuple[str, str]) -> None:
+    assert split_glob(path, is_folder=lambda folder: folder == "/[2024] set") == expected
