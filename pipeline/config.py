@@ -7,24 +7,31 @@ the command line decides only where the work runs. Each field's description is w
 
 from __future__ import annotations
 
-import json
-import posixpath
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from pipeline.errors import ConfigError
 from pipeline.globs import check_pattern, check_patterns
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
 Glob = Annotated[str, AfterValidator(check_pattern)]
 Globs = Annotated[tuple[str, ...], AfterValidator(check_patterns)]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Marks text that must be one of a known set of names. `request/names.py` checks it, and resolves aliases."""
+
+    of: Literal["language", "source", "group"]  # group: a language below `code`, a source below `text`
+    others: bool = False  # `others` is allowed too
+
+
+Language = Annotated[str, Known("language")]
+SourceName = Annotated[str, Known("source")]
 Option = str | int | float | bool | None
 Frac = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class Frozen(BaseModel):
@@ -102,8 +109,8 @@ class Override(Frozen):
     """Languages that the mixture knows better than any rule. The first override that fits a document decides."""
 
     path: Glob = Field("*", description="gitignore pattern on the document's path")
-    source: Name | None = Field(None, description="only documents of this source; null: of all")
-    language: str = Field(min_length=1, description="linguist's name or an alias; Text for prose")
+    source: SourceName | None = Field(None, description="only documents of this source; null: of all")
+    language: Language = Field(min_length=1, description="linguist's name or an alias; Text for prose")
     pool: Literal["code", "text"] | None = Field(None, description="null: by the language, unless the source says")
 
 
@@ -116,7 +123,9 @@ class Classify(Frozen):
         "loopmix", description="loopmix: our model, with guesslang's as second voter; guesslang: that one alone"
     )
     overrides: tuple[Override, ...] = Field((), description="languages by source or path pattern; the first that fits")
-    merge: dict[str, str] = Field(default_factory=dict, description="languages to count as another: {Batchfile: Shell}")
+    merge: dict[Language, Language] = Field(
+        default_factory=dict, description="languages to count as another: {Batchfile: Shell}"
+    )
 
     @model_validator(mode="after")
     def _merge_is_flat(self) -> Classify:
@@ -247,7 +256,7 @@ def source_of(entry: Against) -> Source:
 class Select(Exchange):
     """Choose the keepers and write every reason."""
 
-    drop_languages: tuple[str, ...] = Field((), description="languages that never enter")
+    drop_languages: tuple[Language, ...] = Field((), description="languages that never enter")
     drop_licenses: tuple[Literal["permissive", "unknown", "other"], ...] = Field(
         (), description="licence classes that never enter"
     )
@@ -264,12 +273,14 @@ class PoolBalance(Frozen):
     """What one pool contributes."""
 
     parts: Count = Field(1, description="this pool's part of the ratio code:text, in tokens")
-    shares: dict[str, Annotated[float, Field(gt=0)]] = Field(
+    shares: dict[Annotated[str, Known("group", others=True)], Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict,
         description="wanted share per group, relative weights; `others` stands for all groups not named; "
         "empty: natural shares",
     )
-    max_frac: dict[str, Frac] = Field(default_factory=dict, description="upper bound of a group within the pool")
+    max_frac: dict[Annotated[str, Known("group")], Frac] = Field(
+        default_factory=dict, description="upper bound of a group within the pool"
+    )
 
 
 class Balance(Frozen):
@@ -315,65 +326,3 @@ class Mixture(Frozen):
         if len(set(others)) != len(others):
             raise ValueError(f"two entries of `against` share a name: {sorted(others)}")
         return self
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice; plain YAML would keep the last one silently."""
-
-
-def _construct_unique(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            raise ConfigError(f"line {key_node.start_mark.line + 1}: key {key!r} is not text; put it in quotes")
-        if key in seen:
-            raise ConfigError(f"line {key_node.start_mark.line + 1}: key {key!r} is given twice; keep one")
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_unique)
-
-
-def read_yaml(path: Path) -> Any:
-    """Parse a YAML file safely; ConfigError for unreadable files, bad syntax, duplicate or non-text keys."""
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-
-
-def validate(model: type[Model], data: Any, *, where: str) -> Model:
-    """Build `model` from parsed YAML. Goes through JSON, where strict mode still takes a list for a tuple."""
-    try:
-        return model.model_validate_json(json.dumps(data))
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'file'}: {e['msg']} (got {e['input']!r:.80})" for e in found]
-        raise ConfigError(f"{where}: " + "; ".join(lines[:5])) from None
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{where}: holds a value that is no text, number, list or mapping: {error}") from None
-
-
-def load_mixture(path: Path) -> Mixture:
-    """Read a mixture file; paths in it become absolute, relative to the file. Raises ConfigError."""
-    mixture = validate(Mixture, read_yaml(path), where=str(path))
-    base = str(path.resolve().parent)
-    sources = tuple(s.model_copy(update={"path": resolve(s.path, base=base)}) for s in mixture.sources)
-    against = tuple(a.model_copy(update={"path": resolve(a.path, base=base)}) for a in mixture.against)
-    tokenizer = mixture.tokenizer
-    if tokenizer.path != "builtin":
-        tokenizer = tokenizer.model_copy(update={"path": resolve(tokenizer.path, base=base)})
-    return mixture.model_copy(update={"sources": sources, "against": against, "tokenizer": tokenizer})
-
-
-def resolve(path: str, *, base: str) -> str:
-    """An absolute form of `path`; URLs with a scheme and absolute paths stay as they are."""
-    if not path or "://" in path or posixpath.isabs(path):
-        return path
-    return posixpath.normpath(posixpath.join(base, path))

@@ -6,8 +6,9 @@ from click.testing import CliRunner
 
 from pipeline.cli.explain import explain
 from pipeline.cli.main import main
-from pipeline.config import Mixture, load_mixture
+from pipeline.config import Mixture
 from pipeline.errors import ConfigError
+from pipeline.request.load import load_mixture
 
 GOOD = """
 name: small
@@ -34,7 +35,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (GOOD + "seeed: 1\n", "seeed: Extra inputs"),
+        (GOOD + "seeed: 1\n", r"line 8: seeed: there is no such key; did you mean seed\?"),
         (GOOD + "name: again\n", "line 8: key 'name' is given twice"),
         (GOOD + "seed: 1e3\n", r"seed: Input should be a valid integer"),
         (GOOD + "pack: {seq_len: 262,144}\n", "mixture.yaml: "),

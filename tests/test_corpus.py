@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.config import load_mixture
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.progress import Progress
 from pipeline.engine.run import Run
@@ -20,6 +19,7 @@ from pipeline.engine.store import open_store
 from pipeline.reading.verify import verify
 from pipeline.reasons import REASONS
 from pipeline.recipe import curate
+from pipeline.request.load import load_mixture
 from pipeline.schema import DOCUMENTS, LEDGER
 
 DATA = Path(__file__).resolve().parent / "data"

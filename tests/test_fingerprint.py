@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from handmade import digests, documents, make_run, write_documents
 
-from pipeline.config import Balance, Frozen, Mixture, PoolBalance, load_mixture
+from pipeline.config import Balance, Frozen, Mixture, PoolBalance
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.progress import silent
@@ -23,6 +23,7 @@ from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
 from pipeline.recipe import curate, stages
+from pipeline.request.load import load_mixture
 from pipeline.schema import EXACT_DUPS, LANGUAGES, QUALITY, TABLES, TOKENS
 from pipeline.sources.documents import plan
 

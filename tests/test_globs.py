@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import Mixture, Source, validate
+from pipeline.config import Mixture, Source
 from pipeline.errors import ConfigError
 from pipeline.globs import check_pattern, check_patterns, chooser, matcher, pruner
 from pipeline.sources import plan_slices
 from pipeline.sources.local import walk
+from pipeline.yaml_file import validate
 
 WORKED = [
     ("*.py", "a.py", True),

@@ -18,13 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import Against, Mixture, load_mixture
+from pipeline.config import Against, Mixture
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
 from pipeline.engine.store import open_store
 from pipeline.recipe import curate, stages
+from pipeline.request.load import load_mixture
 from pipeline.sources.documents import plan
 
 GOLDEN = Path(__file__).with_name("golden.json")

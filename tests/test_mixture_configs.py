@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Mixture, load_mixture
+from pipeline.config import Mixture
 from pipeline.language.shares import OTHERS, PAPER_SHARES
 from pipeline.language.table import languages
+from pipeline.request.load import load_mixture
 
 FOLDER = Path(__file__).resolve().parent.parent / "mixture_configs"
 MIXTURES = sorted(f for f in FOLDER.glob("*.yaml") if not f.name.startswith("train_"))

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from handmade import ShuffledExecutor, digests
 
-from pipeline.config import Mixture, load_mixture
+from pipeline.config import Mixture
 from pipeline.engine.executor import Executor, InlineExecutor, connect
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.progress import silent
@@ -27,6 +27,7 @@ from pipeline.engine.store import open_store
 from pipeline.errors import StoreError
 from pipeline.reading.verify import verify
 from pipeline.recipe import curate
+from pipeline.request.load import load_mixture
 
 MIXTURE = Path(__file__).parent / "data" / "mixture.yaml"
 

@@ -80,12 +80,12 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
     """
     from rich.console import Console
 
-    from pipeline.config import load_mixture
     from pipeline.engine.executor import connect
     from pipeline.engine.progress import Progress, RunLog
     from pipeline.engine.run import Run, refuse_strangers
     from pipeline.engine.store import open_store
     from pipeline.recipe import curate as run_recipe
+    from pipeline.request.load import load_mixture
     from pipeline.sources.documents import plan
 
     loaded, store = load_mixture(mixture), open_store(out)
@@ -211,7 +211,7 @@ def verify(run: str, as_json: bool) -> None:
 def config_(mixture: Path | None, example: str | None, as_json: bool) -> None:
     """Print the resolved mixture, each value with its meaning."""
     from pipeline.cli.explain import explain, explained
-    from pipeline.config import load_mixture
+    from pipeline.request.load import load_mixture
 
     if (mixture is None) == (example is None) or (example and as_json):
         raise click.UsageError("give either a MIXTURE or --example NAME; --json goes with a MIXTURE")
@@ -242,8 +242,8 @@ def classify(paths: tuple[Path, ...], as_json: bool, content_only: bool) -> None
 def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int) -> None:
     """Train the byte-level BPE on a keyed 1:1 sample of the mixture's sources."""
     import tokenizer
-    from pipeline.config import load_mixture
     from pipeline.engine.store import open_store
+    from pipeline.request.load import load_mixture
     from pipeline.tokenizer_sample import sample
 
     def show(done: int, total: int) -> None:

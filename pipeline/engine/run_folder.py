@@ -7,12 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.config import Mixture, validate
+from pipeline.config import Mixture
 from pipeline.engine.manifest import MANIFEST, read_manifest
 from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
 from pipeline.schema import DOCUMENTS, LEDGER, NEAR_DUPS, PACKED, TABLES, Table, check, packed_schema
+from pipeline.yaml_file import validate
 
 STAGES = (*(table.name for table in TABLES if table is not LEDGER), PACKED, LEDGER.name)  # in the order of work
 

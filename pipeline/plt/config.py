@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config import Count, Frac, Frozen, read_yaml, validate
+from pipeline.config import Count, Frac, Frozen
+from pipeline.yaml_file import build, read_yaml
 
 Positive = Annotated[float, Field(gt=0)]
 TokenId = Annotated[int, Field(ge=0)]
@@ -140,4 +141,4 @@ class TrainConfig(Frozen):
 
 def read_config(path: Path) -> TrainConfig:
     """Read a training file. Raises ConfigError that names the file and the dotted key."""
-    return validate(TrainConfig, read_yaml(path), where=str(path))
+    return build(TrainConfig, read_yaml(path))

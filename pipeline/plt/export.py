@@ -8,7 +8,6 @@ from typing import Literal
 
 import torch
 
-from pipeline.config import validate
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.plt.checkpoint import newest_checkpoint, read_counters
 from pipeline.plt.config import EvalConfig, RunConfig, TrainConfig
@@ -20,6 +19,7 @@ from pipeline.plt.train import check_vocabulary
 from pipeline.plt.vocabulary import read_token_bytes
 from pipeline.plt.weights import CODE_NAME, CONFIG_NAME, WEIGHTS_NAME, gather, read_model, write_model
 from pipeline.results import IDENTITY_NAME, Diagnostics, read_identity
+from pipeline.yaml_file import validate
 
 _TOKENIZER_NAME, _TOKENIZER_CONFIG_NAME = "tokenizer.json", "tokenizer_config.json"
 _NAMES = (WEIGHTS_NAME, CODE_NAME, _TOKENIZER_NAME, _TOKENIZER_CONFIG_NAME, CONFIG_NAME)

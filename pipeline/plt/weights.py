@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline.config import validate
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.plt.config import ModelConfig
 from pipeline.plt.distributed import whole
 from pipeline.plt.model import PLT
 from pipeline.results import read_file
+from pipeline.yaml_file import validate
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"

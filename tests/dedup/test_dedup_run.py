@@ -11,7 +11,7 @@ from handmade import digests
 from rich.console import Console
 
 from pipeline.cli.why import why_lines
-from pipeline.config import Mixture, NearDups, load_mixture, validate
+from pipeline.config import Mixture, NearDups
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.progress import Progress
 from pipeline.engine.run import Run
@@ -21,7 +21,9 @@ from pipeline.errors import ConfigError
 from pipeline.reading.lookup import why
 from pipeline.reading.verify import verify
 from pipeline.recipe import curate
+from pipeline.request.load import load_mixture
 from pipeline.schema import SELECT
+from pipeline.yaml_file import validate
 
 MIXTURE = Path(__file__).parents[1] / "data" / "mixture.yaml"
 COPY = "store/near_duplicate__units_with_onions.py"

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 from handmade import digests, make_run
 
-from pipeline.config import Mixture, load_mixture
+from pipeline.config import Mixture
 from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.markers import Marker, WorkStep, write_marker
@@ -30,6 +30,7 @@ from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.errors import StoreError
 from pipeline.recipe import curate
+from pipeline.request.load import load_mixture
 
 MIXTURE = Path(__file__).parents[1] / "data" / "mixture.yaml"
 

@@ -18,7 +18,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import load_mixture
+from pipeline.request.load import load_mixture
 from pipeline.sources import plan_slices, read_slice
 
 CHECKOUT = Path(__file__).resolve().parents[2]

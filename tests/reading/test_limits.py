@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from pipeline.config import Against, CodeRules, Ingest, Mixture, NearDups, Quality, Select, Source, TextRules, validate
+from pipeline.config import Against, CodeRules, Ingest, Mixture, NearDups, Quality, Select, Source, TextRules
 from pipeline.quality.quality import measure
 from pipeline.reading.limits import RULES, Limit, limits_of
 from pipeline.reasons import REASONS, SETTINGS
+from pipeline.yaml_file import validate
 
 NO_OVERLAP = {"n_shared_ngrams": 0, "benchmark": None, "item": None, "contained_frac": 0.0}
 LINES = "".join(f"row{n} = column{n} + {n}\n" for n in range(30))

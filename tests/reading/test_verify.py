@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.config import load_mixture
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
@@ -19,6 +18,7 @@ from pipeline.engine.store import open_store
 from pipeline.mix import arrowfile
 from pipeline.reading.verify import verify
 from pipeline.recipe import curate
+from pipeline.request.load import load_mixture
 from pipeline.schema import ALIGNED, LEDGER, NEAR_DUPS, SELECT, TOKENS, Table, packed_schema
 
 MIXTURE = Path(__file__).parents[1] / "data" / "mixture.yaml"

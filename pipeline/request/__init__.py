@@ -1,0 +1,8 @@
+"""What the user asks for: a mixture file read, every name in it checked, and what cannot be met said before any work.
+
+load.py      a mixture file -> Mixture, names resolved, paths absolute
+names.py     every name that has a known set, and the nearest ones to a wrong one
+contradictions.py   what no input can meet
+without_effect.py   what is asked and will not happen
+inputs.py    what the listed input files cannot meet
+"""

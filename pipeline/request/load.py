@@ -1,0 +1,40 @@
+"""A mixture file, as everything else takes it: checked, names resolved, paths absolute."""
+
+import posixpath
+from pathlib import Path
+
+from pipeline.config import Mixture
+from pipeline.request.contradictions import contradictions
+from pipeline.request.names import names_of
+from pipeline.yaml_file import YamlFile, build, read_yaml
+
+
+def load_mixture(path: Path) -> Mixture:
+    """Read a mixture file; languages get linguist's names, paths become absolute, relative to the file.
+
+    Raises ConfigError with every error and its line: wrong types and keys, names that nothing bears, and, once there
+    are none of these, what no input could meet. Looks at no input.
+    """
+    file = read_yaml(path)
+    names = names_of(file.data)
+    resolved = YamlFile(file.path, names.resolve(Mixture, file.data), file.root)
+    mixture = build(Mixture, resolved, more=names.problems)
+    file.refuse(contradictions(mixture))
+    return with_paths(mixture, base=str(path.resolve().parent))
+
+
+def with_paths(mixture: Mixture, *, base: str) -> Mixture:
+    """The same mixture with its relative paths taken from the folder `base`."""
+    sources = tuple(s.model_copy(update={"path": absolute(s.path, base=base)}) for s in mixture.sources)
+    against = tuple(a.model_copy(update={"path": absolute(a.path, base=base)}) for a in mixture.against)
+    tokenizer = mixture.tokenizer
+    if tokenizer.path != "builtin":
+        tokenizer = tokenizer.model_copy(update={"path": absolute(tokenizer.path, base=base)})
+    return mixture.model_copy(update={"sources": sources, "against": against, "tokenizer": tokenizer})
+
+
+def absolute(path: str, *, base: str) -> str:
+    """`path` from `base`; URLs with a scheme and absolute paths stay as they are."""
+    if not path or "://" in path or posixpath.isabs(path):
+        return path
+    return posixpath.normpath(posixpath.join(base, path))

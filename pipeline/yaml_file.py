@@ -1,0 +1,208 @@
+"""YAML files read strictly, and models built from them: every error of a file at once, each with its line.
+
+Plain YAML keeps the last of two equal keys, and pydantic knows of no lines and of no neighbours. Here a key given twice
+is refused, a name that is not known is answered with the nearest that are, and an error says where it stands.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+Loc = tuple[str | int, ...]  # keys and numbers of list items, from the top of the file
+
+MAX_ERRORS = 20  # said of one file: more fill a screen, and the first ones mended mend many
+_MIN_LIKENESS = 0.6  # difflib's own default: two letters in five may differ
+_FEW = 12  # names that are all said where none is near: a line holds that many
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong at one place of a file."""
+
+    loc: Loc
+    message: str
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A file's content as plain data, and the node tree that knows its lines."""
+
+    path: str
+    data: Any
+    root: yaml.Node | None = None
+
+    def line(self, loc: Loc) -> int | None:
+        """The line of the last part of `loc` that stands in the file, from 1; None where nothing of it does."""
+        node, line = self.root, None
+        for part in loc:
+            if isinstance(node, yaml.MappingNode):
+                found = next(((k, v) for k, v in node.value if k.value == part), None)
+                if found is None:
+                    return line
+                line, node = found[0].start_mark.line + 1, found[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                line = node.start_mark.line + 1
+            else:
+                return line
+        return line
+
+    def refuse(self, problems: Iterable[Problem]) -> None:
+        """Raise ConfigError with all `problems`, in the order of the file; nothing happens where there are none."""
+        ordered = sorted(dict.fromkeys(problems), key=lambda p: self.line(p.loc) or 0)
+        if ordered:
+            raise ConfigError(f"{self.path}: {'; '.join(self._lines(ordered))}")
+
+    def _lines(self, problems: Sequence[Problem]) -> Iterator[str]:
+        for problem in problems[:MAX_ERRORS]:
+            line = self.line(problem.loc)
+            yield f"{f'line {line}: ' if line else ''}{dotted(problem.loc)}: {problem.message}"
+        if len(problems) > MAX_ERRORS:
+            yield f"and {len(problems) - MAX_ERRORS} more errors"
+
+
+def dotted(loc: Loc) -> str:
+    """A place as messages name it."""
+    return ".".join(str(part) for part in loc) or "file"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean A or B?` with the names that look like `name`, else all where they are few, or nothing."""
+    names = list(known)
+    if found := closest(name, names):
+        return did_you_mean(found)
+    return f"; expected {'one of ' if len(names) > 1 else ''}{', '.join(names)}" if 0 < len(names) <= _FEW else ""
+
+
+def closest(name: str, known: Iterable[str]) -> list[str]:
+    """The names that look like `name`, the likest first; case does not count."""
+    by_fold: dict[str, str] = {}
+    for one in known:
+        by_fold.setdefault(one.lower(), one)
+    return [by_fold[one] for one in difflib.get_close_matches(name.lower(), by_fold, n=3, cutoff=_MIN_LIKENESS)]
+
+
+def did_you_mean(names: Iterable[str]) -> str:
+    """The question as messages end in it."""
+    return f"; did you mean {' or '.join(names)}?"
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice; plain YAML would keep the last one silently."""
+
+
+def _construct_unique(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise ConfigError(f"line {key_node.start_mark.line + 1}: key {key!r} is not text; put it in quotes")
+        if key in seen:
+            raise ConfigError(f"line {key_node.start_mark.line + 1}: key {key!r} is given twice; keep one")
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_unique)
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """Parse a YAML file safely; ConfigError for unreadable files, bad syntax, duplicate or non-text keys."""
+    try:
+        loader = _UniqueKeyLoader(path.read_text(encoding="utf-8"))
+        try:
+            node = loader.get_single_node()
+            data = None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return YamlFile(str(path), data, node)
+
+
+def validate(model: type[Model], data: Any, *, where: str) -> Model:
+    """`build` for data that come from no YAML file. Raises ConfigError with every error."""
+    return build(model, YamlFile(where, data))
+
+
+def build(model: type[Model], file: YamlFile, *, more: Sequence[Problem] = ()) -> Model:
+    """`file.data` as `model`. Raises ConfigError with all that pydantic finds and all of `more`.
+
+    Goes through JSON, where strict mode still takes a list for a tuple.
+    """
+    try:
+        made = model.model_validate_json(json.dumps(file.data))
+    except ValidationError as error:
+        said = {problem.loc for problem in more}  # `more` knows better what is wrong there
+        found = [p for p in problems_of(error, model) if p.loc not in said]
+        file.refuse([*found, *more])
+        raise AssertionError("a validation error without errors") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{file.path}: holds a value that is no text, number, list or mapping: {error}") from None
+    file.refuse(more)
+    return made
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
+    """What pydantic found, with the nearest names where a key or a choice is not known."""
+    for found in error.errors(include_url=False):
+        loc, message, given = found["loc"], found["msg"], found["input"]
+        if found["type"] == "extra_forbidden":
+            yield Problem(loc, f"there is no such key{_nearest_key(loc, model)}")
+        elif found["type"] == "literal_error":
+            choices = [choice.strip("'") for choice in str(found["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
+            near = closest(given, choices) if isinstance(given, str) else []
+            yield Problem(loc, f"{message} (got {given!r:.80}){did_you_mean(near) if near else ''}")
+        else:
+            yield Problem(loc, f"{message} (got {given!r:.80})")
+
+
+def _nearest_key(loc: Loc, model: type[BaseModel]) -> str:
+    """Where a key of this name belongs, or which keys of its place look like it."""
+    key, here = str(loc[-1]), _model_at(loc[:-1], model)
+    elsewhere = [dotted(place) for place in _keys_of(model) if place[-1] == key]
+    keys = list(here.model_fields) if here is not None else []
+    if elsewhere and not closest(key, keys):
+        return f"; `{key}` belongs to {' or '.join(place.rpartition('.')[0] or 'the top' for place in elsewhere)}"
+    return nearest(key, keys)
+
+
+def _model_at(loc: Loc, model: type[BaseModel]) -> type[BaseModel] | None:
+    """The model that reads what stands at `loc`."""
+    here: type[BaseModel] | None = model
+    for part in loc:
+        if here is not None and isinstance(part, str):
+            field = here.model_fields.get(part)
+            here = next(models_in(field.annotation), None) if field is not None else None
+    return here
+
+
+def _keys_of(model: type[BaseModel]) -> Iterator[Loc]:
+    for name, field in model.model_fields.items():
+        yield (name,)
+        for inner in models_in(field.annotation):
+            yield from ((name, *rest) for rest in _keys_of(inner))
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a field's annotation names, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from models_in(inner)
