@@ -59,6 +59,9 @@ DOCUMENTS = _table(
     _required("n_bytes", pa.int64()),  # of content
     _required("content_hash", pa.binary(16)),  # xxh3-128 of content
     _required("encoding", pa.string()),  # of the raw bytes: utf-8, cp1252, ..., utf-8-damaged, binary, unread
+    pa.field("encoding_confidence", pa.float32()),  # 1: the bytes leave no doubt; below, a guess; null: binary, unread
+    _required("n_replaced", pa.int64()),  # characters U+FFFD in content that stand for bytes that could not be read
+    _required("n_repaired", pa.int64()),  # damaged places of UTF-8 read as what they are: CESU-8, a line of cp1252
     _required("input_file", pa.string()),  # relative to the source's root
     _required("input_row", pa.int64()),
     pa.field("problem", pa.string()),  # why content is empty or cut: too_large, unreadable_row, ...

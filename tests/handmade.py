@@ -62,6 +62,9 @@ def documents(shard: int, contents: Sequence[str], **columns: Sequence[Any]) -> 
         "n_bytes": [len(r) for r in raw],
         "content_hash": [xxhash.xxh3_128_digest(r) for r in raw],
         "encoding": ["utf-8"] * n,
+        "encoding_confidence": [1.0] * n,
+        "n_replaced": [0] * n,
+        "n_repaired": [0] * n,
         "input_file": [f"{shard}/{i}.txt" for i in range(n)],
         "input_row": [0] * n,
     }

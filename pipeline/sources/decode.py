@@ -2,15 +2,17 @@
 
 In order of trust: a byte order mark; valid UTF-8; a NUL pattern that only UTF-16 or UTF-32 makes; the encoding that
 the text itself declares or that a detector finds (`encodings.py`); else `binary`. Such an encoding must decode the
-whole document and give back the same bytes when encoded again, so nothing else is changed. Line ends stay.
+whole document and give back the same bytes when encoded again, so nothing else is changed. Line ends stay. Unicode with
+a few damaged places is text (`damaged.py`).
 """
 
 from typing import NamedTuple
 
+from pipeline.sources.damaged import Repaired, foreign_lines, look, mend, wide
 from pipeline.sources.encodings import detect
 
 BINARY = "binary"
-DAMAGED = "utf-8-damaged"  # UTF-8 with a few broken bytes, each now U+FFFD; the one verdict that loses bytes
+_DAMAGED = "-damaged"  # after the name of a Unicode encoding: some places were repaired or are U+FFFD now
 
 _MARKS = {  # longest first: the UTF-32 mark begins with the UTF-16 one
     b"\xff\xfe\x00\x00": "utf-32",
@@ -32,16 +34,21 @@ _HEAD_BYTES = 8_000  # git's rule: a NUL among the first 8,000 bytes makes a fil
 _PROBE_BYTES = 1_024  # at the start, in the middle and at the end; a plain choice
 _MAX_CONTROL_FRAC = 0.1  # of a valid UTF-8 head; a plain choice
 _MAX_DETECTED_CONTROL_FRAC = 0.01  # random bytes have 0.1; text in any 8-bit encoding has none
-# In text of another encoding valid multi-byte sequences are rare accidents: ten for each broken one settle it.
-_MIN_GOOD_PER_BAD = 10  # multi-byte characters for each broken one, to call a text damaged UTF-8
 _SAMPLE_CHARS = 4_096
+_MIN_WIDE_BYTES = 32  # of UTF-16 that has damage and no mark: `a`, NUL, `b` would be such a text
 
 
 class Decoded(NamedTuple):
-    """A document as UTF-8; `encoding` is a Python codec name, `utf-8-damaged`, or `binary` with empty content."""
+    """A document as UTF-8 and what it was before."""
 
     content: bytes
-    encoding: str
+    encoding: str  # a Python codec name, one of Unicode with `-damaged` behind it, or `binary` with empty content
+    confidence: float | None = 1.0  # 1: the bytes leave no doubt; null: binary
+    n_replaced: int = 0  # characters U+FFFD that stand for what could not be read
+    n_repaired: int = 0  # places read as what they are: halves of pairs, lines in another encoding
+
+
+_NOT_A_TEXT = Decoded(b"", BINARY, None)
 
 
 def decode(raw: bytes) -> Decoded:
@@ -51,21 +58,30 @@ def decode(raw: bytes) -> Decoded:
     if raw.isascii() or _strictly(raw, encoding="utf-8") is not None:
         return _plain(raw)
     if raw.startswith(_MAGIC):
-        return Decoded(b"", BINARY)
+        return _NOT_A_TEXT
     if b"\0" in raw:
-        return _wide(raw) or Decoded(b"", BINARY)
-    return _damaged(raw) or _detected(raw) or Decoded(b"", BINARY)
+        return _wide(raw) or _NOT_A_TEXT
+    if _has_controls(raw):
+        return _NOT_A_TEXT
+    return _damaged(raw) or _detected(raw) or _NOT_A_TEXT
 
 
 def _marked(raw: bytes) -> Decoded:
     """Trust the mark if what follows keeps its word; a mark before anything else is just two odd bytes."""
     mark = next(m for m in _MARKS if raw.startswith(m))
-    text = _strictly(raw, encoding=_MARKS[mark])
-    if text is None and _MARKS[mark] == "utf-8-sig":
-        return _damaged(raw[3:]) or Decoded(b"", BINARY)
-    if text is None or "\0" in text[:_HEAD_BYTES]:
-        return Decoded(b"", BINARY)
-    return Decoded(text.encode("utf-8"), _MARKS[mark])
+    name = _MARKS[mark]
+    text = _strictly(raw, encoding=name)
+    if name == "utf-8-sig":
+        if text is None:
+            # The mark is a sound sequence, so it counts as one good place.
+            return _NOT_A_TEXT if _has_controls(raw) else _damaged(raw, mark=mark) or _NOT_A_TEXT
+        return _NOT_A_TEXT if "\0" in text[:_HEAD_BYTES] else Decoded(text.encode("utf-8"), name)
+    repaired = wide(raw, encoding=name)
+    if repaired is None:
+        return _NOT_A_TEXT
+    if text is not None and "\0" not in text:
+        return Decoded(text.encode("utf-8"), name)
+    return _as_damaged(repaired, encoding=name)
 
 
 def _plain(raw: bytes) -> Decoded:
@@ -75,12 +91,12 @@ def _plain(raw: bytes) -> Decoded:
         if wide is not None:
             return wide
         if b"\0" in raw[:_HEAD_BYTES]:
-            return Decoded(b"", BINARY)
+            return _NOT_A_TEXT
     if b"\x1b" in raw and (b"\x1b$B" in raw or b"\x1b$@" in raw):  # the one-byte search is much the faster
         decoded = _lossless(raw, encoding="iso2022_jp")
         if decoded is not None:
             return decoded
-    return Decoded(b"", BINARY) if _control_frac(raw[:_PROBE_BYTES]) > _MAX_CONTROL_FRAC else Decoded(raw, "utf-8")
+    return _NOT_A_TEXT if _control_frac(raw[:_PROBE_BYTES]) > _MAX_CONTROL_FRAC else Decoded(raw, "utf-8")
 
 
 def _control_frac(probe: bytes) -> float:
@@ -93,15 +109,22 @@ def _wide(raw: bytes) -> Decoded | None:
     even, odd = probe[0::2].count(0), probe[1::2].count(0)
     if even + odd < len(probe) // 200:  # fewer than one unit in a hundred: a stray NUL, no encoding
         return None
-    if len(raw) % 4 == 0 and min(even, odd) > len(probe) // 8:
-        names = ("utf-32-le", "utf-32-be")
-    else:
-        names = ("utf-16-le", "utf-16-be") if odd > even else ("utf-16-be", "utf-16-le")
+    names = ("utf-16-le", "utf-16-be") if odd > even else ("utf-16-be", "utf-16-le")
+    if min(even, odd) > len(probe) // 8:
+        names = ("utf-32-le", "utf-32-be") if odd > even else ("utf-32-be", "utf-32-le")
     for name in names:
         text = _strictly(raw, encoding=name)
-        if text is not None and _reads_as_text(text[:_SAMPLE_CHARS]):
+        if text is not None and "\0" not in text and _reads_as_text(text[:_SAMPLE_CHARS]):
             return Decoded(text.encode("utf-8"), name)
-    return None
+    # Damage is looked for last and on the likelier side only: shifted by a byte, much text is still characters.
+    enough = len(raw) >= _MIN_WIDE_BYTES and even + odd > len(probe) // 8
+    repaired = wide(raw, encoding=names[0]) if enough else None
+    return None if repaired is None else _as_damaged(repaired, encoding=names[0])
+
+
+def _as_damaged(repaired: Repaired, *, encoding: str) -> Decoded:
+    content = repaired.text.encode("utf-8")
+    return Decoded(content, encoding + _DAMAGED, n_replaced=repaired.n_replaced, n_repaired=repaired.n_repaired)
 
 
 def _reads_as_text(sample: str) -> bool:
@@ -110,23 +133,26 @@ def _reads_as_text(sample: str) -> bool:
     return bool(sample) and odd * 100 <= len(sample)
 
 
-def _damaged(raw: bytes) -> Decoded | None:
-    """UTF-8 with few broken bytes: truncated in a character, or one line of another encoding."""
-    text = raw.decode("utf-8", errors="replace")
-    n_bad = text.count("\ufffd") - raw.count(b"\xef\xbf\xbd")
-    n_good = len(raw) - len(raw.translate(None, bytes(range(0xC2, 0xF5)))) - n_bad  # lead bytes
-    if n_good < _MIN_GOOD_PER_BAD * n_bad:
+def _has_controls(raw: bytes) -> bool:
+    middle = len(raw) // 2
+    probe = raw[:_PROBE_BYTES] + raw[middle : middle + _PROBE_BYTES] + raw[-_PROBE_BYTES:]
+    return _control_frac(probe) > _MAX_DETECTED_CONTROL_FRAC
+
+
+def _damaged(raw: bytes, *, mark: bytes = b"") -> Decoded | None:
+    """UTF-8 with bad bytes: cut in a character, joined with lines of another encoding, or halves of pairs."""
+    places = look(raw)
+    if not places.is_utf8:
         return None
-    return Decoded(text.encode("utf-8"), DAMAGED)
+    if mark:
+        places = places._replace(text=places.text.removeprefix("\ufeff"))
+    foreign = b"\n".join(foreign_lines(places))
+    return _as_damaged(mend(places, lines_in=next(iter(detect(foreign)), None) if foreign else None), encoding="utf-8")
 
 
 def _detected(raw: bytes) -> Decoded | None:
-    middle = len(raw) // 2
-    probe = raw[:_PROBE_BYTES] + raw[middle : middle + _PROBE_BYTES] + raw[-_PROBE_BYTES:]
-    if _control_frac(probe) > _MAX_DETECTED_CONTROL_FRAC:
-        return None
     readings = (_lossless(raw, encoding=name) for name in detect(raw))
-    return next((decoded for decoded in readings if decoded is not None), None)
+    return next((decoded._replace(confidence=0.5) for decoded in readings if decoded is not None), None)
 
 
 def _lossless(raw: bytes, *, encoding: str) -> Decoded | None:

@@ -9,13 +9,13 @@ import xxhash
 
 from pipeline.config import Source
 from pipeline.schema import DOCUMENTS
-from pipeline.sources.decode import BINARY, decode
+from pipeline.sources.decode import BINARY, Decoded, decode
 from pipeline.sources.values import Metadata
 
 UNREADABLE = "unreadable_row"
 TOO_LARGE = "too_large"
 MISSING_OBJECT = "missing_object"
-UNREAD = "unread"  # `encoding` of a row whose bytes were never looked at
+_UNREAD = Decoded(b"", "unread", None)  # a row whose bytes were never looked at
 # What is held as Python objects before it moves into Arrow: little beside a shard of 64 MB. Where batches end shows in
 # the pages of the parquet file, so a change here changes the bytes of table `documents`.
 _BATCH_BYTES = 16_000_000
@@ -58,19 +58,19 @@ def _in_batches(found: Iterable[RawDocument]) -> Iterator[list[RawDocument]]:
         yield rows
 
 
-def _settle(row: RawDocument, *, max_document_bytes: int) -> tuple[bytes, str, str | None]:
-    """Content, encoding and problem: decoded, or left out and why. White space alone is kept, but named a problem."""
+def _settle(row: RawDocument, *, max_document_bytes: int) -> tuple[Decoded, str | None]:
+    """What is read and the problem: decoded, or left out and why. White space alone is kept, but named a problem."""
     raw = row.content
     if raw is None:
-        return b"", UNREAD, row.problem
+        return _UNREAD, row.problem
     if len(raw) > max_document_bytes:
-        return b"", UNREAD, TOO_LARGE
-    content, encoding = decode(raw)
-    if encoding == BINARY:
-        return b"", BINARY, BINARY
-    if len(content) > max_document_bytes:
-        return b"", encoding, TOO_LARGE
-    return content, encoding, "empty" if _is_blank(content) else None
+        return _UNREAD, TOO_LARGE
+    decoded = decode(raw)
+    if decoded.encoding == BINARY:
+        return decoded, BINARY
+    if len(decoded.content) > max_document_bytes:
+        return decoded._replace(content=b""), TOO_LARGE
+    return decoded, "empty" if _is_blank(decoded.content) else None
 
 
 def _is_blank(content: bytes) -> bool:
@@ -82,7 +82,8 @@ def _is_blank(content: bytes) -> bool:
 
 def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) -> pa.RecordBatch:
     settled = (_settle(row, max_document_bytes=max_document_bytes) for row in rows)
-    contents, encodings, problems = zip(*settled, strict=True)
+    read, problems = zip(*settled, strict=True)
+    contents = [one.content for one in read]
     metadata = [row.metadata for row in rows]
     joined, n = _joined(contents), len(rows)
     columns: dict[str, list[Any]] = {
@@ -98,7 +99,10 @@ def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) 
         "language_label": [m.language for m in metadata],
         "n_bytes": [len(content) for content in contents],
         "content_hash": [xxhash.xxh3_128_digest(content) for content in contents],
-        "encoding": list(encodings),
+        "encoding": [one.encoding for one in read],
+        "encoding_confidence": [one.confidence for one in read],
+        "n_replaced": [one.n_replaced for one in read],
+        "n_repaired": [one.n_repaired for one in read],
         "input_file": [row.input_file for row in rows],
         "input_row": [row.input_row for row in rows],
         "problem": list(problems),

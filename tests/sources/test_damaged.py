@@ -1,0 +1,72 @@
+"""Unicode with damaged places: what is sound stays, what can be told is repaired, the rest is U+FFFD and counted."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from pipeline.sources.decode import decode
+
+CODE = "int main(void) { return 0; }\n" * 3
+SMILE = b"\xed\xa0\xbd\xed\xb8\x80"  # U+1F600 as two halves of three bytes
+CSHARP = "using System;\r\n// Größe\r\nclass Store { int Load() { return 1; } }\r\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "n_replaced", "n_repaired"),
+    [
+        ("// © Müller".encode() + b" \xff\n", "// © Müller \ufffd\n", 1, 0),
+        ("// ──── ✓\n".encode() + b"x = '\xe2\x80'\n", "// ──── ✓\nx = '\ufffd'\n", 1, 0),
+        ("// 读取文件名称".encode()[:-1], "// 读取文件名\ufffd", 1, 0),
+        ("// né\n".encode() + b"// caf\xc3", "// né\n// caf\ufffd", 1, 0),  # cut: no line of another encoding
+        ("// né".encode() + b" \xc0\xaf\n", "// né \ufffd\ufffd\n", 2, 0),  # an overlong slash is none
+        (b"// ok " + SMILE + b"\n", "// ok \U0001f600\n", 0, 1),
+        ("// né ".encode() + SMILE + b" \xed\xa0\xbd.\n", "// né \U0001f600 \ufffd\ufffd\ufffd.\n", 3, 1),
+        ("// né ".encode() + b"a\xc0\x80b\n", "// né a\0b\n", 0, 1),  # Java's NUL
+        (b"\xef\xbb\xbf" + "// né ".encode() + b"\xe9\n", "// né \ufffd\n", 1, 0),
+        ("// a\ufeffb".encode() + b"\xff\n", "// a\ufeffb\ufffd\n", 1, 0),  # a mark in the middle is a character
+        ("// für später, größer\n".encode() + b"// f\xfcr fr\xfcher\n", "// für später, größer\n// für früher\n", 0, 1),
+    ],
+)  # fmt: skip
+def test_utf8_stays_utf8_when_places_are_damaged(raw: bytes, text: str, n_replaced: int, n_repaired: int) -> None:
+    code = CODE.encode()
+    found = decode(raw.replace(b"\xef\xbb\xbf", b"\xef\xbb\xbf" + code) if raw[:1] == b"\xef" else code + raw)
+    assert found.content.decode() == CODE + text
+    assert found[1:] == ("utf-8-damaged", 1.0, n_replaced, n_repaired)
+
+
+def test_mojibake_stays_as_it_is_when_it_is_valid() -> None:
+    raw = "Größe".encode().decode("cp1252").encode()
+    assert decode(raw)[:2] == (raw, "utf-8")
+
+
+def test_more_bad_places_than_good_are_no_utf8() -> None:
+    good, bad = "// é\n".encode(), "// Prüfung der größten Länge\n".encode("cp1252")
+    assert decode(CODE.encode() + good + bad).encoding != "utf-8-damaged"
+    assert decode(CODE.encode() + good * 3 + bad).encoding == "utf-8-damaged"
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff"), ("utf-16-le", b""), ("utf-16-be", b""),
+     ("utf-32-le", b"\xff\xfe\0\0"), ("utf-32-be", b"\0\0\xfe\xff"), ("utf-32-le", b""), ("utf-32-be", b"")],
+)  # fmt: skip
+def test_wide_text_is_text_when_a_place_is_damaged(name: str, mark: bytes) -> None:
+    raw = mark + CSHARP.encode(name)
+    said = f"{name[:6] if mark else name}-damaged"
+    half = "\ud83d".encode(name, "surrogatepass")
+    nul = "\0".encode(name)
+    where = len(mark) + len(CSHARP[:20].encode(name))
+    assert decode(raw + b"\n") == ((CSHARP + "\ufffd").encode(), said, 1.0, 1, 0)
+    for damage in (half, nul):
+        found = decode(raw[:where] + damage + raw[where:])
+        assert found == ((CSHARP[:20] + "\ufffd" + CSHARP[20:]).encode(), said, 1.0, 1, 0)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"])
+def test_random_bytes_are_binary_with_any_mark(mark: bytes) -> None:
+    source = random.Random(3)
+    for n in (301, 4_000, 20_000):
+        assert decode(mark + source.randbytes(n)).encoding == "binary"
+        assert decode(mark + bytes(b or 1 for b in source.randbytes(n))).encoding == "binary"
