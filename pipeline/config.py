@@ -117,7 +117,9 @@ class Override(Frozen):
 class Classify(Frozen):
     """Which language a document is in."""
 
-    min_confidence: Frac = Field(0.35, description="content verdicts below it are filed as unknown, which are dropped")
+    min_confidence: Frac = Field(
+        0.35, description="content verdicts below it become Other code or unknown, which is dropped"
+    )
     max_scan_bytes: Count = Field(8_192, description="bytes that content rules and the classifier read from the start")
     classifier: Literal["loopmix", "guesslang"] = Field(
         "loopmix", description="loopmix: our model, with guesslang's as second voter; guesslang: that one alone"

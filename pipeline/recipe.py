@@ -73,7 +73,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     return [
         ExchangeStage(DOCUMENTS.name, 4, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 1, group_equal, m.exact_dups, (DOCUMENTS,)),
-        MapStage(LANGUAGES, 3, classify, m.classify, (*_TEXT, *declared)),
+        MapStage(LANGUAGES, 4, classify, m.classify, (*_TEXT, *declared)),
         MapStage(QUALITY, 1, measure, m.quality, (*_TEXT, "problem"), (pool,)),
         MapStage(OVERLAPS, 1, find_overlaps, open_benchmarks(m), _TEXT),
         MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)))),

@@ -21,7 +21,8 @@ from pipeline.language.classes import CLASSES, OTHER, class_of
 from pipeline.language.path import Candidates, by_path
 from pipeline.language.prose import is_markdown, is_prose, is_wide
 from pipeline.language.rules import Open, by_rules
-from pipeline.language.table import TEXT, UNKNOWN, alias_table, languages
+from pipeline.language.structure import MIN_FRAC, MIN_NAMED_FRAC, structure_of
+from pipeline.language.table import OTHER_CODE, TEXT, UNKNOWN, alias_table, languages
 
 # The share of right verdicts that each rule had on labelled files, rounded (docs/languages/ has them by rule); the
 # classifier's own verdicts carry its calibrated probability instead. The first three are somebody's word, not doubted.
@@ -36,6 +37,7 @@ CONFIDENCE = {
     "heuristic": 0.98,  # linguist's patterns for this extension
     "signature": 0.7,  # an opening that only one language has; what follows may be another (HTML with much PHP)
     "prose": 0.9,  # the content reads as a natural language
+    "structure": 0.95,  # certainly code, in no language that is known here: "Other code"
     # "classifier": the likeliest of the candidates, or of all classes
     "popularity": 0.65,  # the likeliest candidate of the path
     "none": 0.0,  # no candidates, and the classifier is unsure: "Unknown"
@@ -51,6 +53,7 @@ MIN_MARKED = 0.2  # probability of Markdown at which what reads as prose counts 
 MIN_DOUBT = 0.95  # probability of a programming language that beats reading as prose: COBOL reads like English
 MIN_PROSE = 0.98  # probability of prose against the language of the name: a long comment is not an essay
 MIN_SHARE = 0.02  # of all probability that the candidates of a tie must hold for the classifier to be believed
+MIN_CODE_BYTES = 60  # a line or two may be anything
 
 Floats = NDArray[np.float32]
 
@@ -138,7 +141,7 @@ def _without_classifier(
         return standing
     if look == kinds.WORDS and language != TEXT and not is_wordy(language):
         head = bytes(content[:max_scan_bytes])
-        if is_wide(head):  # the classifier has no words of such scripts, and no code is written in them
+        if is_wide(head):  # the classifier has no words of such scripts
             return _if_prose(head, standing, pool, None)
         return _Asked(Open((language, TEXT), head), standing, pool, look)
     if language == TEXT and look in (kinds.CODE, kinds.DATA):
@@ -215,7 +218,7 @@ def _top_two(rows: Floats) -> list[list[int]]:
 def _if_prose(head: bytes, standing: Classification, pool: str, confidence: float | None) -> Classification:
     """`standing` is of a programming language by its name; here is what to say if the content is prose. A source that
     insists on code keeps the language: it is code that says nothing in it."""
-    if not is_prose(head) or is_markdown(head, prose=True):
+    if not is_prose(head) or structure_of(head).machine >= MIN_NAMED_FRAC or is_markdown(head, prose=True):
         return standing
     if pool == "code":
         return standing._replace(content_kind="prose")
@@ -232,14 +235,21 @@ def _of_all(asked: _Asked, row: Floats, top: list[int], *, min_confidence: float
     confidence, doubt = (round(float(row[i]), 4) for i in top)
     marked = second == "Markdown" and doubt >= MIN_MARKED
     unsure = best in (TEXT, OTHER) or confidence < (MIN_MARKUP if is_wordy(best) else MIN_DOUBT)
-    if asked.question.wordy and unsure and is_prose(asked.question.head):
-        marked = marked or is_markdown(asked.question.head, prose=True)
+    head = asked.question.head
+    undecided = best == OTHER or confidence < (MIN_TEXT if best == TEXT else min_confidence)
+    program, machine = structure_of(head) if unsure or undecided else (0.0, 0.0)
+    if asked.question.wordy and unsure and machine < MIN_FRAC and is_prose(head):
+        marked = marked or is_markdown(head, prose=True)
         return _verdict("Markdown" if marked else TEXT, pool, look, decided_by="prose")
     if best == TEXT and marked:
         return _scored(_verdict(second, pool, look, decided_by="classifier"), doubt, TEXT, confidence)
-    if best == OTHER or confidence < (MIN_TEXT if best == TEXT else min_confidence):
+    if undecided or (best == TEXT and machine >= MIN_FRAC):
         guess = (second, doubt) if best == OTHER else (best, confidence)
-        return _scored(_verdict(UNKNOWN, pool, look, decided_by="none"), 0.0, *guess)
+        certain = program >= MIN_FRAC and len(head) >= MIN_CODE_BYTES
+        name, rule = (OTHER_CODE, "structure") if certain else (UNKNOWN, "none")
+        found = _scored(_verdict(name, pool, look, decided_by=rule), CONFIDENCE[rule], *guess)
+        listed = found.content_kind == "prose" and machine >= MIN_FRAC  # a log's words are few symbols, but no prose
+        return found._replace(content_kind="data") if listed else found
     found = _verdict(best, pool, look, decided_by=_rule(best))
     return _scored(found, confidence, UNKNOWN if second == OTHER else second, doubt)
 

@@ -25,7 +25,9 @@ _SIGNATURES = (
     (b"%!ps", "PostScript"),
     (b"{\\rtf", "Rich Text Format"),
     (b"-----begin ", "Public Key"),
+    (b"webvtt", "WebVTT"),
 )
+_SUBTITLE = re.compile(rb"\A\d+\r?\n\d\d:\d\d:\d\d,\d{3} --> \d\d:")
 
 
 _MANPAGE = re.compile(rb"^[.'](?:TH|Dd|Dt|SH|Sh)[ \t]+\S", re.MULTILINE)
@@ -93,6 +95,8 @@ def by_signature(head: bytes) -> str:
         return "Roff Manpage"
     if start.startswith(b"{") and b'"cells"' in head[:256] and b'"cell_type"' in head:
         return "Jupyter Notebook"
+    if _SUBTITLE.match(start):
+        return "SubRip Text"
     if start.startswith((b"--- ", b"index: ")) and b"\n+++ " in head and b"\n@@ " in head:
         return "Diff"
     return "JSON" if start.startswith((b"{", b"[")) and _is_json(head) else ""

@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 from pipeline.language.shares import PAPER_LANGUAGES
 
-TEXT, UNKNOWN = "Text", "Unknown"  # prose without a format of its own; no verdict
+# Prose without a format of its own; no verdict; certainly code, in a language that is not listed.
+TEXT, UNKNOWN, OTHER_CODE = "Text", "Unknown", "Other code"
 
 Type = Literal["programming", "markup", "data", "prose"]
 
@@ -24,6 +25,9 @@ TEXT_FILENAMES = (
 
 # Addition: file names that linguist's list lacks.
 MORE_FILENAMES = {"dune": "Dune", "dune-workspace": "Dune"}
+
+# Addition: extensions of languages that linguist's list lacks: circuits for SPICE, Why3.
+OTHER_CODE_EXTENSIONS = (".cir", ".ckt", ".mlw", ".spice", ".why")
 
 # Addition: names that editors and Vim's own file types use in modelines but linguist does not know.
 MODE_NAMES = {
@@ -67,7 +71,8 @@ def languages() -> Mapping[str, Language]:
     for name, row in read_json("languages.json").items():
         lists = (tuple(row.get(key, ())) for key in ("extensions", "filenames", "interpreters", "aliases"))
         table[name] = Language(name, row["type"], row.get("group", name), *lists)
-    return table
+    other = Language(OTHER_CODE, "programming", OTHER_CODE, OTHER_CODE_EXTENSIONS, (), (), ())
+    return dict(sorted((table | {OTHER_CODE: other}).items()))
 
 
 def group_of(language: str) -> str:

@@ -103,6 +103,7 @@ DECIDED_WORDS = {
     "signature": "an opening that only one language has",
     "prose": "its content, which reads as a natural language",
     "classifier": "the content classifier",
+    "structure": "the form of its lines, which only code has, in a language that is not known here",
     "popularity": "its extension's commonest language, since nothing in it settled the choice",
     "none": "nothing: no rule fits and the classifier is unsure",
 }
