@@ -1,0 +1,147 @@
+"""What one licence name says: its class by the vendored SPDX table, whatever the spelling.
+
+The table is ScanCode's, since SPDX itself lists names and no classes; `data/README.md` has its origin. A name that it
+does not hold is brought to one that it does: Debian's short names, versions written otherwise, full names, web
+addresses. What remains unknown is a licence that nobody here can read, so it counts as `other`, not as none.
+"""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+# In the order of what a keeper should have: the best copy first. Nobody has said that an unlabelled copy is free, but
+# nobody has said that it is not.
+PERMISSIVE, UNKNOWN, COPYLEFT, OTHER = 0, 1, 2, 3
+CLASSES = {"permissive": PERMISSIVE, "unknown": UNKNOWN, "copyleft": COPYLEFT, "other": OTHER}
+
+_OF_CATEGORY = {
+    "Permissive": PERMISSIVE,
+    "Public Domain": PERMISSIVE,
+    "Copyleft": COPYLEFT,
+    "Copyleft Limited": COPYLEFT,  # weak copyleft, by file or library: the licence still follows the text
+    "Unstated License": UNKNOWN,
+    # CLA, Commercial, Free Restricted, Patent License, Proprietary Free, Source-available: `other`
+}
+_SAYS_NOTHING = frozenset({
+    "", "unknown", "none", "noassertion", "other", "no", "null", "nan", "n-a", "na", "unspecified", "unlabeled",
+})  # fmt: skip
+
+# Names that differ from SPDX's by more than case, separators and version. Keys are in the form of `_plain`.
+_SAME = {
+    "expat": "mit", "mit-x11": "mit", "mit-x": "mit", "x11-mit": "mit",
+    "bsd": "bsd-3-clause", "new-bsd": "bsd-3-clause", "modified-bsd": "bsd-3-clause", "revised-bsd": "bsd-3-clause",
+    "bsd-3-clause-new-or-revised": "bsd-3-clause", "bsd-new": "bsd-3-clause", "3-clause-bsd": "bsd-3-clause",
+    "bsd-2-clause-simplified": "bsd-2-clause", "simplified-bsd": "bsd-2-clause", "2-clause-bsd": "bsd-2-clause",
+    "freebsd": "bsd-2-clause", "zero-clause-bsd": "0bsd", "bsd-0-clause": "0bsd", "bsd-style": "bsd-3-clause",
+    "boost": "bsl-1.0", "boost-software": "bsl-1.0", "bsl": "bsl-1.0", "zope": "zpl-2.1", "zope-public": "zpl-2.1",
+    "psf": "psf-2.0", "psfl": "psf-2.0", "python-software-foundation": "psf-2.0", "isc-iscl": "isc", "iscl": "isc",
+    "historical-permission-notice-and-disclaimer": "hpnd", "university-of-illinois-ncsa-open-source": "ncsa",
+    "pd": "public-domain", "public-domain-dedication": "public-domain", "cc-zero": "cc0-1.0", "cc-0": "cc0-1.0",
+    "creative-commons-zero": "cc0-1.0", "cc0-universal": "cc0-1.0", "unicode": "unicode-3.0",
+    "openldap": "oldap-2.8", "zlib-libpng": "zlib", "ssleay": "openssl",
+    "unlicensed": "proprietary-license", "proprietary": "proprietary-license", "commercial": "commercial-license",
+    "all-rights-reserved": "proprietary-license", "mit-no-attribution": "mit-0", "openrail": "bigscience-open-rail-m",
+    "apache-software": "apache-2.0", "apache-software-foundation": "apache-2.0", "asl": "apache-2.0",
+    "academic-free": "afl-3.0", "universal-permissive": "upl-1.0", "sil-open-font": "ofl-1.1", "ofl": "ofl-1.1",
+    "fdl": "gfdl-1.3", "perl": "artistic-1.0-perl", "same-as-perl": "artistic-1.0-perl", "perl-5": "artistic-1.0-perl",
+}  # fmt: skip
+# Long names of families, the longest first where one holds another. The version behind them stays.
+_FAMILIES = tuple((re.compile(rf"\b{long}\b"), short) for long, short in (
+    (r"(?:gnu )?affero (?:gnu )?(?:general )?public(?: licen[sc]e)?", "agpl"),
+    (r"(?:gnu )?(?:lesser|library)(?: or lesser)? (?:general )?public(?: licen[sc]e)?", "lgpl"),
+    (r"(?:gnu )?general public(?: licen[sc]e)?", "gpl"),
+    (r"(?:gnu )?free documentation(?: licen[sc]e)?", "gfdl"),
+    (r"gnu (?=a?l?gpl|gfdl|fdl)", ""),
+    (r"mozilla public(?: licen[sc]e)?", "mpl"),
+    (r"eclipse public(?: licen[sc]e)?", "epl"),
+    (r"eclipse distribution(?: licen[sc]e)?", "bsd-3-clause"),
+    (r"common development and distribution(?: licen[sc]e)?", "cddl"),
+    (r"common public(?: licen[sc]e)?", "cpl"),
+    (r"european union public(?: licen[sc]e)?", "eupl"),
+    (r"artistic(?: licen[sc]e)?", "artistic"),
+    (r"creative commons(?: cc)?[ -]*", "cc "),
+    (r"\battribution", "by"), (r"share ?alike", "sa"), (r"non ?commercial", "nc"), (r"no ?deriv(?:ative)?s?", "nd"),
+))  # fmt: skip
+_NOISE = re.compile(r"\b(?:the|licen[sc]ed?|version|international|unported|generic)\b")
+# A version with what may stand behind it: GPL-2+, LGPLv2.1, GFDL-NIV-1.3+, BSD-3, GPL-3.0-or-later, BSD4.
+_VERSION = re.compile(r"(?:-niv)?-?v?\d+(?:\.\d+)*[a-z]?(?:\+|-plus|-only|-or-later|-or-newer)?(?:-clauses?)?\Z|\+\Z")
+_ADDRESS = re.compile(r"\A(?:https?://|www\.)\S+\Z")
+_MAX_NAME_CHARS = 200  # the longest name in the table has 69; beyond it stands a text, not a name
+
+
+@lru_cache(maxsize=65_536)  # a corpus has some thousand spellings
+def class_of(name: str) -> int:
+    """The class of one licence name; UNKNOWN where it says nothing, OTHER where nobody knows it."""
+    if (found := find(name)) is not None:
+        return found
+    # LGPL-2.1-OCaml, GPL-3+-autoconf-exception: more behind the name of a copyleft licence takes nothing of it away.
+    # Behind a permissive one it may (Apache-2.0-commons-clause), so there it remains a licence that nobody knows.
+    head = _plain(name)[:_MAX_NAME_CHARS]
+    if len(words := name.split()) > 1 and COPYLEFT in map(class_of, words):  # released under GPL-2
+        return COPYLEFT
+    while "-" in head:
+        head = head.rpartition("-")[0]
+        if _families().get(_VERSION.sub("", head)) == COPYLEFT:
+            return COPYLEFT
+    return OTHER
+
+
+@lru_cache(maxsize=65_536)
+def find(name: str) -> int | None:
+    """The class of a licence or exception that the table knows; None for any other text."""
+    plain = _plain(name)
+    if plain in _SAYS_NOTHING:
+        return UNKNOWN
+    if len(plain) > _MAX_NAME_CHARS:
+        return None
+    for spelling in (name.strip().lower(), plain, _SAME.get(plain, plain), plain.partition("~")[0]):
+        if (found := _table().get(spelling)) is not None:
+            return found
+    family = plain if plain in _families() else _VERSION.sub("", plain)  # the 0 of CC0 is no version
+    return _families().get(_VERSION.sub("", _SAME[family]) if family in _SAME else family)
+
+
+def _plain(name: str) -> str:
+    """A name in small letters with single hyphens, long names of families short, words that say nothing left out."""
+    text = name.strip().lower().rpartition("::")[2]  # License :: OSI Approved :: MIT License
+    if _ADDRESS.match(text):
+        text = _of_address(text)
+    text = re.sub(r"""["'\u201c\u201d\u2018\u2019,;]""", "", text)
+    text = re.sub(r"[\s_/()]+", " ", text)
+    for long, short in _FAMILIES:
+        text = long.sub(short, text)
+    text = re.sub(r"\bv(?:er)?\.? ?(?=\d)", " ", _NOISE.sub(" ", text))
+    return re.sub(r"[\s-]+", "-", text).strip("-. ")
+
+
+def _of_address(address: str) -> str:
+    """The name in an address: creativecommons.org/licenses/by-sa/4.0/, opensource.org/licenses/MIT, spdx.org/..."""
+    parts = re.sub(r"\.(?:html?|txt|php)\Z", "", address.rstrip("/")).split("/")
+    if "creativecommons.org" in address:
+        rest = [p for p in parts if not p.startswith(("deed", "legalcode"))]
+        place = next((i for i, p in enumerate(rest) if p in ("licenses", "publicdomain")), len(rest))
+        names = {"zero": "cc0", "mark": "public-domain"}
+        return " ".join(names.get(p, p if rest[place] == "publicdomain" or i else f"cc-{p}")
+                        for i, p in enumerate(rest[place + 1 : place + 3]))  # fmt: skip
+    last = parts[-1]
+    return "apache-2.0" if "apache.org" in address and last == "license-2.0" else last
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[str, int]:
+    """Every name of the table in small letters. Where one is SPDX's and ScanCode's, SPDX's counts: BSL-1.0 is Boost."""
+    ranked: list[dict[str, int]] = [{}, {}]
+    for line in (Path(__file__).parent / "data/licenses.tsv").read_text(encoding="utf-8").splitlines():
+        category, _, names = line.split("\t")
+        for place, name in enumerate(names.lower().split()):
+            ranked[min(place, 1)].setdefault(name, _OF_CATEGORY.get(category, OTHER))
+    return ranked[1] | ranked[0]
+
+
+@lru_cache(maxsize=1)
+def _families() -> dict[str, int]:
+    """Names without their version, where all versions are of one class: gpl, lgpl, apache, cc-by, cc-by-nc, bsd."""
+    classes: dict[str, set[int]] = {}
+    for name, found in _table().items():
+        classes.setdefault(_VERSION.sub("", name), set()).add(found)
+    return {name: min(found) for name, found in classes.items() if len(found) == 1}
