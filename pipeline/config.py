@@ -259,8 +259,12 @@ class Select(Exchange):
     """Choose the keepers and write every reason."""
 
     drop_languages: tuple[Language, ...] = Field((), description="languages that never enter")
-    drop_licenses: tuple[Literal["permissive", "unknown", "other"], ...] = Field(
-        (), description="licence classes that never enter"
+    drop_licenses: tuple[Literal["permissive", "unknown", "copyleft", "other"], ...] = Field(
+        (), description="licence classes that never enter; other: all that is said and not permissive, copyleft too"
+    )
+    license_of_equals: Literal["strictest", "own"] = Field(
+        "strictest",
+        description="strictest: a dropped licence drops all equal documents; own: but those that state another one",
     )
     drop_unknown: bool = Field(True, description="drop documents whose language could not be told")
 

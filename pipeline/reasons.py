@@ -17,8 +17,8 @@ REASONS: dict[str, str] = {
     # what it is
     "unknown_language": "the language could not be told and select.drop_unknown is set",
     "dropped_language": "its language stands in select.drop_languages",
-    "dropped_license": "its licence class stands in select.drop_licenses",
-    "contaminated": "it holds words of an item of a benchmark in `against`",
+    "dropped_license": "its licence class, or that of an equal document, stands in select.drop_licenses",
+    "contaminated": "it, or its equal, holds words of an item of a benchmark in `against`",
     # rules of the code pool
     "too_short": "fewer characters than quality.code.min_chars",
     "too_many_lines": "more lines than quality.code.max_lines",
@@ -78,6 +78,10 @@ SETTINGS = (
     Setting("known_duplicate", "near_dups.min_similarity", "at least", "The Stack v2: Jaccard of 0.7"),
     Setting("near_duplicate", "near_dups.min_similarity", "at least", "The Stack v2: Jaccard of 0.7"),
 )
+
+# What is said of a document's words and not of its place: it holds for every document of equal bytes or equal words.
+# The bits of `select` follow this order, so a new one stands at the end.
+JUDGEMENTS = ("dropped_license", "contaminated")
 
 INGEST_PROBLEMS = ("unreadable_row", "missing_object", "too_large", "empty", "binary")
 

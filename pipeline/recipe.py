@@ -54,7 +54,7 @@ _ORIGIN = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
 _LEDGER_INPUTS = (
     (LANGUAGES, ("pool", "language", "decided_by", "group")),
     (QUALITY, ("fired",)),
-    (SELECT, ("keep", "reasons", "keeper_id", "similarity")),
+    (SELECT, ("keep", "reasons", "keeper_id", "similarity", "judged_id")),
     (BALANCE, ("n_tokens", "n_copies", "cut_tokens")),
 )
 
@@ -79,11 +79,11 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)))),
         ExchangeStage(SIMILAR.name, 2, find_similar, linking, (DOCUMENTS, LANGUAGES, SIGNATURES)),
         ExchangeStage(NEAR_DUPS.name, 3, keep_near, threshold, (SIMILAR,)),
-        ExchangeStage(SELECT.name, 2, select, selection, judged),
+        ExchangeStage(SELECT.name, 3, select, selection, judged),
         MapStage(TOKENS, 1, tokenize, encoding_of(m.tokenizer), _TEXT, (keep,)),
         ExchangeStage(BALANCE.name, 2, balance, m.balance, (LANGUAGES, SELECT, TOKENS), seed=m.seed),
         ExchangeStage(PACKED, 1, pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
-        MapStage(LEDGER, 2, account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
+        MapStage(LEDGER, 3, account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
     ]
 
 

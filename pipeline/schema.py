@@ -156,6 +156,7 @@ SELECT = _table(
     _required_list("reasons", pa.string()),  # all reasons in documented order; empty when kept
     pa.field("keeper_id", pa.string()),
     pa.field("similarity", pa.float64()),  # to the keeper, verified; 1.0 for an exact duplicate
+    pa.field("judged_id", pa.string()),  # an equal document whose licence or contamination holds for this one too
 )
 
 TOKENS = _table(
@@ -191,6 +192,7 @@ LEDGER = _table(
     _required_list("fired", FIRED),
     pa.field("keeper_id", pa.string()),
     pa.field("similarity", pa.float64()),
+    pa.field("judged_id", pa.string()),
     _required("group", pa.string()),
     _required("n_tokens", pa.int64()),
     _required("n_copies", pa.int64()),

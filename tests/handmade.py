@@ -88,8 +88,9 @@ def write_facts(
     pool: str = "code",
     language: str = "Python",
     fired: dict[str, str] | None = None,
+    benchmarks: dict[str, str] | None = None,
 ) -> Tables:
-    """Tables `languages`, `quality` and `overlaps`: one language for all, and one fired rule for the doc_ids given."""
+    """Tables `languages`, `quality` and `overlaps`: one language for all; a rule, a benchmark for some doc_ids."""
     tables = Tables(run.store, len(shards))
     for shard, table in enumerate(shards):
         ids = table["doc_id"].to_pylist()
@@ -103,7 +104,8 @@ def write_facts(
             zeros: dict[str, Any] = {f.name: 0 for f in QUALITY.schema}
             quality.append(zeros | {"doc_id": i, "fired": rules, "parse_error_frac": None})
         tables.write(QUALITY, shard, data=pa.Table.from_pylist(quality, schema=QUALITY.schema))
-        overlaps = [{"doc_id": i, "n_shared_ngrams": 0, "contained_frac": 0.0} for i in ids]
+        none = {"n_shared_ngrams": 0, "contained_frac": 0.0}
+        overlaps = [none | {"doc_id": i, "benchmark": (benchmarks or {}).get(i)} for i in ids]
         tables.write(OVERLAPS, shard, data=pa.Table.from_pylist(overlaps, schema=OVERLAPS.schema))
     return tables
 

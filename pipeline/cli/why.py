@@ -105,6 +105,8 @@ def _duplicates(document: dict[str, Any]) -> list[str]:
             f"similarity {document['similarity']:.3f}" if document["similarity"] is not None else "similarity unknown"
         )
         lines.append(f"{_INDENT}keeper    {where} ({document['keeper_id']}), {similar}")
+    if document.get("judged"):
+        lines.append(f"{_INDENT}judged    as its equal {plain(document['judged']['path'])} ({document['judged_id']})")
     if document["group_size"] > 1:
         lines.append(f"{_INDENT}equals    others with the same bytes: {exact(document['group_size'] - 1)}")
     overlap = document.get("overlap") or {}

@@ -25,7 +25,7 @@ def account(
     fate = np.select([~keep, n_copies > 0, cut > 0], ["dropped", "packed", "cut"], default="surplus")
     joined = {name: documents[name] for name in documents.column_names}
     joined |= {name: languages[name] for name in ("pool", "language", "decided_by", "group")}
-    joined |= {name: decisions[name] for name in ("keep", "reasons", "keeper_id", "similarity")}
+    joined |= {name: decisions[name] for name in ("keep", "reasons", "keeper_id", "similarity", "judged_id")}
     joined |= {"fired": quality["fired"], "n_tokens": plan["n_tokens"]}
     joined |= {"fate": pa.array(fate.tolist(), pa.string()), "n_copies": plan["n_copies"]}
     joined |= {"n_packed_tokens": n_copies * n_tokens + cut}

@@ -13,7 +13,7 @@ from pipeline.config import Mixture
 from pipeline.quality import code_rules, text_rules
 from pipeline.quality.rules import judge
 from pipeline.reasons import SETTINGS, Setting, in_order
-from pipeline.select.licenses import CLASSES, license_class
+from pipeline.select.licenses import dropped_class
 
 RULES = {"code": code_rules.RULES, "text": text_rules.RULES}
 
@@ -34,7 +34,8 @@ class Limit:
 def limits_of(mixture: Mixture, document: dict[str, Any]) -> list[Limit]:
     """Every limit that a document crossed, in the order of its reasons.
 
-    `document` is a row of the ledger, and as `overlap` its row of `overlaps`.
+    `document` is a row of the ledger, and as `overlap` its row of `overlaps`; `judged`, if there, is the same of the
+    equal document whose judgement it shares.
     """
     values = {fired["rule"]: fired["value"] for fired in document["fired"]}
     found: list[Limit] = []
@@ -42,7 +43,9 @@ def limits_of(mixture: Mixture, document: dict[str, Any]) -> list[Limit]:
         found += _of_rules(mixture, document, reason, values[reason]) if reason in values else ()
         for setting in SETTINGS:
             if setting.reason == reason == "contaminated":
-                found += _of_benchmark(mixture, document["overlap"], setting)
+                found += _of_benchmark(mixture, document, setting)
+            elif setting.reason == reason == "dropped_license":
+                found.append(_of_license(mixture, document, setting))
             elif setting.reason == reason:
                 found.append(_of_setting(mixture, document, setting))
     return found
@@ -65,18 +68,36 @@ def _of_rules(mixture: Mixture, document: dict[str, Any], reason: str, value: fl
 def _of_setting(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Limit:
     measured = {
         "dropped_language": document["language"],
-        "dropped_license": next(name for name, n in CLASSES.items() if n == license_class(document["license"])),
         "known_duplicate": document["similarity"],
         "near_duplicate": document["similarity"],
     }.get(setting.reason)
     return _limit(setting, measured, reduce(getattr, setting.key.split("."), mixture) if setting.key else None)
 
 
-def _of_benchmark(mixture: Mixture, overlap: dict[str, Any], setting: Setting) -> Iterator[Limit]:
-    """Of the two limits of a benchmark those that the document crossed for sure.
+def _of_license(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Limit:
+    """Its own licence, or that of the equal document whose judgement holds for it."""
+    dropped = mixture.select.drop_licenses
+    license_id = document["license"]
+    if dropped_class(license_id, dropped) is None and document.get("judged"):
+        license_id = document["judged"]["license"]
+    free: list[str] = []  # of `drop_licenses` what may stay there
+    for name in dropped:
+        if dropped_class(license_id, [*free, name]) is None:
+            free.append(name)
+    limit = _limit(setting, dropped_class(license_id, dropped), dropped)
+    return replace(limit, change=_yaml("select.drop_licenses", json.dumps(free)))
+
+
+def _of_benchmark(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Iterator[Limit]:
+    """Of the two limits of a benchmark those that the document, or the equal one that was judged, crossed for sure.
 
     Shared n-grams are counted over all benchmarks: they are this one's if it is alone, or contains too little else.
     """
+    overlap = document["overlap"]
+    if overlap["benchmark"] is None and document.get("judged"):
+        overlap = document["judged"]["overlap"]
+    if overlap["benchmark"] is None:
+        return
     entry = next(entry for entry in mixture.against if entry.name == overlap["benchmark"])
     is_contained = overlap["contained_frac"] >= entry.min_contained_frac
     is_alone = sum(other.kind != "run" for other in mixture.against) == 1

@@ -25,8 +25,9 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
     """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
 
     Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (those
-    that it crossed, see `limits.Limit`), `keeper_path`, `diff` (from the keeper to it), `overlap` (with benchmarks) and
-    `sequences` (where its first pieces are); of its language `confidence`, `runner_up`, `runner_up_confidence`,
+    that it crossed, see `limits.Limit`), `keeper_path`, `judged` (path, licence and overlap of the equal
+    document whose judgement holds for it), `diff` (from the keeper to it), `overlap` (with benchmarks) and `sequences`
+    (where its first pieces are); of its language `confidence`, `runner_up`, `runner_up_confidence`,
     `content_kind`, and as `name_says` what the name claims where the content is another kind.
     """
     found = 0
@@ -37,6 +38,7 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
         rows = pc.indices_nonzero(pc.or_(exact, ending)).to_pylist()[: MAX_FOUND - found]
         for document in _joined(run, shard, ledger, rows) if rows else ():
             document["meanings"] = {r: REASONS[r] for r in document["reasons"]}
+            document["judged"] = _judged(run, document["judged_id"]) if document["judged_id"] else None
             document["limits"] = [asdict(limit) for limit in limits_of(run.mixture, document)]
             document["name_says"] = disagrees(document["path"], document["content_kind"])
             keeper = document["keeper_id"]
@@ -76,6 +78,16 @@ def _path_of(run: RunFiles, doc_id: str) -> str | None:
             if row >= 0:
                 return str(shard["path"][row].as_py())
     return None
+
+
+def _judged(run: RunFiles, doc_id: str) -> dict[str, Any]:
+    """What was judged of a document of this run."""
+    for shard, ledger in enumerate(run.shards(LEDGER, columns=["doc_id", "path", "license"])):
+        row = pc.index(ledger["doc_id"], doc_id).as_py()
+        if row >= 0:
+            found: dict[str, Any] = ledger.slice(row, 1).to_pylist()[0]
+            return found | {"overlap": run.tables.read(OVERLAPS, shard).slice(row, 1).to_pylist()[0]}
+    raise LoopmixError(f"{doc_id}: stands as `judged_id` in the ledger, but is no document of this run")
 
 
 def _diff(run: RunFiles, keeper: str, doc_id: str) -> list[str]:

@@ -124,8 +124,9 @@ def _licenses(numbers: Numbers) -> _Found:
     """What a lawyer would ask first."""
     n = {c.name: c.n_packed_tokens for c in numbers.license_classes}
     total = max(1, sum(n.values()))
-    if n.get("other"):
-        yield "note", f"{percent(n['other'] / total)} of the packed tokens have a licence that is not permissive."
+    bound = n.get("copyleft", 0) + n.get("other", 0)
+    if bound:
+        yield "note", f"{percent(bound / total)} of the packed tokens have a licence that is not permissive."
     if n.get("unknown"):
         yield "note", f"{percent(n['unknown'] / total)} of the packed tokens have no known licence."
 

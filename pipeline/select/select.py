@@ -1,12 +1,11 @@
 """Select: choose the keepers and write every reason. The only stage that drops, and it drops by saying why.
 
-First each document's own reasons: what ingest found, its language, its licence, the rules that fired. Then, among the
-documents that no rule drops, the best of each group of equal documents is its champion; champions walk down the total
-order (licence class, stars, newest revision, longer, doc_id) and one is dropped only for a kept near duplicate. So a
-good copy is never lost to a bad one, and every keeper named in the ledger is itself kept.
+First each document's own reasons (`own_reasons.py`). What is judged of its words (its licence, a benchmark's item)
+holds for all documents of equal bytes or equal words. Then, among the documents that nothing speaks against, the best
+of each group of equal documents is its champion; champions walk down the total order and one is dropped only for a kept
+near duplicate. So a good copy is never lost to a bad one, and every keeper named in the ledger is itself kept.
 """
 
-from collections import defaultdict
 from functools import partial
 
 import numpy as np
@@ -21,16 +20,20 @@ from pipeline.engine.exchange import Channel, first_position, positions, row_of,
 from pipeline.engine.markers import Marker, Outcome, add_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
-from pipeline.reasons import INGEST_PROBLEMS, in_order
-from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, OVERLAPS, QUALITY, SELECT
+from pipeline.reasons import JUDGEMENTS, in_order
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, SELECT
 from pipeline.select.components import Components, Nodes, find, find_components
-from pipeline.select.keepers import choose_keepers
-from pipeline.select.licenses import CLASSES, license_class
+from pipeline.select.keepers import choose_keepers, components, unite
+from pipeline.select.licenses import UNKNOWN
+from pipeline.select.own_reasons import judgements, license_classes, own_reasons
+from pipeline.select.paths import path_classes
 
-# The total order of keepers, ascending is better. Licence first: it decides what may be used at all. Then stars and the
-# newest revision, as OpenCoder chooses (arXiv 2411.04905); then length. The doc_id last, so that there are no ties.
-ORDER = ("license_class", "stars", "revision_time", "n_bytes", "high", "low")
+# The total order of keepers, ascending is better. Licence first: it decides what may be used at all. Then a source
+# before what was built, copied or generated from it. Then stars and the newest revision, as OpenCoder chooses (arXiv
+# 2411.04905); then length. The doc_id last, so that there are no ties.
+ORDER = ("license_class", "path_class", "stars", "revision_time", "n_bytes", "high", "low")
 _FAR = np.iinfo(np.int64).max  # what is not said comes after all that is
+_LICENSE_BIT = np.uint8(1 << JUDGEMENTS.index("dropped_license"))
 
 
 class Selection(Select):
@@ -62,46 +65,6 @@ def select(job: Job, *, config: Selection) -> list[Marker]:
     return add_counts(job.step("", partial(_decide, tables, answers, config), items=n_shards), resolved)
 
 
-def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[str]]:
-    """By row, the reasons that need no other document; rows that nothing speaks against are left out."""
-    documents = tables.read(DOCUMENTS, shard, columns=["license", "problem"])
-    language = tables.read(LANGUAGES, shard, columns=["language"])["language"]
-    fired = one_chunk(tables.read(QUALITY, shard, columns=["fired"])["fired"])
-    reasons: dict[int, set[str]] = defaultdict(set)
-    rules = fired.flatten().field("rule").to_pylist()
-    for row, rule in zip(pc.list_parent_indices(fired).to_pylist(), rules, strict=True):
-        reasons[row].add(rule)
-    problems = documents["problem"]
-    for row in np.flatnonzero(problems.is_valid().to_numpy()).tolist():
-        reasons[row].add(problems[row].as_py())
-    if config.drop_unknown:
-        for row in np.flatnonzero(_is(language, "Unknown")).tolist():
-            if not reasons.get(row, set()) & set(INGEST_PROBLEMS):  # where there was something to tell it from
-                reasons[row].add("unknown_language")
-    for row in np.flatnonzero(_is(language, *config.drop_languages)).tolist():
-        reasons[row].add("dropped_language")
-    overlaps = tables.read(OVERLAPS, shard, columns=["benchmark"])["benchmark"]
-    for row in np.flatnonzero(overlaps.is_valid().to_numpy()).tolist():
-        reasons[row].add("contaminated")
-    dropped = [CLASSES[name] for name in config.drop_licenses]
-    for row in np.flatnonzero(np.isin(_license_classes(documents["license"]), dropped)).tolist():
-        reasons[row].add("dropped_license")
-    return dict(reasons)
-
-
-def _is(column: pa.ChunkedArray, *values: str) -> np.ndarray:
-    found: np.ndarray = np.asarray(pc.is_in(column, value_set=pa.array(values, pa.string())))
-    return found
-
-
-def _license_classes(column: pa.ChunkedArray) -> np.ndarray:
-    """The class of each licence, int64; each spelling is judged once."""
-    coded = one_chunk(column).dictionary_encode()
-    classes = np.array([license_class(x) for x in [*coded.dictionary.to_pylist(), None]], np.int64)
-    numbers: np.ndarray = classes[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy()]
-    return numbers
-
-
 def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: int, _: None) -> Outcome:
     """Send every document that has an equal or a near duplicate, with its order key, to its group's partition."""
     groups = tables.read(EXACT_DUPS, shard, columns=["group_position", "group_size"])
@@ -109,22 +72,54 @@ def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: i
     paired = np.zeros(group.size, bool)
     paired[row_of(ends.gather(shard)["position"].to_numpy())] = True
     rows = np.flatnonzero(paired | (size > 1))  # whoever has no duplicate is decided by its own reasons alone
+    reasons = own_reasons(tables, shard, config=config)
     passes = np.ones(group.size, bool)
-    passes[list(own_reasons(tables, shard, config=config))] = False
-    table = _order_keys(tables, shard).take(pa.array(rows))
-    for name, values in (("group", group[rows]), ("position", positions(shard, rows)), ("passes", passes[rows])):
-        table = table.append_column(name, pa.array(values))
+    passes[list(reasons)] = False
+    table = _order_keys(tables, shard, rows)
+    license_class = table["license_class"].to_numpy()
+    judged = judgements([reasons.get(row, set()) for row in rows.tolist()], license_class)
+    more = {
+        "group": group[rows],
+        "position": positions(shard, rows),
+        "passes": passes[rows],
+        "judged": judged,
+        "states": _states(license_class, judged, config),
+    }
+    table = _with(table, **more)
     entry = out.scatter(shard, table, partition=spread(mix(group[rows]), out.n_partitions))
     return Outcome((entry,), {"n_docs": rows.size})
 
 
-def _order_keys(tables: Tables, shard: int) -> pa.Table:
-    """Columns of ORDER (ascending is better) and the doc_id, for each document of the shard."""
-    documents = tables.read(DOCUMENTS, shard, columns=["doc_id", "license", "stars", "revision_time", "n_bytes"])
+def _states(license_class: np.ndarray, judged: np.ndarray, config: Select) -> np.ndarray:
+    """Who states a licence that may enter, and is to be judged by that alone."""
+    if config.license_of_equals == "strictest":
+        return np.zeros(judged.size, bool)
+    states: np.ndarray = (license_class != UNKNOWN) & (judged & _LICENSE_BIT == 0)
+    return states
+
+
+def _binding(judged: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """Of the judgements on its equals those that hold for a document, as bits."""
+    binding: np.ndarray = np.where(states, judged & ~_LICENSE_BIT, judged)
+    return binding
+
+
+def _with(table: pa.Table, **new: np.ndarray | pa.Array) -> pa.Table:
+    """The table with more columns."""
+    for name, values in new.items():
+        table = table.append_column(name, pa.array(values))
+    return table
+
+
+def _order_keys(tables: Tables, shard: int, rows: np.ndarray) -> pa.Table:
+    """Columns of ORDER (ascending is better) and the doc_id, for these rows of the shard."""
+    names = ["doc_id", "path", "license", "stars", "revision_time", "n_bytes"]
+    documents = tables.read(DOCUMENTS, shard, columns=names).take(pa.array(rows))
     high, low = doc_words(documents)
     return pa.table(
         {
-            "license_class": _license_classes(documents["license"]),
+            "license_class": license_classes(documents["license"]),
+            "path_class": path_classes(documents["path"].to_pylist()),
             "stars": _descending(documents["stars"]),
             "revision_time": _descending(documents["revision_time"].cast(pa.int64())),
             "n_bytes": -documents["n_bytes"].to_numpy(),
@@ -142,19 +137,38 @@ def _descending(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _champion(offers: Channel, groups: Channel, out: Channel, partition: int, _: None) -> Outcome:
-    """The best passing document of each group goes where its group's component is decided."""
-    rows = offers.gather(partition)
-    rows = rows.filter(rows["passes"])
-    keys = columns(rows, *ORDER)
-    order = np.lexsort((*reversed(keys), rows["group"].to_numpy()))
-    first = starts_run(rows["group"].to_numpy()[order])
-    best = rows.take(pa.array(order[first]))
-    group = best["group"].to_numpy()
+    """The best passing document of each group goes where its group's component is decided, with the group's judgement.
+
+    Where nobody passes, what was judged is said all the same: documents of equal words may stand in other groups.
+    """
+    rows = offers.gather(partition).combine_chunks()
+    rows = rows.take(pa.array(np.lexsort((*reversed(columns(rows, *ORDER)), rows["group"].to_numpy()))))
+    starts = starts_run(rows["group"].to_numpy())
+    number = np.cumsum(starts) - 1
+    judged, judge_id = _united(number, rows["judged"].to_numpy(), one_chunk(rows["doc_id"]))
+    passes = np.asarray(rows["passes"]) & (_binding(judged[number], np.asarray(rows["states"])) == 0)
+    best = np.flatnonzero(starts)  # the first that passes, else the first
+    np.minimum.at(first_passing := np.full(best.size, passes.size), number[passes], np.flatnonzero(passes))
+    best = np.where(first_passing < passes.size, first_passing, best)
+    sent = np.flatnonzero(passes[best] | (judged > 0))
+    table = rows.take(pa.array(best[sent])).drop_columns(["passes", "judged"])
+    table = _with(table, passes=passes[best[sent]], judged=judged[sent], judge_id=judge_id.take(pa.array(sent)))
+    group = table["group"].to_numpy()
     paired, component = columns(groups.gather(partition), "group", "component")
     index, found = find(paired, np.argsort(paired), group)
     place = group.copy()
     place[found] = component[index[found]]
-    return Outcome((out.scatter(partition, best, partition=spread(mix(place), out.n_partitions)),), {})
+    return Outcome((out.scatter(partition, table, partition=spread(mix(place), out.n_partitions)),), {})
+
+
+def _united(number: np.ndarray, judged: np.ndarray, doc_id: pa.Array) -> tuple[np.ndarray, pa.Array]:
+    """For each class, numbered from 0, the judgements on its rows, and the doc_id of the first that has any."""
+    n = int(number.max(initial=-1)) + 1
+    bits, first = np.zeros(n, np.uint8), np.full(n, number.size)
+    np.bitwise_or.at(bits, number, judged)
+    mine = np.flatnonzero(judged)
+    np.minimum.at(first, number[mine], mine)
+    return bits, doc_id.take(pa.array(first, mask=first == number.size))
 
 
 def _resolve(
@@ -169,13 +183,30 @@ def _resolve(
 ) -> Outcome:
     """Walk the champions of whole components down the total order; each stays or goes to the most similar that stays.
 
-    Groups of equal shingle sets (similarity 1) are one node: what is near to one is as near to all of them.
+    Groups of equal shingle sets (similarity 1) are one node: what is near to one is as near to all of them, and what is
+    judged of one is judged of all.
     """
     rows = champions.gather(partition).combine_chunks()
     rows = rows.take(pa.array(np.lexsort(tuple(reversed(columns(rows, *ORDER))))))
+    edges, first_earlier = pairs.gather(partition), first_position(n_shards)
+    judged, judge_id = _judged_alike(rows, edges, first_earlier=first_earlier)
+    stands = np.flatnonzero(np.asarray(rows["passes"]) & (_binding(judged, np.asarray(rows["states"])) == 0))
+    decided, counts = _walked(
+        rows.take(pa.array(stands)), edges, crowds.gather(partition), first_earlier, min_similarity
+    )
     group = rows["group"].to_numpy()
-    edges = pairs.gather(partition)
-    nodes = Nodes.of(group, edges, crowds.gather(partition), first_earlier=first_position(n_shards))
+    place = np.full(group.size, -1)
+    place[stands] = np.arange(stands.size)
+    table = decided.take(pa.array(place, mask=place < 0))  # nulls for a group that was judged out
+    table = _with(table, group=group, judged=judged, judge_id=judge_id)
+    return Outcome((out.scatter(partition, table, partition=spread(mix(group), out.n_partitions)),), counts)
+
+
+def _walked(
+    rows: pa.Table, edges: pa.Table, crowd: pa.Table, first_earlier: np.uint64, min_similarity: float
+) -> tuple[pa.Table, dict[str, int]]:
+    """What becomes of each champion, and counts; `rows` are the champions in total order."""
+    nodes = Nodes.of(rows["group"].to_numpy(), edges, crowd, first_earlier=first_earlier)
     chosen = choose_keepers(
         nodes.n,
         nodes.left,
@@ -186,38 +217,54 @@ def _resolve(
         min_similarity=min_similarity,
     )
     mine = nodes.of_group  # the node of each champion's group; the first champion of a node speaks for it
-    speaks = np.zeros(group.size, bool)
+    speaks = np.zeros(mine.size, bool)
     speaks[np.unique(mine, return_index=True)[1]] = True
     keeper = chosen.keeper[mine]
-    stays = keeper == mine
-    similarity = np.where(stays, 1.0, chosen.similarity[mine])
-    table = pa.table(
+    kept = (keeper == mine) & speaks
+    decided = pa.table(
         {
-            "group": group,
             "champion": rows["position"].to_numpy(),
-            "kept": stays & speaks,
+            "kept": kept,
             "keeper_id": nodes.ids(rows["doc_id"]).take(pa.array(keeper)),
             "earlier": keeper < nodes.n_earlier,
-            "similarity": similarity,
+            "similarity": np.where(keeper == mine, 1.0, chosen.similarity[mine]),
         }
     )
     counts = {
-        "n_near": int((~(stays & speaks)).sum()),
+        "n_near": int((~kept).sum()),
         "n_crowd_compared": chosen.n_compared,
         "n_crowd_unlisted": chosen.n_unlisted,
     }
-    return Outcome((out.scatter(partition, table, partition=spread(mix(group), out.n_partitions)),), counts)
+    return decided, counts
+
+
+def _judged_alike(rows: pa.Table, edges: pa.Table, *, first_earlier: np.uint64) -> tuple[np.ndarray, pa.Array]:
+    """For each group the judgements on all groups of equal words, and the doc_id of one that was judged."""
+    group = rows["group"].to_numpy()
+    left, right, similarity = columns(edges, "position", "other_position", "similarity")
+    equal = (similarity == 1.0) & (right < first_earlier)
+    every = np.unique(np.concatenate((group, left[equal], right[equal])))
+    parent = np.arange(every.size)
+    unite(parent, np.searchsorted(every, left[equal]), np.searchsorted(every, right[equal]))
+    number = components(parent)[np.searchsorted(every, group)]
+    judged, judge_id = _united(number, rows["judged"].to_numpy(), one_chunk(rows["judge_id"]))
+    return judged[number], judge_id.take(pa.array(number))
 
 
 def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _: None) -> Outcome:
-    """Tell each offered document its group's verdict; a group without champion has none."""
-    members = offers.gather(partition).select(["group", "position"])
+    """Tell each offered document its group's verdict; a group without champion or judgement has none."""
+    members = offers.gather(partition).select(["group", "position", "states"])
     verdict = verdicts.gather(partition).combine_chunks()
     groups = verdict["group"].to_numpy()
     index, has_verdict = find(groups, np.argsort(groups), members["group"].to_numpy())
-    position = members["position"].to_numpy()[has_verdict]
-    found = verdict.take(pa.array(index[has_verdict])).drop_columns(["group"])
-    table = found.append_column("position", pa.array(position))
+    members = members.take(pa.array(np.flatnonzero(has_verdict)))
+    table = verdict.take(pa.array(index[has_verdict])).drop_columns(["group"])
+    position = members["position"].to_numpy()
+    every = table["judged"].to_numpy()
+    judged = _binding(every, np.asarray(members["states"]))
+    # With its champion judged out a group has no keeper, so a member that states another licence is not spared either.
+    judged = np.where(np.asarray(pc.is_null(table["champion"])) & (judged == 0), every, judged)
+    table = _with(table.drop_columns(["judged"]), judged=judged, position=position)
     return Outcome((out.scatter(partition, table, partition=shard_of(position)),), {})
 
 
@@ -228,11 +275,16 @@ def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: Non
     reasons = [own.get(row, set()) for row in range(len(ids))]
     keepers: list[str | None] = [None] * len(ids)
     similarities: list[float | None] = [None] * len(ids)
+    judges: list[str | None] = [None] * len(ids)
     answered = answers.gather(shard)
     rows = row_of(answered["position"].to_numpy()).tolist()
     for row, answer in zip(rows, answered.to_pylist(), strict=True):
+        shared = {name for bit, name in enumerate(JUDGEMENTS) if answer["judged"] >> bit & 1} - reasons[row]
+        if shared:
+            reasons[row] |= shared
+            judges[row] = answer["judge_id"]
         is_champion = answer["champion"] == answer["position"]
-        if is_champion and answer["kept"]:
+        if answer["champion"] is None or (is_champion and answer["kept"]):
             continue
         if not is_champion:
             reasons[row].add("exact_duplicate")
@@ -247,6 +299,7 @@ def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: Non
             "reasons": [in_order(r) if r else [] for r in reasons],
             "keeper_id": keepers,
             "similarity": similarities,
+            "judged_id": pa.array(judges, pa.string()),
         },
         schema=SELECT.schema,
     )

@@ -180,6 +180,32 @@ def test_a_dropped_licence_leaves_the_list_by_its_class() -> None:
     assert limit_of(old, document("dropped_license", license=None), "dropped_license").measured == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("license_id", "dropped", "measured", "left"),
+    [
+        ("GPL-3.0", ("copyleft", "other"), "copyleft", ()),  # `other` alone would keep it out too
+        ("SSPL-1.0", ("copyleft", "other"), "other", ("copyleft",)),
+        ("MIT OR GPL-2.0", ("permissive", "copyleft"), "permissive", ("permissive",)),  # one choice is enough
+    ],
+)
+def test_the_change_for_a_licence_leaves_no_class_that_keeps_it_out(
+    license_id: str, dropped: Any, measured: str, left: tuple[str, ...]
+) -> None:
+    old = mixture(select=Select(drop_licenses=dropped))
+    limit = limit_of(old, document("dropped_license", license=license_id), "dropped_license")
+    assert limit.measured == measured
+    assert limit.change is not None
+    assert with_change(old, limit.change).select.drop_licenses == left
+
+
+def test_a_shared_judgement_names_the_limit_that_its_equal_crossed() -> None:
+    old = mixture(select=Select(drop_licenses=("copyleft",)), against=(EXAM,))
+    shared = {"license": "GPL-2+", "overlap": NO_OVERLAP | {"benchmark": EXAM.name, "n_shared_ngrams": 3}}
+    row = document("dropped_license", "contaminated", license=None, judged=shared)
+    assert limit_of(old, row, "dropped_license").measured == "copyleft"
+    assert limit_of(old, row, "contaminated").key == f"against.{EXAM.name}.ngram_words"
+
+
 def test_an_unknown_language_names_the_switch() -> None:
     limit = limit_of(mixture(), document("unknown_language", language="Unknown"), "unknown_language")
     assert (limit.key, limit.value) == ("select.drop_unknown", True)

@@ -144,14 +144,15 @@ def test_licenses_when_some_are_missing(numbers: Numbers) -> None:
     assert found == {
         "CC-BY-4.0": ("permissive", 1, 1, 12),
         "MIT": ("permissive", 3, 1, 10),
-        "GPL-3.0": ("other", 1, 1, 6),
+        "GPL-3.0": ("copyleft", 1, 1, 6),
         "": ("unknown", 3, 1, 4),
         "Apache-2.0": ("permissive", 1, 1, 0),
     }
     assert [(c.name, c.n_packed_tokens) for c in numbers.license_classes] == [
         ("permissive", 22),
         ("unknown", 4),
-        ("other", 6),
+        ("copyleft", 6),
+        ("other", 0),
     ]
 
 

@@ -130,7 +130,7 @@ def best(found: set[frozenset[int]]) -> int:
     return min(max(choice) for choice in found)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(trees, st.sets(st.sampled_from(["permissive", "unknown", "copyleft", "other"])))
 def test_nested_expressions_are_read_as_by_listing_all_choices(tree: str | tuple[str, list], dropped: set[str]) -> None:
     found = choices(tree)
@@ -143,7 +143,7 @@ def test_nested_expressions_are_read_as_by_listing_all_choices(tree: str | tuple
 TOKENS = ["(", ")", "and", "OR", "with", ",", "/", "MIT", "GPL-2+", "proprietary", "foo", "+"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=80) | st.lists(st.sampled_from(TOKENS)).map(" ".join))
 def test_rubbish_has_a_class_and_frees_nothing_that_stands_beside_it(text: str) -> None:
     assert license_class(text) in (PERMISSIVE, UNKNOWN, COPYLEFT, OTHER)

@@ -21,11 +21,12 @@ def choose(
     *,
     pairs: list[tuple[tuple[int, int], tuple[int, int], float]] = [],  # noqa: B006
     fired: dict[str, str] | None = None,
+    benchmarks: dict[str, str] | None = None,
     config: Select | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Decisions by doc_id; pairs are ((shard, row), (shard, row), similarity)."""
     tables = write_documents(run, shards)
-    write_facts(run, shards, fired=fired)
+    write_facts(run, shards, fired=fired, benchmarks=benchmarks)
     run_stage(run, "exact_dups", group_equal, config=Exchange(n_partitions=2), n_shards=len(shards))
     rows = [
         {
@@ -97,6 +98,7 @@ def test_a_good_copy_is_never_lost_to_a_bad_one(tmp_path: Path) -> None:
         "reasons": ["generated"],
         "keeper_id": None,
         "similarity": None,
+        "judged_id": None,
     }
 
 
@@ -117,6 +119,81 @@ def test_all_reasons_stand_in_documented_order(tmp_path: Path) -> None:
     config = Select(drop_licenses=("other",), drop_languages=("Python",))
     got = choose(make_run(tmp_path), shards, fired={doc_id(0, 0): "generated"}, config=config)
     assert got[doc_id(0, 0)]["reasons"] == ["too_large", "dropped_language", "dropped_license", "generated"]
+
+
+def test_the_source_stays_though_its_build_is_longer_and_has_more_stars(tmp_path: Path) -> None:
+    paths = ["src/locale/km.js", "dist/locale/km.js", "node_modules/x/km.js"]
+    shards = [documents(0, ["km", "a longer km", "km"], path=paths, stars=[0, 10, 99])]
+    got = choose(make_run(tmp_path), shards, pairs=[((0, 0), (0, 1), 0.9)])
+    assert [got[doc_id(0, i)]["keep"] for i in range(3)] == [True, False, False]
+    assert {got[doc_id(0, i)]["keeper_id"] for i in (1, 2)} == {doc_id(0, 0)}
+
+
+NO_COPYLEFT = Select(n_partitions=3, drop_licenses=("copyleft",))
+OWN = NO_COPYLEFT.model_copy(update={"license_of_equals": "own"})
+
+
+def fates(got: dict[str, dict[str, Any]], n: int) -> list[list[str]]:
+    return [got[doc_id(0, i)]["reasons"] for i in range(n)]
+
+
+def test_a_dropped_licence_holds_for_unlabelled_copies_of_equal_bytes_and_of_equal_words(tmp_path: Path) -> None:
+    licenses = ["GPL-2+", None, None, None, None]
+    shards = [documents(0, ["x", "x", " x", "near x", "y"], license=licenses), documents(1, ["x"], license=["unknown"])]
+    pairs = [((0, 0), (0, 2), 1.0), ((0, 0), (0, 3), 0.9)]
+    got = choose(make_run(tmp_path), shards, pairs=pairs, config=NO_COPYLEFT)
+    assert fates(got, 5) == [["dropped_license"]] * 3 + [[], []]  # what is only near stays
+    assert got[doc_id(1, 0)]["reasons"] == ["dropped_license"]
+    assert [got[doc_id(0, i)]["judged_id"] for i in range(4)] == [None, doc_id(0, 0), doc_id(0, 0), None]
+    assert {got[doc_id(0, i)]["keeper_id"] for i in range(5)} == {None}
+
+
+def test_a_judged_group_is_no_keeper_of_its_near_duplicates(tmp_path: Path) -> None:
+    """The unlabelled copy would be the best of all; as it may not enter, the next best stays."""
+    shards = [
+        documents(0, ["x", "x", "near x", "nearer x"], license=[None, "GPL-3.0", "MIT", "MIT"], stars=[9, 1, 2, 3])
+    ]
+    pairs = [((0, 0), (0, 2), 0.9), ((0, 0), (0, 3), 0.9), ((0, 2), (0, 3), 0.8)]
+    got = choose(make_run(tmp_path), shards, pairs=pairs, config=NO_COPYLEFT)
+    assert fates(got, 4) == [["dropped_license"], ["dropped_license"], ["near_duplicate"], []]
+    assert got[doc_id(0, 2)]["keeper_id"] == doc_id(0, 3)
+
+
+def test_a_copy_that_states_another_licence_follows_its_equals_unless_the_mixture_says_own(tmp_path: Path) -> None:
+    shards = [documents(0, ["x", "x", "x", " x"], license=["GPL-3.0", "MIT", None, None])]
+    pairs = [((0, 0), (0, 3), 1.0)]
+    strict = choose(make_run(tmp_path / "a"), shards, pairs=pairs, config=NO_COPYLEFT)
+    assert fates(strict, 4) == [["dropped_license"]] * 4
+    own = choose(make_run(tmp_path / "b"), shards, pairs=pairs, config=OWN)
+    assert fates(own, 4) == [
+        ["dropped_license", "exact_duplicate"],
+        [],
+        ["dropped_license", "exact_duplicate"],
+        ["dropped_license"],
+    ]
+    assert own[doc_id(0, 0)]["keeper_id"] == doc_id(0, 1)
+
+
+def test_with_own_a_copy_whose_champion_is_judged_out_is_not_kept_beside_it(tmp_path: Path) -> None:
+    """The unlabelled copy is the best of its group; by equal words it is copyleft, and the other copy goes with it."""
+    shards = [documents(0, ["x", "x", " x"], license=[None, "SSPL-1.0", "GPL-3.0"])]
+    got = choose(make_run(tmp_path), shards, pairs=[((0, 0), (0, 2), 1.0)], config=OWN)
+    assert fates(got, 3) == [["dropped_license"]] * 3
+
+
+def test_an_unknown_licence_is_no_judgement_on_copies_whose_licence_is_known(tmp_path: Path) -> None:
+    shards = [documents(0, ["x", "x", "y"], license=[None, "MIT", None])]
+    got = choose(make_run(tmp_path), shards, config=Select(n_partitions=3, drop_licenses=("unknown",)))
+    assert fates(got, 3) == [["dropped_license", "exact_duplicate"], [], ["dropped_license"]]
+
+
+def test_contamination_holds_for_equals_whatever_licence_they_state(tmp_path: Path) -> None:
+    shards = [documents(0, ["x", " x", "y"], license=["GPL-3.0", "MIT", None])]
+    got = choose(
+        make_run(tmp_path), shards, pairs=[((0, 0), (0, 1), 1.0)], benchmarks={doc_id(0, 0): "humaneval"}, config=OWN
+    )
+    assert fates(got, 3) == [["dropped_license", "contaminated"], ["contaminated"], []]
+    assert got[doc_id(0, 1)]["judged_id"] == doc_id(0, 0)
 
 
 def test_promises_hold_on_random_pairs_whatever_the_order_of_work(tmp_path: Path) -> None:

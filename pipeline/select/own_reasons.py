@@ -1,0 +1,74 @@
+"""What speaks against a document by itself, before any other is looked at."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.columns import one_chunk
+from pipeline.config import Select
+from pipeline.engine.tables import Tables
+from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS
+from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY
+from pipeline.select.licenses import UNKNOWN, dropped_class, license_class
+
+
+def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[str]]:
+    """By row, the reasons that need no other document; rows that nothing speaks against are left out."""
+    documents = tables.read(DOCUMENTS, shard, columns=["license", "problem"])
+    language = tables.read(LANGUAGES, shard, columns=["language"])["language"]
+    fired = one_chunk(tables.read(QUALITY, shard, columns=["fired"])["fired"])
+    reasons: dict[int, set[str]] = defaultdict(set)
+    rules = fired.flatten().field("rule").to_pylist()
+    for row, rule in zip(pc.list_parent_indices(fired).to_pylist(), rules, strict=True):
+        reasons[row].add(rule)
+    problems = documents["problem"]
+    for row in np.flatnonzero(problems.is_valid().to_numpy()).tolist():
+        reasons[row].add(problems[row].as_py())
+    if config.drop_unknown:
+        for row in np.flatnonzero(_is(language, "Unknown")).tolist():
+            if not reasons.get(row, set()) & set(INGEST_PROBLEMS):  # where there was something to tell it from
+                reasons[row].add("unknown_language")
+    for row in np.flatnonzero(_is(language, *config.drop_languages)).tolist():
+        reasons[row].add("dropped_language")
+    overlaps = tables.read(OVERLAPS, shard, columns=["benchmark"])["benchmark"]
+    for row in np.flatnonzero(overlaps.is_valid().to_numpy()).tolist():
+        reasons[row].add("contaminated")
+    for row in np.flatnonzero(~_may_enter(documents["license"], config.drop_licenses)).tolist():
+        reasons[row].add("dropped_license")
+    return dict(reasons)
+
+
+def _is(column: pa.ChunkedArray, *values: str) -> np.ndarray:
+    found: np.ndarray = np.asarray(pc.is_in(column, value_set=pa.array(values, pa.string())))
+    return found
+
+
+def license_classes(column: pa.ChunkedArray) -> np.ndarray:
+    """The class of each licence, int64; each spelling is judged once."""
+    return _by_spelling(column, license_class).astype(np.int64)
+
+
+def _may_enter(column: pa.ChunkedArray, dropped: Sequence[str]) -> np.ndarray:
+    return _by_spelling(column, lambda x: dropped_class(x, dropped) is None).astype(bool)
+
+
+def _by_spelling(column: pa.ChunkedArray, judge: Callable[[str | None], int]) -> np.ndarray:
+    coded = one_chunk(column).dictionary_encode()
+    found = np.array([judge(x) for x in [*coded.dictionary.to_pylist(), None]])
+    numbers: np.ndarray = found[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy()]
+    return numbers
+
+
+def judgements(reasons: Sequence[set[str]], license_class: np.ndarray) -> np.ndarray:
+    """For each document the reasons of JUDGEMENTS among its own, as bits, uint8; `license_class` is int64 [n].
+
+    That nothing is known of a licence is no judgement: a copy whose licence is known is not dropped for it.
+    """
+    bits = np.zeros(license_class.size, np.uint8)
+    for bit, reason in enumerate(JUDGEMENTS):
+        has = np.array([reason in mine for mine in reasons], bool)
+        bits[has & ((license_class != UNKNOWN) | (reason != "dropped_license"))] |= np.uint8(1 << bit)
+    return bits
