@@ -53,6 +53,10 @@ MIN_MARKED = 0.2  # probability of Markdown at which what reads as prose counts 
 MIN_DOUBT = 0.95  # probability of a programming language that beats reading as prose: COBOL reads like English
 MIN_PROSE = 0.98  # probability of prose against the language of the name: a long comment is not an essay
 MIN_SHARE = 0.02  # of all probability that the candidates of a tie must hold for the classifier to be believed
+# Probability at which a language wins a tie that it is no candidate of: on labelled files all such verdicts were right;
+# below it SuperCollider, which has no class, is taken for JavaScript.
+SURE_OUTSIDE = 0.97
+MIN_TOLD_BYTES = 100  # a shorter content says too little to speak against all candidates of its extension
 MIN_CODE_BYTES = 60  # a line or two may be anything
 
 Floats = NDArray[np.float32]
@@ -183,7 +187,7 @@ def _by_classifier(asked: list[_Asked], config: Classify) -> Iterator[Classifica
         rows = _probabilities([one.question.head for one in batch], classifier=config.classifier)
         for one, row, top in zip(batch, rows, _top_two(rows), strict=True):
             if one.question.candidates:
-                yield _among(one, row) if one.standing is None else _or_prose(one, one.standing, row)
+                yield _among(one, row, top) if one.standing is None else _or_prose(one, one.standing, row)
             elif one.standing is None or _moves_text(row[top[0]], CLASSES[top[0]]):
                 yield _of_all(one, row, top, min_confidence=config.min_confidence)
             else:
@@ -254,21 +258,44 @@ def _of_all(asked: _Asked, row: Floats, top: list[int], *, min_confidence: float
     return _scored(found, confidence, UNKNOWN if second == OTHER else second, doubt)
 
 
-def _among(asked: _Asked, row: Floats) -> Classification:
+def _among(asked: _Asked, row: Floats, top: list[int]) -> Classification:
     """The likeliest of a tie's candidates. Those without a class share the class OTHER, likeliest first."""
     values: dict[str, float] = {}
-    names: dict[str, str] = {}
+    names: dict[str, list[str]] = {}
     for name in asked.question.candidates:
         own = class_of(name)
-        names.setdefault(own, name)
+        names.setdefault(own, []).append(name)
         values[own] = float(row[CLASSES.index(own)])
     total = sum(values.values())
     ranked = sorted(values, key=lambda own: -values[own])
-    if total < MIN_SHARE or len(ranked) < 2:
-        return _verdict(asked.question.candidates[0], asked.pool, asked.look, decided_by="popularity")
-    first, second = (names[own] for own in ranked[:2])
+    if total < MIN_SHARE and len(asked.question.head) >= MIN_TOLD_BYTES:
+        return _outside(asked, row, top)
+    if total < MIN_SHARE or len(names[ranked[0]]) > 1 or len(ranked) < 2:
+        first = asked.question.candidates[0] if total < MIN_SHARE else names[ranked[0]][0]
+        return _verdict(first, asked.pool, asked.look, decided_by="popularity")  # no class tells them apart
+    first, second = (names[own][0] for own in ranked[:2])
     mine, rest = (round(values[own] / total, 4) for own in ranked[:2])
     return _scored(_verdict(first, asked.pool, asked.look, decided_by=_rule(first)), mine, second, rest)
+
+
+def _outside(asked: _Asked, row: Floats, top: list[int]) -> Classification:
+    """A tie whose candidates the content speaks against: another language if the classifier is sure, else none.
+
+    What its extension calls a program and does not look like prose is one, in no language that is known here."""
+    pool, look, head = asked.pool, asked.look, asked.question.head
+    best, confidence = CLASSES[top[0]], round(float(row[top[0]]), 4)
+    types = {languages()[name].type for name in asked.question.candidates}
+    if _is_program(best) and "programming" in types and confidence >= SURE_OUTSIDE:
+        return _scored(
+            _verdict(best, pool, look, decided_by="classifier"), confidence, asked.question.candidates[0], 0.0
+        )
+    certain = structure_of(head).program >= MIN_FRAC or (types == {"programming"} and look == kinds.CODE)
+    name, rule = (OTHER_CODE, "structure") if certain else (UNKNOWN, "none")
+    return _scored(_verdict(name, pool, look, decided_by=rule), CONFIDENCE[rule], best, confidence)
+
+
+def _is_program(name: str) -> bool:
+    return name != OTHER and languages()[name].type != "prose" and name not in ("Markdown", "TeX")
 
 
 def _rule(language: str) -> str:

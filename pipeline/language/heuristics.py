@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import regex
 
+from pipeline.language.own_rules import OWN_RULES
 from pipeline.language.table import read_json
 
 SECONDS = 10.0  # a guard against a hang, not a budget
@@ -18,7 +19,9 @@ SECONDS = 10.0  # a guard against a hang, not a budget
 # A pattern that repeats over a line may take time with the square of its length; lines that people write are shorter.
 MAX_LINE_BYTES = 400
 # Additions to linguist's list of its kind: words so common that a file of that name is often something else.
-GENERIC = frozenset((".action", ".alg", ".app", ".msg", ".network", ".resource", ".srv", ".tag", ".target"))
+GENERIC = frozenset(
+    (".action", ".alg", ".app", ".ent", ".msg", ".network", ".rc", ".resource", ".srv", ".tag", ".target")
+)
 
 
 class Heuristic(NamedTuple):
@@ -41,21 +44,14 @@ def rules() -> Mapping[str, tuple[Heuristic, ...]]:
 
 
 def _additions(table: Mapping[str, tuple[Heuristic, ...]]) -> dict[str, tuple[Heuristic, ...]]:
-    """Our own rules, tried before linguist's: only where a language has a line that no rival could contain."""
-    own = (
-        # linguist's pattern for GAP matches any comment with the word Declare in it
-        (".gd", "GDScript", r"^(?:@?tool$|extends |class_name |@?onready |@?export|(?:static )?func \w+\()"),
-        (".cfg", "HAProxy", r"^(?:frontend|backend|listen|defaults|global)\b.*\n(?:[ \t]*\n|[ \t]*#.*\n)*[ \t]+[a-z]"),
-        (".rsc", "Rascal", r"^module [\w:]+[ \t]*$"),
-        (".ash", "AGS Script", r"^(?:import (?:function|int|void|bool|struct|static)|struct \w+|#ifn?def|#define) ?"),
-        (".pro", "IDL", r"(?i:^[ \t]*(?:pro|function)[ \t]+\w+[ \t]*(?:,|$))"),
-    )
-    rules_of = {
-        extension: (Heuristic((name,), (pattern,), ()), *table.get(extension, ())) for extension, name, pattern in own
-    }
+    """Our own rules before linguist's, and those for the upper-case spellings of C's extensions."""
+    found: dict[str, tuple[Heuristic, ...]] = {}
+    for extension, name, match, absent in OWN_RULES:
+        found[extension] = (*found.get(extension, ()), Heuristic((name,), (match,), (absent,) if absent else ()))
+    found = {extension: own + table.get(extension, ()) for extension, own in found.items()}
     objective_c = next(rule for rule in table[".h"] if rule.languages == ("Objective-C",))
-    always = Heuristic(("C++",), (), ())  # for the upper-case spellings of C's extensions
-    return rules_of | {".C": (always,), ".H": (objective_c, always)}
+    always = Heuristic(("C++",), (), ())
+    return found | {".C": (always,), ".H": (objective_c, always)}
 
 
 @lru_cache(maxsize=1)

@@ -27,6 +27,10 @@ _SIGNATURES = (
     (b"-----begin ", "Public Key"),
     (b"webvtt", "WebVTT"),
 )
+# Declarations of a document type, which stand alone or behind a comment.
+_DTD = re.compile(rb"^[ \t]*<!(?:ELEMENT|ENTITY|ATTLIST)[ \t\n]", re.MULTILINE)
+_JSON_START = re.compile(r"\s*(?:\{\s*\"|\[\s*[\[{])")
+MAX_TOKEN_CHARS = 8  # where a text is cut inside `false` or an escape, the parser complains about its beginning
 _SUBTITLE = re.compile(rb"\A\d+\r?\n\d\d:\d\d:\d\d,\d{3} --> \d\d:")
 
 
@@ -85,8 +89,9 @@ def _vim_mode(line: bytes) -> bytes:
     return kind[1] if kind else b""
 
 
-def by_signature(head: bytes) -> str:
-    """The language of a document that begins as only one language does, or an empty text."""
+def by_signature(head: bytes, *, cut: bool = False) -> str:
+    """The language of a document that begins as only one language does, or an empty text. `cut`: the document goes on
+    behind `head`."""
     start = head[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for signature, language in _SIGNATURES:
         if start.startswith(signature):
@@ -99,7 +104,25 @@ def by_signature(head: bytes) -> str:
         return "SubRip Text"
     if start.startswith((b"--- ", b"index: ")) and b"\n+++ " in head and b"\n@@ " in head:
         return "Diff"
-    return "JSON" if start.startswith((b"{", b"[")) and _is_json(head) else ""
+    if start.startswith((b"<!element ", b"<!entity ", b"<!attlist ", b"<!--")) and _DTD.search(head):
+        return "XML"
+    if not start.startswith((b"{", b"[")):
+        return ""
+    return "JSON" if _is_json(head) or (cut and _begins_json(head)) else ""
+
+
+def _begins_json(head: bytes) -> bool:
+    """True if a parser finds no mistake in the text but that it ends: at its last token, or in a string."""
+    text = head.decode("utf-8", "ignore")
+    if not _JSON_START.match(text):
+        return False
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return error.msg.startswith("Unterminated string") or error.pos >= len(text) - MAX_TOKEN_CHARS
+    except (ValueError, RecursionError):  # a number of too many digits; too deep to tell
+        return False
+    return True
 
 
 def _is_json(head: bytes) -> bool:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from pipeline.language.heuristics import by_heuristics, generic_extensions, without_rule
 from pipeline.language.lines import MAX_EDGE_BYTES, by_modeline, by_shebang, by_signature, is_markup
+from pipeline.language.openings import belied, is_rare
+from pipeline.language.own_rules import CONFIRMED_ONLY, CONTESTED
 from pipeline.language.path import Candidates
 from pipeline.language.table import EXTENSION_DEFAULTS, TEXT, UNKNOWN
 
@@ -24,7 +26,9 @@ def by_rules(
     many symbols to be prose."""
     candidates, weak = path.languages, path.extension in generic_extensions()
     plain = candidates[:1] == (TEXT,)
-    if len(candidates) == 1 and not plain and not weak:
+    single = len(candidates) == 1 and not plain and not weak
+    contested = path.extension in CONTESTED
+    if single and not contested and (path.rule != "extension" or not is_rare(candidates[0])):
         return candidates[0], path.rule
     head = bytes(content[:max_scan_bytes])
     if b"\0" in head:  # binary: its bytes tell nothing to rules made for text
@@ -33,6 +37,21 @@ def by_rules(
         return candidates[0], path.rule if len(candidates) == 1 else "popularity"
     if not candidates:
         return _by_content(head, content, wordy=wordy)
+    if single and contested and (taken := by_heuristics(path.extension, head)[0]):
+        return taken[0], "heuristic"
+    if path.rule == "extension" and not plain and (other := belied(candidates, head, cut=len(content) > len(head))):
+        return other
+    if single:
+        return candidates[0], path.rule
+    return _among_candidates(path, head, content, wordy=wordy)
+
+
+def _among_candidates(
+    path: Candidates, head: bytes, content: bytes | memoryview, *, wordy: bool
+) -> tuple[str, str] | Open:
+    """As `by_rules` for a path that leaves a choice, or plain text, or a name too common to be believed."""
+    candidates, weak = path.languages, path.extension in generic_extensions()
+    plain = candidates[:1] == (TEXT,)
     if interpreters := by_shebang(head):
         return next((name for name in interpreters if name in candidates), interpreters[0]), "shebang"
     mode = by_modeline(head, bytes(content[-MAX_EDGE_BYTES:]))
@@ -46,12 +65,14 @@ def by_rules(
     if weak and not found:
         return _by_content(head, content, wordy=wordy)
     candidates = tuple(name for name in candidates if name in found) or candidates
+    candidates = tuple(name for name in candidates if name not in CONFIRMED_ONLY) or candidates
     if len(candidates) == 1:
         return candidates[0], path.rule
     if "XML" in candidates and is_markup(head):
         return "XML", "signature"
     likely = () if found or path.extension in EXTENSION_DEFAULTS else without_rule(candidates, path.extension)
-    return Open(likely + tuple(name for name in candidates if name not in (*likely, "XML")), head)
+    left = likely + tuple(name for name in candidates if name not in (*likely, "XML"))
+    return Open(left, head) if len(left) > 1 else (left[0], path.rule)
 
 
 def _by_content(head: bytes, content: bytes | memoryview, *, wordy: bool) -> tuple[str, str] | Open:
@@ -60,7 +81,7 @@ def _by_content(head: bytes, content: bytes | memoryview, *, wordy: bool) -> tup
         return interpreters[0], "shebang"
     if language := by_modeline(head, bytes(content[-MAX_EDGE_BYTES:])):
         return language, "modeline"
-    if language := by_signature(head):
+    if language := by_signature(head, cut=len(content) > len(head)):
         return language, "signature"
     if not head.strip():
         return UNKNOWN, "none"

@@ -26,8 +26,13 @@ TEXT_FILENAMES = (
 # Addition: file names that linguist's list lacks.
 MORE_FILENAMES = {"dune": "Dune", "dune-workspace": "Dune"}
 
-# Addition: extensions of languages that linguist's list lacks: circuits for SPICE, Why3.
-OTHER_CODE_EXTENSIONS = (".cir", ".ckt", ".mlw", ".spice", ".why")
+# Addition: extensions that linguist leaves out because many tools use them; patterns tell more (`own_rules.py`).
+MORE_EXTENSIONS = {
+    ".conf": ("INI", "Shell", "YAML", "TOML", "HOCON", "ApacheConf", "Nginx"), ".dtd": ("XML",), ".ent": ("XML",),
+}  # fmt: skip
+
+# Addition: extensions of languages that linguist's list lacks: circuits for SPICE, Why3, resources of Windows.
+OTHER_CODE_EXTENSIONS = (".cir", ".ckt", ".mlw", ".rc", ".spice", ".why")
 
 # Addition: names that editors and Vim's own file types use in modelines but linguist does not know.
 MODE_NAMES = {
@@ -43,7 +48,7 @@ EXTENSION_DEFAULTS = {
     ".rsc": "RouterOS Script", ".nb": "Wolfram Language", ".mm": "Objective-C++", ".sch": "KiCad Schematic",
     ".frag": "GLSL", ".trigger": "Apex", ".scd": "SuperCollider", ".cl": "OpenCL", ".bf": "Brainfuck",
     ".bb": "BitBake", ".pro": "QMake", ".pp": "Puppet", ".x": "Linker Script", ".t": "Perl", ".ash": "KoLmafia ASH",
-    ".txt": "Text",
+    ".conf": "INI", ".txt": "Text",
 }  # fmt: skip
 
 
@@ -69,8 +74,10 @@ def languages() -> Mapping[str, Language]:
     """All languages by name, in alphabetical order."""
     table: dict[str, Language] = {}
     for name, row in read_json("languages.json").items():
-        lists = (tuple(row.get(key, ())) for key in ("extensions", "filenames", "interpreters", "aliases"))
-        table[name] = Language(name, row["type"], row.get("group", name), *lists)
+        more = tuple(extension for extension, names in MORE_EXTENSIONS.items() if name in names)
+        extensions = (*row.get("extensions", ()), *more)
+        lists = (tuple(row.get(key, ())) for key in ("filenames", "interpreters", "aliases"))
+        table[name] = Language(name, row["type"], row.get("group", name), extensions, *lists)
     other = Language(OTHER_CODE, "programming", OTHER_CODE, OTHER_CODE_EXTENSIONS, (), (), ())
     return dict(sorted((table | {OTHER_CODE: other}).items()))
 

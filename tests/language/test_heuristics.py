@@ -3,6 +3,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.language.decide import classify_one
 from pipeline.language.heuristics import SECONDS, _finds, by_heuristics, calm, generic_extensions, rules, without_rule
 from pipeline.language.table import languages
 
@@ -108,3 +109,48 @@ def test_by_heuristics_never_raises_whatever_the_bytes(head: bytes, extension: s
     found, confirmed = by_heuristics(extension, head)
     assert confirmed <= bool(found)
     assert calm(calm(head)) == calm(head)
+
+
+OWN = [
+    # path, content, language: what public repositories hold under these extensions
+    ("lamp.m", b"/* lights a lamp */\n#include <stdio.h>\nint main(void)\n{\n  puts(\"lit\");\n}\n", "Objective-C"),
+    ("lamp.m", b"#ifdef LIT\nextern void light(int n);\n#endif\n", "Objective-C"),
+    ("lamp.m", b"function y = lamp(x)\n% lights x lamps\ny = x * 2;\nend\n", "MATLAB"),
+    ("LAMP.m", b"LAMP ;light lamps\n N X S X=$G(^LAMP(1))\n D ^LIT\n Q\n", "M"),
+    ("Lamp.cls", b"Object subclass: #Lamp\n  instanceVariableNames: 'lit'\n  category: 'Street'!\n", "Smalltalk"),
+    ("Lamp.cls", b"\\NeedsTeXFormat{LaTeX2e}\n\\ProvidesClass{lamp}\n", "TeX"),
+    ("Lamp.cls", b"VERSION 1.0 CLASS\nAttribute VB_Name = \"Lamp\"\n", "VBA"),
+    ("Lamp.g", b"/* lamps */\ngrammar Lamp;\n\nlamp : 'lit' | 'dark' ;\n", "ANTLR"),
+    ("lamp.g", b"header {\n  package street;\n}\nclass LampParser extends Parser;\n", "ANTLR"),
+    ("lamp.g", b"InstallMethod( Lamp, [ IsInt ], n -> n );\n", "GAP"),
+    ("lamp.t", b"var n : int := 1\nloop\n  put \"lit\"\n  exit when n > 3\nend loop\n", "Turing"),
+    ("lamp.t", b"BEGIN { @INC = '../lib' }\nprint \"1..2\\n\";\nprint \"ok 1\\n\";\n", "Perl"),
+    ("lamp.t", b"Light a lamp:\n\n  $ lamp --light\n  lit\n", "ShellSession"),
+    ("lamp.t", b"local std = terralib.includec(\"stdlib.h\")\nterra lamp(n : int) return n end\n", "Terra"),
+    ("foo.mod", b"module example.org/lamp\n\ngo 1.21\n\nrequire example.org/oil v1.2.0\n", "Go Module"),
+    ("foo.mod", b"drivers/lamp/lamp.ko\ndrivers/lamp/lamp.o drivers/lamp/oil.o\n\n", "Linux Kernel Module"),
+    ("Foo.mod", b"MODULE Foo;\nFROM InOut IMPORT WriteString;\nBEGIN\n  WriteString('lit')\nEND Foo.\n", "Modula-2"),
+    ("foo.mod", b"set LAMPS;\nparam oil {LAMPS};\nminimize cost: sum {l in LAMPS} oil[l];\n", "AMPL"),
+    ("cfunc.mod", b"#include <math.h>\n\nvoid cm_lamp(ARGS)\n{\n  OUTPUT(out) = 1;\n}\n", "C"),
+    ("nmos.mod", b"* a model card\n.model n1 nmos level=57\n+tnom=27 tox=4.5e-9\n", "Other code"),
+    ("lamp.sp", b"a lamp\nR1 1 0 10k\nV1 1 0 dc 5\n.tran 1n 1u\n.end\n", "Other code"),
+    ("lamp.sp", b"#include <sourcemod>\npublic void OnPluginStart() { PrintToServer(\"lit\"); }\n", "SourcePawn"),
+    ("lamp.rc", b"#include \"resource.h\"\nIDI_LAMP ICON \"lamp.ico\"\n", "Other code"),
+    ("presubmit.cfg", b"# Tests\nbuild_file: \"lamp.sh\"\ntimeout_mins: 60\n", "Protocol Buffer Text Format"),
+    ("PRESUBMIT.cfg", b"[Hook Scripts]\nlint = tools/lint.sh ${PREUPLOAD_FILES}\n", "INI"),
+    ("haproxy.cfg", b"global\n    maxconn 100\n\nfrontend lamps\n    bind :80\n", "HAProxy"),
+    ("lamp.conf", b"[lamps]\nlit = 3\n", "INI"),
+    ("lamp.conf", b"<VirtualHost *:80>\n  ServerName lamp.example\n</VirtualHost>\n", "ApacheConf"),
+    ("lamp.conf", b"server {\n  listen 80;\n  location /lamp {\n    root /srv;\n  }\n}\n", "Nginx"),
+    ("lamp.conf", b"lamps {\n  lit = true\n  oil = ${oil}\n}\n", "HOCON"),
+    ("lamp.v", b"(* lamps *)\nLemma lit : forall n, n = n.\nProof. trivial. Qed.\n", "Rocq Prover"),
+    ("lamp.v", b"(* keep *)\nmodule lamp(input a, output b);\nassign b = a;\nendmodule\n", "Verilog"),
+    ("lamp.pm", b"$lamp[0xc7] = [\n'lit', 'dark',\n];\n1;\n", "Perl"),
+    ("lamp.hb", b"<div>{{#if lit}}{{name}}{{/if}}</div>\n", "Handlebars"),
+    ("lamp.ts", b"<?xml version=\"1.0\"?>\n<!DOCTYPE TS>\n<TS version=\"2.1\" language=\"de\"></TS>\n", "XML"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "content", "language"), OWN)
+def test_our_own_patterns_name_what_linguist_has_not(path: str, content: bytes, language: str) -> None:
+    assert classify_one(path, content).language == language
