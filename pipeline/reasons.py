@@ -13,6 +13,10 @@ REASONS: dict[str, str] = {
     "missing_object": "the git repository lacks the file's content: a partial or damaged clone",
     "too_large": "larger than ingest.max_document_bytes; its content was not loaded",
     "empty": "no content, or white space only",
+    "lfs_pointer": "a Git LFS pointer; the content itself was not fetched",
+    "pickle": "Python objects as pickle writes them",
+    "merge_conflict": "git's conflict markers stand in it: two versions, and nobody chose",
+    "bidi_controls": "controls turn the writing direction where nothing is written from right to left (Trojan Source)",
     "binary": "not text in any encoding that could be detected",
     # what it is
     "unknown_language": "the language could not be told and select.drop_unknown is set",
@@ -66,6 +70,10 @@ SETTINGS = (
     Setting("missing_object", None, "", "ours: there is no content to judge"),
     Setting("too_large", "ingest.max_document_bytes", "above", "RefineCode: files of more than 8 MB are skipped"),
     Setting("empty", None, "", "ours: there is nothing to learn from it"),
+    Setting("lfs_pointer", None, "", "Git LFS specification, version 1"),
+    Setting("pickle", None, "", "ours: tokens are made of text"),
+    Setting("merge_conflict", None, "", "ours: it is no version of the file"),
+    Setting("bidi_controls", None, "", "Trojan Source: CVE-2021-42574"),
     Setting("binary", None, "", "ours: tokens are made of text"),
     Setting("unknown_language", "select.drop_unknown", "set", "ours: no rules and no budget fit it"),
     Setting("dropped_language", "select.drop_languages", "in", "ours: the default drops none"),
@@ -83,7 +91,17 @@ SETTINGS = (
 # The bits of `select` follow this order, so a new one stands at the end.
 JUDGEMENTS = ("dropped_license", "contaminated")
 
-INGEST_PROBLEMS = ("unreadable_row", "missing_object", "too_large", "empty", "binary")
+INGEST_PROBLEMS = (
+    "unreadable_row",
+    "missing_object",
+    "too_large",
+    "empty",
+    "lfs_pointer",
+    "pickle",
+    "merge_conflict",
+    "bidi_controls",
+    "binary",
+)
 
 
 def in_order(reasons: set[str]) -> list[str]:

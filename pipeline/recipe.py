@@ -71,7 +71,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
     judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, QUALITY, OVERLAPS, SIMILAR, NEAR_DUPS)
     return [
-        ExchangeStage(DOCUMENTS.name, 4, ingest, inputs),
+        ExchangeStage(DOCUMENTS.name, 5, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 1, group_equal, m.exact_dups, (DOCUMENTS,)),
         MapStage(LANGUAGES, 4, classify, m.classify, (*_TEXT, *declared)),
         MapStage(QUALITY, 1, measure, m.quality, (*_TEXT, "problem"), (pool,)),

@@ -64,7 +64,8 @@ DOCUMENTS = _table(
     _required("n_repaired", pa.int64()),  # damaged places of UTF-8 read as what they are: CESU-8, a line of cp1252
     _required("input_file", pa.string()),  # relative to the source's root
     _required("input_row", pa.int64()),
-    pa.field("problem", pa.string()),  # why content is empty or cut: too_large, unreadable_row, ...
+    pa.field("problem", pa.string()),  # why it is no document: too_large, unreadable_row, lfs_pointer, ...
+    _required_list("lost_fields", pa.string()),  # mapped fields that are null because what they held could not be read
 )
 
 EXACT_DUPS = _table(

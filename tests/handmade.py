@@ -67,6 +67,7 @@ def documents(shard: int, contents: Sequence[str], **columns: Sequence[Any]) -> 
         "n_repaired": [0] * n,
         "input_file": [f"{shard}/{i}.txt" for i in range(n)],
         "input_row": [0] * n,
+        "lost_fields": [[]] * n,
     }
     for name in ("repo", "revision", "revision_time", "license", "stars", "problem"):
         values[name] = [None] * n

@@ -1,5 +1,6 @@
 """Ingest: read the sources once, cut them into the shards that every later table keeps."""
 
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ class Inputs(Frozen):
 
 
 def ingest(job: Job, *, config: Inputs) -> list[Marker]:
-    """Write table `documents`, one shard per slice. A slice that cannot be read stops the run or is skipped whole."""
+    """Write table `documents`, one shard per slice. A file that cannot be read stops the run or is skipped."""
     sources = {s.name: s for s in config.sources}
     task = partial(_read_shard, job.tables, max_document_bytes=config.ingest.max_document_bytes, skip_bad=job.skip_bad)
     return job.step("", task, items=[(sources[s.source], s) for s in config.slices])
@@ -46,9 +47,24 @@ def _read_shard(
             raise StoreError(
                 f"source {source.name!r}, shard {shard}: {error}; repair it, or go on without it: --on-bad-shard skip"
             ) from error
-        documents, problem = DOCUMENTS.schema.empty_table(), str(error)
+        documents, problem = _without_bad_files(source, piece, error=error, max_document_bytes=max_document_bytes)
     entry = tables.write(DOCUMENTS, shard, data=documents)
     return Outcome((entry,), _counts(documents), problem)
+
+
+def _without_bad_files(
+    source: Source, piece: Slice, *, error: StoreError, max_document_bytes: int
+) -> tuple[pa.Table, str]:
+    """What the other files of a slice hold, and what is wrong with the bad ones. Files share a slice as they happen to
+    lie, so one of them costs no other."""
+    tables, problems = [DOCUMENTS.schema.empty_table()], []
+    for file in piece.files if len(piece.files) > 1 else ():
+        try:
+            tables.append(read_slice(source, replace(piece, files=(file,)), max_document_bytes=max_document_bytes))
+        except StoreError as found:
+            problems.append(str(found))
+    others = f" ({len(tables) - 1} other files of this shard were read)" if len(tables) > 1 else ""
+    return pa.concat_tables(tables), "; ".join(problems or [str(error)]) + others
 
 
 def _counts(documents: pa.Table) -> dict[str, int]:

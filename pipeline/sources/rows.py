@@ -10,11 +10,13 @@ import xxhash
 from pipeline.config import Source
 from pipeline.schema import DOCUMENTS
 from pipeline.sources.decode import BINARY, Decoded, decode
+from pipeline.sources.placeholders import placeholder, unfit
 from pipeline.sources.values import Metadata
 
 UNREADABLE = "unreadable_row"
 TOO_LARGE = "too_large"
 MISSING_OBJECT = "missing_object"
+_MENDED = "utf-8-damaged"  # as `decode` calls it
 _UNREAD = Decoded(b"", "unread", None)  # a row whose bytes were never looked at
 # What is held as Python objects before it moves into Arrow: little beside a shard of 64 MB. Where batches end shows in
 # the pages of the parquet file, so a change here changes the bytes of table `documents`.
@@ -32,6 +34,7 @@ class RawDocument(NamedTuple):
     content: bytes | None  # raw, not decoded; None: could not be had, and `problem` says why
     problem: str | None = None
     metadata: Metadata = Metadata()
+    n_replaced: int = 0  # characters U+FFFD that the reader put into content
 
 
 def as_documents(found: Iterable[RawDocument], *, source: Source, max_document_bytes: int) -> pa.Table:
@@ -65,12 +68,15 @@ def _settle(row: RawDocument, *, max_document_bytes: int) -> tuple[Decoded, str 
         return _UNREAD, row.problem
     if len(raw) > max_document_bytes:
         return _UNREAD, TOO_LARGE
+    found = placeholder(raw)
     decoded = decode(raw)
+    if row.n_replaced and decoded.encoding == "utf-8":
+        decoded = decoded._replace(encoding=_MENDED, n_replaced=row.n_replaced)
     if decoded.encoding == BINARY:
-        return decoded, BINARY
+        return decoded, found or BINARY
     if len(decoded.content) > max_document_bytes:
         return decoded._replace(content=b""), TOO_LARGE
-    return decoded, "empty" if _is_blank(decoded.content) else None
+    return decoded, found or ("empty" if _is_blank(decoded.content) else unfit(decoded.content))
 
 
 def _is_blank(content: bytes) -> bool:
@@ -106,6 +112,7 @@ def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) 
         "input_file": [row.input_file for row in rows],
         "input_row": [row.input_row for row in rows],
         "problem": list(problems),
+        "lost_fields": [list(m.lost) for m in metadata],
     }
     arrays = [pa.array(columns[f.name], type=f.type) if f.name in columns else joined for f in DOCUMENTS.schema]
     return pa.record_batch(arrays, schema=DOCUMENTS.schema)

@@ -4,8 +4,10 @@ Only content decides whether a row can be read; a licence that is a number or a 
 cost a document.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from pipeline.config import Columns
@@ -24,11 +26,26 @@ class Metadata(NamedTuple):
     license: str | None = None
     stars: int | None = None
     language: str | None = None
+    lost: tuple[str, ...] = ()  # fields that hold something which could not be read as what the field wants
 
 
 def metadata_of(row: Any, *, columns: Columns) -> Metadata:
     """Read the mapped keys of one row; nothing of a row that is no mapping."""
-    return Metadata(*(read(find(row, key=getattr(columns, field))) for field, read in READERS.items()))
+    found = [find(row, key=getattr(columns, field)) for field in READERS]
+    values = [read(value) for value, read in zip(found, READERS.values(), strict=True)]
+    return Metadata._make((*values, lost_of(found, values)))
+
+
+def lost_of(found: Sequence[Any], values: Sequence[Any]) -> tuple[str, ...]:
+    """The fields whose values were there and gave nothing. Empty text and empty lists say nothing, so nothing is lost.
+
+    Both in the order of READERS.
+    """
+    return tuple(
+        field
+        for field, before, after in zip(READERS, found, values, strict=True)
+        if after is None and before is not None and before not in ("", b"", [])
+    )
 
 
 def find(row: Any, *, key: str | None) -> Any:
@@ -47,8 +64,8 @@ def text_of(value: Any) -> str | None:
         return None
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="backslashreplace")
-    elif isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+    elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+        value = f"{value:f}" if isinstance(value, Decimal) else str(value)
     if not isinstance(value, str) or not value:
         return None
     return value if value.isascii() else value.encode("utf-8", errors="backslashreplace").decode("utf-8")
@@ -71,11 +88,16 @@ def count_of(value: Any) -> int | None:
         value = text_of(value)
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
         value = int(value)
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | Decimal) and _is_whole(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
         return None
     return value
+
+
+def _is_whole(value: float | Decimal) -> bool:
+    """Neither fraction nor infinity nor no number."""
+    return math.isfinite(value) and value == int(value)
 
 
 def micros_of(value: Any) -> int | None:

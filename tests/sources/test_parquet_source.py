@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import decimal
 import io
+import uuid
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import Columns, Source
 from pipeline.errors import ConfigError, StoreError
-from pipeline.sources import plan_slices, read_slice
+from pipeline.sources import arrow_rows, plan_slices, read_slice
 
 
 def _source(place: Path | str, **columns: Any) -> Source:
@@ -264,3 +266,99 @@ def test_rows_are_the_same_when_parquet_lies_on_another_file_system(tmp_path: Pa
     here = rows_of(_source(tmp_path), shard_bytes=1)
     assert len(here) == 50
     assert rows_of(_source("memory://sources-rows"), shard_bytes=1) == here
+
+
+ID = uuid.UUID(int=0x1234)
+
+
+@pytest.mark.parametrize(
+    ("field", "column", "expected"),
+    [
+        ("stars", pa.array([decimal.Decimal("12.00")], pa.decimal128(10, 2)), 12),
+        ("stars", pa.array([decimal.Decimal("12")], pa.decimal256(40, 0)), 12),
+        ("revision", pa.array([decimal.Decimal("20.10")], pa.decimal128(10, 2)), "20.10"),
+        ("revision", pa.array([ID.bytes], pa.uuid()), str(ID)),
+        ("revision", pa.array([b"\xff\x00\x10\x80"], pa.binary(4)), "ff001080"),
+        ("revision", pa.array([b"abcdef\0\0"], pa.binary(8)), "abcdef"),
+        ("revision", pa.array(['"v1"'], pa.json_()), "v1"),
+        ("revision", pa.array(["v1"], pa.large_string()).dictionary_encode(), "v1"),
+        ("license", pa.array(['["MIT", "ISC"]'], pa.json_()), "MIT OR ISC"),
+        ("license", pa.array([["MIT", "ISC"]], pa.list_view(pa.string())), "MIT OR ISC"),
+        ("license", pa.array([["MIT", "ISC"]], pa.large_list_view(pa.string())), "MIT OR ISC"),
+        ("license", pa.array([["MIT", "ISC"]], pa.list_(pa.string(), 2)), "MIT OR ISC"),
+        ("license", pa.array([["MIT", "ISC"]], pa.list_(pa.dictionary(pa.int8(), pa.string()))), "MIT OR ISC"),
+        ("content", pa.array([b"abcd"], pa.binary(4)), b"abcd"),
+        ("content", pa.array(['{"a": 1}'], pa.json_()), b'{"a": 1}'),
+        ("content", pa.array([b"ab"], pa.binary()).dictionary_encode(), b"ab"),
+    ],
+)
+def test_column_is_read_whatever_its_type_wraps(
+    tmp_path: Path, rows_of: Any, field: str, column: pa.Array, expected: Any
+) -> None:
+    columns = {"content": pa.array(["x"]), "odd": column}
+    _write(tmp_path / "a.parquet", columns)
+    (row,) = rows_of(_source(tmp_path, **{field: "odd"}))
+    assert (row[field], row["problem"], row["lost_fields"]) == (expected, None, [])
+
+
+def test_run_end_encoded_columns_are_read_as_plain_ones() -> None:
+    runs = pa.RunEndEncodedArray.from_arrays([2, 3], pa.array(["a", "b"]))
+    batch = pa.record_batch({"content": runs, "path": runs})
+    rows = arrow_rows.rows_of(batch, input_file="f", first_row=5, columns=Columns(path="path"))
+    assert [(r.input_row, r.content, r.metadata.path) for r in rows] == [(5, b"a", "a"), (6, b"a", "a"), (7, b"b", "b")]
+
+
+def test_optional_column_is_null_where_a_file_lacks_it_and_lost_where_it_is_of_another_type(
+    tmp_path: Path, rows_of: Any
+) -> None:
+    _write(tmp_path / "a.parquet", {"content": ["1"], "license": ["MIT"]})
+    _write(tmp_path / "b.parquet", {"content": ["2"]})
+    _write(tmp_path / "c.parquet", {"content": ["3", "4"], "license": [{"a": 1}, None]})
+    rows = rows_of(_source(tmp_path, license="license"))
+    assert [(row["content"], row["license"], row["lost_fields"]) for row in rows] == [
+        (b"1", "MIT", []),
+        (b"2", None, []),
+        (b"3", None, ["license"]),
+        (b"4", None, []),
+    ]
+
+
+def test_file_without_contents_is_one_bad_slice_beside_good_ones(tmp_path: Path) -> None:
+    _write(tmp_path / "a.parquet", {"content": ["1"]})
+    _write(tmp_path / "b.parquet", {"text": ["2"] * 10}, row_group_size=1)
+    _write(tmp_path / "c.parquet", {"content": pa.array([None, None], pa.string())})
+    good, bad, nulls = plan_slices(_source(tmp_path), shard_bytes=1)
+    assert read_slice(_source(tmp_path), good, max_document_bytes=10).num_rows == 1
+    with pytest.raises(StoreError, match=r"b\.parquet has no column 'content'; found \['text'\]; write it with"):
+        read_slice(_source(tmp_path), bad, max_document_bytes=10)
+    with pytest.raises(StoreError, match=r"c\.parquet: none of its .* 2 rows gives a document; .* nothing but nulls"):
+        read_slice(_source(tmp_path), nulls, max_document_bytes=10)
+
+
+@pytest.mark.parametrize(
+    ("fields", "columns", "message"),
+    [
+        (("content", "n", "content"), {}, "the column 'content' stands twice, as columns 1 and 3; rename one"),
+        (("n", "content", "n"), {"path": "n"}, "the column 'n' stands twice, as columns 1 and 3"),
+    ],
+)
+def test_name_that_stands_twice_is_an_error_with_both_places(
+    tmp_path: Path, fields: tuple[str, ...], columns: dict[str, str], message: str
+) -> None:
+    table = pa.Table.from_arrays([pa.array(["x"])] * len(fields), names=list(fields))
+    pq.write_table(table, tmp_path / "a.parquet")
+    (piece,) = plan_slices(_source(tmp_path, **columns), shard_bytes=1024)
+    with pytest.raises(StoreError, match=rf"a\.parquet: {message}"):
+        read_slice(_source(tmp_path, **columns), piece, max_document_bytes=10)
+
+
+def test_name_that_stands_twice_does_no_harm_where_it_is_not_mapped(tmp_path: Path, rows_of: Any) -> None:
+    pq.write_table(pa.Table.from_arrays([pa.array(["x"])] * 3, names=["content", "n", "n"]), tmp_path / "a.parquet")
+    assert [row["content"] for row in rows_of(_source(tmp_path))] == [b"x"]
+
+
+def test_field_that_stands_twice_in_a_struct_is_an_error(tmp_path: Path) -> None:
+    twice = pa.StructArray.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["a", "a"])
+    batch = pa.record_batch({"content": pa.array(["x"]), "m": twice})
+    with pytest.raises(StoreError, match=r"here: the field 'a' of 'm\.a' stands twice, as 1 and 2"):
+        arrow_rows.check_content(batch.schema, source=_source(tmp_path, path="m.a"), where="here")

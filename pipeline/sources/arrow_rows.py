@@ -1,0 +1,220 @@
+"""Record batches -> raw documents: whatever type a column has, and whatever type it has in the next file.
+
+Parquet and Arrow streams share this. A column that is mapped must exist in one file of the source and be of a type
+that can be meant; where another file lacks it, its field is null there, and where it is of another type, lost.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic_core import from_json
+
+from pipeline.config import Columns, Source
+from pipeline.errors import ConfigError, StoreError
+from pipeline.sources.rows import UNREADABLE, RawDocument
+from pipeline.sources.values import READERS, Metadata, lost_of, micros_of
+
+_is = pa.types
+_TEXTS = (_is.is_string, _is.is_large_string, _is.is_string_view, _is.is_null)
+_BLOBS = (_is.is_binary, _is.is_large_binary, _is.is_binary_view, _is.is_fixed_size_binary)
+_LISTS = (_is.is_list, _is.is_large_list, _is.is_fixed_size_list, _is.is_list_view, _is.is_large_list_view)
+_OTHERS = ("text", (_is.is_integer, _is.is_decimal, *_BLOBS))
+# What a field expects, and the types that it takes beside text.
+_FITTING = {
+    "content": ("text or bytes", _BLOBS),
+    "license": ("text or a list of text", _OTHERS[1]),
+    "stars": ("a number", (_is.is_integer, _is.is_floating, _is.is_decimal)),
+    "revision_time": ("a timestamp or ISO 8601 text", (_is.is_timestamp, _is.is_date, *_BLOBS)),
+}
+
+
+def check_types(schemas: list[tuple[str, pa.Schema]], *, source: Source) -> None:
+    """ConfigError if a mapped column is missing, or of a type that cannot be meant, in every file of a source."""
+    for field, name in source.columns:
+        faults = [_fault(schema, field=field, name=name, where=where) for where, schema in schemas if name is not None]
+        if faults and all(faults):
+            raise ConfigError(f"sources.{source.name}.columns.{field}: {faults[0]}")
+
+
+def check_content(schema: pa.Schema, *, source: Source, where: str) -> None:
+    """StoreError if one file has no column of contents, or if a mapped name stands in it twice."""
+    for _, name in source.columns:
+        if name is not None and (twice := _twice(schema, name=name)):
+            raise StoreError(f"{where}: {twice}; rename one, or write the file with one of them")
+    if fault := _fault(schema, field="content", name=source.columns.content, where=where):
+        raise StoreError(f"{fault}; write it with that column or exclude it")
+
+
+def is_sound(schema: pa.Schema, *, source: Source) -> bool:
+    """Whether `check_content` has nothing against a file."""
+    try:
+        check_content(schema, source=source, where="")
+    except StoreError:
+        return False
+    return True
+
+
+def names_read(schema: pa.Schema, columns: Columns) -> list[str]:
+    """The mapped columns that a file has, for readers that load only what is asked for."""
+    names = dict.fromkeys(name for _, name in columns if name is not None)
+    return [name for name in names if _type_of(schema, name=name) is not None]
+
+
+def rows_of(batch: pa.RecordBatch, *, input_file: str, first_row: int, columns: Columns) -> Iterator[RawDocument]:
+    """One raw document for each row; rows are numbered from `first_row`."""
+    content = _column(batch, name=columns.content)
+    # The cast from text copies nothing and checks nothing: parquet text may be no UTF-8.
+    contents: list[bytes | None] = content.cast(pa.large_binary()).to_pylist()
+    found, fields = [], []
+    for field, read in READERS.items():
+        values, made = _field(batch, field=field, name=getattr(columns, field), read=read)
+        found.append(values)
+        fields.append(made)
+    before, after = zip(*found, strict=True), zip(*fields, strict=True)
+    for row, (one, were, are) in enumerate(zip(contents, before, after, strict=True), start=first_row):
+        metadata = Metadata._make((*are, lost_of(were, are)))
+        yield RawDocument(input_file, row, one, UNREADABLE if one is None else None, metadata)
+
+
+def _field(
+    batch: pa.RecordBatch, *, field: str, name: str | None, read: Callable[[Any], Any]
+) -> tuple[list[Any], list[Any]]:
+    """What a column holds for one field and what is made of it. Times are made by Arrow where it knows them as such."""
+    kind = None if name is None else _type_of(batch.schema, name=name)
+    if name is None or kind is None:
+        return [None] * batch.num_rows, [None] * batch.num_rows
+    column = _column(batch, name=name)
+    if read is micros_of and (_is.is_timestamp(kind) or _is.is_date(kind)):
+        micros = _micros(column)
+        return micros, micros
+    values = _values(column, is_json=_is_json(_raw_type(batch, name=name)))
+    return values, [read(value) for value in values] if _fits(kind, field=field) else [None] * batch.num_rows
+
+
+def _fault(schema: pa.Schema, *, field: str, name: str, where: str) -> str | None:
+    if _twice(schema, name=name):
+        return None  # told by `check_content`, file by file
+    found = _type_of(schema, name=name)
+    if found is None:
+        return f"{where} has no column {name!r}; found {schema.names}"
+    if not _fits(found, field=field):
+        return f"column {name!r} of {where} is {found}, expected {_FITTING.get(field, _OTHERS)[0]}"
+    return None
+
+
+def _twice(schema: pa.Schema, *, name: str) -> str | None:
+    """Where a name stands, if it stands at two places; a dotted one is followed into structs."""
+    head = name if name in schema.names else name.partition(".")[0]
+    places = [i for i, other in enumerate(schema.names) if other == head]
+    if len(places) > 1:
+        return f"the column {head!r} stands twice, as columns {' and '.join(str(i + 1) for i in places)}"
+    below, rest = schema.field(head).type if places else None, name.removeprefix(head)[1:].split(".")
+    for part in rest if name != head else ():
+        if below is None or not _is.is_struct(below):
+            return None
+        places = [i for i in range(below.num_fields) if below.field(i).name == part]
+        if len(places) > 1:
+            return f"the field {part!r} of {name!r} stands twice, as {' and '.join(str(i + 1) for i in places)}"
+        below = below.field(places[0]).type if places else None
+    return None
+
+
+def _fits(kind: pa.DataType, *, field: str) -> bool:
+    if field == "license" and any(test(kind) for test in _LISTS):
+        return _fits(_plain_type(kind.value_type), field="repo")
+    return any(test(kind) for test in (*_TEXTS, *_FITTING.get(field, _OTHERS)[1]))
+
+
+def _type_of(schema: pa.Schema, *, name: str) -> pa.DataType | None:
+    """The type of a column as it is read, None if it is not there."""
+    try:
+        return _column(pa.RecordBatch.from_pylist([], schema=schema), name=name).type
+    except (KeyError, pa.ArrowException):
+        return None
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type of values without what they are wrapped in: a dictionary, runs, a type of an extension."""
+    if _is.is_dictionary(kind) or _is.is_run_end_encoded(kind):
+        return _plain_type(kind.value_type)
+    return _plain_type(kind.storage_type) if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _raw(batch: pa.RecordBatch, *, name: str) -> pa.Array:
+    """One column as it is stored. Dots step into structs (null where a parent is null) unless a column with that very
+    spelling exists. KeyError or ArrowException if it does not."""
+    if name in batch.schema.names:
+        return batch.column(name)
+    head, *rest = name.split(".")
+    column = batch.column(head)
+    for part in rest:
+        column = pc.struct_field(_plain(column), part)
+    return column
+
+
+def _raw_type(batch: pa.RecordBatch, *, name: str) -> pa.DataType:
+    return _raw(batch, name=name).type
+
+
+def _column(batch: pa.RecordBatch, *, name: str) -> pa.Array:
+    """One column without what its values are wrapped in."""
+    return _plain(_raw(batch, name=name))
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    while True:
+        if _is.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        elif _is.is_run_end_encoded(column.type):
+            column = pc.run_end_decode(column)
+        elif isinstance(column.type, pa.UuidType):
+            return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+        elif isinstance(column.type, pa.BaseExtensionType):
+            column = column.storage
+        else:
+            return column
+
+
+def _is_json(kind: pa.DataType) -> bool:
+    return isinstance(kind, pa.JsonType)
+
+
+def _values(column: pa.Array, *, is_json: bool) -> list[Any]:
+    """Python values for `values.py`; text as bytes where it is no UTF-8, which parquet does not rule out."""
+    values: list[Any]
+    try:
+        values = column.to_pylist()
+    except UnicodeDecodeError:
+        is_list = any(test(column.type) for test in _LISTS)
+        values = column.cast(pa.list_(pa.large_binary()) if is_list else pa.large_binary()).to_pylist()
+    if is_json:
+        return [_of_json(value) for value in values]
+    return list(map(_of_fixed, values)) if _is.is_fixed_size_binary(column.type) else values
+
+
+def _of_json(value: Any) -> Any:
+    try:
+        return None if value is None else from_json(value)
+    except ValueError:
+        return value
+
+
+def _of_fixed(value: bytes | None) -> str | bytes | None:
+    """Bytes of a set length hold text filled up with NULs, or the digest itself, which is written in hex."""
+    if value is None:
+        return None
+    try:
+        text = value.rstrip(b"\0").decode("utf-8")
+    except UnicodeDecodeError:
+        return value.hex()
+    return text if text.isprintable() else value.hex()
+
+
+def _micros(column: pa.Array) -> list[int | None]:
+    """Microseconds since 1970; a timestamp without a zone is UTC."""
+    kind = column.type
+    zone = kind.tz if _is.is_timestamp(kind) else None
+    values: list[int | None] = column.cast(pa.timestamp("us", tz=zone), safe=False).cast(pa.int64()).to_pylist()
+    return values
