@@ -97,6 +97,9 @@ class Ingest(Frozen):
 
     shard_bytes: Annotated[int, Field(ge=1024)] = Field(64_000_000, description="raw bytes a shard aims at")
     max_document_bytes: Count = Field(8_000_000, description="larger documents get a ledger row but no content")
+    max_unreadable_frac: Frac = Field(
+        0.01, description="more unread rows of one source or file are a warning in terminal, report and verify"
+    )
 
 
 class Exchange(Frozen):

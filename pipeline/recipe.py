@@ -62,7 +62,8 @@ _LEDGER_INPUTS = (
 def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     """Every stage of mixture `m`, in the order of work. Neighbouring map stages run fused."""
     near, parts = m.near_dups, (m.balance.code.parts, m.balance.text.parts)
-    inputs = Inputs(sources=m.sources, ingest=m.ingest, slices=tuple(slices))
+    limit = m.ingest.max_document_bytes
+    inputs = Inputs(sources=m.sources, max_document_bytes=limit, slices=tuple(slices))
     linking = linking_of(near, earlier=open_earlier(m, version=SIGNATURES_VERSION))
     threshold = Threshold(n_partitions=near.n_partitions, min_similarity=near.min_similarity)
     selection = Selection(**dict(m.select), n_pair_shards=near.n_partitions, min_similarity=near.min_similarity)

@@ -228,9 +228,14 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[Table, dict[str, list[Any]
         "encoding": ["utf-8"] * n,
         "input_file": [d.path for d in docs],
     }
-    return {
-        table: {f.name: common.get(f.name, [None if f.nullable else 0] * n) for f in table.schema} for table in ALIGNED
-    }
+    return {table: {f.name: common.get(f.name, [_nothing(f)] * n) for f in table.schema} for table in ALIGNED}
+
+
+def _nothing(field: pa.Field) -> Any:
+    """What stands in a column that no test looks at."""
+    if field.nullable:
+        return None
+    return [] if pa.types.is_list(field.type) else 0
 
 
 def _fate(doc: Doc) -> str:

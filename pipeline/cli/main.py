@@ -194,7 +194,8 @@ def verify(run: str, as_json: bool) -> None:
     for finding in recount(_open(run)):
         findings.append(finding)
         if not as_json:
-            say(f"  {'ok    ' if finding.kept else 'BROKEN'} {finding.promise:<11} {finding.detail}")
+            word = "BROKEN" if not finding.kept else "look" if finding.look else "ok"
+            say(f"  {word:<6} {finding.promise:<11} {finding.detail}")
     broken = sum(not finding.kept for finding in findings)
     if as_json:
         say_json([asdict(finding) for finding in findings])

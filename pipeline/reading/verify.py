@@ -20,6 +20,7 @@ from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.errors import LoopmixError
 from pipeline.mix.encoder import load_encoder
 from pipeline.reading.texts import similarities
+from pipeline.reading.unread import unread_of
 from pipeline.schema import ALIGNED, DOCUMENTS, EXACT_DUPS, LEDGER, SELECT, TOKENS
 from pipeline.select.keepers import components, unite
 
@@ -36,6 +37,7 @@ class Finding:
     promise: str
     kept: bool
     detail: str
+    look: bool = False  # nothing was promised, but somebody should look at it
 
 
 def verify(run: RunFiles) -> Iterator[Finding]:
@@ -64,6 +66,21 @@ def verify(run: RunFiles) -> Iterator[Finding]:
             # Checks take for granted what an earlier one has found broken, such as tables of equal length.
             kept, detail = False, f"cannot be recounted: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         yield Finding(promise, kept, detail)
+    yield _inputs(run)
+
+
+def _inputs(run: RunFiles) -> Finding:
+    """Rows that could not be read are no broken promise, as each has its reason; many of them are a broken input."""
+    limit = f"{run.mixture.ingest.max_unreadable_frac:.3g}"
+    try:
+        found = unread_of(run)
+    except (LoopmixError, KeyError, pa.ArrowException) as error:
+        return Finding("inputs", False, f"cannot be recounted: {' '.join(str(error).split())[:200]}")
+    if not found:
+        return Finding("inputs", True, f"no source and no file has more than {limit} of its rows unread")
+    shown = "; ".join(map(str, found[:3]))
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return Finding("inputs", True, f"more than {limit} could not be read: {shown}{more}", look=True)
 
 
 def _files(run: RunFiles) -> tuple[bool, str]:

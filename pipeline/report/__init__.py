@@ -1,7 +1,7 @@
 """The report of a run: manifest and ledger -> numbers -> terminal tables, report.json and one self-contained page.
 
 numbers.py, language_decisions.py    everything the report says, as data; compute.py makes it from the run's tables
-count_documents.py, count_decisions.py, stream.py    one pass over the documents, their languages, the sequences
+count_documents.py, count_sources.py, count_decisions.py, stream.py    one pass over each of what they are named for
 duplicates.py, shares.py, notices.py    families of copies; targets and the paper's table; what to look at first
 training.py, validation.py, loops.py    a trained model, the verdict on a mixture, what each loop of a model does
 table.py    what a table is; *_tables.py define each once, terminal_table.py and markup.py draw it

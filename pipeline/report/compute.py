@@ -9,6 +9,7 @@ from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.reasons import REASONS
 from pipeline.report.count_decisions import count_decisions
 from pipeline.report.count_documents import LOSSES, DocumentCounts, count_documents, from_row, roll_up, stage_of
+from pipeline.report.count_sources import count_sources, lost_fields, unread_inputs
 from pipeline.report.duplicates import duplicates_of
 from pipeline.report.notices import notices_of
 from pipeline.report.numbers import BadShard, Drop, FlowStep, License, Numbers, StageWork, Totals
@@ -32,6 +33,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
     stream = read_stream(run)
     totals = from_row(Totals, total)
     licenses = _licenses(counted)
+    source_docs, source_drops = count_sources(run)
     numbers = Numbers(
         name=run.mixture.name,
         version=__version__,
@@ -52,6 +54,10 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         packing=packing_of(stream, seq_len=seq_len, n_split_docs=total["n_split_docs"]),
         work=_work(run, totals),
         bad_shards=_bad_shards(run),
+        source_docs=source_docs,
+        source_drops=source_drops,
+        lost_fields=lost_fields(run),
+        unread=unread_inputs(run, docs=source_docs, drops=source_drops),
         training=read_training(model, hashes=_packed_hashes(run)) if model else None,
     )
     return notices_of(numbers)

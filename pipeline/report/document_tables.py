@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.reasons import REASONS
 from pipeline.report.formats import FLOW_WORDS, between, exact, license_name
 from pipeline.report.numbers import Duplicates, Group, License, Numbers, PaperShare
 from pipeline.report.table import (
@@ -75,6 +76,22 @@ def drops_table(numbers: Numbers) -> ReportTable:
     columns += [Column("code", COUNT, 1), Column("text", COUNT, 2), BYTES, Column("only reason")]
     note = "only reason: documents that nothing else keeps out, so they would come back without it"
     return ReportTable("Why documents were dropped", columns, rows, note)
+
+
+def source_drops_table(numbers: Numbers) -> ReportTable:
+    """Reasons down, sources across: documents of each source that a reason was given to, all reasons of a document."""
+    sources = list(numbers.source_docs)
+    counts = {(d.reason, d.source): d.n_docs for d in numbers.source_drops}
+    reasons = [reason for reason in REASONS if any((reason, source) in counts for source in sources)]
+    rows = [("all documents", *numbers.source_docs.values())]
+    rows += [(reason, *(counts.get((reason, source), 0) for source in sources)) for reason in reasons]
+    return ReportTable("Reasons by source", [Column("reason", TEXT), *(Column(s, COUNT) for s in sources)], rows)
+
+
+def lost_fields_table(numbers: Numbers) -> ReportTable:
+    """What stood beside the content and could not be read."""
+    rows = [(one.field, one.n_docs) for one in numbers.lost_fields]
+    return ReportTable("Fields that could not be read", [Column("field", TEXT), DOCUMENTS], rows)
 
 
 def outcomes_table(numbers: Numbers) -> ReportTable:

@@ -47,6 +47,19 @@ def _bad_shards(numbers: Numbers) -> _Found:
         yield "warn", f"Input shards that could not be read and were skipped: {n} of {numbers.n_shards}; see Work."
 
 
+def _unread(numbers: Numbers) -> _Found:
+    """A file of another format, or cut in its rows, shows as rows that nobody could read."""
+    if numbers.unread:
+        yield "warn", f"Rows that could not be read: {_named(plain(str(one)) for one in numbers.unread)}."
+
+
+def _lost_fields(numbers: Numbers) -> _Found:
+    """A column that never holds what its field wants is mapped wrongly."""
+    if numbers.lost_fields:
+        shown = _named(f"{one.field} of {exact(one.n_docs)} documents" for one in numbers.lost_fields)
+        yield "note", f"Fields that could not be read and are empty: {shown}."
+
+
 def _training(numbers: Numbers) -> _Found:
     """The verdict, and whether it is about these data at all."""
     training = numbers.training
@@ -145,6 +158,8 @@ _CHECKS = (
     _balance,
     _training,
     _bad_shards,
+    _unread,
+    _lost_fields,
     _targets,
     _copies,
     _sensitive,

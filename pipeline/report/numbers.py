@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from pipeline.reading.unread import Unread
 from pipeline.report.language_decisions import LanguageDecisions
 from pipeline.report.training import Training
 
@@ -260,8 +261,26 @@ class StageWork:
 
 
 @dataclass(frozen=True)
+class SourceDrop:
+    """How often a reason was given to documents of one source."""
+
+    source: str
+    reason: str
+    n_docs: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class LostField:
+    """How often a mapped field is null because what the row held could not be read."""
+
+    field: str
+    n_docs: int
+
+
+@dataclass(frozen=True)
 class BadShard:
-    """A slice of the input that could not be read and was skipped whole."""
+    """A slice of the input of which something could not be read and was skipped."""
 
     stage: str
     shard: int
@@ -299,6 +318,10 @@ class Numbers:
     packing: SequencePacking
     work: tuple[StageWork, ...]
     bad_shards: tuple[BadShard, ...]
+    source_docs: dict[str, int]  # documents of each source, in the mixture's order
+    source_drops: tuple[SourceDrop, ...]
+    lost_fields: tuple[LostField, ...]  # most documents first
+    unread: tuple[Unread, ...]  # sources and files with more unread rows than ingest.max_unreadable_frac
     training: Training | None
 
     def of_pool(self, pool: str) -> tuple[Group, ...]:

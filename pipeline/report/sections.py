@@ -63,8 +63,11 @@ def drops(numbers: Numbers) -> Html:
     if numbers.drops:
         parts.append(figure(charts.drops_chart(numbers.drops[: N_BARS - 1]), outcomes))
         parts.append(draw(document_tables.drops_table(numbers)))
+        parts.append(draw(document_tables.source_drops_table(numbers)))
     else:
         parts.append(outcomes)
+    if numbers.lost_fields:
+        parts.append(draw(document_tables.lost_fields_table(numbers)))
     return section("drops", "What was dropped", *parts, guide=guide)
 
 

@@ -17,6 +17,7 @@ from pipeline.report.terminal_table import STATUS_STYLES, draw
 # Rows that a reader takes in at a glance, so that the whole report is a few screens; the page has all of them.
 N_LANGUAGES = 15
 N_REASONS = 12
+N_SOURCES = 6  # columns that fit beside each other; the page has all
 N_PAIRS = 10
 N_BORDER = 8
 N_FAMILIES = 5
@@ -51,6 +52,10 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
     yield document_tables.flow_table(numbers)
     if numbers.drops:
         yield document_tables.drops_table(numbers).head(N_REASONS)
+        if len(numbers.source_docs) <= N_SOURCES:
+            yield document_tables.source_drops_table(numbers)
+    if numbers.lost_fields:
+        yield document_tables.lost_fields_table(numbers)
     yield document_tables.duplicates_table(duplicates)
     if duplicates.families:
         yield document_tables.families_table(duplicates).head(N_FAMILIES)

@@ -6,7 +6,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import Frozen, Ingest, Mixture, Source
+from pipeline.config import Frozen, Mixture, Source
 from pipeline.engine.markers import Marker, Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
@@ -24,14 +24,14 @@ class Inputs(Frozen):
     """All that decides `documents`. The slices name every input file with its size and version."""
 
     sources: tuple[Source, ...]
-    ingest: Ingest
+    max_document_bytes: int  # of `ingest`, whose other settings change no row
     slices: tuple[Slice, ...]
 
 
 def ingest(job: Job, *, config: Inputs) -> list[Marker]:
     """Write table `documents`, one shard per slice. A file that cannot be read stops the run or is skipped."""
     sources = {s.name: s for s in config.sources}
-    task = partial(_read_shard, job.tables, max_document_bytes=config.ingest.max_document_bytes, skip_bad=job.skip_bad)
+    task = partial(_read_shard, job.tables, max_document_bytes=config.max_document_bytes, skip_bad=job.skip_bad)
     return job.step("", task, items=[(sources[s.source], s) for s in config.slices])
 
 
@@ -68,4 +68,9 @@ def _without_bad_files(
 
 
 def _counts(documents: pa.Table) -> dict[str, int]:
-    return {"n_docs": documents.num_rows, "n_bytes": int(pc.sum(documents["n_bytes"]).as_py() or 0)}
+    lost = pc.value_counts(documents["lost_fields"].combine_chunks().flatten())
+    return {
+        "n_docs": documents.num_rows,
+        "n_bytes": int(pc.sum(documents["n_bytes"]).as_py() or 0),
+        **{f"n_lost_{one['values'].as_py()}": one["counts"].as_py() for one in lost},
+    }

@@ -1,0 +1,62 @@
+"""Which source lost how much, and for which reasons: one pass over the ledger, and the files of the worst inputs."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.columns import one_chunk
+from pipeline.engine.run_folder import RunFiles
+from pipeline.reading.unread import UNREAD, Unread, unread_of
+from pipeline.reasons import REASONS
+from pipeline.report.count_documents import Sums, from_row
+from pipeline.report.numbers import LostField, SourceDrop
+from pipeline.schema import DOCUMENTS, LEDGER
+
+
+def count_sources(run: RunFiles) -> tuple[dict[str, int], tuple[SourceDrop, ...]]:
+    """Documents of each source in the mixture's order, and its reasons in the ledger's."""
+    docs, drops = Sums(("source",)), Sums(("source", "reason"))
+    for shard in range(run.n_shards):
+        ledger = run.tables.read(LEDGER, shard, columns=["source", "n_bytes", "reasons"])
+        docs.add(pa.table({"source": ledger["source"], "n_docs": np.ones(ledger.num_rows, np.int64)}))
+        drops.add(_reasons(ledger))
+    counts = {row["source"]: row["n_docs"] for row in docs.total().to_pylist()}
+    order = list(REASONS)
+    found = [from_row(SourceDrop, row) for row in drops.total().to_pylist()]
+    names = dict.fromkeys([*(source.name for source in run.mixture.sources), *sorted(counts)])
+    return (
+        {name: counts.get(name, 0) for name in names},
+        tuple(sorted(found, key=lambda d: (d.source, order.index(d.reason)))),
+    )
+
+
+def unread_inputs(run: RunFiles, *, docs: dict[str, int], drops: tuple[SourceDrop, ...]) -> tuple[Unread, ...]:
+    """As `unread_of`, but sources are counted in the ledger, and files only while the texts are still there."""
+    bad = {name: sum(d.n_docs for d in drops if d.source == name and d.reason in UNREAD) for name in docs}
+    sources = [Unread(name, None, n, bad[name]) for name, n in docs.items() if n]
+    found = [one for one in sources if one.frac > run.mixture.ingest.max_unreadable_frac]
+    if any(bad.values()) and run.store.exists(run.tables.path(DOCUMENTS, 0)):
+        found += [one for one in unread_of(run) if one.input_file is not None]
+    return tuple(sorted(found, key=lambda one: (-one.frac, one.source, one.input_file or "")))
+
+
+def lost_fields(run: RunFiles) -> tuple[LostField, ...]:
+    """Fields that the stage found and could not read, as it counted them."""
+    counts = run.manifest["stages"][DOCUMENTS.name]["counts"]
+    prefix = "n_lost_"
+    found = [LostField(name.removeprefix(prefix), n) for name, n in counts.items() if name.startswith(prefix)]
+    return tuple(sorted(found, key=lambda one: (-one.n_docs, one.field)))
+
+
+def _reasons(ledger: pa.Table) -> pa.Table:
+    """One row for each document and reason."""
+    lists = one_chunk(ledger["reasons"])
+    parent = pc.list_parent_indices(lists)
+    return pa.table(
+        {
+            "source": ledger["source"].take(parent),
+            "reason": lists.flatten(),
+            "n_docs": np.ones(len(parent), np.int64),
+            "n_bytes": ledger["n_bytes"].take(parent),
+        }
+    )
