@@ -23,12 +23,13 @@ Globs = Annotated[tuple[str, ...], AfterValidator(check_patterns)]
 class Known:
     """Marks text that must be one of a known set of names. `request/names.py` checks it, and resolves aliases."""
 
-    of: Literal["language", "source", "group"]  # group: a language below `code`, a source below `text`
+    of: Literal["language", "source", "group", "license"]  # group: a language below `code`, a source below `text`
     others: bool = False  # `others` is allowed too
 
 
 Language = Annotated[str, Known("language")]
 SourceName = Annotated[str, Known("source")]
+License = Annotated[str, Known("license")]
 Option = str | int | float | bool | None
 Frac = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -60,7 +61,7 @@ class Source(Frozen):
     kind: Literal["directory", "git", "parquet", "jsonl", "datatrove"] = Field(description="how to read it")
     path: str = Field("", description="folder, file or glob; relative to the mixture file; any fsspec URL")
     pool: Literal["code", "text", "auto"] = Field("auto", description="auto: decided per document by its language")
-    license: str | None = Field(None, description="licence of documents that carry none of their own")
+    license: License | None = Field(None, description="licence of documents that carry none of their own")
     repo: str | None = Field(None, description="repository of documents that carry none of their own")
     columns: Columns = Field(
         default_factory=Columns, description="mapping of parquet columns, jsonl keys, datatrove metadata"

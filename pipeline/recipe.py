@@ -28,6 +28,7 @@ from pipeline.mix.ledger import account
 from pipeline.mix.packed import Packing, pack
 from pipeline.mix.tokens import encoding_of, end_of_document, tokenize
 from pipeline.quality.quality import measure
+from pipeline.request.inputs import refuse_misplaced, refuse_runs, refuse_unmeetable
 from pipeline.schema import (
     BALANCE,
     DOCUMENTS,
@@ -82,7 +83,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(NEAR_DUPS.name, 3, keep_near, threshold, (SIMILAR,)),
         ExchangeStage(SELECT.name, 3, select, selection, judged),
         MapStage(TOKENS, 1, tokenize, encoding_of(m.tokenizer), _TEXT, (keep,)),
-        ExchangeStage(BALANCE.name, 2, balance, m.balance, (LANGUAGES, SELECT, TOKENS), seed=m.seed),
+        ExchangeStage(BALANCE.name, 3, balance, m.balance, (LANGUAGES, SELECT, TOKENS), seed=m.seed),
         ExchangeStage(PACKED, 1, pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
         MapStage(LEDGER, 3, account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
     ]
@@ -94,7 +95,10 @@ def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
     `slices` is the plan of the input where the caller has made it already. Raises ConfigError for a mixture that
     cannot be made, StageError and StoreError for work and files that fail, or where another driver works on the run.
     """
+    refuse_misplaced(run.mixture, run=run.store.root)
     slices = plan(run.mixture) if slices is None else slices
+    refuse_runs(run.mixture, slices, run=run.store.root)
+    refuse_unmeetable(run.mixture, slices)
     todo = stages(run.mixture, slices)
     files = {stage.name: _files(run.mixture, stage.name, n_shards=len(slices)) for stage in todo}
     work_off(run, todo, n_shards=len(slices), files=files)

@@ -72,6 +72,7 @@ def _open(run: str) -> RunFiles:
 @click.option("--ray-address", help="auto, local, HOST:PORT or ray://HOST:PORT; implies --executor ray.")
 @click.option("--on-bad-shard", type=click.Choice(["stop", "skip"]), default="stop", show_default=True)
 @click.option("--check", type=click.Choice(["hash", "size"]), default="hash", help="How finished files are trusted.")
+@click.option("--replace", is_flag=True, help="Remove the run that stands in the folder, and begin anew.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quiet: bool, **options: Any) -> None:
     """Make the mixture: ingest to packed shards and report. Run again to go on where it stopped.
@@ -80,16 +81,22 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
     """
     from rich.console import Console
 
+    from pipeline.engine.belonging import refuse_other, refuse_strangers
     from pipeline.engine.executor import connect
     from pipeline.engine.progress import Progress, RunLog
-    from pipeline.engine.run import Run, refuse_strangers
+    from pipeline.engine.run import Run
     from pipeline.engine.store import open_store
     from pipeline.recipe import curate as run_recipe
+    from pipeline.request.inputs import refuse_misplaced
     from pipeline.request.load import load_mixture
     from pipeline.sources.documents import plan
 
     loaded, store = load_mixture(mixture), open_store(out)
-    refuse_strangers(store)  # before the log begins: somebody's folder is left as it was found
+    # Before the log begins: somebody's folder, and somebody's source, is left as it was found.
+    refuse_strangers(store)
+    if not options["replace"]:
+        refuse_other(store, loaded)
+    refuse_misplaced(loaded, run=store.root)
     log = RunLog(store, lambda message: complain(f"warning: {message}"))
     progress = Progress(Console(), quiet=quiet, log=log)
     command = [re.sub("://[^/@]*@", "://...@", argument) for argument in sys.argv]  # no passwords of URLs in a log
@@ -100,7 +107,7 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
         n_bytes = sum(s.n_bytes for s in slices)
         with connect(_address(executor, ray_address, n_bytes=n_bytes)) as engine:
             progress.say(f"loopmix {__version__}: mixture {loaded.name!r} into {store.root}, {engine.describe()}")
-            run = Run(store, loaded, engine, progress, options["on_bad_shard"], options["check"])
+            run = Run(store, loaded, engine, progress, **options)
             run_recipe(run, slices=slices)
         for stage, made in _open(out).manifest["stages"].items():
             for shard, problem in made["problems"].items():

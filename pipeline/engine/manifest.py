@@ -75,7 +75,7 @@ def record(
     `seconds` adds up over all tasks of all steps: work, not time on the clock.
     """
     manifest = read_manifest(store)
-    manifest |= {"name": mixture.name, "mixture": mixture.model_dump(mode="json")}
+    manifest |= _owner(mixture)
     manifest["stages"][name] = {
         "fingerprint": mark,
         "version": version,
@@ -85,6 +85,18 @@ def record(
         "seconds": round(inner_seconds + sum(m.seconds for m in markers), 3),
     }
     _write(store, manifest)
+
+
+def claim(store: Store, mixture: Mixture) -> None:
+    """Say whose run this is, before there is any of it."""
+    manifest = read_manifest(store)
+    owner = _owner(mixture)
+    if any(manifest.get(key) != value for key, value in owner.items()):
+        _write(store, manifest | owner)
+
+
+def _owner(mixture: Mixture) -> dict[str, Any]:
+    return {"name": mixture.name, "mixture": mixture.model_dump(mode="json")}
 
 
 def forget_others(store: Store, marks: dict[str, str]) -> None:

@@ -10,9 +10,11 @@ from typing import Literal
 import pyarrow as pa
 
 from pipeline.config import Mixture
+from pipeline.engine.belonging import erase, refuse_other, refuse_strangers
+from pipeline.engine.changes import what_changed
 from pipeline.engine.executor import Executor
-from pipeline.engine.lease import LEASE, hold
-from pipeline.engine.manifest import MANIFEST, forget_others, is_recorded, read_manifest, record
+from pipeline.engine.lease import hold
+from pipeline.engine.manifest import claim, forget_others, is_recorded, read_manifest, record
 from pipeline.engine.markers import FINAL, Marker, WorkStep, intact_markers, read_markers, state_folder, write_marker
 from pipeline.engine.progress import Progress
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
@@ -32,6 +34,7 @@ class Run:
     progress: Progress
     on_bad_shard: Literal["stop", "skip"] = "stop"
     check: Literal["hash", "size"] = "hash"
+    replace: bool = False  # remove the run that stands in the folder first, whose ever it is
 
     @property
     def workplace(self) -> Workplace:
@@ -45,12 +48,19 @@ def work_off(run: Run, stages: Sequence[Stage], *, n_shards: int, files: dict[st
     """
     refuse_strangers(run.store)
     with hold(run.store) as store:
+        if run.replace:
+            erase(store)
+        refuse_other(store, run.mixture)
         # The order matters: entries go before the files that they name are removed, so that a stop in between leaves an
         # unfinished run; foreign files are looked for while markers of other configurations can still say what is ours.
         marks: dict[str, str] = {}
         for stage in stages:
             marks[stage.name] = fingerprint(stage, marks=marks)
+        if said := what_changed(read_manifest(store), run.mixture, stages, marks=marks):
+            run.progress.say(said)
+            run.progress.event("changed", message=said)
         forget_others(store, marks)
+        claim(store, run.mixture)
         for name, (folder, expected) in files.items():
             refuse_foreign(store, folder, stage=name, expected=expected)
         _remove_others(store, marks)
@@ -144,13 +154,6 @@ def _annotate_shard(
 
 
 # --- what may lie in a run folder ------------------------------------------------------------------------------------
-
-
-def refuse_strangers(store: Store) -> None:
-    """A folder that holds files but no run is somebody's; a lease alone is of a driver that died at its start."""
-    found = [name for name in store.files("") if not name.startswith(LEASE)]
-    if found and not store.exists(MANIFEST) and not store.exists("state"):
-        raise StoreError(f"{store.root}: holds files but no run; choose an empty or new folder for --out")
 
 
 def refuse_foreign(store: Store, folder: str, *, stage: str, expected: set[str]) -> None:

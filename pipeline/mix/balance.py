@@ -5,6 +5,7 @@ takes whole copies from its start and cuts one document where it ends. To find t
 document, shards first count tokens in buckets of the key; only the bucket in which a group's budget ends is listed.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,8 +20,11 @@ from pipeline.engine.exchange import Channel, positions
 from pipeline.engine.markers import Marker, Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
-from pipeline.mix.budget import Pool, allocate, pool_budgets
-from pipeline.schema import BALANCE, LANGUAGES, SELECT, TOKENS
+from pipeline.errors import ConfigError
+from pipeline.mix.budget import allocate, pool_budgets
+from pipeline.mix.feasible import why_dropped
+from pipeline.mix.pool import Pool
+from pipeline.schema import BALANCE, LANGUAGES, POOLS, SELECT, TOKENS
 
 # 4,096 buckets of the key: a shard counts that many numbers for each group, and of a million documents of a group about
 # 250 stand in the bucket in which its budget ends.
@@ -47,7 +51,9 @@ def balance(job: Job, *, config: Balance) -> list[Marker]:
     histograms = job.channel("count", n_sources=n_shards, n_partitions=1)
     listed = job.channel("list", n_sources=n_shards, n_partitions=1)
     job.step("count", partial(_count, tables, histograms, key), items=n_shards)
-    quotas = quotas_of(histograms.everything(), config=config)
+    counted = histograms.everything()
+    _refuse_empty(tables, counted)
+    quotas = quotas_of(counted, config=config)
     job.step("list", partial(_list, tables, listed, key, quotas), items=n_shards)
     quotas = place_cuts(quotas, listed.everything())
     return job.step("", partial(_plan, tables, key, quotas), items=n_shards)
@@ -75,6 +81,19 @@ def _count(tables: Tables, out: Channel, key: np.uint64, shard: int, _: None) ->
     sums = sums.sort_by([("pool", "ascending"), ("group", "ascending"), ("bucket", "ascending")])
     entry = out.scatter(shard, sums, partition=np.zeros(sums.num_rows, np.int64))
     return Outcome((entry,), {"n_docs": table.num_rows})
+
+
+def _refuse_empty(tables: Tables, counted: pa.Table) -> None:
+    """Raise ConfigError for a pool of which nothing is kept. The ledger, which `why` reads, is not written yet."""
+    for name in sorted(set(POOLS) - set(counted["pool"].to_pylist())):
+        n_docs, n_pool_docs, reasons = 0, 0, Counter[str]()
+        for shard in range(tables.n_shards):
+            pool = tables.read(LANGUAGES, shard, columns=["pool"])["pool"]
+            found = tables.read(SELECT, shard, columns=["reasons"]).filter(pc.equal(pool, name))["reasons"]
+            n_docs, n_pool_docs = n_docs + len(pool), n_pool_docs + len(found)
+            reasons.update(pc.list_flatten(found).to_pylist())
+        why = why_dropped(name, n_docs=n_docs, n_pool_docs=n_pool_docs, reasons=reasons)
+        raise ConfigError(f"balance: {why}")
 
 
 def quotas_of(histograms: pa.Table, *, config: Balance) -> dict[tuple[str, str], Quota]:

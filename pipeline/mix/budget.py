@@ -4,62 +4,11 @@ Sizes are Python integers and fractions, so a budget of 10^13 tokens is met to t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 from pipeline.errors import ConfigError
-from pipeline.schema import OTHERS
-
-
-@dataclass(frozen=True)
-class Pool:
-    """What one pool has and how it shall be shared. `available` counts each document once."""
-
-    available: Mapping[str, int]
-    shares: Mapping[str, float]
-    max_frac: Mapping[str, float]
-    max_copies: int
-    parts: int
-
-    @property
-    def total(self) -> int:
-        return sum(self.available.values())
-
-    def limits(self, budget: int) -> dict[str, int]:
-        """The most that each group may contribute to `budget`."""
-        return {
-            group: min(n * self.max_copies, int(_exact(self.max_frac.get(group, 1.0)) * budget))
-            for group, n in self.available.items()
-            if not self.shares or group in self.shares or OTHERS in self.shares
-        }
-
-    def capacity(self) -> int:
-        """The largest budget whose limits can still fill it."""
-        low, high = 0, self.total * self.max_copies
-        while low < high:
-            middle = (low + high + 1) // 2
-            if sum(self.limits(middle).values()) >= middle:
-                low = middle
-            else:
-                high = middle - 1
-        return low
-
-    def weights(self) -> dict[str, Fraction]:
-        """Relative wanted shares. `others` is divided by availability among the groups that are not named."""
-        groups = {g: n for g, n in self.available.items() if n > 0}
-        if not self.shares:
-            return {g: Fraction(n) for g, n in groups.items()}
-        unnamed = {g: n for g, n in groups.items() if g not in self.shares}
-        rest = sum(unnamed.values())
-        weights = {g: _exact(self.shares[g]) for g in groups if g in self.shares}
-        for group, n in unnamed.items():
-            weights[group] = _exact(self.shares.get(OTHERS, 0.0)) * Fraction(n, rest)
-        return weights
-
-
-def _exact(decimal: float) -> Fraction:
-    """The decimal number that was written: 0.15 is 15/100, not the binary fraction below it."""
-    return Fraction(repr(decimal))
+from pipeline.mix.feasible import why_empty, why_too_large
+from pipeline.mix.pool import Pool
 
 
 def pool_budgets(code: Pool, text: Pool, *, total: int | None) -> tuple[int, int]:
@@ -70,7 +19,7 @@ def pool_budgets(code: Pool, text: Pool, *, total: int | None) -> tuple[int, int
     """
     for name, pool in (("code", code), ("text", text)):
         if pool.capacity() == 0:
-            raise ConfigError(f"balance: no {name} tokens are left to mix; check sources, rules and balance.{name}")
+            raise ConfigError(f"balance: {why_empty(name, pool)}")
     unit = min(code.capacity() // code.parts, text.capacity() // text.parts)
     if total is None:
         # The larger pool sets the size: the smaller may be repeated up to its copies to match it, the larger is not.
@@ -78,14 +27,13 @@ def pool_budgets(code: Pool, text: Pool, *, total: int | None) -> tuple[int, int
     else:
         wanted = total // (code.parts + text.parts)
         if wanted > unit:
-            most = unit * (code.parts + text.parts)
-            raise ConfigError(
-                f"balance.total_tokens: {total:,} is more than the pools hold, at most {most:,} at "
-                f"balance.max_copies {code.max_copies}; lower it, allow more copies or add sources"
-            )
+            raise ConfigError(f"balance.total_tokens: {why_too_large(code, text, total=total)}")
         unit = wanted
     if unit == 0:
-        raise ConfigError("balance: the pools hold too few tokens for one token of each part; add sources")
+        raise ConfigError(
+            f"balance: {code.parts}:{text.parts} cannot be met: code holds {code.capacity():,} tokens and text "
+            f"{text.capacity():,}, fewer than one for each part; add sources or give smaller parts"
+        )
     return unit * code.parts, unit * text.parts
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import lru_cache
 
 from pydantic import BaseModel
 
 from pipeline.config import Mixture, Override, PoolBalance, Source
-from pipeline.language.table import TEXT, group_of, languages
+from pipeline.language.table import TEXT, group_of
 from pipeline.schema import OTHERS, POOLS
-from pipeline.select.licenses import CLASSES, license_class
+from pipeline.select.licenses import dropped_class
 from pipeline.yaml_file import Loc, Problem
 
 MAX_SEQ_LEN = 2**31 - 1  # places in a sequence are 32-bit numbers
@@ -50,8 +49,7 @@ def dropped_license(source: Source, mixture: Mixture) -> str | None:
     """The licence class of all its documents, if that is known and dropped."""
     if source.columns.license is not None or source.kind == "datatrove":
         return None
-    number = license_class(source.license)
-    return next((name for name in mixture.select.drop_licenses if CLASSES[name] == number), None)
+    return dropped_class(source.license, mixture.select.drop_licenses)
 
 
 def able_sources(mixture: Mixture, pool: str) -> list[Source]:
@@ -68,20 +66,6 @@ def told_groups(mixture: Mixture) -> set[str] | None:
             return None
         found |= {group_of(mixture.classify.merge.get(o.language, o.language)) for o in overrides}
     return found
-
-
-@lru_cache(maxsize=1)
-def families() -> dict[str, set[str]]:
-    """The languages of each group."""
-    found: dict[str, set[str]] = {}
-    for name in languages():
-        found.setdefault(group_of(name), set()).add(name)
-    return found
-
-
-def is_dropped(group: str, mixture: Mixture) -> bool:
-    """Whether select.drop_languages leaves nothing of a group of the code pool."""
-    return families().get(group, {group}) <= set(mixture.select.drop_languages)
 
 
 # --- what contradicts ------------------------------------------------------------------------------------------------
@@ -118,7 +102,7 @@ def _why_not(source: Source, mixture: Mixture) -> str:
 def _code_groups(mixture: Mixture) -> Iterator[Problem]:
     wanted = mixture.balance.code
     for group in wanted.shares:
-        if is_dropped(group, mixture):
+        if group in mixture.select.drop_languages:  # of its family others may be left; nobody means those
             yield Problem(
                 ("balance", "code", "shares", group),
                 f"select.drop_languages drops {group}, so it can have no share; take it out of one of the two",

@@ -5,6 +5,7 @@ Works on the data as parsed, before any model is made of it, so that wrong names
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pipeline.config import Known
 from pipeline.language.decide import language_named
 from pipeline.language.table import UNKNOWN, alias_table, extension_table, group_of, languages
 from pipeline.schema import OTHERS
+from pipeline.select.license_names import find, known_names
 from pipeline.yaml_file import Loc, Problem, closest, did_you_mean, nearest
 
 
@@ -115,13 +117,24 @@ class Names:
             return name, None
         return name, f"{name!r} is no source of this mixture{nearest(name, self.sources)}"
 
+    def _license(self, text: str) -> tuple[str, str | None]:
+        """An expression is taken as it is written; only its names are looked up."""
+        unknown = [name for name in _license_names(text) if find(name) is None]
+        if not unknown or find(text) is not None:
+            return text, None
+        near = closest(unknown[0], known_names())
+        said = f"{unknown[0]!r} is no licence that is known{did_you_mean(near) if near else ''}"
+        return text, f"{said}; write LicenseRef-NAME for one of your own"
 
+
+_LICENSE_OPERATORS = re.compile(r"\s+(?:and|or|with)\s+|[()/,;|&]", re.IGNORECASE)
 CODE_GROUPS = (UNKNOWN,)  # groups that are no language of linguist
 _CHECKS: dict[str, Callable[[Names, str], tuple[str, str | None]]] = {
     "language": Names._language,
     "code group": Names._code_group,
     "text group": Names._text_group,
     "source": Names._source,
+    "license": Names._license,
 }
 
 
@@ -136,6 +149,12 @@ def names_of(data: Any) -> Names:
     pairs = merge.items() if isinstance(merge, dict) else ()
     texts = ((a, b) for a, b in pairs if isinstance(a, str) and isinstance(b, str))
     return Names(named, {language_named(a): language_named(b) for a, b in texts})
+
+
+def _license_names(expression: str) -> list[str]:
+    """The names in a licence expression, without those that SPDX leaves to their writer."""
+    parts = (part.strip() for part in _LICENSE_OPERATORS.split(expression))
+    return [part for part in parts if part and not part.lower().startswith(("licenseref-", "documentref-"))]
 
 
 def _nearest_language(name: str) -> str:

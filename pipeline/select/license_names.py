@@ -6,6 +6,7 @@ addresses. What remains unknown is a licence that nobody here can read, so it co
 """
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
@@ -136,6 +137,11 @@ def _table() -> dict[str, int]:
         for place, name in enumerate(names.lower().split()):
             ranked[min(place, 1)].setdefault(name, _OF_CATEGORY.get(category, OTHER))
     return ranked[1] | ranked[0]
+
+
+def known_names() -> Collection[str]:
+    """Every name of the table in small letters."""
+    return _table()
 
 
 @lru_cache(maxsize=1)

@@ -72,7 +72,7 @@ def test_password_of_an_address_stays_out_of_the_log_when_a_run_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", ["loopmix", "curate", "m.yaml", "--ray-address", "ray://user:secret@head:10001"])
-    (tmp_path / "m.yaml").write_text("name: m\nsources: [{name: s, kind: jsonl, path: nothing.jsonl, pool: text}]\n")
+    (tmp_path / "m.yaml").write_text("name: m\nsources: [{name: s, kind: jsonl, path: nothing.jsonl}]\n")
     assert call("curate", tmp_path / "m.yaml", "--out", tmp_path / "run").exit_code == 1
     (log,) = (tmp_path / "run/logs").iterdir()
     start, error, _ = [json.loads(line) for line in log.read_text().splitlines()]

@@ -128,3 +128,34 @@ def test_a_mixture_without_one_pool_is_refused(tmp_path: Path) -> None:
     Tables(run.store, 1).write(LANGUAGES, 0, data=pa.Table.from_pylist([row], schema=LANGUAGES.schema))
     with pytest.raises(ConfigError, match="no text tokens"):
         run_stage(run, "balance", balance, config=Balance(), n_shards=1)
+
+
+@pytest.mark.parametrize("pool", ["code", "text"])
+def test_a_pool_that_the_rules_emptied_says_which(tmp_path: Path, pool: str) -> None:
+    run = make_run(tmp_path)
+    shard = documents(0, ["a", "b", "c"])
+    ids = shard["doc_id"].to_pylist()
+    told = {"confidence": 1.0, "decided_by": "hand", "content_kind": "code", "group": "g"}
+    other = "text" if pool == "code" else "code"
+    pools = (pool, pool, other)
+    rows = [told | {"doc_id": i, "pool": p, "language": "C"} for i, p in zip(ids, pools, strict=True)]
+    Tables(run.store, 1).write(LANGUAGES, 0, data=pa.Table.from_pylist(rows, schema=LANGUAGES.schema))
+    write_tokens(run, [(shard, [None, None, 5])])  # the dropped ones are `empty`
+    write_documents(run, [shard])
+    with pytest.raises(ConfigError) as caught:
+        run_stage(run, "balance", balance, config=Balance(), n_shards=1)
+    assert f"no {pool} tokens are left to mix: all 2 documents of {pool} are dropped, most for empty 2 times" in str(
+        caught.value
+    )
+
+
+def test_a_pool_in_which_nothing_is_says_so(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    shard = documents(0, ["a"])
+    row = {"doc_id": shard["doc_id"][0].as_py(), "pool": "code", "language": "C", "confidence": 1.0,
+           "decided_by": "hand", "content_kind": "code", "group": "C"}  # fmt: skip
+    Tables(run.store, 1).write(LANGUAGES, 0, data=pa.Table.from_pylist([row], schema=LANGUAGES.schema))
+    write_tokens(run, [(shard, [5])])
+    write_documents(run, [shard])
+    with pytest.raises(ConfigError, match=r"none of the 1 documents is text .*say pool: text of a source"):
+        run_stage(run, "balance", balance, config=Balance(), n_shards=1)

@@ -1,9 +1,12 @@
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.mix.budget import Pool, allocate, pool_budgets
+from pipeline.mix.budget import allocate, pool_budgets
+from pipeline.mix.pool import Pool
 
 
 def pool(available: dict[str, int], *, shares: dict[str, float] | None = None, **more: object) -> Pool:
@@ -68,3 +71,72 @@ def test_allocation_is_exact_and_within_limits(
     got = allocate(p, budget)
     assert sum(got.values()) == budget
     assert all(0 <= n <= available[g] * copies for g, n in got.items())
+
+
+def fair(pool: Pool, budget: int) -> bool:
+    """Whether real-valued amounts could fill `budget`: the independent word on what is feasible."""
+    rooms = [min(n * pool.max_copies, Fraction(repr(pool.max_frac.get(g, 1.0))) * budget)
+             for g, n in pool.available.items()]  # fmt: skip
+    return sum(rooms) >= budget
+
+
+@given(sizes, st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from([0.0, 0.1, 0.25, 0.3333, 0.5, 1.0])))
+def test_capacity_is_the_largest_budget_that_can_be_filled_and_each_smaller_one_can(
+    available: dict[str, int], caps: dict[str, float]
+) -> None:
+    p = pool({g: n % 60 for g, n in available.items()}, max_frac=caps)
+    most = p.capacity()
+    assert fair(p, most)
+    assert most == max(b for b in range(p.total + 1) if fair(p, b))
+    for budget in {most, most - 1, most // 2, most // 3} - {0, -1}:
+        got = allocate(p, budget)
+        assert sum(got.values()) == budget
+        assert all(n < Fraction(repr(caps.get(g, 1.0))) * budget + 1 for g, n in got.items())
+
+
+def test_two_halves_fill_an_odd_budget() -> None:
+    """Rounded down, two caps of a half hold 76 of 77 tokens, and even budgets above looked too large."""
+    halves = pool({"C": 100, "Go": 100}, max_frac={"C": 0.5, "Go": 0.5})
+    assert halves.capacity() == 200
+    assert sorted(allocate(halves, 77).values()) == [38, 39]
+    assert allocate(halves, 76) == {"C": 38, "Go": 38}
+
+
+def test_a_total_that_is_too_large_is_answered_with_the_nearest_that_is_not() -> None:
+    code, text = pool({"C": 10, "Go": 4}), pool({"books": 100})
+    with pytest.raises(ConfigError) as caught:
+        pool_budgets(code, text, total=60)
+    assert str(caught.value) == (
+        "balance.total_tokens: 60 is more than the pools hold, at most 28 at balance.max_copies 1: code limits it with "
+        "14 tokens (C 10, Go 4); text could give 100; write balance.total_tokens: 28 or balance.max_copies: 3"
+    )
+    assert pool_budgets(code, text, total=28) == (14, 14)
+    assert pool_budgets(code.with_copies(3), text.with_copies(3), total=60) == (30, 30)
+    with pytest.raises(ConfigError):
+        pool_budgets(code.with_copies(2), text.with_copies(2), total=60)
+    with pytest.raises(ConfigError):
+        pool_budgets(code, text, total=30)
+
+
+def test_a_cap_that_limits_the_total_is_named() -> None:
+    code = pool({"Python": 1000, "C": 10}, max_frac={"Python": 0.5})
+    with pytest.raises(ConfigError) as caught:
+        pool_budgets(code, pool({"books": 10**6}), total=10**5)
+    assert "at most 40 at" in str(caught.value)
+    assert "code limits it with 20 tokens (Python 1,000, C 10), as balance.code.max_frac holds Python down" in str(
+        caught.value
+    )
+    assert "or more sources of code, as no number of copies is enough" in str(caught.value)
+
+
+def test_a_pool_of_which_nothing_may_enter_says_why() -> None:
+    text = pool({"books": 10})
+    with pytest.raises(ConfigError, match=r"code\.shares names Rust alone, .* there are C 10, Go 4; give them"):
+        pool_budgets(pool({"C": 10, "Go": 4}, shares={"Rust": 1.0}), text, total=None)
+    with pytest.raises(ConfigError, match=r"max_frac allows C 0\.25 \+ Go 0\.5 = 0\.75 of the code tokens"):
+        pool_budgets(pool({"C": 10, "Go": 4}, max_frac={"C": 0.25, "Go": 0.5}), text, total=None)
+
+
+def test_parts_that_no_token_fits_are_told_with_the_numbers() -> None:
+    with pytest.raises(ConfigError, match=r"100:1 cannot be met: code holds 14 tokens and text 10, fewer than one"):
+        pool_budgets(pool({"C": 14}, parts=100), pool({"books": 10}), total=None)

@@ -45,6 +45,10 @@ REFUSED = {
         BOTH + "select: {drop_languages: [Rust]}\nbalance: {code: {shares: {rust: 1, others: 1}}}\n",
         r"balance\.code\.shares\.Rust: select\.drop_languages drops Rust",
     ),
+    "a dropped share of a family": (
+        BOTH + "select: {drop_languages: [python]}\nbalance: {code: {shares: {Python: 1, others: 1}}}\n",
+        r"shares\.Python: select\.drop_languages drops Python",
+    ),
     "a share capped at nothing": (
         BOTH + "balance: {code: {shares: {Rust: 1, others: 1}, max_frac: {Rust: 0}}}\n",
         r"shares\.Rust: wants a share of Rust, of which balance\.code\.max_frac allows 0",

@@ -70,6 +70,7 @@ WRONG = {
     "balance: {text: {shares: {bokks: 1}}}": "shares.bokks: 'bokks' is no source of this mixture; did you mean books?",
     "balance: {text: {max_frac: {web: 0.5}}}": "'web' is no source of this mixture; expected one of repos, books",
     "select: {drop_licenses: [permisive]}": "(got 'permisive'); did you mean permissive?",
+    "select: {drop_licenses: [copyleff]}": "did you mean copyleft?",
     "balance: {code: {shares: {TSX: 1}}}": "TSX is counted as TypeScript, as in linguist; write that",
     "balance: {code: {shares: {bash: 1}}}\nclassify: {merge: {Shell: Perl}}": "is counted as Perl by classify.merge",
     "balance: {code: {shares: {python: 1, Python: 2}}}": "shares.Python: is Python, as 'python' before it; keep one",
@@ -98,6 +99,31 @@ KEYS = {
 @pytest.mark.parametrize("text", KEYS)
 def test_a_key_that_is_not_known_is_answered_with_the_nearest(tmp_path: Path, text: str) -> None:
     assert KEYS[text] in refusal(tmp_path, text)
+
+
+LICENSES = {"Apche-2.0": "'Apche-2.0' is no licence that is known; did you mean apache-2.0",
+            "MIT OR (Expt WITH X)": "'Expt' is no licence that is known",
+            "all mine": "write LicenseRef-NAME for one of your own"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LICENSES)
+def test_a_licence_that_is_not_known_is_answered_with_the_nearest(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mix.yaml"
+    path.write_text(SOURCES.replace("pool: text", f'pool: text, license: "{name}"'))
+    with pytest.raises(ConfigError) as caught:
+        load_mixture(path)
+    assert "line 4: sources.1.license: " in str(caught.value)
+    assert LICENSES[name] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["MIT", "mit license", "MIT/Apache-2.0", "GPL-2+ or Artistic, and Expat", "LicenseRef-mine", "proprietary",
+             "GPL-2.0-only WITH Classpath-exception-2.0 AND LicenseRef-mine", "Apache License, Version 2.0", ""]
+)  # fmt: skip
+def test_a_licence_that_is_known_stays_as_it_is_written(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mix.yaml"
+    path.write_text(SOURCES.replace("pool: text", f'pool: text, license: "{name}"'))
+    assert load_mixture(path).sources[1].license == name
 
 
 def test_all_errors_are_said_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
