@@ -8,7 +8,7 @@ the command line decides only where the work runs. Each field's description is w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -28,6 +28,9 @@ class Known:
 
 
 Language = Annotated[str, Known("language")]
+# Formats that may hold prose between their tags, keys and times; each stands for its family in linguist's list.
+ProseFormat = Literal["CSV", "HTML", "JSON", "SubRip Text", "TSV", "WebVTT", "XML", "YAML"]
+PROSE_FORMATS: tuple[ProseFormat, ...] = get_args(ProseFormat)
 SourceName = Annotated[str, Known("source")]
 License = Annotated[str, Known("license")]
 Option = str | int | float | bool | None
@@ -131,6 +134,10 @@ class Classify(Frozen):
     overrides: tuple[Override, ...] = Field((), description="languages by source or path pattern; the first that fits")
     merge: dict[Language, Language] = Field(
         default_factory=dict, description="languages to count as another: {Batchfile: Shell}"
+    )
+    prose_in: dict[ProseFormat, Literal["keep", "apart", "text"]] = Field(
+        default_factory=dict,
+        description="prose in a format: keep it there; apart: in a group of its own, `XML prose`; text: in that pool",
     )
 
     @model_validator(mode="after")
@@ -270,6 +277,7 @@ class Select(Exchange):
         "strictest",
         description="strictest: a dropped licence drops all equal documents; own: but those that state another one",
     )
+    drop_prose_in: tuple[ProseFormat, ...] = Field((), description="formats whose documents of prose never enter")
     drop_unknown: bool = Field(True, description="drop documents whose language could not be told")
 
 

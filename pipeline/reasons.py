@@ -21,6 +21,7 @@ REASONS: dict[str, str] = {
     # what it is
     "unknown_language": "the language could not be told and select.drop_unknown is set",
     "dropped_language": "its language stands in select.drop_languages",
+    "prose_in_format": "prose in a format of markup or data that stands in select.drop_prose_in",
     "dropped_license": "its licence class, or that of an equal document, stands in select.drop_licenses",
     "contaminated": "it, or its equal, holds words of an item of a benchmark in `against`",
     # rules of the code pool
@@ -77,6 +78,7 @@ SETTINGS = (
     Setting("binary", None, "", "ours: tokens are made of text"),
     Setting("unknown_language", "select.drop_unknown", "set", "ours: no rules and no budget fit it"),
     Setting("dropped_language", "select.drop_languages", "in", "ours: the default drops none"),
+    Setting("prose_in_format", "select.drop_prose_in", "in", "ours: the default drops none"),
     Setting("dropped_license", "select.drop_licenses", "in", "ours: the default drops none"),
     Setting("contaminated", "against.{benchmark}.ngram_words", "shares", "GPT-3: 13 successive words of a test item"),
     Setting(

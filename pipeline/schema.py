@@ -16,6 +16,7 @@ import pyarrow as pa
 from pipeline.errors import SchemaError
 
 POOLS = ("code", "text")
+PROSE_GROUP = "{} prose"  # the group of a format's documents of prose, where a mixture sets them apart
 OTHERS = "others"  # the key under which mixtures and reports pool all groups that are not named
 
 
@@ -86,7 +87,8 @@ LANGUAGES = _table(
     _required("group", pa.string()),  # unit of balancing: the family of its language (code), its source (text)
     pa.field("runner_up", pa.string()),  # the second likeliest language; null where content was not looked at
     pa.field("runner_up_confidence", pa.float64()),
-    _required("content_kind", pa.string()),  # code, prose, data, binary, empty: by content, whatever the name says
+    # code, prose, data, binary, empty: by content, whatever the name says; prose in XML, HTML and data formats too
+    _required("content_kind", pa.string()),
 )
 
 FIRED = pa.struct([_required("rule", pa.string()), _required("value", pa.float64())])

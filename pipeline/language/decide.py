@@ -23,6 +23,7 @@ from pipeline.language.prose import is_markdown, is_prose, is_wide
 from pipeline.language.rules import Open, by_rules
 from pipeline.language.structure import MIN_FRAC, MIN_NAMED_FRAC, structure_of
 from pipeline.language.table import OTHER_CODE, TEXT, UNKNOWN, alias_table, languages
+from pipeline.language.visible import format_of, holds_prose
 
 # The share of right verdicts that each rule had on labelled files, rounded (docs/languages/ has them by rule); the
 # classifier's own verdicts carry its calibrated probability instead. The first three are somebody's word, not doubted.
@@ -123,6 +124,13 @@ def classify_batch(
         found.append(first)
     answers = _by_classifier([one for one in found if isinstance(one, _Asked)], config)
     verdicts = [next(answers) if isinstance(one, _Asked) else one for one in found]
+    for i, verdict in enumerate(verdicts):
+        if (
+            verdict.content_kind == "code"
+            and format_of(verdict.language)
+            and holds_prose(verdict.language, contents[i])
+        ):
+            verdicts[i] = verdict._replace(content_kind="prose")
     renamed = {language_named(name): language_named(other) for name, other in config.merge.items()}
     return [v._replace(language=renamed.get(v.language, v.language)) for v in verdicts] if renamed else verdicts
 

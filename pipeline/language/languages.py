@@ -11,6 +11,7 @@ from pipeline.config import Classify
 from pipeline.globs import matcher
 from pipeline.language.decide import Classification, Declared, classify_batch
 from pipeline.language.table import group_of
+from pipeline.language.visible import format_of
 
 COLUMNS = ("path", "source", "pool_hint", "language_label")
 
@@ -25,14 +26,33 @@ def classify(documents: pa.Table, *, config: Classify) -> pa.Table:
     for batch in documents.select([*COLUMNS, "content"]).to_batches():
         declared = list(_declared(batch, config=config))
         paths = batch.column("path").to_pylist()
-        found += classify_batch(paths, _views(batch.column("content")), declared=declared, config=config)
+        verdicts = classify_batch(paths, _views(batch.column("content")), declared=declared, config=config)
+        found += [_moved(one, other.pool, config=config) for one, other in zip(verdicts, declared, strict=True)]
     columns = list(zip(*found, strict=True)) if found else [()] * len(Classification._fields)
     arrays = dict(zip(Classification._fields, columns, strict=True)) | {"doc_id": documents.column("doc_id")}
     pairs = zip(found, documents["source"].to_pylist(), strict=True)
     # The unit that balance fills: code is balanced by language, text by where it comes from.
-    arrays["group"] = [group_of(one.language) if one.pool == "code" else source for one, source in pairs]
+    arrays["group"] = [_group(one, config=config) if one.pool == "code" else source for one, source in pairs]
     table = pa.table({name: arrays[name] for name in schema.LANGUAGES.schema.names}, schema=schema.LANGUAGES.schema)
     return schema.check(table, schema.LANGUAGES.schema, name="languages")
+
+
+def _prose_in(found: Classification, config: Classify) -> str:
+    """What the mixture wants of prose in this document's format; "keep" for all that is none."""
+    inside = format_of(found.language) if config.prose_in and found.content_kind == "prose" else ""
+    return next((what for name, what in config.prose_in.items() if name == inside), "keep")
+
+
+def _moved(found: Classification, pool: str, *, config: Classify) -> Classification:
+    """Prose in markup goes to the text pool where the mixture says so, unless the source insists on its `pool`."""
+    moves = pool == "auto" and found.pool == "code" and _prose_in(found, config) == "text"
+    return found._replace(pool="text") if moves else found
+
+
+def _group(found: Classification, *, config: Classify) -> str:
+    if _prose_in(found, config) == "apart":
+        return schema.PROSE_GROUP.format(format_of(found.language))
+    return group_of(found.language)
 
 
 def _declared(batch: pa.RecordBatch, *, config: Classify) -> Iterator[Declared]:

@@ -15,6 +15,7 @@ from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.run_folder import RunFiles
 from pipeline.language.names import disagreements
 from pipeline.report.count_documents import Sums, from_row
+from pipeline.report.count_formats import COUNTS, FormatCounts, first_rows, short_path
 from pipeline.report.formats import NAMED_RULES
 from pipeline.report.language_decisions import (
     BorderDocument,
@@ -33,20 +34,19 @@ MAX_MARGIN = 0.3  # a runner-up so near is a pair worth looking at; the choice i
 N_PAIRS = 20
 N_BORDER = 30
 N_MISNAMED = 6  # for each way to disagree
-MAX_PATH_CHARS = 240  # a path may be as long as its source likes; report and page may not
 
 _LEDGER = ["doc_id", "path", "pool", "decided_by", "n_bytes", "keep", "n_tokens"]
 _LANGUAGES = ["language", "confidence", "runner_up", "runner_up_confidence", "content_kind"]
-_COUNTS = ("n_docs", "n_bytes", "n_kept_docs", "n_kept_tokens")
 _Row = dict[str, Any]
 
 
 def count_decisions(run: RunFiles) -> LanguageDecisions:
     """Count all documents of a run, shard by shard."""
-    decided = Sums(("decided_by", "pool"), (*_COUNTS, "confidence"))
-    sure = Sums(("bin", "named"), _COUNTS)
+    decided = Sums(("decided_by", "pool"), (*COUNTS, "confidence"))
+    sure = Sums(("bin", "named"), COUNTS)
     pairs = Sums(("language", "runner_up"))
-    misnamed = Sums(("name_says", "content_kind"), _COUNTS)
+    misnamed = Sums(("name_says", "content_kind"), COUNTS)
+    formats = FormatCounts()
     border: list[_Row] = []
     shown: dict[tuple[str, str], list[_Row]] = {}
     key = stage_key(run.mixture.seed, "report")
@@ -55,14 +55,15 @@ def count_decisions(run: RunFiles) -> LanguageDecisions:
         decided.add(docs)
         sure.add(docs)
         pairs.add(_pairs(docs))
+        formats.add(docs)
         unsure = docs.filter(pc.and_not(docs["keep"], docs["named"]))
-        border = _first(border, unsure, order=("confidence", "key"), n=N_BORDER)
+        border = first_rows(border, unsure, order=("confidence", "key"), n=N_BORDER)
         wrong = docs.filter(pc.is_valid(docs["name_says"]))
         misnamed.add(wrong)
         for way in wrong.group_by(list(misnamed.keys)).aggregate([]).to_pylist():
             says, kind = (way[name] for name in misnamed.keys)
             mine = wrong.filter(pc.and_(pc.equal(wrong["name_says"], says), pc.equal(wrong["content_kind"], kind)))
-            shown[says, kind] = _first(shown.get((says, kind), []), mine, order=("dropped", "key"), n=N_MISNAMED)
+            shown[says, kind] = first_rows(shown.get((says, kind), []), mine, order=("dropped", "key"), n=N_MISNAMED)
     ranked = pairs.total().to_pylist()
     confusions = _confusions(ranked)
     return LanguageDecisions(
@@ -73,8 +74,10 @@ def count_decisions(run: RunFiles) -> LanguageDecisions:
         n_close_docs=sum(row["n_close_docs"] for row in ranked),
         n_close_pairs=len(confusions),
         confusions=confusions[:N_PAIRS],
-        border=tuple(from_row(BorderDocument, row, path=_path(row)) for row in border),
+        border=tuple(from_row(BorderDocument, row, path=short_path(row["path"])) for row in border),
         disagreements=_disagreements(misnamed.total().to_pylist(), shown=shown),
+        prose_in_formats=formats.prose(),
+        untold=formats.untold(),
     )
 
 
@@ -105,13 +108,6 @@ def _pairs(docs: pa.Table) -> pa.Table:
     return pa.table({name: ranked[name] for name in ("language", "runner_up", "n_docs")} | new)
 
 
-def _first(rows: list[_Row], table: pa.Table, *, order: tuple[str, ...], n: int) -> list[_Row]:
-    """The first `n` of the rows found before and the documents of `table`."""
-    ascending = [(name, "ascending") for name in order]
-    best = table.take(pc.select_k_unstable(table, n, sort_keys=ascending)) if table.num_rows else table
-    return sorted([*rows, *best.to_pylist()], key=lambda row: (*(row[name] for name in order), row["doc_id"]))[:n]
-
-
 def _decisions(rows: list[_Row]) -> tuple[Decision, ...]:
     found = [from_row(Decision, row, mean_confidence=_mean(row, "confidence")) for row in rows]
     return tuple(sorted(found, key=lambda d: (-d.n_docs, d.decided_by, d.pool)))
@@ -140,12 +136,6 @@ def _disagreements(rows: list[_Row], *, shown: dict[tuple[str, str], list[_Row]]
     found = []
     for row in rows:
         mine = shown[row["name_says"], row["content_kind"]]
-        documents = tuple(from_row(MisnamedDocument, document, path=_path(document)) for document in mine)
+        documents = tuple(from_row(MisnamedDocument, document, path=short_path(document["path"])) for document in mine)
         found.append(from_row(Disagreement, row, documents=documents))
     return tuple(sorted(found, key=lambda d: (-d.n_docs, d.name_says, d.content_kind)))
-
-
-def _path(row: _Row) -> str:
-    """A path's end tells the most; the doc_id finds the rest."""
-    path: str = row["path"]
-    return path if len(path) <= MAX_PATH_CHARS else "\N{HORIZONTAL ELLIPSIS}" + path[-MAX_PATH_CHARS:]

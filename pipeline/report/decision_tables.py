@@ -1,11 +1,14 @@
 """The report's tables on how languages were decided: by what, how surely, and which documents are in doubt."""
 
+import re
+
 from pipeline.report.document_tables import BYTES, DOCUMENTS, KEPT, OF_ALL
-from pipeline.report.formats import CLAIM_WORDS, decided
-from pipeline.report.language_decisions import LanguageDecisions
+from pipeline.report.formats import CLAIM_WORDS, decided, plain
+from pipeline.report.language_decisions import LanguageDecisions, ProseInFormat, UntoldExtension
 from pipeline.report.numbers import Numbers
 from pipeline.report.table import BAR, COUNT, ID, PATH, PERCENT, SIZE, TEXT, THOUSANDTHS, Column, ReportTable
 
+N_NAMED, MAX_NAME_CHARS = 3, 40  # examples in a cell, and what is shown of each
 _LANGUAGE, _RUNNER_UP = Column("language", TEXT), Column("runner-up", TEXT)
 _NAME_SAYS, _LOOKS_LIKE = Column("name says", TEXT), Column("looks like", TEXT)
 
@@ -86,6 +89,47 @@ def misnamed_table(decisions: LanguageDecisions, *, n_each: int | None = None) -
     columns = [Column("path", PATH), _NAME_SAYS, _LOOKS_LIKE, _LANGUAGE, Column("pool", TEXT, 3)]
     columns += [Column("decided by", TEXT, 2), Column("outcome", TEXT, 1), Column("doc_id", ID, 4)]
     return ReportTable("Some of them", columns, rows)
+
+
+def formats_table(numbers: Numbers) -> ReportTable:
+    """Prose between tags, keys and times, which is counted as code unless the mixture moves it."""
+    found = numbers.language_decisions.prose_in_formats
+    n_tokens = max(1, sum(group.n_kept_tokens for group in numbers.of_pool("code")))
+    rows = [
+        (f.format, f.n_docs, f.n_bytes, f.n_kept_docs, f.n_kept_tokens, f.n_kept_tokens / n_tokens, _examples(f))
+        for f in found
+    ]
+    columns = (
+        Column("format", TEXT),
+        DOCUMENTS,
+        BYTES,
+        KEPT,
+        Column("tokens kept"),
+        Column("of the code pool's", PERCENT),
+        Column("such as", TEXT, 1),
+    )
+    note = "classify.prose_in sets it apart or moves it to the text pool, select.drop_prose_in drops it"
+    return ReportTable("Prose in markup and data", columns, rows, note)
+
+
+def _examples(found: ProseInFormat) -> str:
+    """File names; `loopmix why` finds a document by the end of its path."""
+    return ", ".join(plain(re.split(r"[/\\]", one.path)[-1][-MAX_NAME_CHARS:]) for one in found.documents[:N_NAMED])
+
+
+def _counts(found: UntoldExtension) -> tuple[int, int, int, int]:
+    return found.n_docs, found.n_bytes, found.n_kept_docs, found.n_kept_tokens
+
+
+def untold_table(decisions: LanguageDecisions, *, n_each: int) -> ReportTable:
+    """Which extensions they bear, for those who know the language."""
+    rows = []
+    for name in dict.fromkeys(u.language for u in decisions.untold):
+        mine = [u for u in decisions.untold if u.language == name]
+        rows.append((name, "all", *(sum(column) for column in zip(*map(_counts, mine), strict=True))))
+        rows += [(name, u.extension or "(none)", *_counts(u)) for u in mine[:n_each]]
+    columns = (_LANGUAGE, Column("extension", TEXT), DOCUMENTS, BYTES, KEPT, Column("tokens kept"))
+    return ReportTable("In no known language", columns, rows, "Other code is certainly code, and stays by default")
 
 
 def _claim(name_says: str) -> str:

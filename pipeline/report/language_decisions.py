@@ -83,6 +83,30 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
+class ProseInFormat:
+    """Documents of one format of markup or data whose visible text is most of them and reads as prose."""
+
+    format: str  # the family: XML for a Maven POM
+    n_docs: int
+    n_bytes: int
+    n_kept_docs: int
+    n_kept_tokens: int
+    documents: tuple[MisnamedDocument, ...]  # a few, kept ones first
+
+
+@dataclass(frozen=True)
+class UntoldExtension:
+    """Documents in no known language under one extension: "Other code", which is certainly code, or "Unknown"."""
+
+    language: str
+    extension: str  # in lower case with its dot; empty: none
+    n_docs: int
+    n_bytes: int
+    n_kept_docs: int
+    n_kept_tokens: int
+
+
+@dataclass(frozen=True)
 class LanguageDecisions:
     """How the languages of all documents were told, and where that is doubtful."""
 
@@ -95,6 +119,8 @@ class LanguageDecisions:
     confusions: tuple[Confusion, ...]
     border: tuple[BorderDocument, ...]  # least sure first
     disagreements: tuple[Disagreement, ...]  # most documents first
+    prose_in_formats: tuple[ProseInFormat, ...]  # most bytes first
+    untold: tuple[UntoldExtension, ...]  # by language, most documents first
 
     @property
     def n_content_docs(self) -> int:

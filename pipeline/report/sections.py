@@ -11,6 +11,7 @@ from pipeline.report.training import loss_changes
 
 # Bars that a chart holds without becoming a wall; the table below it has all of them.
 N_BARS = 15
+N_EXTENSIONS = 30  # of each language that is none; the first row sums all of them
 
 
 def languages(numbers: Numbers) -> Html:
@@ -50,7 +51,12 @@ def decisions(numbers: Numbers) -> Html:
     parts.append(draw(decision_tables.decisions_table(numbers)))
     two = decision_tables.pairs_table(found), decision_tables.disagreements_table(numbers)
     parts.append(element("div", *map(draw, two), css="two"))
-    single = decision_tables.misnamed_table(found), decision_tables.border_table(found)
+    single = (
+        decision_tables.formats_table(numbers),
+        decision_tables.untold_table(found, n_each=N_EXTENSIONS),
+        decision_tables.misnamed_table(found),
+        decision_tables.border_table(found),
+    )
     parts += [draw(table) for table in single if table.rows]
     return section("decisions", "How languages were decided", *parts, guide=guide)
 

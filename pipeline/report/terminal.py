@@ -20,6 +20,7 @@ N_REASONS = 12
 N_SOURCES = 6  # columns that fit beside each other; the page has all
 N_PAIRS = 10
 N_BORDER = 8
+N_UNTOLD = 5
 N_FAMILIES = 5
 
 
@@ -42,6 +43,10 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
     yield document_tables.groups_table("Sources of the text pool", "source", text, paper={})
     yield decision_tables.decisions_table(numbers)
     yield _confidences(numbers)
+    if decisions.prose_in_formats:
+        yield decision_tables.formats_table(numbers)
+    if decisions.untold:
+        yield decision_tables.untold_table(decisions, n_each=N_UNTOLD)
     if decisions.confusions:
         yield decision_tables.pairs_table(decisions).head(1 + N_PAIRS)
     if decisions.border:

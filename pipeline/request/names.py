@@ -15,10 +15,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel
 
-from pipeline.config import Known
+from pipeline.config import PROSE_FORMATS, Known
 from pipeline.language.decide import language_named
 from pipeline.language.table import UNKNOWN, alias_table, extension_table, group_of, languages
-from pipeline.schema import OTHERS
+from pipeline.schema import OTHERS, PROSE_GROUP
 from pipeline.select.license_names import find, known_names
 from pipeline.yaml_file import Loc, Problem, closest, did_you_mean, nearest
 
@@ -36,6 +36,7 @@ class Names:
 
     sources: Sequence[str]  # names of its sources
     merge: dict[str, str]  # languages that count as another
+    apart: Sequence[str] = ()  # formats whose prose is a group of its own
     problems: list[Problem] = field(default_factory=list)
 
     def resolve(self, model: type[BaseModel], data: Any, *, loc: Loc = ()) -> Any:
@@ -96,6 +97,9 @@ class Names:
             return name, None
         if name == OTHERS:
             return name, f"`{OTHERS}` has no cap of its own: each group that is not named has none"
+        if inside := next((one for one in PROSE_FORMATS if name == PROSE_GROUP.format(one)), None):
+            missing = f"is a group with `classify.prose_in: {{{inside}: apart}}` only"
+            return name, None if inside in self.apart else missing
         if problem := language_problem(name):
             return name, problem
         language = language_named(name)
@@ -148,7 +152,9 @@ def names_of(data: Any) -> Names:
     merge = classify.get("merge") if isinstance(classify, dict) else None
     pairs = merge.items() if isinstance(merge, dict) else ()
     texts = ((a, b) for a, b in pairs if isinstance(a, str) and isinstance(b, str))
-    return Names(named, {language_named(a): language_named(b) for a, b in texts})
+    prose_in = classify.get("prose_in") if isinstance(classify, dict) else None
+    apart = [name for name, what in prose_in.items() if what == "apart"] if isinstance(prose_in, dict) else []
+    return Names(named, {language_named(a): language_named(b) for a, b in texts}, apart)
 
 
 def _license_names(expression: str) -> list[str]:

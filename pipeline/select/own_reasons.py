@@ -11,14 +11,15 @@ from pipeline.arrays.columns import one_chunk
 from pipeline.config import Select
 from pipeline.engine.tables import Tables
 from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS
-from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY
+from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, PROSE_GROUP, QUALITY
 from pipeline.select.licenses import UNKNOWN, dropped_class, license_class
 
 
 def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[str]]:
     """By row, the reasons that need no other document; rows that nothing speaks against are left out."""
     documents = tables.read(DOCUMENTS, shard, columns=["license", "problem"])
-    language = tables.read(LANGUAGES, shard, columns=["language"])["language"]
+    languages = tables.read(LANGUAGES, shard, columns=["pool", "language", "group", "content_kind"])
+    language = languages["language"]
     fired = one_chunk(tables.read(QUALITY, shard, columns=["fired"])["fired"])
     reasons: dict[int, set[str]] = defaultdict(set)
     rules = fired.flatten().field("rule").to_pylist()
@@ -33,6 +34,8 @@ def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[
                 reasons[row].add("unknown_language")
     for row in np.flatnonzero(_is(language, *config.drop_languages)).tolist():
         reasons[row].add("dropped_language")
+    for row in np.flatnonzero(_is_dropped_prose(languages, config.drop_prose_in)).tolist():
+        reasons[row].add("prose_in_format")
     overlaps = tables.read(OVERLAPS, shard, columns=["benchmark"])["benchmark"]
     for row in np.flatnonzero(overlaps.is_valid().to_numpy()).tolist():
         reasons[row].add("contaminated")
@@ -44,6 +47,18 @@ def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[
 def _is(column: pa.ChunkedArray, *values: str) -> np.ndarray:
     found: np.ndarray = np.asarray(pc.is_in(column, value_set=pa.array(values, pa.string())))
     return found
+
+
+def _is_dropped_prose(languages: pa.Table, formats: Sequence[str]) -> np.ndarray:
+    """Documents of prose in the code pool whose group is one of `formats`, or what a mixture has set apart of it."""
+    groups = [*formats, *(PROSE_GROUP.format(name) for name in formats)]
+    conditions = (
+        _is(languages["group"], *groups),
+        _is(languages["content_kind"], "prose"),
+        _is(languages["pool"], "code"),
+    )
+    wanted: np.ndarray = np.logical_and.reduce(conditions)
+    return wanted
 
 
 def license_classes(column: pa.ChunkedArray) -> np.ndarray:

@@ -14,7 +14,8 @@ from handmade import doc_id
 from pipeline.language.names import disagrees
 from pipeline.report import write_report
 from pipeline.report.compute import compute
-from pipeline.report.count_decisions import MAX_PATH_CHARS, N_BORDER, N_MISNAMED, N_PAIRS, count_decisions
+from pipeline.report.count_decisions import N_BORDER, N_MISNAMED, N_PAIRS, count_decisions
+from pipeline.report.count_formats import MAX_PATH_CHARS
 from pipeline.report.formats import DECIDED_WORDS, NAMED_RULES
 from pipeline.report.language_decisions import Disagreement, LanguageDecisions
 
@@ -242,3 +243,26 @@ def test_page_when_paths_are_hostile_shows_them_escaped_and_cut(tmp_path: Path) 
     assert not any(hostile in html for hostile in ("<script", "<img", "<b>C", "<i>me", "\x1b", "\x07", "\u202e"))
     assert "x&lt;/table&gt;&lt;script&gt;.py" in html
     assert "&lt;b&gt;C&lt;/b&gt;" in html
+
+
+def test_prose_in_markup_and_unknown_extensions_equal_plain_counting(tmp_path: Path) -> None:
+    more = [
+        *(Doc(f"novels/{i}.xml", "XML", 100, n_tokens=10, content_kind="prose") for i in range(9)),
+        Doc("pom.xml", "Maven POM", 7, n_tokens=1, content_kind="prose", reasons=("generated",)),
+        Doc("lamps.xml", "XML", 50, n_tokens=5),
+        Doc("page.html", "HTML", 20, n_tokens=2, content_kind="prose"),
+        Doc("essay.py", "Python", 20, n_tokens=2, content_kind="prose"),
+        Doc("a/Lamp.MLW", "Other code", 5, n_tokens=1), Doc("b.mlw", "Other code", 6, n_tokens=1),
+        Doc("a.b/Lampfile", "Other code", 7, n_tokens=1), Doc(".lamprc", "Other code", 8, n_tokens=1),
+    ]  # fmt: skip
+    run = hand_run(tmp_path, shards=((*SHARDS[0], *more[::2]), (*SHARDS[1], *more[1::2])))
+    found = count_decisions(run)
+    assert [(f.format, f.n_docs, f.n_bytes, f.n_kept_docs, f.n_kept_tokens) for f in found.prose_in_formats] == [
+        ("XML", 10, 907, 9, 90), ("HTML", 1, 20, 1, 2)
+    ]  # fmt: skip
+    shown = found.prose_in_formats[0].documents
+    assert len(shown) == 6 and all(one.keep and one.path.startswith("novels/") for one in shown)
+    other = [(u.extension, u.n_docs, u.n_bytes, u.n_kept_tokens) for u in found.untold if u.language == "Other code"]
+    assert other == [("", 2, 15, 2), (".mlw", 2, 11, 2)]
+    page = Path(write_report(run)[1]).read_text(encoding="utf-8")
+    assert "Prose in markup and data" in page and "In no known language" in page and ".mlw" in page

@@ -168,3 +168,12 @@ def test_odd_shapes_are_refused_by_their_type_and_not_by_a_traceback(tmp_path: P
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ConfigError):
             load_mixture(path)
+
+
+def test_prose_set_apart_is_a_group_that_may_be_bounded(tmp_path: Path) -> None:
+    cap = "balance: {code: {max_frac: {XML prose: 0.02, Other code: 0.05}}}"
+    mixture = load_mixture(write(tmp_path, "classify: {prose_in: {XML: apart}}\n" + cap))
+    assert mixture.balance.code.max_frac == {"XML prose": 0.02, "Other code": 0.05}
+    assert "is a group with `classify.prose_in: {XML: apart}` only" in refusal(tmp_path, cap)
+    assert "Input should be 'CSV', 'HTML'" in refusal(tmp_path, "classify: {prose_in: {Python: apart}}")
+    assert "Input should be 'CSV', 'HTML'" in refusal(tmp_path, "select: {drop_prose_in: [Python]}")

@@ -11,7 +11,8 @@ from pipeline.config import Exchange, Select
 from pipeline.dedup.exact_dups import group_equal
 from pipeline.engine.run import Run
 from pipeline.engine.store import part
-from pipeline.schema import CROWDS, NEAR_DUPS, SELECT
+from pipeline.schema import CROWDS, LANGUAGES, NEAR_DUPS, SELECT
+from pipeline.select.own_reasons import own_reasons
 from pipeline.select.select import Selection, select
 
 
@@ -217,3 +218,19 @@ def test_promises_hold_on_random_pairs_whatever_the_order_of_work(tmp_path: Path
     assert not any(doc_id(*a) in kept and doc_id(*b) in kept for a, b, _ in pairs)
     for row in got.values():
         assert row["keep"] or got[row["keeper_id"]]["keep"]
+
+
+def test_prose_in_markup_is_dropped_only_where_the_mixture_names_its_format(tmp_path: Path) -> None:
+    told = [("code", "XML", "XML", "prose"), ("code", "XML", "XML", "code"), ("code", "XML", "XML prose", "prose"),
+            ("code", "Maven POM", "XML", "prose"), ("code", "HTML", "HTML", "prose"), ("text", "XML", "books", "prose"),
+            ("code", "Python", "Python", "prose")]  # fmt: skip
+    run, shards = make_run(tmp_path), [documents(0, [str(n) for n in range(len(told))])]
+    tables = write_facts(run, shards)
+    rows = tables.read(LANGUAGES, 0).to_pylist()
+    for row, values in zip(rows, told, strict=True):
+        row |= dict(zip(("pool", "language", "group", "content_kind"), values, strict=True))
+    tables.write(LANGUAGES, 0, data=pa.Table.from_pylist(rows, schema=LANGUAGES.schema))
+    write_documents(run, shards)
+    assert own_reasons(tables, 0, config=Select()) == {}
+    dropped = own_reasons(tables, 0, config=Select(drop_prose_in=("XML",)))
+    assert dropped == {row: {"prose_in_format"} for row in (0, 2, 3)}
