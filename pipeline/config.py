@@ -44,30 +44,65 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
+_FIELDS = ("path", "repo", "revision", "license", "stars", "language")  # what a prefix may say of its document
+
+
+def check_prefix(pattern: str) -> str:
+    """`pattern` as it is; ValueError if RE2 does not take it, or if it names what no document has."""
+    from pyarrow import ArrowInvalid, array
+    from pyarrow.compute import extract_regex
+
+    if pattern == "starcoderdata":
+        return pattern
+    try:
+        named = extract_regex(array([""]), pattern=f"(?P<whole>{pattern})").type
+    except ArrowInvalid as error:
+        raise ValueError(f"{pattern!r} is no pattern of RE2 with named groups only: {error}") from None
+    if strange := [field.name for field in named if field.name not in ("whole", *_FIELDS)]:
+        raise ValueError(f"the group {strange[0]!r} names no column; expected one of {list(_FIELDS)}")
+    return pattern
+
+
+StripPattern = Annotated[str, Field(min_length=1), AfterValidator(check_prefix)]
+
+
 class Columns(Frozen):
-    """Which column or key holds what; null: the source has none. Dots step into nested ones, as in `meta.license`."""
+    """Which column or key holds what; null: the source has none, "": one that is there is not meant.
+
+    Dots step into nested ones, as in `meta.license`.
+    """
 
     content: str = Field("content", description="text or bytes of the document; the only one that must exist")
-    path: str | None = Field(None, description="file path; without one the input file and row stand in")
+    path: str | None = Field(None, description="file path; null: `path`, if there is one, else input file and row")
     repo: str | None = Field(None, description="repository name")
     revision: str | None = Field(None, description="commit or version")
     revision_time: str | None = Field(None, description="when that revision was made, timestamp or ISO 8601 text")
     license: str | None = Field(None, description="SPDX id, or a list of them, which is joined with OR")
     stars: str | None = Field(None, description="popularity count of the repository")
-    language: str | None = Field(None, description="language by name or alias; decides, so map it only if it is right")
+    language: str | None = Field(
+        None, description="language by name or alias; decides; null: `language`, if there is one"
+    )
 
 
 class Source(Frozen):
     """One place that documents come from."""
 
     name: Name = Field(description="unique; part of every doc_id and the balancing group of text")
-    kind: Literal["directory", "git", "parquet", "jsonl", "datatrove"] = Field(description="how to read it")
+    kind: Literal["directory", "git", "parquet", "jsonl", "huggingface", "datatrove"] = Field(
+        description="how to read it; huggingface: a folder that `save_to_disk` of `datasets` wrote"
+    )
     path: str = Field("", description="folder, file or glob; relative to the mixture file; any fsspec URL")
     pool: Literal["code", "text", "auto"] = Field("auto", description="auto: decided per document by its language")
     license: License | None = Field(None, description="licence of documents that carry none of their own")
     repo: str | None = Field(None, description="repository of documents that carry none of their own")
     columns: Columns = Field(
         default_factory=Columns, description="mapping of parquet columns, jsonl keys, datatrove metadata"
+    )
+    explode: str | None = Field(
+        None, description="column with a list of files in each row; each becomes a document, repeated ones a ledger row"
+    )
+    strip_prefix: StripPattern | None = Field(
+        None, description="taken off each content: starcoderdata, or a pattern of RE2; named groups fill empty columns"
     )
     include: Globs = Field(
         ("*",), min_length=1, description="gitignore patterns of what to read; the last that fits a path decides"
@@ -93,6 +128,8 @@ class Source(Frozen):
             raise ValueError("`include` and `exclude` have no effect on datatrove; use the reader's `glob_pattern`")
         if self.kind in ("directory", "git") and self.columns != Columns():
             raise ValueError("`columns` has no effect on files; it belongs to parquet, jsonl and datatrove sources")
+        if self.kind not in ("parquet", "jsonl", "huggingface") and self.explode is not None:
+            raise ValueError("`explode` belongs to parquet, jsonl and huggingface sources only")
         return self
 
 

@@ -9,7 +9,7 @@ from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.reasons import REASONS
 from pipeline.report.count_decisions import count_decisions
 from pipeline.report.count_documents import LOSSES, DocumentCounts, count_documents, from_row, roll_up, stage_of
-from pipeline.report.count_sources import count_sources, lost_fields, unread_inputs
+from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unread_inputs
 from pipeline.report.duplicates import duplicates_of
 from pipeline.report.notices import notices_of
 from pipeline.report.numbers import BadShard, Drop, FlowStep, License, Numbers, StageWork, Totals
@@ -57,6 +57,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         source_docs=source_docs,
         source_drops=source_drops,
         lost_fields=lost_fields(run),
+        default_columns=default_columns(run),
         unread=unread_inputs(run, docs=source_docs, drops=source_drops),
         training=read_training(model, hashes=_packed_hashes(run)) if model else None,
     )

@@ -48,6 +48,16 @@ def lost_fields(run: RunFiles) -> tuple[LostField, ...]:
     return tuple(sorted(found, key=lambda one: (-one.n_docs, one.field)))
 
 
+def default_columns(run: RunFiles) -> dict[str, tuple[str, ...]]:
+    """Fields that were taken from a column of their own name, and the sources in which they were."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in run.manifest["stages"][DOCUMENTS.name]["counts"]:
+        field, _, source = name.removeprefix("n_default_").partition(" ")
+        if name.startswith("n_default_"):
+            found[field] = (*found.get(field, ()), source)
+    return found
+
+
 def _reasons(ledger: pa.Table) -> pa.Table:
     """One row for each document and reason."""
     lists = one_chunk(ledger["reasons"])

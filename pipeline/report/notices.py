@@ -60,6 +60,12 @@ def _lost_fields(numbers: Numbers) -> _Found:
         yield "note", f"Fields that could not be read and are empty: {shown}."
 
 
+def _default_columns(numbers: Numbers) -> _Found:
+    """What was taken without being asked for."""
+    for field, sources in numbers.default_columns.items():
+        yield "note", f"The column named {field} was taken as the {field}, unasked, in: {_named(map(plain, sources))}."
+
+
 def _training(numbers: Numbers) -> _Found:
     """The verdict, and whether it is about these data at all."""
     training = numbers.training
@@ -160,6 +166,7 @@ _CHECKS = (
     _bad_shards,
     _unread,
     _lost_fields,
+    _default_columns,
     _targets,
     _copies,
     _sensitive,

@@ -321,6 +321,7 @@ class Numbers:
     source_docs: dict[str, int]  # documents of each source, in the mixture's order
     source_drops: tuple[SourceDrop, ...]
     lost_fields: tuple[LostField, ...]  # most documents first
+    default_columns: dict[str, tuple[str, ...]]  # fields taken from columns of their name, and in which sources
     unread: tuple[Unread, ...]  # sources and files with more unread rows than ingest.max_unreadable_frac
     training: Training | None
 

@@ -5,6 +5,7 @@ that can be meant; where another file lacks it, its field is null there, and whe
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain, count
 from typing import Any
 
 import pyarrow as pa
@@ -13,9 +14,11 @@ from pydantic_core import from_json
 
 from pipeline.config import Columns, Source
 from pipeline.errors import ConfigError, StoreError
-from pipeline.sources.rows import UNREADABLE, RawDocument
-from pipeline.sources.values import READERS, Metadata, lost_of, micros_of
+from pipeline.sources.entries import without_repeats
+from pipeline.sources.rows import EMPTY, MAX_ENTRIES, UNREADABLE, RawDocument
+from pipeline.sources.values import READERS, Metadata, lost_of, mapped, micros_of
 
+_BATCH_ENTRIES = 1_024  # of one row, turned into Python objects at once
 _is = pa.types
 _TEXTS = (_is.is_string, _is.is_large_string, _is.is_string_view, _is.is_null)
 _BLOBS = (_is.is_binary, _is.is_large_binary, _is.is_binary_view, _is.is_fixed_size_binary)
@@ -32,16 +35,25 @@ _FITTING = {
 
 def check_types(schemas: list[tuple[str, pa.Schema]], *, source: Source) -> None:
     """ConfigError if a mapped column is missing, or of a type that cannot be meant, in every file of a source."""
+    found, faults = [], []
+    for where, schema in schemas:
+        try:
+            found.append((where, _with_entries(schema, explode=source.explode, where=where)))
+        except StoreError as error:
+            faults.append(str(error))
+    if faults and not found:
+        raise ConfigError(f"sources.{source.name}.explode: {faults[0]}")
     for field, name in source.columns:
-        faults = [_fault(schema, field=field, name=name, where=where) for where, schema in schemas if name is not None]
-        if faults and all(faults):
-            raise ConfigError(f"sources.{source.name}.columns.{field}: {faults[0]}")
+        wrong = [_fault(schema, field=field, name=name, where=where) for where, schema in found if name]
+        if wrong and all(wrong):
+            raise ConfigError(f"sources.{source.name}.columns.{field}: {wrong[0]}")
 
 
 def check_content(schema: pa.Schema, *, source: Source, where: str) -> None:
     """StoreError if one file has no column of contents, or if a mapped name stands in it twice."""
+    schema = _with_entries(schema, explode=source.explode, where=where)
     for _, name in source.columns:
-        if name is not None and (twice := _twice(schema, name=name)):
+        if name and (twice := _twice(schema, name=name)):
             raise StoreError(f"{where}: {twice}; rename one, or write the file with one of them")
     if fault := _fault(schema, field="content", name=source.columns.content, where=where):
         raise StoreError(f"{fault}; write it with that column or exclude it")
@@ -56,14 +68,60 @@ def is_sound(schema: pa.Schema, *, source: Source) -> bool:
     return True
 
 
-def names_read(schema: pa.Schema, columns: Columns) -> list[str]:
+def names_read(schema: pa.Schema, *, source: Source) -> list[str]:
     """The mapped columns that a file has, for readers that load only what is asked for."""
-    names = dict.fromkeys(name for _, name in columns if name is not None)
-    return [name for name in names if _type_of(schema, name=name) is not None]
+    names = [*dict.fromkeys(name for _, name in mapped(source) if name), *([source.explode] if source.explode else [])]
+    return [name for name in names if _type_of(schema, name=name) is not None and not _twice(schema, name=name)]
 
 
-def rows_of(batch: pa.RecordBatch, *, input_file: str, first_row: int, columns: Columns) -> Iterator[RawDocument]:
-    """One raw document for each row; rows are numbered from `first_row`."""
+def rows_of(batch: pa.RecordBatch, *, input_file: str, first_row: int, source: Source) -> Iterator[RawDocument]:
+    """One raw document for each row, or for each entry of its list; rows are numbered from `first_row`."""
+    columns = mapped(source)
+    if source.explode is None:
+        yield from _documents(batch, input_file=input_file, numbers=count(first_row), columns=columns)
+        return
+    lists = _column(batch, name=source.explode)
+    for i in range(batch.num_rows):
+        first, entries = (first_row + i) * MAX_ENTRIES, lists[i].values
+        if not entries:  # the row has a place in the ledger all the same
+            yield RawDocument(input_file, first, None, UNREADABLE if entries is None else EMPTY)
+            continue
+        row = batch.slice(i, 1).drop_columns([source.explode.partition(".")[0]])
+        found = (
+            _documents(
+                _below(row, entries.slice(start, _BATCH_ENTRIES)),
+                input_file=input_file,
+                numbers=count(first + start),
+                columns=columns,
+            )
+            for start in range(0, len(entries), _BATCH_ENTRIES)
+        )
+        yield from without_repeats(chain.from_iterable(found))
+
+
+def _below(row: pa.RecordBatch, entries: pa.Array) -> pa.RecordBatch:
+    """Some entries of one row with the row's own columns beside theirs; where names are equal, theirs."""
+    made = dict(zip([field.name for field in entries.type], entries.flatten(), strict=True))
+    outer = row.take(pa.array([0] * len(entries)))
+    return pa.record_batch({name: outer.column(name) for name in row.schema.names} | made)
+
+
+def _with_entries(schema: pa.Schema, *, explode: str | None, where: str) -> pa.Schema:
+    """The columns of the entries, and those of the row whose names no entry has. StoreError without such a list."""
+    if explode is None:
+        return schema
+    kind = _type_of(schema, name=explode)
+    if kind is None or not any(test(kind) for test in _LISTS) or not _is.is_struct(kind.value_type):
+        found = f"is {kind}" if kind is not None else f"is not there; found {schema.names}"
+        raise StoreError(f"{where}: `explode` names the column {explode!r}, which {found}; expected a list of structs")
+    inner = list(kind.value_type)
+    names = {field.name for field in inner}
+    return pa.schema([*inner, *(f for f in schema if f.name not in names and f.name != explode.partition(".")[0])])
+
+
+def _documents(
+    batch: pa.RecordBatch, *, input_file: str, numbers: Iterator[int], columns: Columns
+) -> Iterator[RawDocument]:
     content = _column(batch, name=columns.content)
     # The cast from text copies nothing and checks nothing: parquet text may be no UTF-8.
     contents: list[bytes | None] = content.cast(pa.large_binary()).to_pylist()
@@ -73,7 +131,7 @@ def rows_of(batch: pa.RecordBatch, *, input_file: str, first_row: int, columns: 
         found.append(values)
         fields.append(made)
     before, after = zip(*found, strict=True), zip(*fields, strict=True)
-    for row, (one, were, are) in enumerate(zip(contents, before, after, strict=True), start=first_row):
+    for row, (one, were, are) in zip(numbers, zip(contents, before, after, strict=True), strict=False):
         metadata = Metadata._make((*are, lost_of(were, are)))
         yield RawDocument(input_file, row, one, UNREADABLE if one is None else None, metadata)
 
@@ -82,7 +140,7 @@ def _field(
     batch: pa.RecordBatch, *, field: str, name: str | None, read: Callable[[Any], Any]
 ) -> tuple[list[Any], list[Any]]:
     """What a column holds for one field and what is made of it. Times are made by Arrow where it knows them as such."""
-    kind = None if name is None else _type_of(batch.schema, name=name)
+    kind = None if not name or _twice(batch.schema, name=name) else _type_of(batch.schema, name=name)
     if name is None or kind is None:
         return [None] * batch.num_rows, [None] * batch.num_rows
     column = _column(batch, name=name)

@@ -49,7 +49,7 @@ def _read_shard(
             ) from error
         documents, problem = _without_bad_files(source, piece, error=error, max_document_bytes=max_document_bytes)
     entry = tables.write(DOCUMENTS, shard, data=documents)
-    return Outcome((entry,), _counts(documents), problem)
+    return Outcome((entry,), _counts(documents) | _taken_by_name(documents, source=source), problem)
 
 
 def _without_bad_files(
@@ -65,6 +65,17 @@ def _without_bad_files(
             problems.append(str(found))
     others = f" ({len(tables) - 1} other files of this shard were read)" if len(tables) > 1 else ""
     return pa.concat_tables(tables), "; ".join(problems or [str(error)]) + others
+
+
+def _taken_by_name(documents: pa.Table, *, source: Source) -> dict[str, int]:
+    """Documents whose path or language comes from a column of that name, which the mixture does not map."""
+    if source.kind not in ("parquet", "jsonl", "huggingface"):
+        return {}
+    row = pc.cast(documents["input_row"], pa.string())
+    own = pc.binary_join_element_wise(documents["input_file"], row, "#")
+    found = {"path": pc.not_equal(documents["path"], own), "language": pc.is_valid(documents["language_label"])}
+    counts = {f: int(pc.sum(mask).as_py() or 0) for f, mask in found.items() if getattr(source.columns, f) is None}
+    return {f"n_default_{field} {source.name}": n for field, n in counts.items() if n}
 
 
 def _counts(documents: pa.Table) -> dict[str, int]:

@@ -121,7 +121,25 @@ def _value(raw: bytes, *, below: list[str]) -> Any:
             return unescape(raw[1:-1]) or LOST
         if raw[:1] == b"{" and below:
             return _salvage(raw, wanted=below) or LOST
+        if raw[:1] == b"[" and below:
+            items = _items(raw)
+            return LOST if items is None else [_value(item, below=below) for item in items]
         return LOST
+
+
+def _items(raw: bytes) -> list[bytes] | None:
+    """The bytes of each element of a list; None where brackets and quotes do not make one."""
+    tokens = _tokens(raw)
+    next(tokens)
+    found: list[bytes] = []
+    for token, start, end in tokens:
+        if token == b"]":
+            return found if end == len(raw) else None
+        if token == b"":
+            return None
+        if token != b",":
+            found.append(raw[start:end])
+    return None
 
 
 def unescape(raw: bytes) -> Text | None:

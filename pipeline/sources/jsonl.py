@@ -17,14 +17,15 @@ from typing import Any
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
+from pipeline.sources.entries import without_repeats
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.json_rows import Text, parse_row
 from pipeline.sources.json_stream import MARK, Lines, as_utf8, rows_of, shape_of
 from pipeline.sources.roots import Root, list_files, locate, open_file
-from pipeline.sources.rows import TOO_LARGE, UNREADABLE, RawDocument
+from pipeline.sources.rows import EMPTY, MAX_ENTRIES, TOO_LARGE, UNREADABLE, RawDocument
 from pipeline.sources.slices import InputFile, Slice, whole_files
 from pipeline.sources.unpack import GZIP, ZSTD, is_compressed, open_blocks
-from pipeline.sources.values import find, metadata_of
+from pipeline.sources.values import find, mapped, metadata_of
 
 _SUFFIXES = tuple(stem + end for stem in (".jsonl", ".ndjson", ".json") for end in ("", *GZIP, *ZSTD))
 _EXPANSION = 4  # raw bytes for each compressed one, as code and prose have it; an estimate for progress only
@@ -71,14 +72,20 @@ def _rows(
     source: Source, piece: Slice, *, root: Root, file: InputFile, max_document_bytes: int
 ) -> Iterator[RawDocument]:
     cap = _LINE_PER_DOCUMENT * max_document_bytes + _LINE_EXTRA_BYTES
-    wanted = [name for _, name in source.columns if name is not None]
+    wanted = [name for _, name in mapped(source) if name]
+    if source.explode:
+        wanted += [source.explode, *(f"{source.explode}.{name}" for name in wanted)]
     for offset, line in _lines_of(root, file, first=piece.first, last=piece.last, cap=cap):
         if line is None:
             yield RawDocument(file.path, offset, None, TOO_LARGE)
             continue
         text = line.removeprefix(MARK) if offset == 0 else line
         if text.strip():
-            yield _row(parse_row(text, wanted=wanted), file=file, offset=offset, source=source)
+            row = parse_row(text, wanted=wanted)
+            if source.explode is None:
+                yield _row(row, file=file, number=offset, source=source)
+            else:
+                yield from _entries(row, file=file, offset=offset, source=source)
 
 
 def _cut(source: str, *, file: InputFile, shard_bytes: int) -> Iterator[Slice]:
@@ -96,14 +103,26 @@ def _may_be_cut(root: Root, file: InputFile) -> bool:
         return False  # a damaged file is the reader's to report
 
 
-def _row(row: Any, *, file: InputFile, offset: int, source: Source) -> RawDocument:
+def _entries(row: Any, *, file: InputFile, offset: int, source: Source) -> Iterator[RawDocument]:
+    """Each file that a row lists, with the row's own keys beside those of the file, which come first."""
+    listed = find(row, key=source.explode)
+    first = offset * MAX_ENTRIES
+    if not isinstance(listed, list) or not listed:  # the row has a place in the ledger all the same
+        yield RawDocument(file.path, first, None, EMPTY if listed == [] else UNREADABLE)
+        return
+    merged = (row | entry if isinstance(entry, dict) else None for entry in listed)
+    found = (_row(one, file=file, number=first + k, source=source) for k, one in enumerate(merged))
+    yield from without_repeats(found)
+
+
+def _row(row: Any, *, file: InputFile, number: int, source: Source) -> RawDocument:
     content = find(row, key=source.columns.content)
-    metadata = metadata_of(row, columns=source.columns)
+    metadata = metadata_of(row, columns=mapped(source))
     if isinstance(content, Text):
-        return RawDocument(file.path, offset, content.raw, None, metadata, content.n_replaced)
+        return RawDocument(file.path, number, content.raw, None, metadata, content.n_replaced)
     if not isinstance(content, str):
-        return RawDocument(file.path, offset, None, UNREADABLE, metadata)
-    return RawDocument(file.path, offset, content.encode("utf-8"), None, metadata)
+        return RawDocument(file.path, number, None, UNREADABLE, metadata)
+    return RawDocument(file.path, number, content.encode("utf-8"), None, metadata)
 
 
 def _lines_of(root: Root, file: InputFile, *, first: int, last: int, cap: int) -> Lines:
@@ -127,7 +146,7 @@ def _check_content_key(source: Source, *, root: Root, files: list[InputFile]) ->
     key = source.columns.content
     faults = []
     for file in files:
-        rows = [row for row in _first_rows(root, file) if isinstance(row, dict)]
+        rows = [row for row in _first_rows(root, file, explode=source.explode) if isinstance(row, dict)]
         if any(key in row or find(row, key=key) is not None for row in rows):
             return
         if rows:
@@ -140,7 +159,7 @@ def _no_key(rows: list[dict[str, Any]], *, key: str) -> str:
     return f"has no key {key!r} in its first rows; found {sorted({name for row in rows for name in row})}"
 
 
-def _first_rows(root: Root, file: InputFile) -> list[Any]:
+def _first_rows(root: Root, file: InputFile, *, explode: str | None) -> list[Any]:
     """The values of the rows that begin a file, as many as its first bytes hold whole; none of a damaged file."""
     try:
         with open_file(root, file) as opened:
@@ -156,13 +175,22 @@ def _first_rows(root: Root, file: InputFile) -> list[Any]:
     except StoreError:  # the head ends inside an array
         is_all = True
     whole = rows if is_all or len(rows) == 1 else rows[:-1]
-    return [parse_row(row.removeprefix(MARK), wanted=None) for row in whole if row is not None and row.strip()]
+    parsed = [parse_row(row.removeprefix(MARK), wanted=None) for row in whole if row is not None and row.strip()]
+    return [one for row in parsed for one in _merged(row, explode=explode)]
+
+
+def _merged(row: Any, *, explode: str | None) -> list[Any]:
+    """What the entries of a row look like; nothing where its list cannot be read as a whole."""
+    if explode is None:
+        return [row]
+    listed = find(row, key=explode)
+    return [row | one if isinstance(one, dict) else one for one in listed] if isinstance(listed, list) else []
 
 
 def _about(source: Source, *, root: Root, file: InputFile) -> str:
     """Why a file has no document: what it looks like, and what to write."""
     key = source.columns.content
-    found = _first_rows(root, file)
+    found = _first_rows(root, file, explode=source.explode)
     rows = [row for row in found if isinstance(row, dict)]
     if not rows:
         with open_file(root, file) as opened:

@@ -25,6 +25,7 @@ from pipeline.sources.slices import InputFile, Slice
 
 _SUFFIXES = (".parquet", ".pq")
 _BATCH_ROWS = 1_024  # turned into Python objects at once; a row may be megabytes
+_BATCH_LISTS = 16  # the same where each row holds a list of files
 _FOOTER_THREADS = 8  # reading footers is waiting, mostly on remote stores
 _MAGIC = (b"PAR1", b"PARE")  # plain, and with an encrypted footer, which the library names
 _DAMAGED = "is damaged, cut short or cannot be read; fetch it again or exclude it"
@@ -84,7 +85,7 @@ def _rows(
 ) -> Iterator[RawDocument]:
     row = sum(parquet.metadata.row_group(k).num_rows for k in range(groups.start))
     for batch in _batches(parquet, source=source, groups=groups, where=where):
-        yield from rows_of(batch, input_file=file.path, first_row=row, columns=source.columns)
+        yield from rows_of(batch, input_file=file.path, first_row=row, source=source)
         row += batch.num_rows
 
 
@@ -116,11 +117,13 @@ def _cut(source: Source, *, file: InputFile, footer: pq.FileMetaData, shard_byte
 
 
 def _batches(parquet: pq.ParquetFile, *, source: Source, groups: range, where: str) -> Iterator[pa.RecordBatch]:
-    names = names_read(parquet.schema_arrow, source.columns)
+    names = names_read(parquet.schema_arrow, source=source)
     with store_errors(f"{where}: {_DAMAGED}"):
         expected = sum(parquet.metadata.row_group(k).num_rows for k in groups)
         found = 0
-        batches = parquet.iter_batches(_BATCH_ROWS, row_groups=list(groups), columns=names, use_threads=False)
+        batches = parquet.iter_batches(
+            _BATCH_LISTS if source.explode else _BATCH_ROWS, row_groups=list(groups), columns=names, use_threads=False
+        )
         for batch in batches if groups else ():
             found += batch.num_rows
             yield batch

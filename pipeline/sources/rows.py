@@ -11,11 +11,16 @@ from pipeline.config import Source
 from pipeline.schema import DOCUMENTS
 from pipeline.sources.decode import BINARY, Decoded, decode
 from pipeline.sources.placeholders import placeholder, unfit
-from pipeline.sources.values import Metadata
+from pipeline.sources.prefix import strip
+from pipeline.sources.values import Metadata, is_natural
 
 UNREADABLE = "unreadable_row"
 TOO_LARGE = "too_large"
 MISSING_OBJECT = "missing_object"
+REPEATED = "repeated_entry"
+EMPTY = "empty"
+# The list of files in a row is numbered below the row: input_row = row * 2^24 + place in the list.
+MAX_ENTRIES = 2**24
 _MENDED = "utf-8-damaged"  # as `decode` calls it
 _UNREAD = Decoded(b"", "unread", None)  # a row whose bytes were never looked at
 # What is held as Python objects before it moves into Arrow: little beside a shard of 64 MB. Where batches end shows in
@@ -90,13 +95,16 @@ def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) 
     settled = (_settle(row, max_document_bytes=max_document_bytes) for row in rows)
     read, problems = zip(*settled, strict=True)
     contents = [one.content for one in read]
-    metadata = [row.metadata for row in rows]
+    metadata = [_declared(row.metadata, source=source) for row in rows]
+    if source.strip_prefix is not None:
+        contents, metadata = strip(contents, metadata, pattern=source.strip_prefix)
+        problems = tuple(p or (EMPTY if _is_blank(c) else None) for p, c in zip(problems, contents, strict=True))
     joined, n = _joined(contents), len(rows)
     columns: dict[str, list[Any]] = {
         "doc_id": [document_id(source.name, input_file=r.input_file, input_row=r.input_row) for r in rows],
         "source": [source.name] * n,
         "repo": [m.repo or source.repo for m in metadata],
-        "path": [row.metadata.path or f"{row.input_file}#{row.input_row}" for row in rows],
+        "path": [m.path or f"{r.input_file}#{r.input_row}" for r, m in zip(rows, metadata, strict=True)],
         "revision": [m.revision for m in metadata],
         "revision_time": [_in_calendar(m.revision_micros) for m in metadata],
         "license": [m.license or source.license for m in metadata],
@@ -116,6 +124,13 @@ def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) 
     }
     arrays = [pa.array(columns[f.name], type=f.type) if f.name in columns else joined for f in DOCUMENTS.schema]
     return pa.record_batch(arrays, schema=DOCUMENTS.schema)
+
+
+def _declared(metadata: Metadata, *, source: Source) -> Metadata:
+    """A language column that is mapped by its name alone may hold the language of prose, unless all is code."""
+    if source.columns.language is None and source.pool == "auto" and is_natural(metadata.language):
+        return metadata._replace(language=None)
+    return metadata
 
 
 def _in_calendar(micros: int | None) -> int | None:

@@ -5,15 +5,18 @@ cost a document.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from pipeline.config import Columns
+from pipeline.config import Columns, Source
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64 = 2**63
+_NATURAL = re.compile(r"[a-z]{2,3}(?:[-_]\w+)*")
 
 
 class Metadata(NamedTuple):
@@ -27,6 +30,28 @@ class Metadata(NamedTuple):
     stars: int | None = None
     language: str | None = None
     lost: tuple[str, ...] = ()  # fields that hold something which could not be read as what the field wants
+
+
+@lru_cache(maxsize=64)
+def _mapped(columns: Columns, pool: str) -> Columns:
+    path = "path" if columns.path is None else columns.path or None
+    language = columns.language or None
+    if columns.language is None and pool != "text":
+        language = "language"
+    return columns.model_copy(update={"path": path, "language": language})
+
+
+def mapped(source: Source) -> Columns:
+    """The columns of a source with those that are taken by their own name where the mixture says nothing.
+
+    `language` means the language of prose as often as that of code, so not of a source of text.
+    """
+    return _mapped(source.columns, source.pool)
+
+
+def is_natural(language: str | None) -> bool:
+    """Whether a value reads as a code of a natural language: `en`, `deu`, `pt-BR`, `zho_Hans`."""
+    return language is not None and _NATURAL.fullmatch(language) is not None
 
 
 def metadata_of(row: Any, *, columns: Columns) -> Metadata:

@@ -304,7 +304,8 @@ def test_column_is_read_whatever_its_type_wraps(
 def test_run_end_encoded_columns_are_read_as_plain_ones() -> None:
     runs = pa.RunEndEncodedArray.from_arrays([2, 3], pa.array(["a", "b"]))
     batch = pa.record_batch({"content": runs, "path": runs})
-    rows = arrow_rows.rows_of(batch, input_file="f", first_row=5, columns=Columns(path="path"))
+    source = Source(name="s", kind="parquet", path="x", columns=Columns(path="path"))
+    rows = arrow_rows.rows_of(batch, input_file="f", first_row=5, source=source)
     assert [(r.input_row, r.content, r.metadata.path) for r in rows] == [(5, b"a", "a"), (6, b"a", "a"), (7, b"b", "b")]
 
 

@@ -1,0 +1,118 @@
+"""A folder that `save_to_disk` of the library `datasets` wrote: Arrow streams, in the order of its `state.json`.
+
+Several splits lie in folders of their own below, and all are read; `include` chooses. Files that no `state.json` names
+(caches) are no part of the data set. A stream is read from its start, so a file is a shard.
+
+A row's number is its place in the file.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from pipeline.config import Source
+from pipeline.errors import ConfigError, StoreError
+from pipeline.sources.arrow_rows import check_content, check_types, rows_of
+from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
+from pipeline.sources.names import is_safe
+from pipeline.sources.roots import Root, list_files, locate, open_file, store_errors
+from pipeline.sources.rows import RawDocument
+from pipeline.sources.slices import InputFile, Slice
+
+_STATE = "state.json"
+_STARTS = (b"\xff\xff\xff\xff", b"ARROW1")
+_END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream; without it nobody knows how many batches are missing
+_BATCH_ROWS = 1_024  # turned into Python objects at once; a row may be megabytes
+_BATCH_LISTS = 16  # the same where each row holds a list of files
+_DAMAGED = "is damaged, cut short or cannot be read; fetch it again or exclude it"
+
+
+def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
+    """A slice for each file that the data set names, whatever `shard_bytes`."""
+    root = locate(source)
+    everything = source.model_copy(update={"include": ("*",), "exclude": ()})
+    there = {file.path: file for file in list_files(everything, root=root)}
+    states = [file for path, file in sorted(there.items()) if path.rpartition("/")[2] == _STATE]
+    if not states:
+        raise ConfigError(
+            f"sources.{source.name}.path: {source.path} holds no {_STATE}, so `save_to_disk` did not write it; "
+            "use kind: parquet, jsonl or directory"
+        )
+    chosen = {file.path for file in list_files(source, root=root)}
+    names = [name for state in states for name in _named(root, state) if name in chosen or name not in there]
+    files = [there.get(name, InputFile(name, 0, "")) for name in names]  # one that is gone fails when it is read
+    check_types(list(_schemas(root, [file for file in files if file.path in there])), source=source)
+    return [Slice(source.name, (file,), n_bytes=file.size) for file in files]
+
+
+def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
+    """The rows of one file."""
+    root = locate(source)
+    for file in piece.files:
+        where = root.join(file.path)
+        with open_file(root, file) as opened:
+            stream = _open(opened, size=file.size, where=where)
+            check_content(stream.schema, source=source, where=where)
+            rows = _rows(stream, source=source, file=file, where=where)
+            about = f"the column {source.columns.content!r} holds nothing but nulls, or the file has no rows"
+            yield from refuse_fruitless(rows, where=where, is_whole=True, about=lambda: about)  # noqa: B023
+
+
+def _named(root: Root, state: InputFile) -> list[str]:
+    """The data files that a `state.json` names, relative to the root."""
+    where, folder = root.join(state.path), state.path[: -len(_STATE)]
+    try:
+        with open_file(root, state) as opened:
+            found = json.loads(opened.read())
+        names = [folder + entry["filename"] for entry in found["_data_files"]]
+        is_indexed = bool(found.get("_indices_data_files"))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{where}: is no state of a data set ({type(error).__name__}: {error})") from error
+    if unsafe := [name for name in names if not is_safe(name)]:
+        raise ConfigError(f"{where}: names {unsafe[0]!r}, which leads out of its folder")
+    if is_indexed:
+        raise ConfigError(f"{where}: chooses rows by an index; call flatten_indices() and save it again")
+    return names
+
+
+def _schemas(root: Root, files: list[InputFile]) -> Iterator[tuple[str, pa.Schema]]:
+    """Of the files that can be opened; the others fail when they are read."""
+    for file in files:
+        where = root.join(file.path)
+        try:
+            with open_file(root, file) as opened:
+                yield where, _open(opened, size=file.size, where=where).schema
+        except StoreError:
+            continue
+
+
+def _open(opened: BinaryIO, *, size: int, where: str) -> pa.RecordBatchReader:
+    with store_errors(f"{where}: {_DAMAGED}"):
+        head = opened.read(HEAD_BYTES)
+        if not head.startswith(_STARTS):
+            raise ValueError(f"it is no Arrow file; it looks like {looks_like(head)}")
+        if head.startswith(_STARTS[1]):
+            opened.seek(0)
+            table = pa.ipc.open_file(opened)
+            batches = (table.get_batch(k) for k in range(table.num_record_batches))
+            return pa.RecordBatchReader.from_batches(table.schema, batches)
+        opened.seek(size - len(_END))
+        if opened.read() != _END:
+            raise EOFError("the stream does not end")
+        opened.seek(0)
+        return pa.ipc.open_stream(opened)
+
+
+def _rows(stream: pa.RecordBatchReader, *, source: Source, file: InputFile, where: str) -> Iterator[RawDocument]:
+    first, step = 0, _BATCH_LISTS if source.explode else _BATCH_ROWS
+    while True:
+        with store_errors(f"{where}: {_DAMAGED}"):
+            batch = next(iter(stream), None)
+        if batch is None:
+            return
+        for start in range(0, batch.num_rows, step):
+            part = batch.slice(start, step)
+            yield from rows_of(part, input_file=file.path, first_row=first + start, source=source)
+        first += batch.num_rows
