@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from pipeline.config import PROSE_FORMATS
 from pipeline.language.prose import is_prose
 from pipeline.language.table import group_of
 
@@ -33,11 +32,11 @@ _TIMES = re.compile(rb"(?m)^(?:\d+|\d\d:\d\d[\d:.,]* --> .*|WEBVTT.*)[ \t]*\r?$"
 def format_of(language: str) -> str:
     """The format that prose in `language` counts under: XML for a Maven POM; empty for all that is no such format."""
     group = group_of(language)
-    return group if group in PROSE_FORMATS else ""
+    return group if group in _VISIBLE else ""
 
 
 def holds_prose(language: str, content: bytes | memoryview) -> bool:
-    """True for a document of one of PROSE_FORMATS whose visible text is most of it and reads as prose. `content` is
+    """True for a document of such a format whose visible text is most of it and reads as prose. `content` is
     UTF-8; a few kilobytes of it are read."""
     kind = format_of(language)
     if not kind:
@@ -122,6 +121,7 @@ def _string(escaped: bytes) -> bytes:
         return escaped
 
 
+# By format; a mixture knows the same ones (`config.PROSE_FORMATS`).
 _VISIBLE: dict[str, Callable[[bytes], bytes]] = {
     "XML": _between_tags, "HTML": _between_tags, "JSON": _strings, "YAML": _values, "CSV": _cells, "TSV": _cells,
     "SubRip Text": _lines, "WebVTT": _lines,
