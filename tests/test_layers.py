@@ -49,14 +49,14 @@ WITH_ENGINE = {
     "language": set[str](),
     "quality": set[str](),
     "dedup": {"against", "corpora", "exact_dups", "near_dups", "similar"},
-    "select": {"components", "own_reasons", "select"},
+    "select": {"components", "losses", "own_reasons", "select"},
     "mix": {"balance", "packed"},
 }
 WITH_CONFIG = {
     "language": {"decide", "languages"},
     "quality": {"quality"},
     "dedup": {"against", "exact_dups", "near_dups", "overlaps", "shingling", "similar"},
-    "select": {"own_reasons", "select"},
+    "select": {"losses", "own_reasons", "select"},
     "mix": {"balance", "ledger", "packed", "tokens"},
 }
 # Heavy libraries, and the only files that may import them.

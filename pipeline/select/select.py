@@ -11,13 +11,14 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
 from pipeline.arrays.columns import columns, doc_words, one_chunk
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
 from pipeline.config import Select
 from pipeline.engine.exchange import Channel, first_position, positions, row_of, shard_of, spread
-from pipeline.engine.markers import Marker, Outcome, add_counts
+from pipeline.engine.markers import Marker, Outcome, add_counts, total_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.reasons import JUDGEMENTS, in_order
@@ -25,6 +26,7 @@ from pipeline.schema import DOCUMENTS, EXACT_DUPS, SELECT
 from pipeline.select.components import Components, Nodes, find, find_components
 from pipeline.select.keepers import choose_keepers, components, unite
 from pipeline.select.licenses import UNKNOWN
+from pipeline.select.losses import count_losses, refuse_losses, sum_losses
 from pipeline.select.own_reasons import judgements, license_classes, own_reasons
 from pipeline.select.paths import path_classes
 
@@ -62,7 +64,13 @@ def select(job: Job, *, config: Selection) -> list[Marker]:
         "resolve", partial(_resolve, champions, pairs, crowds, verdicts, n_shards, config.min_similarity), items=n
     )
     job.step("answer", partial(_answer, offers, verdicts, answers), items=n)
-    return add_counts(job.step("", partial(_decide, tables, answers, config), items=n_shards), resolved)
+    decided = job.step("", partial(_decide, tables, answers, config), items=n_shards)
+    losses = job.channel("loss", n_sources=n_shards, n_partitions=n)
+    wiped = job.channel("sum", n_sources=n, n_partitions=1)
+    job.step("loss", partial(count_losses, tables, answers, losses), items=n_shards)
+    summed = job.step("sum", partial(sum_losses, losses, wiped, config.max_loss), items=n)
+    refuse_losses(wiped.everything(), config, n_counted=total_counts(summed)["n_counted"])
+    return add_counts(decided, resolved, summed)
 
 
 def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: int, _: None) -> Outcome:
@@ -113,7 +121,7 @@ def _with(table: pa.Table, **new: np.ndarray | pa.Array) -> pa.Table:
 
 def _order_keys(tables: Tables, shard: int, rows: np.ndarray) -> pa.Table:
     """Columns of ORDER (ascending is better) and the doc_id, for these rows of the shard."""
-    names = ["doc_id", "path", "license", "stars", "revision_time", "n_bytes"]
+    names = ["doc_id", "repo", "path", "license", "stars", "revision_time", "n_bytes"]
     documents = tables.read(DOCUMENTS, shard, columns=names).take(pa.array(rows))
     high, low = doc_words(documents)
     return pa.table(
@@ -126,8 +134,17 @@ def _order_keys(tables: Tables, shard: int, rows: np.ndarray) -> pa.Table:
             "high": high,
             "low": low,
             "doc_id": one_chunk(documents["doc_id"]),
+            "repo": _repositories(documents["repo"]),
         }
     )
+
+
+def _repositories(column: pa.ChunkedArray) -> np.ndarray:
+    """A 64-bit hash of each repository's name, 0 where there is none."""
+    coded = one_chunk(column).dictionary_encode()
+    hashes = [*(xxhash.xxh3_64_intdigest(name.encode()) for name in coded.dictionary.to_pylist()), 0]
+    found: np.ndarray = np.array(hashes, np.uint64)[pc.fill_null(coded.indices, len(hashes) - 1).to_numpy()]
+    return found
 
 
 def _descending(column: pa.ChunkedArray) -> np.ndarray:
@@ -217,16 +234,20 @@ def _walked(
         min_similarity=min_similarity,
     )
     mine = nodes.of_group  # the node of each champion's group; the first champion of a node speaks for it
+    first = np.unique(mine, return_index=True)[1]
     speaks = np.zeros(mine.size, bool)
-    speaks[np.unique(mine, return_index=True)[1]] = True
+    speaks[first] = True
     keeper = chosen.keeper[mine]
+    earlier = keeper < nodes.n_earlier
+    repo = rows["repo"].to_numpy()[first[np.where(earlier, 0, keeper - nodes.n_earlier)]] if mine.size else mine
     kept = (keeper == mine) & speaks
     decided = pa.table(
         {
             "champion": rows["position"].to_numpy(),
             "kept": kept,
             "keeper_id": nodes.ids(rows["doc_id"]).take(pa.array(keeper)),
-            "earlier": keeper < nodes.n_earlier,
+            "keeper_repo": pa.array(repo.astype(np.uint64), mask=earlier),
+            "earlier": earlier,
             "similarity": np.where(keeper == mine, 1.0, chosen.similarity[mine]),
         }
     )
@@ -253,7 +274,7 @@ def _judged_alike(rows: pa.Table, edges: pa.Table, *, first_earlier: np.uint64) 
 
 def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _: None) -> Outcome:
     """Tell each offered document its group's verdict; a group without champion or judgement has none."""
-    members = offers.gather(partition).select(["group", "position", "states"])
+    members = offers.gather(partition).select(["group", "position", "states", "repo"])
     verdict = verdicts.gather(partition).combine_chunks()
     groups = verdict["group"].to_numpy()
     index, has_verdict = find(groups, np.argsort(groups), members["group"].to_numpy())
@@ -264,7 +285,7 @@ def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _:
     judged = _binding(every, np.asarray(members["states"]))
     # With its champion judged out a group has no keeper, so a member that states another licence is not spared either.
     judged = np.where(np.asarray(pc.is_null(table["champion"])) & (judged == 0), every, judged)
-    table = _with(table.drop_columns(["judged"]), judged=judged, position=position)
+    table = _with(table.drop_columns(["judged"]), judged=judged, position=position, repo=members["repo"].to_numpy())
     return Outcome((out.scatter(partition, table, partition=shard_of(position)),), {})
 
 
