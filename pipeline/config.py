@@ -318,8 +318,8 @@ class Select(Exchange):
     drop_unknown: bool = Field(True, description="drop documents whose language could not be told")
     max_loss: Frac = Field(
         0.95,
-        description="share of its documents that a source, or a language or repository that is at least a hundredth of "
-        "the run, may lose to rules and duplicates; more stops the run",
+        description="share of its documents that a source, a language or a repository (of at least a hundredth of all "
+        "documents) may lose to rules and duplicates; more stops the run",
     )
     allow_loss: tuple[str, ...] = Field((), description="sources, languages, repositories that may lose more")
 

@@ -109,6 +109,10 @@ INGEST_PROBLEMS = (
 )
 
 
+# Groups whose loss nobody should overlook, as `select` counts them.
+LOSS_KINDS = ("source", "language", "repository")
+
+
 def in_order(reasons: set[str]) -> list[str]:
     """`reasons` in documented order; an unknown reason is a programming error."""
     unknown = reasons - REASONS.keys()

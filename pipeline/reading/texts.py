@@ -9,9 +9,10 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import bytes_of
 from pipeline.dedup import jaccard
 from pipeline.dedup.shingling import shingle_chunks, signing_of
+from pipeline.engine.exchange import row_of, shard_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
-from pipeline.schema import DOCUMENTS, LANGUAGES
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES
 
 
 def runs_of(run: RunFiles) -> list[RunFiles]:
@@ -20,7 +21,9 @@ def runs_of(run: RunFiles) -> list[RunFiles]:
 
 
 def contents(run: RunFiles, ids: Iterable[str]) -> dict[str, tuple[bytes, str]]:
-    """Bytes and pool of the documents with these ids, in this run or one of `against`; unknown ids are left out."""
+    """Bytes of the documents with these ids, in this run or one of `against`, and the pool in whose words each was
+    compared: that of the first of its equals, since one text may lie in both pools. Unknown ids are left out.
+    """
     wanted = pa.array(sorted(set(ids)), pa.string())
     found: dict[str, tuple[bytes, str]] = {}
     for place in runs_of(run):
@@ -31,10 +34,22 @@ def contents(run: RunFiles, ids: Iterable[str]) -> dict[str, tuple[bytes, str]]:
                 continue
             index = pa.array(rows)
             content = place.tables.read(DOCUMENTS, shard, columns=["content"])["content"].take(index)
-            pools = place.tables.read(LANGUAGES, shard, columns=["pool"])["pool"].take(index)
-            texts = zip(column.take(index).to_pylist(), content.to_pylist(), pools.to_pylist(), strict=True)
+            first = place.tables.read(EXACT_DUPS, shard, columns=["group_position"])["group_position"].take(index)
+            texts = zip(
+                column.take(index).to_pylist(), content.to_pylist(), _pools(place, first.to_numpy()), strict=True
+            )
             found |= {i: (text, pool) for i, text, pool in texts if i not in found}
     return found
+
+
+def _pools(run: RunFiles, position: np.ndarray) -> list[str]:
+    """The pool of the document at each position."""
+    shards = shard_of(position)
+    of_shard = {
+        shard: run.tables.read(LANGUAGES, shard, columns=["pool"])["pool"] for shard in np.unique(shards).tolist()
+    }
+    rows = row_of(position).tolist()
+    return [of_shard[shard][row].as_py() for shard, row in zip(shards.tolist(), rows, strict=True)]
 
 
 def similarities(run: RunFiles, pairs: list[tuple[str, str]]) -> list[float]:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.columns import columns, doc_words, lists_with
+from pipeline.arrays.columns import doc_words, lists_with
 from pipeline.arrays.compiled import compiled
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.exchange import positions, row_of, shard_of
@@ -19,14 +19,12 @@ from pipeline.engine.manifest import files_of
 from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.errors import LoopmixError
 from pipeline.mix.encoder import load_encoder
-from pipeline.reading.texts import similarities
 from pipeline.reading.unread import unread_of
-from pipeline.schema import ALIGNED, DOCUMENTS, EXACT_DUPS, LEDGER, SELECT, TOKENS
-from pipeline.select.keepers import components, unite
+from pipeline.reading.verify_duplicates import duplicates_hold, similarities_hold, texts_agree
+from pipeline.schema import ALIGNED, DOCUMENTS, LEDGER, SELECT, TOKENS
 
-# Samples, because texts are read and shingled for one and decoded for the other: with these sizes an error in one of a
-# hundred documents is missed with probability 0.13 and 4e-5, and both take seconds at any size of run.
-N_COMPARED = 200  # near duplicates whose texts are compared again with their keepers
+# A sample, because texts are decoded: with this size an error in one of a hundred documents is missed with probability
+# 4e-5, and it takes seconds at any size of run.
 N_DECODED = 1_000  # documents whose tokens are decoded and compared with their bytes
 
 
@@ -50,8 +48,9 @@ def verify(run: RunFiles) -> Iterator[Finding]:
         ("files", _files),
         ("alignment", _alignment),
         ("ledger", _ledger),
-        ("duplicates", _duplicates),
-        ("similarity", _similarity),
+        ("duplicates", duplicates_hold),
+        ("similarity", similarities_hold),
+        ("agreement", texts_agree),
         ("balance", _balance),
         ("sequences", _sequences),
         ("trace", _trace),
@@ -131,51 +130,6 @@ def _ledger(run: RunFiles) -> tuple[bool, str]:
             f"{silent} dropped silently, {lost} name a keeper not kept, {packed_but_dropped} dropped yet packed",
         )
     return True, f"{len(kept_ids):,} kept, {n_drop:,} dropped with reasons, {len(named):,} name a kept keeper"
-
-
-def _duplicates(run: RunFiles) -> tuple[bool, str]:
-    keep = [t["keep"].to_numpy() for t in run.shards(SELECT, columns=["keep"])]
-    groups = [
-        columns(t, "group_position", "group_size")
-        for t in run.shards(EXACT_DUPS, columns=["group_position", "group_size"])
-    ]
-    kept_groups = np.concatenate([g[k] for (g, _), k in zip(groups, keep, strict=True)])
-    left, right, similarity = columns(run.near_dups(), "position", "other_position", "similarity")
-    every = np.unique(np.concatenate((kept_groups, left, right)))
-    parent = np.arange(every.size)
-    equal = (similarity == 1.0) & (shard_of(right) < run.n_shards)
-    unite(parent, np.searchsorted(every, left[equal]), np.searchsorted(every, right[equal]))
-    class_of = components(parent)  # documents of equal shingles; what is near to one is near to all
-    kept = class_of[np.searchsorted(every, kept_groups)]
-    twice = kept.size - np.unique(kept).size
-    is_kept = np.zeros(every.size, bool)
-    is_kept[kept] = True
-    is_kept |= shard_of(every) >= run.n_shards
-    a, b = class_of[np.searchsorted(every, left)], class_of[np.searchsorted(every, right)]
-    both = int((is_kept[a] & is_kept[b] & (a != b)).sum())
-    below = int((similarity < run.mixture.near_dups.min_similarity).sum())
-    if twice or both or below:
-        return (
-            False,
-            f"{twice} equal documents and {both} near duplicates kept twice, {below} pairs below the threshold",
-        )
-    return True, f"no two kept documents are equal or known to be near; {left.size:,} verified pairs"
-
-
-def _similarity(run: RunFiles) -> tuple[bool, str]:
-    """Compare a keyed sample of near duplicates with their keepers again, word by word, from their texts."""
-    tables = run.shards(SELECT, columns=["doc_id", "keeper_id", "similarity", "reasons"])
-    found = [t.filter(pc.and_(pc.is_valid(t["keeper_id"]), pc.less(t["similarity"], 1.0))) for t in tables]
-    rows = pa.concat_tables(found)
-    key = keyed_hash(stage_key(0, "verify"), *doc_words(rows)) if rows.num_rows else np.zeros(0, np.uint64)
-    rows = rows.take(pa.array(np.argsort(key)[:N_COMPARED]))
-    pairs = list(zip(rows["doc_id"].to_pylist(), rows["keeper_id"].to_pylist(), strict=True))
-    claimed, least = rows["similarity"].to_numpy(), run.mixture.near_dups.min_similarity
-    true = np.array(similarities(run, pairs)) if pairs else claimed
-    n_wrong = int((np.abs(true - claimed) > 1e-9).sum() + (true < least).sum())
-    if n_wrong:
-        return False, f"{n_wrong} of {len(pairs)} near duplicates are not as similar to their keeper as the ledger says"
-    return True, f"{len(pairs)} of {len(key)} near duplicates compared again: each is as similar to its keeper as said"
 
 
 def _balance(run: RunFiles) -> tuple[bool, str]:

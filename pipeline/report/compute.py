@@ -6,17 +6,17 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.engine.run_folder import STAGES, RunFiles
-from pipeline.reasons import REASONS
+from pipeline.reasons import LOSS_KINDS, REASONS
 from pipeline.report.count_decisions import count_decisions
 from pipeline.report.count_documents import LOSSES, DocumentCounts, count_documents, from_row, roll_up, stage_of
 from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unread_inputs
 from pipeline.report.duplicates import duplicates_of
 from pipeline.report.notices import notices_of
-from pipeline.report.numbers import BadShard, Drop, FlowStep, License, Numbers, StageWork, Totals
+from pipeline.report.numbers import BadShard, Drop, FlowStep, License, NearlyLost, Numbers, StageWork, Totals
 from pipeline.report.shares import groups_of, paper_shares
 from pipeline.report.stream import balance_of, mix_of, packing_of, read_stream
 from pipeline.report.training import read_training
-from pipeline.schema import PACKED, POOLS
+from pipeline.schema import PACKED, POOLS, SELECT
 from pipeline.select.licenses import CLASSES, license_class
 
 _CLASS_NAMES = {number: name for name, number in CLASSES.items()}
@@ -45,6 +45,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         paper=paper_shares([g for g in groups if g.pool == "code"]),
         flow=_flow(total),
         drops=_drops(counted),
+        nearly_lost=_nearly_lost(run),
         duplicates=duplicates_of(run, counted, lost={stage: total[f"n_{stage}_docs"] for stage in LOSSES}),
         license_classes=_license_classes(licenses),
         licenses=licenses,
@@ -100,6 +101,12 @@ def _license_classes(licenses: tuple[License, ...]) -> tuple[License, ...]:
         sums = (sum(getattr(x, f) for x in mine) for f in ("n_docs", "n_kept_docs", "n_kept_tokens", "n_packed_tokens"))
         classes.append(License(name, name, *sums))
     return tuple(classes)
+
+
+def _nearly_lost(run: RunFiles) -> tuple[NearlyLost, ...]:
+    """As `select` counted them, which knows to whose keepers a repository loses."""
+    counts = run.manifest["stages"][SELECT.name]["counts"]
+    return tuple(NearlyLost(kind, counts.get(f"n_wiped_{kind}", 0)) for kind in LOSS_KINDS)
 
 
 def _work(run: RunFiles, totals: Totals) -> tuple[StageWork, ...]:

@@ -121,6 +121,15 @@ def _misnamed(numbers: Numbers) -> _Found:
         yield "note", f"{share} of the kept documents look like something else than their names say."
 
 
+def _nearly_lost(numbers: Numbers) -> _Found:
+    """What did not stop the run, and is still seldom meant."""
+    many = {"source": "sources", "language": "languages", "repository": "repositories"}
+    there = [g for g in numbers.nearly_lost if g.n_groups]
+    lost = [f"{exact(g.n_groups)} {g.kind if g.n_groups == 1 else many[g.kind]}" for g in there]
+    if lost:
+        yield "warn", f"Lost nearly whole to rules or duplicates (above select.max_loss): {', '.join(lost)}."
+
+
 def _padding(numbers: Numbers) -> _Found:
     """Compute that would be spent on nothing."""
     pools = numbers.packing.pools
@@ -170,6 +179,7 @@ _CHECKS = (
     _targets,
     _copies,
     _sensitive,
+    _nearly_lost,
     _unknown,
     _misnamed,
     _padding,

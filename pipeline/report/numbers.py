@@ -167,6 +167,14 @@ class License:
 
 
 @dataclass(frozen=True)
+class NearlyLost:
+    """Sources, languages or repositories that lose more than `select.max_loss` of their documents, 20 or more."""
+
+    kind: str
+    n_groups: int
+
+
+@dataclass(frozen=True)
 class StreamPoint:
     """Extremes of the prefix balance up to sequence `n_sequences`, since the point before."""
 
@@ -309,6 +317,7 @@ class Numbers:
     paper: tuple[PaperShare, ...]
     flow: tuple[FlowStep, ...]
     drops: tuple[Drop, ...]
+    nearly_lost: tuple[NearlyLost, ...]  # the mixture allows it, or they are too small to stop a run
     duplicates: Duplicates
     license_classes: tuple[License, ...]
     licenses: tuple[License, ...]

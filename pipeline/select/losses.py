@@ -19,15 +19,14 @@ from pipeline.engine.exchange import Channel, row_of, spread
 from pipeline.engine.markers import Outcome
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
-from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS
+from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS, LOSS_KINDS
 from pipeline.schema import DOCUMENTS, LANGUAGES, SELECT
 
-KINDS = ("source", "language", "repository")
 # Reasons that are no loss, because the input or the mixture asks for them.
 NO_LOSS = frozenset((*INGEST_PROBLEMS, *JUDGEMENTS, "unknown_language", "dropped_language", "known_duplicate"))
 MIN_DOCS = 20  # below it more than 95 % would mean all of them, which says little of so few
-# Of all documents counted. A mixture names its sources, so each of them matters; languages and repositories are as many
-# as the data bring, and among thousands some always go nearly whole: minified code, data files, a template's copies.
+# Of all documents counted, for a repository. Sources and languages are few enough to be looked at one by one; among
+# thousands of repositories some always go nearly whole: minified code, data files, a template's copies.
 MIN_FRAC = 0.01
 _N_NAMED = 5  # groups that the error names
 _N_EXAMPLES = 3  # documents of each
@@ -45,7 +44,7 @@ def count_losses(tables: Tables, answers: Channel, out: Channel, shard: int, _: 
     rows = row_of(answered["position"].to_numpy())
     elsewhere[rows] = pc.fill_null(pc.not_equal(answered["repo"], answered["keeper_repo"]), False).to_numpy()
     parts = []
-    for kind, names in zip(KINDS, (documents["source"], language, documents["repo"]), strict=True):
+    for kind, names in zip(LOSS_KINDS, (documents["source"], language, documents["repo"]), strict=True):
         moved = elsewhere & (lost_to > 1) if kind == "repository" else np.zeros(counted.size, bool)
         parts.append(_by_name(kind, names, counted, np.where(moved, 0, lost_to)))
     table = pa.concat_tables(parts)
@@ -96,7 +95,7 @@ def sum_losses(counts: Channel, out: Channel, max_loss: float, partition: int, _
     table = table.sort_by([("kind", "ascending"), ("name", "ascending")])
     n_docs, *lost = columns(table, *_SUMS)
     wiped = table.filter(pa.array((n_docs >= MIN_DOCS) & (sum(lost) > max_loss * n_docs)))
-    n_wiped = {f"n_wiped_{kind}": pc.sum(pc.equal(wiped["kind"], kind)).as_py() or 0 for kind in KINDS}
+    n_wiped = {f"n_wiped_{kind}": pc.sum(pc.equal(wiped["kind"], kind)).as_py() or 0 for kind in LOSS_KINDS}
     n_counted = pc.sum(table["n_docs"].filter(pc.equal(table["kind"], "source"))).as_py() or 0
     entry = out.scatter(partition, wiped, partition=np.zeros(wiped.num_rows, np.int64))
     return Outcome((entry,), n_wiped | {"n_counted": n_counted})
@@ -107,11 +106,12 @@ def refuse_losses(wiped: pa.Table, config: Select, *, n_counted: int) -> None:
     bad = [
         row
         for row in wiped.to_pylist()
-        if row["name"] not in config.allow_loss and (row["kind"] == "source" or row["n_docs"] >= MIN_FRAC * n_counted)
+        if row["name"] not in config.allow_loss
+        and (row["kind"] != "repository" or row["n_docs"] >= MIN_FRAC * n_counted)
     ]
     if not bad:
         return
-    bad.sort(key=lambda row: (KINDS.index(row["kind"]), -row["n_docs"], row["name"]))
+    bad.sort(key=lambda row: (LOSS_KINDS.index(row["kind"]), -row["n_docs"], row["name"]))
     more = f"; and {len(bad) - _N_NAMED} more" if len(bad) > _N_NAMED else ""
     names = ", ".join(json.dumps(name, ensure_ascii=False) for name in dict.fromkeys(row["name"] for row in bad))
     raise StageError(

@@ -16,6 +16,7 @@ from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.mix import arrowfile
+from pipeline.reading import verify_duplicates
 from pipeline.reading.verify import verify
 from pipeline.recipe import curate
 from pipeline.request.load import load_mixture
@@ -143,6 +144,56 @@ def test_a_similarity_that_is_not_true_is_found(run: RunFiles, change: float) ->
 
     rewrite(run, SELECT, move)
     assert "similarity" in broken(run)
+
+
+def test_texts_that_agree_far_less_than_said_are_found(run: RunFiles) -> None:
+    """A text whose shingles are said to be those of another: no word of the first definition is asked."""
+
+    def join(rows: Rows) -> Rows | None:
+        alone = [r for r in rows if r["keep"]]
+        if len(alone) < 2:
+            return None
+        return first(rows, lambda r: r is alone[0], keep=False, reasons=["near_duplicate"], similarity=1.0,
+                     keeper_id=alone[1]["doc_id"])  # fmt: skip
+
+    rewrite(run, SELECT, join)
+    assert "agreement" in broken(run)
+
+
+def test_a_few_pairs_that_agree_less_are_named_and_break_nothing(
+    run: RunFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_duplicates, "agreement", lambda one, two: 0.0)
+    monkeypatch.setattr(verify_duplicates, "MAX_FAR_FRAC", 1.0)
+    found = next(f for f in verify(run) if f.promise == "agreement")
+    assert found.kept
+    assert "agrees 0.00 with" in found.detail
+
+
+def test_a_text_that_lies_in_both_pools_is_compared_as_dedup_did(tmp_path: Path) -> None:
+    """A README under both sources: its first copy is code, the keeper is prose, and their words differ in case."""
+    prose = [f"The Quick Brown Fox {i} Jumps over the Lazy Dog and Runs {i * i} Miles away" for i in range(40)]
+    for name, lines in (
+        ("code/a.md", prose),
+        ("text/kept.md", prose),
+        ("code/near.md", ["the quick BROWN", *prose[1:]]),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "code/b.py").write_text("\n".join(f"def f_{i}(x): return x + {i}" for i in range(60)), encoding="utf-8")
+    (tmp_path / "mix.yaml").write_text(
+        "name: both\nquality: {parse: false}\npack: {seq_len: 64, n_shards: 1}\nsources:\n"
+        "  - {name: code, kind: directory, path: code, pool: code}\n"
+        "  - {name: text, kind: directory, path: text, pool: text, license: MIT}\n",
+        encoding="utf-8",
+    )
+    curate(Run(open_store(str(tmp_path / "run")), load_mixture(tmp_path / "mix.yaml"), InlineExecutor(), silent()))
+    run = RunFiles(open_store(str(tmp_path / "run")))
+    rows = {r["doc_id"]: r for t in run.shards(LEDGER) for r in t.to_pylist()}
+    lost = next(r for r in rows.values() if r["path"] == "near.md")
+    assert lost["reasons"] == ["near_duplicate"]
+    assert rows[lost["keeper_id"]]["pool"] == "text"
+    assert [f"{f.promise}: {f.detail}" for f in verify(run) if not f.kept] == []
 
 
 def test_one_token_too_many_breaks_the_balance(run: RunFiles) -> None:

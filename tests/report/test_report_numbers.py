@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from pipeline.errors import StoreError
 from pipeline.report import Numbers, write_report
 from pipeline.report.compute import compute
 from pipeline.report.count_documents import Sums
-from pipeline.report.numbers import Totals
+from pipeline.report.notices import notices_of
+from pipeline.report.numbers import NearlyLost, Totals
 from pipeline.report.shares import largest
 from pipeline.report.stream import N_POINTS, Stream, balance_of, doubling
 
@@ -183,6 +185,15 @@ def test_work_when_manifest_has_seconds(numbers: Numbers) -> None:
     documents = numbers.work[0]
     assert (documents.name, documents.seconds, documents.docs_per_second, documents.n_files) == ("documents", 1.0, 9, 2)
     assert documents.megabytes_per_second == pytest.approx(490 / 1e6)
+
+
+def test_what_is_nearly_lost_is_a_warning(numbers: Numbers) -> None:
+    assert [g.n_groups for g in numbers.nearly_lost] == [0, 0, 0]
+    lost = (NearlyLost("source", 0), NearlyLost("language", 1), NearlyLost("repository", 1_200))
+    messages = [n.message for n in notices_of(replace(numbers, nearly_lost=lost)).notices if n.level == "warn"]
+    assert (
+        "Lost nearly whole to rules or duplicates (above select.max_loss): 1 language, 1,200 repositories." in messages
+    )
 
 
 def test_notices_when_several_things_deserve_a_look(numbers: Numbers) -> None:

@@ -11,7 +11,9 @@ from handmade import ShuffledExecutor, doc_id, documents, make_run
 from test_select import choose
 
 from pipeline.config import Select
+from pipeline.engine.manifest import read_manifest
 from pipeline.errors import StageError
+from pipeline.reasons import LOSS_KINDS
 from pipeline.select import losses
 
 
@@ -109,7 +111,10 @@ def test_a_repository_that_is_no_hundredth_of_the_run_is_only_counted(
         with pytest.raises(StageError, match="repository 'r'"):
             choose(make_run(tmp_path), corpus(30, repo=["r"] * 30), fired=fired(30), config=config)
     else:
-        choose(make_run(tmp_path), corpus(30, repo=["r"] * 30), fired=fired(30), config=config)
+        run = make_run(tmp_path)
+        choose(run, corpus(30, repo=["r"] * 30), fired=fired(30), config=config)
+        counts = read_manifest(run.store)["stages"]["select"]["counts"]
+        assert {k: counts[f"n_wiped_{k}"] for k in LOSS_KINDS} == {"source": 1, "language": 0, "repository": 1}
 
 
 def test_what_the_mixture_shuts_out_is_no_loss(tmp_path: Path) -> None:
