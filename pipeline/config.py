@@ -310,9 +310,9 @@ class Select(Exchange):
     drop_licenses: tuple[Literal["permissive", "unknown", "copyleft", "other"], ...] = Field(
         (), description="licence classes that never enter; other: all that is said and not permissive, copyleft too"
     )
-    license_of_equals: Literal["strictest", "own"] = Field(
-        "strictest",
-        description="strictest: a dropped licence drops all equal documents; own: but those that state another one",
+    license_of_equals: Literal["freest", "strictest"] = Field(
+        "freest",
+        description="freest: equal documents may enter if one states a licence that may; strictest: if none is dropped",
     )
     drop_prose_in: tuple[ProseFormat, ...] = Field((), description="formats whose documents of prose never enter")
     drop_unknown: bool = Field(True, description="drop documents whose language could not be told")

@@ -99,17 +99,11 @@ def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: i
 
 
 def _states(license_class: np.ndarray, judged: np.ndarray, config: Select) -> np.ndarray:
-    """Who states a licence that may enter, and is to be judged by that alone."""
+    """Who states a licence that may enter, under which all of its equals may be had."""
     if config.license_of_equals == "strictest":
         return np.zeros(judged.size, bool)
     states: np.ndarray = (license_class != UNKNOWN) & (judged & _LICENSE_BIT == 0)
     return states
-
-
-def _binding(judged: np.ndarray, states: np.ndarray) -> np.ndarray:
-    """Of the judgements on its equals those that hold for a document, as bits."""
-    binding: np.ndarray = np.where(states, judged & ~_LICENSE_BIT, judged)
-    return binding
 
 
 def _with(table: pa.Table, **new: np.ndarray | pa.Array) -> pa.Table:
@@ -161,15 +155,16 @@ def _champion(offers: Channel, groups: Channel, out: Channel, partition: int, _:
     rows = offers.gather(partition).combine_chunks()
     rows = rows.take(pa.array(np.lexsort((*reversed(columns(rows, *ORDER)), rows["group"].to_numpy()))))
     starts = starts_run(rows["group"].to_numpy())
-    number = np.cumsum(starts) - 1
-    judged, judge_id = _united(number, rows["judged"].to_numpy(), one_chunk(rows["doc_id"]))
-    passes = np.asarray(rows["passes"]) & (_binding(judged[number], np.asarray(rows["states"])) == 0)
-    best = np.flatnonzero(starts)  # the first that passes, else the first
-    np.minimum.at(first_passing := np.full(best.size, passes.size), number[passes], np.flatnonzero(passes))
-    best = np.where(first_passing < passes.size, first_passing, best)
-    sent = np.flatnonzero(passes[best] | (judged > 0))
-    table = rows.take(pa.array(best[sent])).drop_columns(["passes", "judged"])
-    table = _with(table, passes=passes[best[sent]], judged=judged[sent], judge_id=judge_id.take(pa.array(sent)))
+    number, passes = np.cumsum(starts) - 1, np.asarray(rows["passes"])
+    judged, states, judge_id = _united(number, rows, one_chunk(rows["doc_id"]))
+    first_passing = np.full(judged.size, passes.size)
+    np.minimum.at(first_passing, number[passes], np.flatnonzero(passes))
+    has_champion = first_passing < passes.size
+    best = np.where(has_champion, first_passing, np.flatnonzero(starts))
+    sent = np.flatnonzero(has_champion | (judged > 0) | states)
+    table = rows.take(pa.array(best[sent])).drop_columns(["judged", "states"])
+    judge_id = judge_id.take(pa.array(sent))
+    table = _with(table, judged=judged[sent], states=states[sent], judge_id=judge_id)
     group = table["group"].to_numpy()
     paired, component = columns(groups.gather(partition), "group", "component")
     index, found = find(paired, np.argsort(paired), group)
@@ -178,14 +173,17 @@ def _champion(offers: Channel, groups: Channel, out: Channel, partition: int, _:
     return Outcome((out.scatter(partition, table, partition=spread(mix(place), out.n_partitions)),), {})
 
 
-def _united(number: np.ndarray, judged: np.ndarray, doc_id: pa.Array) -> tuple[np.ndarray, pa.Array]:
-    """For each class, numbered from 0, the judgements on its rows, and the doc_id of the first that has any."""
-    n = int(number.max(initial=-1)) + 1
-    bits, first = np.zeros(n, np.uint8), np.full(n, number.size)
+def _united(number: np.ndarray, rows: pa.Table, doc_id: pa.Array) -> tuple[np.ndarray, np.ndarray, pa.Array]:
+    """What holds for each class, numbered from 0: the judgements on its rows as bits, whether one states a licence that
+    may enter, and the doc_id of the first that was judged.
+    """
+    n, judged = int(number.max(initial=-1)) + 1, rows["judged"].to_numpy()
+    bits, states, first = np.zeros(n, np.uint8), np.zeros(n, bool), np.full(n, number.size)
     np.bitwise_or.at(bits, number, judged)
+    np.logical_or.at(states, number, np.asarray(rows["states"]))
     mine = np.flatnonzero(judged)
     np.minimum.at(first, number[mine], mine)
-    return bits, doc_id.take(pa.array(first, mask=first == number.size))
+    return bits, states, doc_id.take(pa.array(first, mask=first == number.size))
 
 
 def _resolve(
@@ -207,7 +205,7 @@ def _resolve(
     rows = rows.take(pa.array(np.lexsort(tuple(reversed(columns(rows, *ORDER))))))
     edges, first_earlier = pairs.gather(partition), first_position(n_shards)
     judged, judge_id = _judged_alike(rows, edges, first_earlier=first_earlier)
-    stands = np.flatnonzero(np.asarray(rows["passes"]) & (_binding(judged, np.asarray(rows["states"])) == 0))
+    stands = np.flatnonzero(np.asarray(rows["passes"]) & (judged == 0))
     decided, counts = _walked(
         rows.take(pa.array(stands)), edges, crowds.gather(partition), first_earlier, min_similarity
     )
@@ -268,24 +266,21 @@ def _judged_alike(rows: pa.Table, edges: pa.Table, *, first_earlier: np.uint64) 
     parent = np.arange(every.size)
     unite(parent, np.searchsorted(every, left[equal]), np.searchsorted(every, right[equal]))
     number = components(parent)[np.searchsorted(every, group)]
-    judged, judge_id = _united(number, rows["judged"].to_numpy(), one_chunk(rows["judge_id"]))
+    judged, states, judge_id = _united(number, rows, one_chunk(rows["judge_id"]))
+    judged[states] &= ~_LICENSE_BIT
     return judged[number], judge_id.take(pa.array(number))
 
 
 def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _: None) -> Outcome:
     """Tell each offered document its group's verdict; a group without champion or judgement has none."""
-    members = offers.gather(partition).select(["group", "position", "states", "repo"])
+    members = offers.gather(partition).select(["group", "position", "repo"])
     verdict = verdicts.gather(partition).combine_chunks()
     groups = verdict["group"].to_numpy()
     index, has_verdict = find(groups, np.argsort(groups), members["group"].to_numpy())
     members = members.take(pa.array(np.flatnonzero(has_verdict)))
     table = verdict.take(pa.array(index[has_verdict])).drop_columns(["group"])
     position = members["position"].to_numpy()
-    every = table["judged"].to_numpy()
-    judged = _binding(every, np.asarray(members["states"]))
-    # With its champion judged out a group has no keeper, so a member that states another licence is not spared either.
-    judged = np.where(np.asarray(pc.is_null(table["champion"])) & (judged == 0), every, judged)
-    table = _with(table.drop_columns(["judged"]), judged=judged, position=position, repo=members["repo"].to_numpy())
+    table = _with(table, position=position, repo=members["repo"].to_numpy())
     return Outcome((out.scatter(partition, table, partition=shard_of(position)),), {})
 
 

@@ -131,7 +131,7 @@ def test_the_source_stays_though_its_build_is_longer_and_has_more_stars(tmp_path
 
 
 NO_COPYLEFT = Select(n_partitions=3, drop_licenses=("copyleft",))
-OWN = NO_COPYLEFT.model_copy(update={"license_of_equals": "own"})
+STRICTEST = NO_COPYLEFT.model_copy(update={"license_of_equals": "strictest"})
 
 
 def fates(got: dict[str, dict[str, Any]], n: int) -> list[list[str]]:
@@ -160,26 +160,20 @@ def test_a_judged_group_is_no_keeper_of_its_near_duplicates(tmp_path: Path) -> N
     assert got[doc_id(0, 2)]["keeper_id"] == doc_id(0, 3)
 
 
-def test_a_copy_that_states_another_licence_follows_its_equals_unless_the_mixture_says_own(tmp_path: Path) -> None:
-    shards = [documents(0, ["x", "x", "x", " x"], license=["GPL-3.0", "MIT", None, None])]
-    pairs = [((0, 0), (0, 3), 1.0)]
-    strict = choose(make_run(tmp_path / "a"), shards, pairs=pairs, config=NO_COPYLEFT)
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
+def test_one_copy_that_states_a_free_licence_frees_all_unless_the_mixture_is_strict(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    """Two of equal bytes and two of equal words, one of each unlabelled; the labels stand in either group."""
+    licenses = {0: "GPL-3.0", 1: None, 2: "MIT", 3: None}
+    shards = [documents(0, ["x", "x", " x", " x"], license=[licenses[i] for i in order])]
+    pairs = [((0, 0), (0, 2), 1.0)]
+    free = choose(make_run(tmp_path / "a"), shards, pairs=pairs, config=NO_COPYLEFT)
+    assert [free[doc_id(0, i)]["keep"] for i in range(4)] == [licenses[i] == "MIT" for i in order]
+    own = {order[i]: "dropped_license" in free[doc_id(0, i)]["reasons"] for i in range(4)}
+    assert own == {0: True, 1: False, 2: False, 3: False}
+    strict = choose(make_run(tmp_path / "b"), shards, pairs=pairs, config=STRICTEST)
     assert fates(strict, 4) == [["dropped_license"]] * 4
-    own = choose(make_run(tmp_path / "b"), shards, pairs=pairs, config=OWN)
-    assert fates(own, 4) == [
-        ["dropped_license", "exact_duplicate"],
-        [],
-        ["dropped_license", "exact_duplicate"],
-        ["dropped_license"],
-    ]
-    assert own[doc_id(0, 0)]["keeper_id"] == doc_id(0, 1)
-
-
-def test_with_own_a_copy_whose_champion_is_judged_out_is_not_kept_beside_it(tmp_path: Path) -> None:
-    """The unlabelled copy is the best of its group; by equal words it is copyleft, and the other copy goes with it."""
-    shards = [documents(0, ["x", "x", " x"], license=[None, "SSPL-1.0", "GPL-3.0"])]
-    got = choose(make_run(tmp_path), shards, pairs=[((0, 0), (0, 2), 1.0)], config=OWN)
-    assert fates(got, 3) == [["dropped_license"]] * 3
 
 
 def test_an_unknown_licence_is_no_judgement_on_copies_whose_licence_is_known(tmp_path: Path) -> None:
@@ -190,9 +184,8 @@ def test_an_unknown_licence_is_no_judgement_on_copies_whose_licence_is_known(tmp
 
 def test_contamination_holds_for_equals_whatever_licence_they_state(tmp_path: Path) -> None:
     shards = [documents(0, ["x", " x", "y"], license=["GPL-3.0", "MIT", None])]
-    got = choose(
-        make_run(tmp_path), shards, pairs=[((0, 0), (0, 1), 1.0)], benchmarks={doc_id(0, 0): "humaneval"}, config=OWN
-    )
+    named, pairs = {doc_id(0, 0): "humaneval"}, [((0, 0), (0, 1), 1.0)]
+    got = choose(make_run(tmp_path), shards, pairs=pairs, benchmarks=named, config=NO_COPYLEFT)
     assert fates(got, 3) == [["dropped_license", "contaminated"], ["contaminated"], []]
     assert got[doc_id(0, 1)]["judged_id"] == doc_id(0, 0)
 
