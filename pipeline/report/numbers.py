@@ -168,7 +168,7 @@ class License:
 
 @dataclass(frozen=True)
 class NearlyLost:
-    """Sources, languages or repositories that lose more than `select.max_loss` of their documents, 20 or more."""
+    """Sources, languages or repositories that lose more than `select.max_loss` of their documents, 40 or more."""
 
     kind: str
     n_groups: int

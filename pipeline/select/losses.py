@@ -24,7 +24,8 @@ from pipeline.schema import DOCUMENTS, LANGUAGES, SELECT
 
 # Reasons that are no loss, because the input or the mixture asks for them.
 NO_LOSS = frozenset((*INGEST_PROBLEMS, *JUDGEMENTS, "unknown_language", "dropped_language", "known_duplicate"))
-MIN_DOCS = 20  # below it more than 95 % would mean all of them, which says little of so few
+# One family of copies may well be all that a small folder holds; of 40 documents a twentieth are two that must remain.
+MIN_DOCS = 40
 # Of all documents counted, for a repository. Sources and languages are few enough to be looked at one by one; among
 # thousands of repositories some always go nearly whole: minified code, data files, a template's copies.
 MIN_FRAC = 0.01
