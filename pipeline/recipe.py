@@ -24,6 +24,7 @@ from pipeline.engine.stage import ExchangeStage, MapStage, Stage
 from pipeline.engine.store import part
 from pipeline.language.languages import classify
 from pipeline.mix.balance import balance
+from pipeline.mix.encoder import load_encoder
 from pipeline.mix.ledger import account
 from pipeline.mix.packed import Packing, pack
 from pipeline.mix.tokens import encoding_of, end_of_document, tokenize
@@ -101,7 +102,8 @@ def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
     refuse_unmeetable(run.mixture, slices)
     todo = stages(run.mixture, slices)
     files = {stage.name: _files(run.mixture, stage.name, n_shards=len(slices)) for stage in todo}
-    work_off(run, todo, n_shards=len(slices), files=files)
+    tokenizer = load_encoder(run.mixture.tokenizer.path).data
+    work_off(run, todo, n_shards=len(slices), files=files, tokenizer=tokenizer)
 
 
 def _files(mixture: Mixture, table: str, *, n_shards: int) -> tuple[str, set[str]]:

@@ -218,6 +218,7 @@ TABLES = (
     LEDGER,
 )
 ALIGNED = tuple(table for table in TABLES if table.aligned)
+TOKENIZER_FILE = "tokenizer.json"  # of a run: the tokenizer that made its token ids, byte for byte
 PACKED = "packed"  # its shards are Arrow files with columns that depend on the sequence length: `packed_schema`
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from handmade import doc_id, make_run
 
 from pipeline.config import Balance, Pack, PoolBalance, Source
-from pipeline.engine.manifest import record
+from pipeline.engine.manifest import hold_tokenizer, record
 from pipeline.engine.markers import Marker
 from pipeline.engine.run import Run
 from pipeline.engine.run_folder import STAGES, RunFiles
@@ -180,6 +180,7 @@ def hand_run(folder: Path, *, shards: Sequence[Sequence[Doc]] = SHARDS, problem:
         ]
         markers = markers or [Marker((), counts, None, 0.5)]
         record(run.store, run.mixture, stage, mark="m", version=1, markers=markers)
+    hold_tokenizer(run.store, b"{}", by_hash=True)
     return RunFiles(run.store)
 
 

@@ -19,6 +19,7 @@ PUBLIC = {
         "TokenizerError",
         "VocabularyFit",
         "load",
+        "load_bytes",
         "measure",
         "train",
     ],

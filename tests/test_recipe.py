@@ -94,7 +94,8 @@ def test_every_promise_holds(reference: Path) -> None:
 
 
 def test_nothing_but_results_is_left(reference: Path) -> None:
-    assert sorted(p.name for p in reference.iterdir()) == ["manifest.json", "packed", "state", "tables"]
+    there = sorted(p.name for p in reference.iterdir())
+    assert there == ["manifest.json", "packed", "state", "tables", "tokenizer.json"]
     made = set(read_manifest(open_store(str(reference)))["stages"])
     assert {p.name for p in (reference / "state").iterdir()} == made == set(STAGES)
 

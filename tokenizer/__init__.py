@@ -4,7 +4,7 @@
 `gigatoken`; the first `load` or `train` does.
 """
 
-from tokenizer.encode import BUILTIN, Encoder, load
+from tokenizer.encode import BUILTIN, Encoder, load, load_bytes
 from tokenizer.errors import TokenizerError
 from tokenizer.report import GroupFit, VocabularyFit, measure
 from tokenizer.tokens import END_OF_TEXT, SPECIAL_TOKENS
@@ -20,6 +20,7 @@ __all__ = [
     "TokenizerError",
     "VocabularyFit",
     "load",
+    "load_bytes",
     "measure",
     "train",
 ]

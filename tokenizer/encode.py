@@ -48,6 +48,7 @@ class Encoder:
     engine: EngineName
     reason: str  # why this engine
     file_hash: str  # SHA-256 of the tokenizer file, hex
+    data: bytes = field(repr=False)  # the tokenizer file as it was read
     _engine: GigatokenEngine | HuggingFaceEngine = field(repr=False)
     _vocabulary: tuple[bytes, ...] = field(repr=False)
 
@@ -96,7 +97,12 @@ def load(path: str | Path, *, fast: bool = True) -> Encoder:
         raise TokenizerError(
             f"{file}: cannot read the tokenizer ({error.strerror}); give a tokenizer.json or {BUILTIN!r}"
         ) from error
-    return _build(data, where=str(file), fast=fast)
+    return load_bytes(data, where=str(file), fast=fast)
+
+
+def load_bytes(data: bytes, *, where: str, fast: bool = True) -> Encoder:
+    """Load the bytes of a `tokenizer.json` that came from `where`, which errors name."""
+    return _build(data, where=where, fast=fast)
 
 
 @lru_cache(maxsize=4)
@@ -120,6 +126,7 @@ def _build(data: bytes, *, where: str, fast: bool) -> Encoder:
         engine=engine.name,
         reason=reason,
         file_hash=hashlib.sha256(data).hexdigest(),
+        data=data,
         _engine=engine,
         _vocabulary=tuple(vocabulary),
     )

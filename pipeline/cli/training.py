@@ -13,7 +13,7 @@ _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
 _data = click.option("--data", required=True, type=_folder, help="A finished run.")
 _tokenizer = click.option(
-    "--tokenizer", type=_file, help="tokenizer.json of the data; default: the one that the run's manifest names."
+    "--tokenizer", type=_file, help="tokenizer.json of packed shards without a manifest; a run holds its own."
 )
 
 
@@ -120,12 +120,10 @@ def diagnose(model: Path, data: Path, sequences: int | None, out: Path | None, a
 def export(model: Path, out: Path, dtype: str, data: Path | None, tokenizer: Path | None) -> None:
     """Write the model as the transformers library reads it, with the released names; R = 1 as a plain Llama."""
     plt = _plt()
-    from pipeline.plt.vocabulary import find_tokenizer
+    from pipeline.plt.vocabulary import run_tokenizer
 
-    if tokenizer is None and data is not None:
-        tokenizer = find_tokenizer(data)
-        if tokenizer is None:
-            raise ConfigError(f"{data}: its manifest names no tokenizer file that is still there; give --tokenizer")
+    if data is not None:
+        tokenizer = run_tokenizer(data, given=tokenizer)
     plt.export(model, out=out, dtype=dtype, tokenizer=tokenizer)
     for path in sorted(out.iterdir()):
         say(f"wrote {path}")

@@ -1,5 +1,10 @@
-"""RUN/manifest.json: the stages that are done, their fingerprints, files and counts; written after what it names."""
+"""RUN/manifest.json: the stages that are done, their fingerprints, files and counts; written after what it names.
 
+Beside the stages stands the run's tokenizer, RUN/tokenizer.json: token ids mean nothing without it, and the file that
+the mixture names may change or go.
+"""
+
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +15,10 @@ from pipeline.config import Mixture
 from pipeline.engine.markers import Marker, total_counts
 from pipeline.engine.store import FileEntry, Store
 from pipeline.errors import StoreError
+from pipeline.schema import TOKENIZER_FILE
 
 MANIFEST = "manifest.json"
+_TOKENIZER = "tokenizer"  # its key
 FORMAT = 2  # 1 named tables `decisions` and `plan`, and kept markers of all configurations in one place
 
 
@@ -28,6 +35,7 @@ class _Entry:
 
 
 _ENTRIES = TypeAdapter(dict[str, _Entry])
+_FILE = TypeAdapter(FileEntry)
 
 
 def read_manifest(store: Store) -> dict[str, Any]:
@@ -40,6 +48,8 @@ def read_manifest(store: Store) -> dict[str, Any]:
         found = manifest["format"]
         if found == FORMAT:
             _ENTRIES.validate_python(manifest["stages"])
+            if _TOKENIZER in manifest:
+                _FILE.validate_python(manifest[_TOKENIZER])
     except (ValueError, TypeError, KeyError) as error:
         first = " ".join(str(error).split())[:200]
         raise StoreError(f"{where}: is damaged: {first}; remove it and run again") from error
@@ -54,6 +64,33 @@ def read_manifest(store: Store) -> dict[str, Any]:
 def files_of(manifest: dict[str, Any], stage: str) -> list[FileEntry]:
     """The files of a stage's table, in the order of its shards."""
     return [FileEntry(**f) for f in manifest["stages"][stage]["files"]]
+
+
+def tokenizer_of(store: Store, manifest: dict[str, Any]) -> FileEntry:
+    """The run's tokenizer. StoreError for a run that holds none."""
+    if _TOKENIZER not in manifest:
+        raise StoreError(
+            f"{store.full(MANIFEST)}: names no {TOKENIZER_FILE}: an older version of loopmix made this run; "
+            "run `loopmix curate` with the same mixture again, which adds it"
+        )
+    return FileEntry(**manifest[_TOKENIZER])
+
+
+def hold_tokenizer(store: Store, data: bytes, *, by_hash: bool) -> None:
+    """Put the tokenizer into the run and name it in the manifest, unless that is done.
+
+    Called when entries of another tokenizer's stages have been dropped, and before there are new ones.
+    """
+    manifest = read_manifest(store)
+    held = manifest.get(_TOKENIZER)
+    expected = None if held is None else FileEntry(**held)
+    is_same = expected is not None and expected.sha256 == hashlib.sha256(data).hexdigest()
+    if expected is not None and is_same and store.is_intact(expected, by_hash=by_hash):
+        return
+    if held is None:
+        _write(store, manifest)  # first: a folder with a tokenizer alone would be taken for a stranger's
+    manifest[_TOKENIZER] = store.write_bytes(TOKENIZER_FILE, data).summary()
+    _write(store, manifest)
 
 
 def _write(store: Store, manifest: dict[str, Any]) -> None:

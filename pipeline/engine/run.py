@@ -14,7 +14,7 @@ from pipeline.engine.belonging import erase, refuse_other, refuse_strangers
 from pipeline.engine.changes import what_changed
 from pipeline.engine.executor import Executor
 from pipeline.engine.lease import hold
-from pipeline.engine.manifest import claim, forget_others, is_recorded, read_manifest, record
+from pipeline.engine.manifest import claim, forget_others, hold_tokenizer, is_recorded, read_manifest, record
 from pipeline.engine.markers import FINAL, Marker, WorkStep, intact_markers, read_markers, state_folder, write_marker
 from pipeline.engine.progress import Progress
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
@@ -41,10 +41,12 @@ class Run:
         return Workplace(self.executor, self.progress, self.on_bad_shard == "skip", self.check == "hash")
 
 
-def work_off(run: Run, stages: Sequence[Stage], *, n_shards: int, files: dict[str, tuple[str, set[str]]]) -> None:
+def work_off(
+    run: Run, stages: Sequence[Stage], *, n_shards: int, files: dict[str, tuple[str, set[str]]], tokenizer: bytes
+) -> None:
     """Make or complete the tables of all stages, in their order. Only one driver at a time may do that.
 
-    `files` says for each stage in which folder its shards lie and how they are called.
+    `files` says for each stage in which folder its shards lie and how they are called; the run keeps `tokenizer`.
     """
     refuse_strangers(run.store)
     with hold(run.store) as store:
@@ -64,6 +66,7 @@ def work_off(run: Run, stages: Sequence[Stage], *, n_shards: int, files: dict[st
         for name, (folder, expected) in files.items():
             refuse_foreign(store, folder, stage=name, expected=expected)
         _remove_others(store, marks)
+        hold_tokenizer(store, tokenizer, by_hash=run.workplace.by_hash)
         for fused, block in groupby(stages, key=lambda s: isinstance(s, MapStage)):
             if fused:
                 maps = [s for s in block if isinstance(s, MapStage)]

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.config import Mixture
-from pipeline.engine.manifest import MANIFEST, read_manifest
+from pipeline.engine.manifest import MANIFEST, read_manifest, tokenizer_of
 from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
@@ -39,6 +39,16 @@ class RunFiles:
     @cached_property
     def mixture(self) -> Mixture:
         return validate(Mixture, self.manifest["mixture"], where=self.store.full(MANIFEST))
+
+    def tokenizer(self) -> bytes:
+        """The tokenizer file that made the token ids. StoreError if it is missing or another one."""
+        entry = tokenizer_of(self.store, self.manifest)
+        if not self.store.is_intact(entry, by_hash=True):
+            raise StoreError(
+                f"{self.store.full(entry.path)}: is missing, or not the tokenizer that made this run "
+                f"(SHA-256 {entry.sha256}); curate the run again, which puts it back"
+            )
+        return self.store.read_bytes(entry.path)
 
     @property
     def n_shards(self) -> int:

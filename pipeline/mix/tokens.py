@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.config import Tokenizer
+from pipeline.errors import ConfigError
 from pipeline.mix.encoder import load_encoder
 from pipeline.schema import TOKENS
 
@@ -25,9 +26,17 @@ def end_of_document(config: Tokenizer) -> int:
 
 
 def tokenize(documents: pa.Table, decisions: pa.Table, *, config: Encoding) -> pa.Table:
-    """Table `tokens` of one shard; a dropped document has null ids and no tokens."""
+    """Table `tokens` of one shard; a dropped document has null ids and no tokens.
+
+    ConfigError if the tokenizer's file is not the one that the run began with: two would share one table of ids.
+    """
     keep = decisions["keep"].to_numpy()
     encoder = load_encoder(config.path)
+    if encoder.file_hash != config.file_hash:
+        raise ConfigError(
+            f"tokenizer.path: {config.path} has SHA-256 {encoder.file_hash}, at the start it had {config.file_hash}: "
+            "it changed while the run was made, or differs between machines; run the same command again"
+        )
     kept = documents["content"].filter(pa.array(keep)).to_pylist()
     offsets, ids = encoder.encode_batch(kept)
     n_tokens = np.zeros(documents.num_rows, np.int64)

@@ -1,6 +1,7 @@
 """The model folder: what training leaves on disk, and how a killed run goes on.
 
     MODEL/train.json                          the training file, the sequence length and the hashes of the packed shards
+    MODEL/tokenizer.json                      of the run, where that holds one
     MODEL/metrics.jsonl                       a line for each update and each evaluation
     MODEL/checkpoints/step-00000200/          config.json, model.safetensors (an export as it stands),
                                               optimiser.safetensors, state.json (counters, hashes; written last)

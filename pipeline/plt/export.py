@@ -16,13 +16,14 @@ from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.model import PLT
 from pipeline.plt.train import check_vocabulary
-from pipeline.plt.vocabulary import read_token_bytes
+from pipeline.plt.vocabulary import check_same_tokenizer, file_hash, read_token_bytes, run_tokenizer
 from pipeline.plt.weights import CODE_NAME, CONFIG_NAME, WEIGHTS_NAME, gather, read_model, write_model
 from pipeline.results import IDENTITY_NAME, Diagnostics, read_identity
+from pipeline.schema import TOKENIZER_FILE
 from pipeline.yaml_file import validate
 
-_TOKENIZER_NAME, _TOKENIZER_CONFIG_NAME = "tokenizer.json", "tokenizer_config.json"
-_NAMES = (WEIGHTS_NAME, CODE_NAME, _TOKENIZER_NAME, _TOKENIZER_CONFIG_NAME, CONFIG_NAME)
+_TOKENIZER_CONFIG_NAME = "tokenizer_config.json"
+_NAMES = (WEIGHTS_NAME, CODE_NAME, TOKENIZER_FILE, _TOKENIZER_CONFIG_NAME, CONFIG_NAME)
 _TAIL = 32  # held-out sequences of a model that brings no training file: the default of `data.n_held_out_sequences`
 
 
@@ -50,10 +51,17 @@ def export(
 ) -> Path:
     """Write config.json, model.safetensors, the code that transformers needs for loops, and the tokenizer into `out`.
 
-    Files get their final names only when whole. Without `tokenizer` the model has none beside it. The vendor's
-    inference code keeps states between loops in bfloat16: export for it with that dtype.
+    Files get their final names only when whole. `tokenizer` defaults to the model folder's own, if it holds one; such a
+    folder takes no other (ConfigError). The vendor's inference code keeps states between loops in bfloat16: export for
+    it with that dtype.
     """
     model = load(model_folder)
+    own = model_folder / TOKENIZER_FILE
+    if own.is_file() and tokenizer is not None and file_hash(own) != file_hash(tokenizer):
+        raise ConfigError(
+            f"{tokenizer}: is another tokenizer than {own}, which the model was trained with; leave it out"
+        )
+    tokenizer = tokenizer or (own if own.is_file() else None)
     out.mkdir(parents=True, exist_ok=True)
     foreign = sorted(p.name for p in out.iterdir() if p.name not in _NAMES)
     if foreign:
@@ -77,7 +85,7 @@ def _write_tokenizer(folder: Path, *, tokenizer: Path, vocab_size: int) -> None:
     """The tokenizer's file as it is, and what transformers wants to know about it."""
     read_token_bytes(tokenizer, vocab_size=vocab_size)
     text = tokenizer.read_bytes()
-    (folder / _TOKENIZER_NAME).write_bytes(text)
+    (folder / TOKENIZER_FILE).write_bytes(text)
     special = [token["content"] for token in json.loads(text)["added_tokens"] if token.get("special")]
     keys: dict[str, object] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     if special:
@@ -94,6 +102,7 @@ def diagnose(model_folder: Path, *, data: Path, n_sequences: int | None = None) 
     model = load(model_folder)
     run = open_packed(data)
     check_vocabulary(run, vocab_size=model.config.vocab_size)
+    check_same_tokenizer(model_folder, data=data, tokenizer=run_tokenizer(data))
     config = _train_config(model_folder)
     n_held_out = config.data.n_held_out_sequences if config else min(_TAIL, max(1, run.n_sequences - 1))
     split = split_run(run, n_held_out=n_held_out, n_read=config.n_read_sequences if config else None)

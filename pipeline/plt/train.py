@@ -28,7 +28,7 @@ from pipeline.plt.prepare import Place, check_divisible, prepare_model, rows_of
 from pipeline.plt.tensorboard import AddScalars, check_tensorboard, open_event_file
 from pipeline.plt.update import update
 from pipeline.plt.verdict import judge
-from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes
+from pipeline.plt.vocabulary import read_token_bytes, run_tokenizer
 from pipeline.plt.weights import gather, read_model
 from pipeline.results import (
     RESULT_NAME,
@@ -42,7 +42,7 @@ from pipeline.results import (
     read_metrics,
     result_text,
 )
-from pipeline.schema import POOLS
+from pipeline.schema import POOLS, TOKENIZER_FILE
 
 BOARD_NAME = "tensorboard"
 _FORMAT = 2  # of the model folder; raise it when an older folder can no longer be resumed
@@ -53,7 +53,8 @@ def train(
 ) -> TrainResult:
     """Train on `data`/packed into the folder `out`; an unfinished or finished `out` is taken up where it stands.
 
-    `tokenizer` (default: the one that the run names) gives losses in bits per byte; without one they stay in nats.
+    The run's tokenizer, which goes into `out` too, gives losses in bits per byte; packed shards without a manifest have
+    none, so there `tokenizer` may name it, or losses stay in nats.
     Every process gets the result; only the first one writes and says anything.
     """
     check_tensorboard(config.run.tensorboard)
@@ -69,11 +70,14 @@ def train(
             on_event(Noted(f"model.n_loops is 1: {', '.join(unused)} have no effect"))
         config = fit_to_data(config, run=split.run)
         check_divisible(config, ranks=ranks)
-        token_bytes = read_token_bytes(tokenizer or find_tokenizer(data), vocab_size=config.model.vocab_size)
+        tokenizer = run_tokenizer(data, given=tokenizer)
+        token_bytes = read_token_bytes(tokenizer, vocab_size=config.model.vocab_size)
         # Device and threads may change between two lives of a run; it says so when that moves the last digits.
         named = config.model_dump(mode="json", exclude={"run": {"device", "n_threads", "tensorboard"}})
         identity = TrainIdentity(_FORMAT, split.run.seq_len, config=named, data=split.run.hashes)
         with checkpoint.open_folder(out, identity=identity, ranks=ranks) as folder:
+            if tokenizer is not None and ranks.leads:
+                checkpoint.write_file(out / TOKENIZER_FILE, tokenizer.read_text(encoding="utf-8"))
             held_out = build_held_out(split, batch_size=rows_of(config, ranks=ranks), token_bytes=token_bytes)
             place = Place(machine, ranks, held_out, prepare_model(config, machine=machine, ranks=ranks))
             trainer = _Trainer(config, split=split, folder=folder, place=place, on_event=on_event)

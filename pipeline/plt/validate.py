@@ -6,7 +6,6 @@ model is scored on the held-out tail of every mixture that has the same tokenize
 trains on.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -33,7 +32,7 @@ from pipeline.plt.machine import choose_machine
 from pipeline.plt.train import train
 from pipeline.plt.validation import compare, find_spikes, group_scores, pool_scores
 from pipeline.plt.verdict import check, conclude
-from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes, vocabulary_size
+from pipeline.plt.vocabulary import file_hash, read_token_bytes, run_tokenizer, vocabulary_size
 from pipeline.plt.weights import read_model
 from pipeline.results import (
     VALIDATION_NAME,
@@ -125,8 +124,8 @@ def validate_run(
 def _open_all(data: Path, *, options: ValidateOptions) -> list[_Mixture]:
     mixtures: list[_Mixture] = []
     for path in (data, *options.against):
-        tokenizer = options.tokenizer or find_tokenizer(path)
-        digest = hashlib.sha256(tokenizer.read_bytes()).hexdigest() if tokenizer else ""
+        tokenizer = run_tokenizer(path, given=options.tokenizer)
+        digest = file_hash(tokenizer) if tokenizer else ""
         name = path.resolve().name
         while name in {m.name for m in mixtures}:
             name += "+"

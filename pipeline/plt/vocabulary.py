@@ -5,6 +5,7 @@ byte-level BPE spells each byte of a token as one character, so the length of it
 Special tokens stand for no byte of any document.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,49 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError
+from pipeline.schema import TOKENIZER_FILE
 
-_BUILTIN = Path(__file__).resolve().parents[2] / "tokenizer" / "tokenizer.json"
 
+def run_tokenizer(data: Path, *, given: Path | None = None) -> Path | None:
+    """The tokenizer file that made the token ids of the run at `data`: its own, or `given` if that is the same file.
 
-def find_tokenizer(data: Path) -> Path | None:
-    """The tokenizer file that the run's manifest names, if it is still there."""
+    None without `given` for packed shards that no manifest describes. Raises ConfigError for another tokenizer: ids
+    would be read by a vocabulary that never made them.
+    """
     manifest = data / "manifest.json"
     if not manifest.is_file():
-        return None
+        return given
     try:
-        named = json.loads(manifest.read_text(encoding="utf-8"))["mixture"]["tokenizer"]["path"]
+        expected = str(json.loads(manifest.read_text(encoding="utf-8"))["tokenizer"]["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{manifest}: names no tokenizer ({error!r}); run `loopmix curate` again") from error
-    path = _BUILTIN if named == "builtin" else Path(named)
-    return path if path.is_file() else None
+        raise ConfigError(
+            f"{manifest}: names no {TOKENIZER_FILE} ({error!r}); run `loopmix curate` with the same mixture again, "
+            "which adds it"
+        ) from error
+    path = given or data / TOKENIZER_FILE
+    if not path.is_file():
+        raise ConfigError(f"{path}: does not exist; copy {TOKENIZER_FILE} of the run too, or give it as --tokenizer")
+    if (found := file_hash(path)) != expected:
+        raise ConfigError(
+            f"{path}: is another tokenizer than the one that made {data} (SHA-256 {found}, expected {expected}); "
+            + ("leave --tokenizer out" if given else "run `loopmix curate` again, which puts it back")
+        )
+    return path
+
+
+def check_same_tokenizer(model: Path, *, data: Path, tokenizer: Path | None) -> None:
+    """ConfigError if the model folder holds another tokenizer than `tokenizer`, that of the run at `data`."""
+    own = model / TOKENIZER_FILE
+    if tokenizer is not None and own.is_file() and file_hash(own) != file_hash(tokenizer):
+        raise ConfigError(
+            f"{model}: was trained on token ids of another tokenizer ({own}) than {data} holds; "
+            "diagnose it on a run that was curated with its own"
+        )
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256, hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _read(path: Path) -> tuple[dict[str, int], set[int], tuple[str, str]]:

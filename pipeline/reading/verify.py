@@ -15,13 +15,13 @@ from pipeline.arrays.columns import doc_words, lists_with
 from pipeline.arrays.compiled import compiled
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.exchange import positions, row_of, shard_of
-from pipeline.engine.manifest import files_of
+from pipeline.engine.manifest import files_of, tokenizer_of
 from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.errors import LoopmixError
-from pipeline.mix.encoder import load_encoder
+from pipeline.mix.encoder import held_encoder
 from pipeline.reading.unread import unread_of
 from pipeline.reading.verify_duplicates import duplicates_hold, similarities_hold, texts_agree
-from pipeline.schema import ALIGNED, DOCUMENTS, LEDGER, SELECT, TOKENS
+from pipeline.schema import ALIGNED, DOCUMENTS, LEDGER, SELECT, TOKENIZER_FILE, TOKENS
 
 # A sample, because texts are decoded: with this size an error in one of a hundred documents is missed with probability
 # 4e-5, and it takes seconds at any size of run.
@@ -83,10 +83,11 @@ def _inputs(run: RunFiles) -> Finding:
 
 
 def _files(run: RunFiles) -> tuple[bool, str]:
-    entries = [file for stage in STAGES for file in files_of(run.manifest, stage)]
+    tables = [file for stage in STAGES for file in files_of(run.manifest, stage)]
+    entries = [tokenizer_of(run.store, run.manifest), *tables]
     bad = [e.path for e in entries if not run.store.is_intact(e, by_hash=True)]
     n_bytes = sum(e.n_bytes for e in entries)
-    folders = sorted({e.path.rpartition("/")[0] for e in entries})
+    folders = sorted({e.path.rpartition("/")[0] for e in tables})
     there = {f"{folder}/{name}" for folder in folders for name in run.store.files(folder) if not name.startswith(".")}
     if strange := sorted(there - {e.path for e in entries}):  # whoever opens a table by its folder would read them
         return False, f"{len(strange)} files are not of this run: {strange[:3]}"
@@ -229,7 +230,7 @@ def slice_hashes(tokens: np.ndarray, starts: np.ndarray, lengths: np.ndarray) ->
 
 def _text(run: RunFiles) -> tuple[bool, str]:
     """Decode a keyed sample of kept documents back to their bytes."""
-    encoder = load_encoder(run.mixture.tokenizer.path)
+    encoder = held_encoder(run.tokenizer(), where=run.store.full(TOKENIZER_FILE))
     n_kept = sum(int(pc.sum(t["keep"]).as_py() or 0) for t in run.shards(SELECT, columns=["keep"]))
     limit = min(1.0, N_DECODED / max(1, n_kept)) * 2**64
     n_same = n_seen = 0

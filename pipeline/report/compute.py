@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
+from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.reasons import LOSS_KINDS, REASONS
 from pipeline.report.count_decisions import count_decisions
@@ -39,6 +40,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         version=__version__,
         seed=run.mixture.seed,
         n_shards=run.n_shards,
+        tokenizer=tokenizer_of(run.store, run.manifest).sha256,
         totals=totals,
         notices=(),
         groups=groups,

@@ -311,6 +311,7 @@ class Numbers:
     version: str
     seed: int
     n_shards: int
+    tokenizer: str  # SHA-256 of RUN/tokenizer.json, which made the token ids
     totals: Totals
     notices: tuple[Notice, ...]
     groups: tuple[Group, ...]  # most packed tokens first

@@ -46,7 +46,8 @@ def _header(numbers: Numbers, links: list[Html]) -> Html:
 def _footer(numbers: Numbers) -> Html:
     """What made the page; no date, so that equal runs make equal pages."""
     line = (
-        f"Loopmix {numbers.version}, seed {numbers.seed}, {exact(numbers.n_shards)} input shards. "
+        f"Loopmix {numbers.version}, seed {numbers.seed}, {exact(numbers.n_shards)} input shards, "
+        f"tokenizer with SHA-256 {numbers.tokenizer[:16]}. "
         "report.json beside this page holds the same numbers with every digit."
     )
     return element("footer", element("p", line))

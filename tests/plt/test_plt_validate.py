@@ -15,7 +15,7 @@ from pipeline.plt.data import open_packed, split_run
 from pipeline.plt.evaluate import build_held_out, unigram_losses
 from pipeline.plt.loader import token_counts
 from pipeline.plt.validation import compare, find_spikes, score
-from pipeline.plt.vocabulary import find_tokenizer, read_token_bytes
+from pipeline.plt.vocabulary import read_token_bytes, run_tokenizer
 from pipeline.report.validation import lines, render, write_page
 from pipeline.results import GroupLoss, TrainStep, Variant, read_validation
 
@@ -84,7 +84,7 @@ def test_bits_per_byte_when_tokens_are_bytes_are_nats_over_log_two(tmp_path):
 
 def test_score_when_bytes_are_unknown_stays_in_nats(tmp_path):
     assert score(GroupLoss("code", "C", 10, 2.5)) == 2.5
-    assert find_tokenizer(tmp_path) is None
+    assert run_tokenizer(tmp_path) is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"model": {"type": "Unigram", "vocab": {"a": 0}}}'])
