@@ -19,7 +19,7 @@ from pipeline.dedup.overlaps import find_overlaps
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
 from pipeline.dedup.similar import find_similar, linking_of
-from pipeline.engine.run import Run, work_off
+from pipeline.engine.run import Layout, Run, work_off
 from pipeline.engine.stage import ExchangeStage, MapStage, Stage
 from pipeline.engine.store import part
 from pipeline.language.languages import classify
@@ -47,7 +47,7 @@ from pipeline.schema import (
 )
 from pipeline.select.select import Selection, select
 from pipeline.sources import Slice
-from pipeline.sources.documents import Inputs, ingest, plan
+from pipeline.sources.documents import Inputs, changed_files, ingest, plan, plan_from, read_plan
 
 SIGNATURES_VERSION = 2  # named, because a run in `against` must have the same
 
@@ -75,7 +75,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, QUALITY, OVERLAPS, SIMILAR, NEAR_DUPS)
     return [
         ExchangeStage(DOCUMENTS.name, 5, ingest, inputs),
-        ExchangeStage(EXACT_DUPS.name, 1, group_equal, m.exact_dups, (DOCUMENTS,)),
+        ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
         MapStage(LANGUAGES, 4, classify, m.classify, (*_TEXT, *declared)),
         MapStage(QUALITY, 1, measure, m.quality, (*_TEXT, "problem"), (pool,)),
         MapStage(OVERLAPS, 1, find_overlaps, open_benchmarks(m), _TEXT),
@@ -93,17 +93,23 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
 def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
     """Make or complete the run: skip what stands, redo what is missing, damaged or changed.
 
-    `slices` is the plan of the input where the caller has made it already. Raises ConfigError for a mixture that
-    cannot be made, StageError and StoreError for work and files that fail, or where another driver works on the run.
+    `slices` is the plan of the input where the caller has made it already; what an earlier plan of the run held stays
+    in its shards. Raises ConfigError for a mixture that cannot be made, StageError and StoreError for work and files
+    that fail, or where another driver works on the run.
     """
-    refuse_misplaced(run.mixture, run=run.store.root)
-    slices = plan(run.mixture) if slices is None else slices
-    refuse_runs(run.mixture, slices, run=run.store.root)
-    refuse_unmeetable(run.mixture, slices)
-    todo = stages(run.mixture, slices)
-    files = {stage.name: _files(run.mixture, stage.name, n_shards=len(slices)) for stage in todo}
-    tokenizer = load_encoder(run.mixture.tokenizer.path).data
-    work_off(run, todo, n_shards=len(slices), files=files, tokenizer=tokenizer)
+    mixture, root = run.mixture, run.store.root
+    refuse_misplaced(mixture, run=root)
+    found = plan(mixture) if slices is None else slices
+    refuse_runs(mixture, found, run=root)
+    refuse_unmeetable(mixture, found)
+    earlier = None if run.replace else read_plan(run.store)
+    planned = plan_from(found, earlier=earlier, shard_bytes=mixture.ingest.shard_bytes)
+    if earlier is not None and (changes := changed_files(earlier, planned)):
+        run.progress.say(f"input files since the last start: {changes}")
+    todo, n_shards = stages(mixture, planned.slices), len(planned.slices)
+    files = {stage.name: _files(mixture, stage.name, n_shards=n_shards) for stage in todo}
+    layout = Layout(n_shards, files, frozenset(planned.totals), planned.to_json())
+    work_off(run, todo, layout=layout, tokenizer=load_encoder(mixture.tokenizer.path).data)
 
 
 def _files(mixture: Mixture, table: str, *, n_shards: int) -> tuple[str, set[str]]:

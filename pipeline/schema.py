@@ -72,7 +72,7 @@ DOCUMENTS = _table(
 EXACT_DUPS = _table(
     "exact_dups",
     _required("doc_id", pa.string()),
-    _required("group_position", pa.uint64()),  # position of the group's first document, its representative
+    _required("group_position", pa.uint64()),  # position of the group's first document by doc_id, its representative
     _required("group_size", pa.int64()),  # documents with these bytes, this one included
     _required("is_first", pa.bool_()),  # this document is the representative
 )

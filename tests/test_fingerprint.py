@@ -157,7 +157,7 @@ def test_a_map_stage_gets_the_columns_it_declares_though_its_neighbour_reads_mor
         MapStage(EXACT_DUPS, 1, annotate, One(), ("doc_id",)),
         MapStage(other, 1, annotate, Two(), ("doc_id", "path")),
     ]
-    run_maps(run, run.store, block, marks={"exact_dups": "m", "other": "m"}, n_shards=1)
+    run_maps(run, run.store, block, marks={"exact_dups": "m", "other": "m"}, rows=["r"])
     assert seen == {"One": ["doc_id"], "Two": ["doc_id", "path"]}
 
 
@@ -174,7 +174,7 @@ def test_a_map_stage_that_loses_a_row_fails(tmp_path: Path) -> None:
             run.store,
             [MapStage(EXACT_DUPS, 1, lose, Frozen(), ("doc_id",))],
             marks={"exact_dups": "m"},
-            n_shards=1,
+            rows=["r"],
         )
 
 

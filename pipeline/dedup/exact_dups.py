@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays.columns import columns
+from pipeline.arrays.columns import columns, doc_words
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
 from pipeline.config import Exchange
@@ -27,20 +27,24 @@ def group_equal(job: Job, *, config: Exchange) -> list[Marker]:
 
 
 def _hash(tables: Tables, out: Channel, shard: int, _: None) -> Outcome:
-    documents = tables.read(DOCUMENTS, shard, columns=["content_hash", "n_bytes"])
+    documents = tables.read(DOCUMENTS, shard, columns=["doc_id", "content_hash", "n_bytes"])
     rows = np.flatnonzero(documents["n_bytes"].to_numpy())  # documents without content equal nothing
     hashes = documents["content_hash"].take(pa.array(rows)).to_pylist()
     words = np.frombuffer(b"".join(hashes), dtype="<u8").reshape(-1, 2)
     position = positions(shard, rows)
-    table = pa.table({"high": words[:, 0].copy(), "low": words[:, 1].copy(), "position": position})
+    # Half of the doc_id orders a group: two of one group with equal halves are no matter of this world.
+    ids = doc_words(documents)[0][rows]
+    table = pa.table({"high": words[:, 0].copy(), "low": words[:, 1].copy(), "id": ids, "position": position})
     entry = out.scatter(shard, table, partition=spread(mix(words[:, 0]), out.n_partitions))
     return Outcome((entry,), {"n_docs": table.num_rows})
 
 
 def _group(hashes: Channel, out: Channel, partition: int, _: None) -> Outcome:
     """Sort by hash; runs of equal hashes are groups. Only groups of two or more travel back to their shards."""
-    high, low, position = columns(hashes.gather(partition), "high", "low", "position")
-    order = np.lexsort((position, low, high))  # position last: the first of a group is the first of the input
+    high, low, ids, position = columns(hashes.gather(partition), "high", "low", "id", "position")
+    # The first by doc_id stands for its group, not the first by position: which one does must not depend on how the
+    # input was cut, because its pool decides how the words of all are read.
+    order = np.lexsort((position, ids, low, high))
     high, low, position = high[order], low[order], position[order]
     starts = np.flatnonzero(starts_run(high, low))
     sizes = np.diff(np.append(starts, position.size))

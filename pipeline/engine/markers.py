@@ -2,6 +2,8 @@
 
     RUN/state/<stage>/<fingerprint>/<step>/<item>.json
 
+Shards of `documents` and of map stages stand under keys of their own, see `shards.py`.
+
 A marker is written after its files, so whoever finds one may believe them once their sizes and hashes agree. The
 fingerprint in the path keeps two configurations apart: neither finds the other's markers, whatever a driver that was
 cut off, or its last tasks, still write.
@@ -69,23 +71,37 @@ _MARKER = TypeAdapter(Marker)
 def commit_item(task: Callable[..., Outcome], store: Store, step: WorkStep, item: tuple[int, Any]) -> Marker:
     """Run one task and write its marker; runs where the executor puts it."""
     index, payload = item
-    started = time.perf_counter()
-    outcome = task(index, payload)
-    seconds = round(time.perf_counter() - started, 4)
-    marker = Marker(outcome.files, outcome.counts, outcome.problem, seconds)
+    marker = do_item(task, index, payload)
     write_marker(store, step, index, marker=marker)
     return marker
 
 
+def do_item(task: Callable[..., Outcome], index: int, payload: Any) -> Marker:
+    """Run one task; its marker is not written yet."""
+    started = time.perf_counter()
+    outcome = task(index, payload)
+    return Marker(outcome.files, outcome.counts, outcome.problem, round(time.perf_counter() - started, 4))
+
+
 def write_marker(store: Store, step: WorkStep, index: int, *, marker: Marker) -> None:
     """Commit an item's marker; the item is done from here on."""
-    store.write_bytes(_path(step, index), json.dumps(asdict(marker), sort_keys=True).encode())
+    store.write_bytes(_path(step, index), to_bytes(marker))
 
 
 def read_marker(store: Store, step: WorkStep, index: int) -> Marker | None:
     """The marker of an item; None where there is none that can be parsed: the item is not done."""
+    return parse_marker(store.read_bytes(_path(step, index)))
+
+
+def to_bytes(marker: Marker) -> bytes:
+    """A marker as it is stored."""
+    return json.dumps(asdict(marker), sort_keys=True).encode()
+
+
+def parse_marker(data: bytes) -> Marker | None:
+    """The inverse; None for anything else."""
     try:
-        return _MARKER.validate_json(store.read_bytes(_path(step, index)))
+        return _MARKER.validate_json(data)
     except ValidationError:
         return None
 

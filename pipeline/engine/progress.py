@@ -149,6 +149,11 @@ class Progress:
         self.say(_ROW.format(step, "done before"))
         self.event("skipped", step=step)
 
+    def stay(self, step: str, *, n_shards: int, of: int) -> None:
+        """Say how many shards of a table that is made anew are kept as they are."""
+        if n_shards:
+            self.say(_ROW.format(step, f"{n_shards:,} of {of:,} shards stay"))
+
     @contextmanager
     def step(self, step: str, *, n_items: int, n_done: int) -> Iterator[Advance]:
         """Show one step while it works; the caller calls the yielded function with each item's counts."""

@@ -14,11 +14,20 @@ from pipeline.engine.belonging import erase, refuse_other, refuse_strangers
 from pipeline.engine.changes import what_changed
 from pipeline.engine.executor import Executor
 from pipeline.engine.lease import hold
-from pipeline.engine.manifest import claim, forget_others, hold_tokenizer, is_recorded, read_manifest, record
-from pipeline.engine.markers import FINAL, Marker, WorkStep, intact_markers, read_markers, state_folder, write_marker
+from pipeline.engine.manifest import (
+    claim,
+    files_of,
+    forget_others,
+    hold_tokenizer,
+    is_recorded,
+    read_manifest,
+    record,
+)
+from pipeline.engine.markers import FINAL, Marker, WorkStep, read_markers, state_folder
 from pipeline.engine.progress import Progress
+from pipeline.engine.shards import PLAN, SHARDS, Shards, column_hash, key_of, names_of, shard_files, write_shard_marker
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
-from pipeline.engine.store import TEMPORARY, Store
+from pipeline.engine.store import TEMPORARY, Store, total_of
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError, StoreError
 from pipeline.schema import DOCUMENTS
@@ -41,18 +50,28 @@ class Run:
         return Workplace(self.executor, self.progress, self.on_bad_shard == "skip", self.check == "hash")
 
 
-def work_off(
-    run: Run, stages: Sequence[Stage], *, n_shards: int, files: dict[str, tuple[str, set[str]]], tokenizer: bytes
-) -> None:
+@dataclass(frozen=True)
+class Layout:
+    """How the tables of a run are cut, and how their shards are called."""
+
+    n_shards: int  # of `documents`
+    files: dict[str, tuple[str, set[str]]]  # stage -> folder, names of its shards
+    totals: frozenset[int]  # counts of shards under which this run has written names: files of these are its own
+    plan: bytes  # kept in the run, where the next plan starts from it
+
+
+def work_off(run: Run, stages: Sequence[Stage], *, layout: Layout, tokenizer: bytes) -> None:
     """Make or complete the tables of all stages, in their order. Only one driver at a time may do that.
 
-    `files` says for each stage in which folder its shards lie and how they are called; the run keeps `tokenizer`.
+    The run keeps `tokenizer`, the file that made its token ids.
     """
     refuse_strangers(run.store)
+    n_shards = layout.n_shards
     with hold(run.store) as store:
         if run.replace:
             erase(store)
         refuse_other(store, run.mixture)
+        store.write_bytes(PLAN, layout.plan)  # before any file bears the names that it gives
         # The order matters: entries go before the files that they name are removed, so that a stop in between leaves an
         # unfinished run; foreign files are looked for while markers of other configurations can still say what is ours.
         marks: dict[str, str] = {}
@@ -63,14 +82,15 @@ def work_off(
             run.progress.event("changed", message=said)
         forget_others(store, marks)
         claim(store, run.mixture)
-        for name, (folder, expected) in files.items():
-            refuse_foreign(store, folder, stage=name, expected=expected)
+        for stage in stages:
+            refuse_foreign(store, stage, layout=layout)
         _remove_others(store, marks)
         hold_tokenizer(store, tokenizer, by_hash=run.workplace.by_hash)
         for fused, block in groupby(stages, key=lambda s: isinstance(s, MapStage)):
             if fused:
                 maps = [s for s in block if isinstance(s, MapStage)]
-                run_maps(run, store, maps, marks=marks, n_shards=n_shards)
+                hashes = [file.sha256 for file in files_of(read_manifest(store), DOCUMENTS.name)]
+                run_maps(run, store, maps, marks=marks, rows=names_of(hashes))
                 continue
             for stage in block:
                 if isinstance(stage, ExchangeStage):
@@ -86,7 +106,7 @@ def run_exchange(run: Run, store: Store, stage: ExchangeStage, *, mark: str, n_s
         run.progress.skipped(stage.name)
         return
     tables = _tables(store, stage, n_shards)
-    markers = stage.make(Job(place, tables, stage.name, mark, stage.seed), config=stage.config)
+    markers = stage.make(Job(place, tables, stage.name, mark, stage.seed, stage.version), config=stage.config)
     state = state_folder(stage.name, mark)
     inner = [WorkStep(stage.name, mark, name) for name in store.folders(state) if name != FINAL]
     seconds = sum(m.seconds for step in inner for m in read_markers(store, step).values())
@@ -97,40 +117,68 @@ def run_exchange(run: Run, store: Store, stage: ExchangeStage, *, mark: str, n_s
         store.remove(step.folder)
 
 
-def run_maps(run: Run, store: Store, stages: Sequence[MapStage], *, marks: dict[str, str], n_shards: int) -> None:
-    """Run neighbouring map stages fused, reading each shard's text once for all tables it still lacks; record them."""
-    place = run.workplace
-    markers = {
-        s.name: intact_markers(store, WorkStep(s.name, marks[s.name]), by_hash=place.by_hash, skip_bad=place.skip_bad)
-        for s in stages
-    }
+def run_maps(run: Run, store: Store, stages: Sequence[MapStage], *, marks: dict[str, str], rows: Sequence[str]) -> None:
+    """Run neighbouring map stages fused, reading each shard's text once for all tables it still lacks; record them.
+
+    `rows` names, for each shard, the rows of `documents` that it holds.
+    """
+    place, label, n_shards = run.workplace, "+".join(s.name for s in stages), len(rows)
+    if all(
+        is_recorded(store, s.name, mark=marks[s.name], by_hash=place.by_hash, skip_bad=place.skip_bad) for s in stages
+    ):
+        run.progress.skipped(label)
+        return
+    tables = {s.name: _tables(store, s, n_shards) for s in stages}
+    keys: list[dict[str, str]] = [{}] * n_shards
+    decided = {s.name: key_of(s.name, s.version, s.config.model_dump(mode="json")) for s in stages}
+    decide = partial(_keys, tuple((s, tables[s.name]) for s in stages), decided)
+    for (shard, _), found in place.executor.map(decide, list(enumerate(rows)), name=f"{label}.inputs"):
+        keys[shard] = found
+    markers: dict[str, dict[int, Marker]] = {}
+    for s in stages:
+        paths = [tables[s.name].path(s.table, shard) for shard in range(n_shards)]
+        own = Shards(store, s.name, [k[s.name] for k in keys], paths)
+        markers[s.name] = own.standing(place.executor, by_hash=place.by_hash, skip_bad=place.skip_bad)
     todo = []
     for shard in range(n_shards):
-        lacking = tuple(s.name for s in stages if shard not in markers[s.name])
+        lacking = {s.name: keys[shard][s.name] for s in stages if shard not in markers[s.name]}
         if lacking:
             todo.append((shard, lacking))
-    label = "+".join(s.name for s in stages)
-    work = partial(_annotate_shard, tuple((s, _tables(store, s, n_shards)) for s in stages), marks)
-    if not todo:
-        run.progress.skipped(label)
-    else:
-        with run.progress.step(label, n_items=n_shards, n_done=n_shards - len(todo)) as advance:
-            for (shard, _), made in place.executor.map(work, todo, name=label):
-                for name, marker in made.items():
-                    markers[name][shard] = marker
-                advance(next(iter(made.values())).counts)
+    run.progress.stay(label, n_shards=n_shards - len(todo), of=n_shards)
+    work = partial(_annotate_shard, tuple((s, tables[s.name]) for s in stages))
+    with run.progress.step(label, n_items=n_shards, n_done=n_shards - len(todo)) as advance:
+        for (shard, _), made in place.executor.map(work, todo, name=label):
+            for name, marker in made.items():
+                markers[name][shard] = marker
+            advance(next(iter(made.values())).counts)
     for stage in stages:
-        found = [markers[stage.name][shard] for shard in range(n_shards)]
-        record(store, run.mixture, stage.name, mark=marks[stage.name], version=stage.version, markers=found)
+        made_of = [markers[stage.name][shard] for shard in range(n_shards)]
+        record(store, run.mixture, stage.name, mark=marks[stage.name], version=stage.version, markers=made_of)
+
+
+def _keys(
+    stages: tuple[tuple[MapStage, Tables], ...], decided: dict[str, str], item: tuple[int, str]
+) -> dict[str, str]:
+    """What decides one shard of each stage: the stage, its rows of documents, and the columns it reads beside them.
+
+    `decided` names code and configuration of each stage. A neighbour's columns are not made yet; its key says as much.
+    """
+    shard, rows = item
+    keys: dict[str, str] = {}
+    for stage, tables in stages:
+        inputs = [
+            keys[table.name] if table.name in keys else column_hash(tables.read(table, shard, columns=names))
+            for table, names in stage.inputs
+        ]
+        keys[stage.name] = key_of(decided[stage.name], rows, inputs)
+    return keys
 
 
 def _tables(store: Store, stage: Stage, n_shards: int) -> Tables:
     return Tables(store, n_shards, stage.name, frozenset(table.name for table in stage.reads))
 
 
-def _annotate_shard(
-    stages: tuple[tuple[MapStage, Tables], ...], marks: dict[str, str], item: tuple[int, tuple[str, ...]]
-) -> dict[str, Marker]:
+def _annotate_shard(stages: tuple[tuple[MapStage, Tables], ...], item: tuple[int, dict[str, str]]) -> dict[str, Marker]:
     """Make the lacking tables of one shard. Each stage gets the columns that it declares and no other."""
     shard, lacking = item
     wanted = [(stage, tables) for stage, tables in stages if stage.name in lacking]
@@ -151,7 +199,7 @@ def _annotate_shard(
         made[stage.name] = table
         entry = tables.write(stage.table, shard, data=table)
         marker = Marker((entry,), counts, None, round(time.perf_counter() - started, 4))
-        write_marker(tables.store, WorkStep(stage.name, marks[stage.name]), shard, marker=marker)
+        write_shard_marker(tables.store, stage.name, lacking[stage.name], marker=marker)
         markers[stage.name] = marker
     return markers
 
@@ -159,21 +207,28 @@ def _annotate_shard(
 # --- what may lie in a run folder ------------------------------------------------------------------------------------
 
 
-def refuse_foreign(store: Store, folder: str, *, stage: str, expected: set[str]) -> None:
-    """Remove what an earlier configuration of this run left in `folder`; raise StoreError for files it never wrote."""
+def refuse_foreign(store: Store, stage: Stage, *, layout: Layout) -> None:
+    """Remove what an earlier configuration of this run left in the stage's folder; StoreError for files it never wrote.
+
+    Where shards stay from one configuration to the next, those that do not are removed when it is known which.
+    """
+    folder, expected = layout.files[stage.name]
     # Hidden files that are not ours are left alone: file managers and NFS leave them everywhere.
     found = (name for name in store.files(folder) if not name.startswith(".") or name.endswith(TEMPORARY))
     strange = [name for name in found if name not in expected]
     if not strange:
         return
-    ours = {f["path"] for f in read_manifest(store)["stages"].get(stage, {}).get("files", [])}
-    for mark in store.folders(f"state/{stage}"):
-        ours |= {e.path for m in read_markers(store, WorkStep(stage, mark)).values() for e in m.files}
+    recorded = read_manifest(store)["stages"].get(stage.name)
+    later = recorded is None and (isinstance(stage, MapStage) or stage.name == DOCUMENTS.name)
+    ours = {f["path"] for f in (recorded or {}).get("files", [])} | shard_files(store, stage.name)
+    for mark in store.folders(f"state/{stage.name}"):
+        ours |= {e.path for m in read_markers(store, WorkStep(stage.name, mark)).values() for e in m.files}
     for name in strange:
         path = f"{folder}/{name}"
-        if path not in ours and not name.endswith(TEMPORARY):
+        if not (path in ours or name.endswith(TEMPORARY) or total_of(name) in layout.totals):
             raise StoreError(f"{store.full(path)}: was not written by this run; move it away or use another --out")
-        store.remove(path)
+        if not later or name.endswith(TEMPORARY):
+            store.remove(path)
 
 
 def _remove_others(store: Store, marks: dict[str, str]) -> None:
@@ -182,7 +237,7 @@ def _remove_others(store: Store, marks: dict[str, str]) -> None:
     for root in ("state", "work"):
         for stage in store.folders(root):
             for mark in store.folders(f"{root}/{stage}"):
-                if mark != marks.get(stage):
+                if mark not in (marks.get(stage), SHARDS):
                     store.remove(f"{root}/{stage}/{mark}")
             if stage not in marks:
                 store.remove(f"{root}/{stage}")
@@ -190,7 +245,9 @@ def _remove_others(store: Store, marks: dict[str, str]) -> None:
 
 def _sweep(store: Store, marks: dict[str, str]) -> None:
     """Remove temporary files that a killed driver left beside the manifest, and its tasks beside their markers."""
-    for folder in ("", *(f"{WorkStep(stage, mark).folder}/" for stage, mark in marks.items())):
+    beside = [f"{WorkStep(stage, mark).folder}/" for stage, mark in marks.items()]
+    beside += [f"state/{stage}/{SHARDS}/" for stage in marks]
+    for folder in ("", *beside):
         for name in store.files(folder):
             if name.endswith(TEMPORARY):
                 store.remove(f"{folder}{name}")

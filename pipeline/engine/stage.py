@@ -25,6 +25,7 @@ from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor
 from pipeline.engine.markers import Marker, Outcome, WorkStep, commit_item, intact_markers
 from pipeline.engine.progress import Progress
+from pipeline.engine.shards import Shards, commit_shard, key_of
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
 from pipeline.schema import DOCUMENTS, Table
@@ -96,6 +97,7 @@ class Job:
     stage: str
     mark: str
     seed: int | None
+    version: int = 0  # of the stage's code; part of the keys of its shards
 
     @property
     def skip_bad(self) -> bool:
@@ -123,6 +125,27 @@ class Job:
                 markers[index] = marker
                 advance(marker.counts)
         return [markers[index] for index in range(len(payloads))]
+
+    def shards(
+        self, table: Table, task: Callable[..., Outcome], *, items: Sequence[Any], parts: Sequence[Any]
+    ) -> list[Marker]:
+        """Map `task(shard, payload)` over items, each of which writes one shard of the stage's own `table`.
+
+        A shard stands, whatever its number, while `parts` of it (all that decides its bytes, as JSON can say it) and
+        the version of the stage are the same. So nothing may enter a task that is not in its parts.
+        """
+        place, store = self.workplace, self.tables.store
+        keys = [key_of(self.stage, self.version, part) for part in parts]
+        table_of = Shards(store, self.stage, keys, [self.tables.path(table, shard) for shard in range(len(keys))])
+        markers = table_of.standing(place.executor, by_hash=place.by_hash, skip_bad=place.skip_bad)
+        todo = [(shard, (keys[shard], item)) for shard, item in enumerate(items) if shard not in markers]
+        place.progress.stay(self.stage, n_shards=len(markers), of=len(keys))
+        work = partial(commit_shard, task, store, self.stage)
+        with place.progress.step(self.stage, n_items=len(keys), n_done=len(markers)) as advance:
+            for (shard, _), marker in place.executor.map(work, todo, name=self.stage):
+                markers[shard] = marker
+                advance(marker.counts)
+        return [markers[shard] for shard in range(len(keys))]
 
     def channel(
         self, step: str, name: str = "", *, n_sources: int, n_partitions: int, from_one: bool = False

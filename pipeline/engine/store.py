@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import posixpath
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,15 @@ class FileEntry:
 def part(index: int, total: int, *, suffix: str = "parquet") -> str:
     """The name of shard `index` of `total`, for instance part-00000-of-00016.parquet."""
     return f"part-{index:05d}-of-{total:05d}.{suffix}"
+
+
+_PART = re.compile(r"part-(\d{5,})-of-(\d{5,})\.(?:parquet|arrow)")
+
+
+def total_of(name: str) -> int | None:
+    """How many shards there are by the name of one; None for a name that `part` does not give."""
+    found = _PART.fullmatch(name)
+    return int(found[2]) if found and int(found[1]) < int(found[2]) else None
 
 
 @dataclass(frozen=True)
@@ -193,6 +203,20 @@ class Store:
             return []
         return sorted(posixpath.basename(f["name"].rstrip("/")) for f in found if f["type"] == "directory")
 
+    def rename(self, path: str, other: str) -> None:
+        """Give the file `path` the name `other`, without reading it; atomic on a local disk."""
+        source, target = self.full(path), self.full(other)
+        if self.driver and other.startswith(FENCED):
+            self._must_hold_lease()
+        try:
+            if self.is_local:
+                Path(source).replace(target)
+                _sync_folder(Path(target).parent)
+            else:
+                self._fs.mv(source, target)
+        except OSError as error:
+            raise StoreError(f"{target}: cannot be written: {error}; free space or choose another --out") from error
+
     def remove(self, path: str) -> None:
         """Remove a file or a folder of this run; nothing happens if it is gone already."""
         try:
@@ -286,6 +310,14 @@ def _link(whole: Path, target: Path) -> None:
             file.write(whole.read_bytes())
 
 
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def _write_local(target: Path, view: memoryview) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
@@ -298,8 +330,4 @@ def _write_local(target: Path, view: memoryview) -> None:
     except BaseException:  # Ctrl-C too leaves nothing behind
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _sync_folder(target.parent)

@@ -1,23 +1,72 @@
 """Ingest: read the sources once, cut them into the shards that every later table keeps."""
 
-from dataclasses import replace
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config import Frozen, Mixture, Source
 from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.shards import PLAN
 from pipeline.engine.stage import Job
+from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
 from pipeline.schema import DOCUMENTS
 from pipeline.sources import Slice, plan_slices, read_slice
+from pipeline.sources.slices import keep_shards
 
 
 def plan(mixture: Mixture) -> list[Slice]:
     """What each shard of `documents` will hold, in order."""
     return [s for source in mixture.sources for s in plan_slices(source, shard_bytes=mixture.ingest.shard_bytes)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the input of a run is cut: kept in the run, so that what has been read need not be read again."""
+
+    slices: tuple[Slice, ...]
+    shard_bytes: int
+    totals: tuple[int, ...]  # counts of shards that plans of this run have had
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+_PLAN = TypeAdapter(Plan)
+
+
+def read_plan(store: Store) -> Plan | None:
+    """The plan that a run keeps. It only saves work, so one that is lost or damaged is none."""
+    if store.exists(PLAN):
+        with suppress(ValidationError):
+            return _PLAN.validate_json(store.read_bytes(PLAN))
+    return None
+
+
+def plan_from(planned: Sequence[Slice], *, earlier: Plan | None, shard_bytes: int) -> Plan:
+    """`planned` as it is cut in this run: documents of an earlier plan keep their shards, new ones get new shards.
+
+    With another `shard_bytes` all is cut anew.
+    """
+    slices, totals = tuple(planned), set(earlier.totals if earlier else ())
+    if earlier is not None and earlier.shard_bytes == shard_bytes:
+        slices = tuple(keep_shards(planned, earlier.slices, shard_bytes=shard_bytes))
+    return Plan(slices, shard_bytes, tuple(sorted(totals | {len(slices)})))
+
+
+def changed_files(before: Plan, after: Plan) -> str:
+    """How many input files are new, changed and gone between two plans; nothing where none is."""
+    old, new = ({(s.source, file.path): file for s in plan.slices for file in s.files} for plan in (before, after))
+    n_changed = sum(old[name] != new[name] for name in old.keys() & new.keys())
+    counts = {"new": len(new.keys() - old.keys()), "changed": n_changed, "gone": len(old.keys() - new.keys())}
+    return ", ".join(f"{n:,} {what}" for what, n in counts.items()) if any(counts.values()) else ""
 
 
 class Inputs(Frozen):
@@ -30,9 +79,19 @@ class Inputs(Frozen):
 
 def ingest(job: Job, *, config: Inputs) -> list[Marker]:
     """Write table `documents`, one shard per slice. A file that cannot be read stops the run or is skipped."""
-    sources = {s.name: s for s in config.sources}
-    task = partial(_read_shard, job.tables, max_document_bytes=config.max_document_bytes, skip_bad=job.skip_bad)
-    return job.step("", task, items=[(sources[s.source], s) for s in config.slices])
+    sources = {s.name: _for_reading(s) for s in config.sources}
+    limit = config.max_document_bytes
+    task = partial(_read_shard, job.tables, max_document_bytes=limit, skip_bad=job.skip_bad)
+    dumped = {name: source.model_dump(mode="json") for name, source in sources.items()}
+    items = [(sources[s.source], s) for s in config.slices]
+    parts = [(dumped[s.source], asdict(s), limit) for s in config.slices]
+    return job.shards(DOCUMENTS, task, items=items, parts=parts)
+
+
+def _for_reading(source: Source) -> Source:
+    """The source without the settings that only choose files: with others, what was chosen before reads the same."""
+    chosen = {"include": Source.model_fields["include"].default, "exclude": ()}
+    return source.model_copy(update=chosen)
 
 
 def _read_shard(

@@ -57,7 +57,7 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
         except StoreError as error:
             failures.append(str(error))
             files = [InputFile(home[:-1], 0, _UNPLANNED)]
-        slices += whole_files(source.name, files, shard_bytes=shard_bytes)
+        slices += whole_files(source.name, files, shard_bytes=shard_bytes, home=home)
     if not homes:
         raise ConfigError(
             f"sources.{source.name}.path: {source.path} is no git checkout and has none below it; "

@@ -1,6 +1,6 @@
 """The plan of an input: which files, and which part of them, one shard of `documents` will hold."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 # Counted for each file beside its content, so that a million empty files do not share a shard: about what a row of
@@ -26,6 +26,8 @@ class Slice:
     first: int = 0  # parquet: first row group; plain jsonl: first byte; datatrove: rank
     last: int = -1  # exclusive; -1: to the end
     n_bytes: int = 0  # estimate of raw bytes, for progress
+    is_group: bool = False  # whole files that only their sizes brought together
+    home: str = ""  # of a group: files of two homes never share one; git: the checkout
 
 
 def group_files(files: Iterable[InputFile], *, shard_bytes: int) -> Iterator[tuple[InputFile, ...]]:
@@ -43,7 +45,51 @@ def group_files(files: Iterable[InputFile], *, shard_bytes: int) -> Iterator[tup
         yield tuple(group)
 
 
-def whole_files(source: str, files: Iterable[InputFile], *, shard_bytes: int) -> list[Slice]:
+def whole_files(source: str, files: Iterable[InputFile], *, shard_bytes: int, home: str = "") -> list[Slice]:
     """A slice for each group of whole files."""
     groups = group_files(files, shard_bytes=shard_bytes)
-    return [Slice(source, group, n_bytes=sum(file.size for file in group)) for group in groups]
+    return [
+        Slice(source, group, n_bytes=sum(file.size for file in group), is_group=True, home=home) for group in groups
+    ]
+
+
+def keep_shards(planned: Sequence[Slice], earlier: Sequence[Slice], *, shard_bytes: int) -> list[Slice]:
+    """`planned`, cut and numbered so that what an earlier plan of the run held stays where it was.
+
+    A file that was there keeps its shard and its neighbours; files that are gone leave, and new ones get shards of
+    their own, behind. So a shard changes only if one of its own files did. A shard whose files have grown too large for
+    one is cut. Places of shards that are gone are taken by new ones, or by the last if there are none.
+    """
+    there = {(s.source, s.home, file.path): (s, file) for s in planned if s.is_group for file in s.files}
+    cut = {_place(s): s for s in planned if not s.is_group}
+    slots: list[Slice | None] = []
+    behind: list[Slice] = []
+    for old in earlier:
+        if not old.is_group:
+            slots.append(cut.pop(_place(old), None))
+            continue
+        stay = [there.pop((old.source, old.home, file.path), None) for file in old.files]
+        files = [found[1] for found in stay if found is not None]
+        groups = whole_files(old.source, files, shard_bytes=shard_bytes, home=old.home)
+        slots.append(groups[0] if groups else None)
+        behind += groups[1:]
+    new: dict[tuple[str, str], list[InputFile]] = {}
+    for piece, file in there.values():
+        new.setdefault((piece.source, piece.home), []).append(file)
+    for (source, home), files in new.items():
+        behind += whole_files(source, files, shard_bytes=shard_bytes, home=home)
+    return _fill(slots, [*behind, *cut.values()])
+
+
+def _place(piece: Slice) -> tuple[object, ...]:
+    """What a slice is, whatever its files hold now."""
+    return (piece.source, piece.home, tuple(file.path for file in piece.files), piece.first, piece.last)
+
+
+def _fill(slots: list[Slice | None], new: list[Slice]) -> list[Slice]:
+    """New slices into empty slots, then behind; slots that stay empty are closed from the end."""
+    waiting = iter(new)
+    filled = [*(s if s is not None else next(waiting, None) for s in slots), *waiting]
+    n = sum(s is not None for s in filled)
+    last = (s for s in reversed(filled[n:]) if s is not None)
+    return [s if s is not None else next(last) for s in filled[:n]]

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from handmade import ShuffledExecutor, digests, documents, make_run, run_stage, write_documents
+from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run_stage, write_documents
 
 from pipeline.config import Exchange
 from pipeline.dedup.exact_dups import group_equal
@@ -20,15 +20,17 @@ def groups(folder: Path, *, n_partitions: int, executor: object) -> list[tuple[i
 
 
 @pytest.mark.parametrize("n_partitions", [1, 3, 16])
-def test_groups_are_named_by_their_first_document(tmp_path: Path, n_partitions: int) -> None:
+def test_groups_are_named_by_their_first_document_by_id(tmp_path: Path, n_partitions: int) -> None:
     second = 2 << 32
+    assert doc_id(0, 0) < min(doc_id(0, 2), doc_id(2, 1))  # "a": the first is where the input begins
+    assert doc_id(2, 2) < doc_id(0, 1)  # "b": the first stands behind
     assert groups(tmp_path, n_partitions=n_partitions, executor=InlineExecutor()) == [
         (0, 3, True),
-        (1, 2, True),
+        (second + 2, 2, False),
         (0, 3, False),
         (second, 1, True),
         (0, 3, False),
-        (1, 2, False),
+        (second + 2, 2, True),
         (second + 3, 1, True),
     ]
 

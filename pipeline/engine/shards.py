@@ -1,0 +1,141 @@
+"""Which shards of a table stay when the input grows or a setting changes.
+
+A shard of `documents` is decided by the part of the input that it holds, a shard of a map stage by the stage and the
+rows that it reads. The hash of just that is its *key*. Its marker stands under the key, not under its number or the
+fingerprint of the stage, so a new file elsewhere in the input costs it nothing:
+
+    RUN/state/<stage>/shards/<key>.json
+
+A shard's name holds its number and their count. Where these changed, its file is renamed (on object storage that is a
+copy inside the store) and never read.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import xxhash
+
+from pipeline.engine.executor import Executor
+from pipeline.engine.markers import Marker, Outcome, do_item, parse_marker, to_bytes
+from pipeline.engine.store import Store, total_of
+
+PLAN = "state/documents/plan.json"  # how the input was cut, from which the next plan starts
+SHARDS = "shards"  # the folder beside those of fingerprints
+_KEY_CHARS = 32  # 128 bits of SHA-256, as in fingerprints
+
+
+def key_of(*parts: Any) -> str:
+    """The hash of everything that decides a shard's bytes; parts are what JSON can say."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:_KEY_CHARS]
+
+
+def names_of(hashes: Iterable[str]) -> list[str]:
+    """The hashes, each with the number of its equals before it: two shards without a row are two shards."""
+    before: Counter[str] = Counter()
+    names = []
+    for found in hashes:
+        names.append(f"{found}-{before[found]}")
+        before[found] += 1
+    return names
+
+
+def column_hash(table: pa.Table) -> str:
+    """A hash of a table's columns and rows, however they are cut into chunks."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    return xxhash.xxh3_128_hexdigest(sink.getvalue())
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The shards of one stage's table: for each the key, and the name of its file inside the run."""
+
+    store: Store
+    stage: str
+    keys: Sequence[str]
+    paths: Sequence[str]
+
+    def standing(self, executor: Executor, *, by_hash: bool, skip_bad: bool) -> dict[int, Marker]:
+        """Markers, by shard, of all shards whose files stand undamaged, renamed to where they belong.
+
+        Every other marker of the stage and every other file of its table is removed: from here on tasks write names
+        that others held before.
+        """
+        found: dict[int, Marker] = {}
+        for shard, key in enumerate(self.keys):
+            marker = _read(self.store, self.stage, key)
+            if marker is None or (marker.problem is not None and not skip_bad):
+                continue
+            if all(self.store.is_intact(entry, by_hash=by_hash) for entry in marker.files):
+                found[shard] = marker
+        self._rename(found, executor)
+        kept = {f"{self.keys[shard]}.json" for shard in found}
+        for name in self.store.files(_folder(self.stage)):
+            if name not in kept:
+                self.store.remove(f"{_folder(self.stage)}/{name}")
+        wanted = set(self.paths)
+        for folder in {path.rpartition("/")[0] for path in self.paths}:
+            for name in self.store.files(folder):
+                if total_of(name) is not None and f"{folder}/{name}" not in wanted:
+                    self.store.remove(f"{folder}/{name}")
+        return found
+
+    def _rename(self, found: dict[int, Marker], executor: Executor) -> None:
+        """Give every shard in `found` its name, and drop from it those that wait for each other's: they are made anew.
+
+        In rounds: a name is taken only when nobody's file bears it any more.
+        """
+        pending = {m.files[0].path: shard for shard, m in found.items() if m.files[0].path != self.paths[shard]}
+        while ready := [shard for shard in pending.values() if self.paths[shard] not in pending]:
+            items = [(shard, self.keys[shard], self.paths[shard], found[shard]) for shard in ready]
+            for item, marker in executor.map(partial(_rename_one, self.store, self.stage), items, name="rename"):
+                del pending[item[3].files[0].path]
+                found[item[0]] = marker
+        for shard in pending.values():
+            del found[shard]
+
+
+def commit_shard(task: Callable[..., Outcome], store: Store, stage: str, item: tuple[int, tuple[str, Any]]) -> Marker:
+    """Run the task of one shard and write its marker; runs where the executor puts it."""
+    shard, (key, payload) = item
+    marker = do_item(task, shard, payload)
+    write_shard_marker(store, stage, key, marker=marker)
+    return marker
+
+
+def write_shard_marker(store: Store, stage: str, key: str, *, marker: Marker) -> None:
+    """Commit a shard; it stands from here on."""
+    store.write_bytes(f"{_folder(stage)}/{key}.json", to_bytes(marker))
+
+
+def shard_files(store: Store, stage: str) -> set[str]:
+    """The files that any marker of the stage's shards names."""
+    keys = [n.removesuffix(".json") for n in store.files(_folder(stage)) if n.endswith(".json")]
+    markers = (_read(store, stage, key) for key in keys)
+    return {entry.path for marker in markers if marker is not None for entry in marker.files}
+
+
+def _read(store: Store, stage: str, key: str) -> Marker | None:
+    path = f"{_folder(stage)}/{key}.json"
+    return parse_marker(store.read_bytes(path)) if store.exists(path) else None
+
+
+def _rename_one(store: Store, stage: str, item: tuple[int, str, str, Marker]) -> Marker:
+    """A stop after the first line leaves a marker of a file that is gone, so that this one shard is made anew."""
+    _, key, path, marker = item
+    (old,) = marker.files
+    store.rename(old.path, path)
+    moved = replace(marker, files=(replace(old, path=path),))
+    write_shard_marker(store, stage, key, marker=moved)
+    return moved
+
+
+def _folder(stage: str) -> str:
+    return f"state/{stage}/{SHARDS}"
