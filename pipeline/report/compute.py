@@ -16,6 +16,7 @@ from pipeline.report.notices import notices_of
 from pipeline.report.numbers import BadShard, Drop, FlowStep, License, NearlyLost, Numbers, StageWork, Totals
 from pipeline.report.shares import groups_of, paper_shares
 from pipeline.report.stream import balance_of, mix_of, packing_of, read_stream
+from pipeline.report.stricter import stricter_of
 from pipeline.report.training import read_training
 from pipeline.schema import PACKED, POOLS, SELECT
 from pipeline.select.licenses import CLASSES, license_class
@@ -51,6 +52,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         duplicates=duplicates_of(run, counted, lost={stage: total[f"n_{stage}_docs"] for stage in LOSSES}),
         license_classes=_license_classes(licenses),
         licenses=licenses,
+        stricter_copies=stricter_of(run),
         language_decisions=count_decisions(run),
         balance=balance_of(stream, code_parts=balance.code.parts, text_parts=balance.text.parts, seq_len=seq_len),
         mix=mix_of(stream),

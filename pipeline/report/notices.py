@@ -159,6 +159,18 @@ def _licenses(numbers: Numbers) -> _Found:
         yield "note", f"{percent(n['unknown'] / total)} of the packed tokens have no known licence."
 
 
+def _stricter(numbers: Numbers) -> _Found:
+    """Labels that contradict each other, which no rule can settle where the texts are not equal."""
+    found = numbers.stricter_copies
+    if found.n_packed_tokens:
+        share = percent(found.n_packed_tokens / max(1, sum(c.n_packed_tokens for c in numbers.license_classes)))
+        yield (
+            "note",
+            f"{share} of the packed tokens ({exact(found.n_packed_tokens)} in {exact(found.n_docs)} documents) have an "
+            "equal or near duplicate that was judged more strictly.",
+        )
+
+
 def _surplus(numbers: Numbers) -> _Found:
     """Data that passed and is not used: a hint to change parts or add to the other pool."""
     for pool in ("code", "text"):
@@ -185,4 +197,5 @@ _CHECKS = (
     _padding,
     _surplus,
     _licenses,
+    _stricter,
 )

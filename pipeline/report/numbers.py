@@ -167,6 +167,14 @@ class License:
 
 
 @dataclass(frozen=True)
+class StricterCopies:
+    """Documents of the mixture whose equal or near duplicate is copyleft or stricter, or was dropped for what it is."""
+
+    n_docs: int
+    n_packed_tokens: int
+
+
+@dataclass(frozen=True)
 class NearlyLost:
     """Sources, languages or repositories that lose more than `select.max_loss` of their documents, 40 or more."""
 
@@ -322,6 +330,7 @@ class Numbers:
     duplicates: Duplicates
     license_classes: tuple[License, ...]
     licenses: tuple[License, ...]
+    stricter_copies: StricterCopies
     language_decisions: LanguageDecisions
     balance: TokenBalance
     mix: StreamMix
