@@ -289,7 +289,8 @@ def _among(asked: _Asked, row: Floats, top: list[int]) -> Classification:
 def _outside(asked: _Asked, row: Floats, top: list[int]) -> Classification:
     """A tie whose candidates the content speaks against: another language if the classifier is sure, else none.
 
-    What its extension calls a program and does not look like prose is one, in no language that is known here."""
+    Where no format of prose is among them, the extension says that a machine reads it: so it is code in no language
+    that is known here, unless it reads as prose."""
     pool, look, head = asked.pool, asked.look, asked.question.head
     best, confidence = CLASSES[top[0]], round(float(row[top[0]]), 4)
     types = {languages()[name].type for name in asked.question.candidates}
@@ -297,7 +298,7 @@ def _outside(asked: _Asked, row: Floats, top: list[int]) -> Classification:
         return _scored(
             _verdict(best, pool, look, decided_by="classifier"), confidence, asked.question.candidates[0], 0.0
         )
-    certain = structure_of(head).program >= MIN_FRAC or (types == {"programming"} and look == kinds.CODE)
+    certain = structure_of(head).program >= MIN_FRAC or ("prose" not in types and not is_prose(head))
     name, rule = (OTHER_CODE, "structure") if certain else (UNKNOWN, "none")
     return _scored(_verdict(name, pool, look, decided_by=rule), CONFIDENCE[rule], best, confidence)
 

@@ -185,6 +185,18 @@ def test_prose_under_a_code_extension_is_text_unless_the_source_insists_on_code(
         ("lamp.java", PROSE * 3, {"Text": 0.99, "Java": 0.01}, "Text", "prose"),
         ("lamp.m", b"x\n", {"MATLAB": 0.005, "Objective-C": 0.014, "Java": 0.9}, "MATLAB", "popularity"),
         ("lamp.m", b"x\n", {"MATLAB": 0.005, "Objective-C": 0.016, "Java": 0.9}, "Objective-C", "classifier"),
+        ("lamp.m", b"x = 1\n" * 16, {"Java": 0.98}, "MATLAB", "popularity"),  # 96 bytes say too little
+        ("lamp.m", b"x = 1\n" * 17, {"Java": 0.98}, "Java", "classifier"),
+        ("lamp.m", b"x = 1\n" * 17, {"Java": 0.96}, "Other code", "structure"),
+        ("lamp.m", b"x = 1\n" * 17, {"Java": 0.96, "MATLAB": 0.021}, "MATLAB", "classifier"),
+        ("lamp.m", b"x = 1\n" * 17, {"TeX": 0.98}, "Other code", "structure"),  # nothing there is a program in TeX
+        ("lamp.m", PROSE * 3, {"Java": 0.5}, "Unknown", "none"),
+        ("lamp.scd", b"x = 1;\n" * 17, {"Java": 0.5}, "Other code", "structure"),  # Markdown is a candidate
+        ("lamp.scd", b"lamp lit\n" * 17, {"Java": 0.5}, "Unknown", "none"),
+        ("lamp.conf", b"lit yes\n" * 20, {"TeX": 0.99}, "Other code", "structure"),
+        ("lamp.m", b"x = 1\n" * 17, {"Other": 0.9}, "Limbo", "popularity"),  # no class tells Limbo from Mercury
+        ("", b"lit = 1\n" * 7, {"Java": 0.3}, "Unknown", "none"),  # 56 bytes
+        ("", b"lit = 1\n" * 8, {"Java": 0.3}, "Other code", "structure"),
         ("", b"x\n", {"Text": 0.49}, "Unknown", "none"),
         ("", b"x\n", {"Text": 0.51}, "Text", "prose"),
         ("", b"x\n", {"Text": 0.6, "Markdown": 0.19}, "Text", "prose"),
