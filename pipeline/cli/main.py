@@ -89,6 +89,7 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
     from pipeline.recipe import curate as run_recipe
     from pipeline.request.inputs import refuse_misplaced
     from pipeline.request.load import load_mixture
+    from pipeline.request.without_effect import without_effect
     from pipeline.sources.documents import plan
 
     loaded, store = load_mixture(mixture), open_store(out)
@@ -103,6 +104,8 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
     fingerprint = hashlib.sha256(loaded.model_dump_json().encode()).hexdigest()[:32]
     start = {"version": __version__, "command": command, "host": socket.gethostname()}
     with progress.recorded(**start, mixture=loaded.name, fingerprint=fingerprint):
+        for line in without_effect(loaded):
+            progress.warn(line)
         slices = plan(loaded)
         n_bytes = sum(s.n_bytes for s in slices)
         with connect(_address(executor, ray_address, n_bytes=n_bytes)) as engine:
@@ -220,6 +223,7 @@ def config_(mixture: Path | None, example: str | None, as_json: bool) -> None:
     """Print the resolved mixture, each value with its meaning."""
     from pipeline.cli.explain import explain, explained
     from pipeline.request.load import load_mixture
+    from pipeline.request.without_effect import without_effect
 
     if (mixture is None) == (example is None) or (example and as_json):
         raise click.UsageError("give either a MIXTURE or --example NAME; --json goes with a MIXTURE")
@@ -227,7 +231,8 @@ def config_(mixture: Path | None, example: str | None, as_json: bool) -> None:
         click.echo(examples.example(example), nl=False)
     elif mixture is not None:
         loaded = load_mixture(mixture)
-        say_json(explained(loaded)) if as_json else say("\n".join(explain(loaded)))
+        notes = (f"# note: {line}" for line in without_effect(loaded))
+        say_json(explained(loaded)) if as_json else say("\n".join([*explain(loaded), *notes]))
 
 
 @main.command()

@@ -35,6 +35,8 @@ def train(config: Path, data: Path, out: Path | None, dry_run: bool, processes: 
 
     On several GPUs: torchrun --nproc-per-node N -m pipeline train CONFIG --data RUN --out MODEL
     """
+    if processes != 1 and not dry_run:
+        raise click.UsageError("--processes goes with --dry-run; to train on several, start it with torchrun")
     plt = _plt()
     from pipeline.cli.live import show_training
     from pipeline.plt.narrate import verdict_lines

@@ -159,3 +159,17 @@ def test_one_language_under_a_cap_is_refused_before_any_work(made: Path, tmp_pat
     assert result.exit_code == 1
     assert "balance.code.max_frac: allows Python 0.5" in result.output
     assert not (tmp_path / "run/tables").exists()
+
+
+def test_a_key_without_effect_is_a_warning_before_any_work(copy: Path) -> None:
+    text = (copy / "mix.yaml").read_text() + "balance: {code: {shares: {python: 1}}}\n"
+    output = " ".join(curate(write(copy, text), copy / "run").output.split())
+    said = "warning: balance.code.shares names no `others`, so all other languages have no share"
+    assert said in output
+    assert output.index(said) < output.index("done before")
+
+
+def test_an_option_that_would_be_ignored_is_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["train", "t.yaml", "--data", str(tmp_path), "--processes", "2"])
+    assert result.exit_code == 2
+    assert "--processes goes with --dry-run" in result.output

@@ -1,0 +1,107 @@
+"""What is asked and will not happen, or not as it reads: no errors, but nobody should learn it from a report.
+
+Each line names the key and why it has no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.config import Against, CodeRules, Mixture, PoolBalance, Quality
+from pipeline.request.contradictions import able_sources, dropped_license, overrides_of
+from pipeline.schema import OTHERS
+
+
+def without_effect(mixture: Mixture) -> Iterator[str]:
+    """A line for each key of the mixture that does nothing, given the others."""
+    for check in (_sources, _overrides, _dropped, _parsing, _against, _shares, _caps, _total):
+        yield from check(mixture)
+
+
+def _sources(mixture: Mixture) -> Iterator[str]:
+    seen: dict[tuple[str, str], str] = {}
+    for source in mixture.sources:
+        if dropped := dropped_license(source, mixture):
+            said = f"its licence is {dropped}, which select.drop_licenses drops"
+            yield f"sources.{source.name}: nothing of it enters: {said}"
+        first = seen.setdefault((source.kind, source.path), source.name)
+        same = next(s for s in mixture.sources if s.name == first)
+        if source.path and first != source.name and (same.include, same.exclude) == (source.include, source.exclude):
+            yield f"sources.{source.name}: reads the files of {first}; each document will be its own exact duplicate"
+
+
+def _overrides(mixture: Mixture) -> Iterator[str]:
+    reached = {id(o) for source in mixture.sources for o in overrides_of(source, mixture)}
+    for number, override in enumerate(mixture.classify.overrides):
+        if id(override) not in reached:
+            yield f"classify.overrides.{number} has no effect: one before it fits every document that it could fit"
+
+
+def _dropped(mixture: Mixture) -> Iterator[str]:
+    for language in mixture.select.drop_languages:
+        if language in mixture.classify.merge:
+            counted = mixture.classify.merge[language]
+            yield f"select.drop_languages: {language} has no effect: classify.merge counts it as {counted}; drop that"
+
+
+def _parsing(mixture: Mixture) -> Iterator[str]:
+    quality = mixture.quality
+    if quality.parse:
+        return
+    if quality.max_parse_bytes != Quality().max_parse_bytes:
+        yield "quality.max_parse_bytes has no effect: quality.parse is false"
+    if quality.code.max_parse_error_frac != CodeRules().max_parse_error_frac:
+        yield "quality.code.max_parse_error_frac has no effect: quality.parse is false"
+
+
+def _against(mixture: Mixture) -> Iterator[str]:
+    for entry in mixture.against:
+        keys = {"run": ("content", "ngram_words", "min_contained_frac"), "directory": ("content",)}.get(entry.kind, ())
+        for key in keys:
+            if getattr(entry, key) != Against.model_fields[key].default:
+                yield f"against.{entry.name}.{key} has no effect with kind: {entry.kind}"
+
+
+def _shares(mixture: Mixture) -> Iterator[str]:
+    for pool, wanted in (("code", mixture.balance.code), ("text", mixture.balance.text)):
+        if not wanted.shares:
+            continue
+        total = sum(wanted.shares.values())
+        for group, weight in wanted.shares.items():
+            if weight / total > wanted.max_frac.get(group, 1.0):
+                yield (
+                    f"balance.{pool}.shares.{group} is {weight / total:.1%} of the pool, but max_frac allows "
+                    f"{wanted.max_frac[group]:.1%}: the others get the rest"
+                )
+        if OTHERS not in wanted.shares and (out := _left_out(pool, wanted, mixture)):
+            said = ", ".join(f"{group} {weight / total:.1%}" for group, weight in wanted.shares.items())
+            where = f"balance.{pool}.shares names no `{OTHERS}`"
+            yield f"{where}, so {out} no share and stay out; shares are relative: {said}"
+
+
+def _left_out(pool: str, wanted: PoolBalance, mixture: Mixture) -> str:
+    """Who has no share, with a verb; empty: nobody."""
+    if pool == "code":
+        return "all other languages have"
+    names = [s.name for s in able_sources(mixture, "text") if s.name not in wanted.shares]
+    return f"documents of {', '.join(names)} have" if names else ""
+
+
+def _caps(mixture: Mixture) -> Iterator[str]:
+    able = {s.name for s in able_sources(mixture, "text")}
+    for pool, wanted in (("code", mixture.balance.code), ("text", mixture.balance.text)):
+        for group in wanted.max_frac:
+            where = f"balance.{pool}.max_frac.{group} has no effect"
+            if pool == "code" and group in mixture.select.drop_languages:
+                yield f"{where}: select.drop_languages drops {group}"
+            elif pool == "text" and group not in able:
+                yield f"{where}: source {group} gives no text"
+            elif wanted.shares and OTHERS not in wanted.shares and group not in wanted.shares:
+                yield f"{where}: {group} has no share, and there is no `{OTHERS}`"
+
+
+def _total(mixture: Mixture) -> Iterator[str]:
+    total = mixture.balance.total_tokens
+    parts = mixture.balance.code.parts + mixture.balance.text.parts
+    if total is not None and total % parts:
+        yield f"balance.total_tokens {total:,} cannot be divided by {parts} parts: {total // parts * parts:,} are mixed"
