@@ -37,7 +37,8 @@ def overrides_of(source: Source, mixture: Mixture) -> Iterator[Override]:
 def pools_of(source: Source, mixture: Mixture) -> set[str]:
     """The pools in which documents of `source` may come to be."""
     fixed = None if source.pool == "auto" else source.pool
-    found: set[str] = set()
+    # Where the pool is open, prose in a format may be moved whatever its language is.
+    found: set[str] = {"text"} if not fixed and "text" in mixture.classify.prose_in.values() else set()
     for override in overrides_of(source, mixture):
         found.add(override.pool or fixed or ("text" if override.language == TEXT else "code"))
         if override.path == "*":
@@ -47,8 +48,8 @@ def pools_of(source: Source, mixture: Mixture) -> set[str]:
 
 def dropped_license(source: Source, mixture: Mixture) -> str | None:
     """The licence class of all its documents, if that is known and dropped."""
-    if source.columns.license is not None or source.kind == "datatrove":
-        return None
+    if source.columns.license is not None or source.strip_prefix is not None or source.kind == "datatrove":
+        return None  # a document may say its own
     return dropped_class(source.license, mixture.select.drop_licenses)
 
 
@@ -60,6 +61,8 @@ def able_sources(mixture: Mixture, pool: str) -> list[Source]:
 def told_groups(mixture: Mixture) -> set[str] | None:
     """The groups of the code pool where overrides tell the language of every document; None where one is open."""
     found: set[str] = set()
+    if mixture.classify.prose_in:
+        return None  # content decides
     for source in able_sources(mixture, "code"):
         overrides = list(overrides_of(source, mixture))
         if not overrides or overrides[-1].path != "*":

@@ -151,7 +151,9 @@ def named_languages(mixture: Mixture, slices: Sequence[Slice]) -> set[str] | Non
     Content may say otherwise of single files; what is asked here is whether all of them say the same.
     """
     able = {s.name: s for s in able_sources(mixture, "code")}
-    if any(s.kind not in ("directory", "git") or any(overrides_of(s, mixture)) for s in able.values()):
+    if mixture.classify.prose_in or any(
+        s.kind not in ("directory", "git") or any(overrides_of(s, mixture)) for s in able.values()
+    ):
         return None
     found: set[str] = set()
     for path in _paths(slices, of=able):

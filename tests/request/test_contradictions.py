@@ -104,6 +104,10 @@ def test_what_no_input_can_meet_is_refused(tmp_path: Path, name: str) -> None:
 FINE = {
     "auto gives both": AUTO,
     "an override gives the text": CODE + "classify: {overrides: [{path: docs/, language: Text, pool: text}]}\n",
+    "prose that moves": AUTO + "classify: {overrides: [{language: XML}], prose_in: {XML: text}}\n",
+    "prose in a group of its own": BOTH
+    + "classify: {overrides: [{language: XML}], prose_in: {XML: apart}}\nbalance: {code: {shares: {XML prose: 1}}}\n",
+    "a licence that a prefix says": GPL.replace("kind: directory", "kind: jsonl, strip_prefix: starcoderdata") + DROP,
     "an override of one source": AUTO.replace("]", ", {name: b, kind: git, path: b}]")
     + "classify: {overrides: [{source: all, language: Text}]}\n",
     "an override after one path": AUTO + "classify: {overrides: [{path: x, language: C}, {language: Text}]}\n",

@@ -193,7 +193,8 @@ def test_a_wish_is_not_refused_where_a_name_leaves_it_open(name: str, other: str
 def test_a_wish_is_not_refused_where_rows_or_overrides_tell_the_language() -> None:
     rows = source(Path("/code"), name="code", pool="code", kind="jsonl")
     told = Classify(overrides=(Override(path="*.py", language="C"),))
-    for made in (mixture(rows, TEXT), mixture(CODE, TEXT, classify=told)):
+    prose = Classify(prose_in={"XML": "apart"})
+    for made in (mixture(rows, TEXT), mixture(CODE, TEXT, classify=told), mixture(CODE, TEXT, classify=prose)):
         assert named_languages(made, listed(["a.py"])) is None
 
 
