@@ -114,7 +114,7 @@ def test_a_total_that_is_too_large_is_answered_with_the_nearest_that_is_not() ->
     assert pool_budgets(code.with_copies(3), text.with_copies(3), total=60) == (30, 30)
     with pytest.raises(ConfigError):
         pool_budgets(code.with_copies(2), text.with_copies(2), total=60)
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"or balance\.max_copies: 2$"):
         pool_budgets(code, text, total=30)
 
 
