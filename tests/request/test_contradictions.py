@@ -113,7 +113,8 @@ FINE = {
     "an override after one path": AUTO + "classify: {overrides: [{path: x, language: C}, {language: Text}]}\n",
     "a licence by document": GPL.replace("kind: directory", "kind: jsonl, columns: {license: license}") + DROP,
     "a cap beside others": BOTH + "balance: {code: {shares: {Python: 1, others: 1}, max_frac: {Python: 0.4}}}\n",
-    "caps that fill": BOTH + "balance: {code: {shares: {C: 1, Go: 1, D: 1}, max_frac: {C: 0.1, Go: 0.2, D: 0.7}}}\n",
+    "caps that fill": BOTH
+    + "balance: {code: {shares: {C: 1, Go: 1, D: 1, Zig: 1}, max_frac: {C: 0.7, Go: 0.1, D: 0.1, Zig: 0.1}}}\n",
     "caps of languages to come": BOTH + "balance: {code: {max_frac: {C: 0.1}}}\n",
     "a language of a family": BOTH + "select: {drop_languages: [TSX]}\nbalance: {code: {shares: {TypeScript: 1}}}\n",
     "equal limits": BOTH + "quality: {text: {min_words: 40, max_words: 40}}\n",
