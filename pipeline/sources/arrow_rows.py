@@ -130,10 +130,15 @@ def _documents(
         values, made = _field(batch, field=field, name=getattr(columns, field), read=read)
         found.append(values)
         fields.append(made)
-    before, after = zip(*found, strict=True), zip(*fields, strict=True)
-    for row, (one, were, are) in zip(numbers, zip(contents, before, after, strict=True), strict=False):
-        metadata = Metadata._make((*are, lost_of(were, are)))
-        yield RawDocument(input_file, row, one, UNREADABLE if one is None else None, metadata)
+    if any(were.count(None) != are.count(None) for were, are in zip(found, fields, strict=True)):
+        lost = [
+            lost_of(were, are) for were, are in zip(zip(*found, strict=True), zip(*fields, strict=True), strict=True)
+        ]
+    else:
+        lost = [()] * batch.num_rows
+    metadata = map(Metadata._make, zip(*fields, lost, strict=True))
+    for row, (one, said) in zip(numbers, zip(contents, metadata, strict=True), strict=False):
+        yield RawDocument(input_file, row, one, UNREADABLE if one is None else None, said)
 
 
 def _field(

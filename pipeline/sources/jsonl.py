@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from pipeline.config import Source
+from pipeline.config import Columns, Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.entries import without_repeats
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
@@ -72,7 +72,8 @@ def _rows(
     source: Source, piece: Slice, *, root: Root, file: InputFile, max_document_bytes: int
 ) -> Iterator[RawDocument]:
     cap = _LINE_PER_DOCUMENT * max_document_bytes + _LINE_EXTRA_BYTES
-    wanted = [name for _, name in mapped(source) if name]
+    columns = mapped(source)
+    wanted = [name for _, name in columns if name]
     if source.explode:
         wanted += [source.explode, *(f"{source.explode}.{name}" for name in wanted)]
     for offset, line in _lines_of(root, file, first=piece.first, last=piece.last, cap=cap):
@@ -83,7 +84,7 @@ def _rows(
         if text.strip():
             row = parse_row(text, wanted=wanted)
             if source.explode is None:
-                yield _row(row, file=file, number=offset, source=source)
+                yield _row(row, file=file, number=offset, columns=columns)
             else:
                 yield from _entries(row, file=file, offset=offset, source=source)
 
@@ -111,13 +112,14 @@ def _entries(row: Any, *, file: InputFile, offset: int, source: Source) -> Itera
         yield RawDocument(file.path, first, None, EMPTY if listed == [] else UNREADABLE)
         return
     merged = (row | entry if isinstance(entry, dict) else None for entry in listed)
-    found = (_row(one, file=file, number=first + k, source=source) for k, one in enumerate(merged))
+    columns = mapped(source)
+    found = (_row(one, file=file, number=first + k, columns=columns) for k, one in enumerate(merged))
     yield from without_repeats(found)
 
 
-def _row(row: Any, *, file: InputFile, number: int, source: Source) -> RawDocument:
-    content = find(row, key=source.columns.content)
-    metadata = metadata_of(row, columns=mapped(source))
+def _row(row: Any, *, file: InputFile, number: int, columns: Columns) -> RawDocument:
+    content = find(row, key=columns.content)
+    metadata = metadata_of(row, columns=columns)
     if isinstance(content, Text):
         return RawDocument(file.path, number, content.raw, None, metadata, content.n_replaced)
     if not isinstance(content, str):

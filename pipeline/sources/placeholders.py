@@ -53,6 +53,7 @@ _TEXT_PICKLES = (
 )
 _MAX_QUOTED = 100  # conflicts in quotes that are passed over; bounds the time
 _LOOKED_AT_BYTES = 200  # of the line before a conflict; bounds the time
+_PICKLES = (*_BINARY_PICKLES, *_TEXT_PICKLES)
 _MAX_OPCODES = 10_000  # enough to be sure that it is no accident; bounds the time
 
 
@@ -60,7 +61,7 @@ def placeholder(raw: bytes) -> str | None:
     """The reason why raw bytes are no content, before they are decoded; None if they may be."""
     if raw.startswith(b"version http") and len(raw) < _MAX_POINTER_BYTES and _POINTER.match(raw):
         return LFS_POINTER
-    if raw.startswith((*_BINARY_PICKLES, *_TEXT_PICKLES)) and raw.rstrip().endswith(b".") and _is_pickle(raw):
+    if raw.startswith(_PICKLES) and raw.rstrip().endswith(b".") and _is_pickle(raw):
         return PICKLE
     return None
 

@@ -95,7 +95,10 @@ def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) 
     settled = (_settle(row, max_document_bytes=max_document_bytes) for row in rows)
     read, problems = zip(*settled, strict=True)
     contents = [one.content for one in read]
-    metadata = [_declared(row.metadata, source=source) for row in rows]
+    metadata = [row.metadata for row in rows]
+    if source.columns.language is None and source.pool == "auto":
+        # A column that is mapped by its name alone may hold the language of prose, unless all is code.
+        metadata = [m._replace(language=None) if is_natural(m.language) else m for m in metadata]
     if source.strip_prefix is not None:
         contents, metadata = strip(contents, metadata, pattern=source.strip_prefix)
         problems = tuple(p or (EMPTY if _is_blank(c) else None) for p, c in zip(problems, contents, strict=True))
@@ -124,13 +127,6 @@ def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) 
     }
     arrays = [pa.array(columns[f.name], type=f.type) if f.name in columns else joined for f in DOCUMENTS.schema]
     return pa.record_batch(arrays, schema=DOCUMENTS.schema)
-
-
-def _declared(metadata: Metadata, *, source: Source) -> Metadata:
-    """A language column that is mapped by its name alone may hold the language of prose, unless all is code."""
-    if source.columns.language is None and source.pool == "auto" and is_natural(metadata.language):
-        return metadata._replace(language=None)
-    return metadata
 
 
 def _in_calendar(micros: int | None) -> int | None:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pipeline.config import Columns, Source
@@ -32,21 +31,17 @@ class Metadata(NamedTuple):
     lost: tuple[str, ...] = ()  # fields that hold something which could not be read as what the field wants
 
 
-@lru_cache(maxsize=64)
-def _mapped(columns: Columns, pool: str) -> Columns:
-    path = "path" if columns.path is None else columns.path or None
-    language = columns.language or None
-    if columns.language is None and pool != "text":
-        language = "language"
-    return columns.model_copy(update={"path": path, "language": language})
-
-
 def mapped(source: Source) -> Columns:
     """The columns of a source with those that are taken by their own name where the mixture says nothing.
 
     `language` means the language of prose as often as that of code, so not of a source of text.
     """
-    return _mapped(source.columns, source.pool)
+    columns = source.columns
+    path = "path" if columns.path is None else columns.path or None
+    language = columns.language or None
+    if columns.language is None and source.pool != "text":
+        language = "language"
+    return columns.model_copy(update={"path": path, "language": language})
 
 
 def is_natural(language: str | None) -> bool:
@@ -66,6 +61,8 @@ def lost_of(found: Sequence[Any], values: Sequence[Any]) -> tuple[str, ...]:
 
     Both in the order of READERS.
     """
+    if list(found).count(None) == list(values).count(None):  # the usual case, and the fastest to see
+        return ()
     return tuple(
         field
         for field, before, after in zip(READERS, found, values, strict=True)
