@@ -228,10 +228,10 @@ class Words(Frozen):
     """What a word is. Shingles are made of words."""
 
     kind: Literal["identifiers", "unicode"] = Field(
-        "identifiers", description="runs of [A-Za-z0-9_], or letters and digits of any script"
+        "identifiers", description="letters, digits, marks and _ of any script; identifiers: operators count too"
     )
     fold_case: bool = Field(False, description="capitals count as small letters")
-    skip_header: bool = Field(False, description="leave out a leading comment block that speaks of rights")
+    skip_header: bool = Field(True, description="a leading comment that speaks of rights does not count")
 
 
 _PROSE = {"kind": "unicode", "fold_case": True}

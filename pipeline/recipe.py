@@ -49,7 +49,7 @@ from pipeline.select.select import Selection, select
 from pipeline.sources import Slice
 from pipeline.sources.documents import Inputs, changed_files, ingest, plan, plan_from, read_plan
 
-SIGNATURES_VERSION = 2  # named, because a run in `against` must have the same
+SIGNATURES_VERSION = 3  # named, because a run in `against` must have the same
 
 _TEXT = ("doc_id", "content")
 _ORIGIN = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
@@ -78,7 +78,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
         MapStage(LANGUAGES, 4, classify, m.classify, (*_TEXT, *declared)),
         MapStage(QUALITY, 1, measure, m.quality, (*_TEXT, "problem"), (pool,)),
-        MapStage(OVERLAPS, 1, find_overlaps, open_benchmarks(m), _TEXT),
+        MapStage(OVERLAPS, 2, find_overlaps, open_benchmarks(m), _TEXT),
         MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)))),
         ExchangeStage(SIMILAR.name, 2, find_similar, linking, (DOCUMENTS, LANGUAGES, SIGNATURES)),
         ExchangeStage(NEAR_DUPS.name, 3, keep_near, threshold, (SIMILAR,)),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import plain_words
 import pyarrow as pa
 from handmade import documents, make_run, run_stage, write_documents, write_facts
+from plain_words import carries_meaning, jaccard
 
 from pipeline.config import Exchange, NearDups
 from pipeline.dedup.exact_dups import group_equal
@@ -93,14 +95,14 @@ def decisions_of(run: Run, *, n_shards: int) -> dict[str, dict[str, Any]]:
     return {r["doc_id"]: r for s in range(n_shards) for r in tables.read(SELECT, s).to_pylist()}
 
 
-def windows(text: str, n: int = 5) -> frozenset[tuple[str, ...]]:
-    """Shingles by the definition for code: n successive runs of [A-Za-z0-9_]."""
-    words = re.findall("[A-Za-z0-9_]+", text)
-    return frozenset(tuple(words[i : i + n]) for i in range(max(1, len(words) - n + 1))) if words else frozenset()
+# The one style of rights comment that is planted here; `headers` has tests of its own.
+_HEADER = re.compile(r"(# .*\n)*# Copyright.*\n(# .*\n)*")
 
 
-def jaccard(a: frozenset[Any], b: frozenset[Any]) -> float:
-    return len(a & b) / len(a | b) if a | b else 0.0
+def windows(text: str, n: int = 5, **options: Any) -> frozenset[Any]:
+    """Shingles of a text without its rights comment; none where words do not speak for it."""
+    body = _HEADER.sub("", text, count=1) if text.startswith("#") else text
+    return plain_words.windows(body, n, **options) if carries_meaning(body) else frozenset()
 
 
 def true_pairs(texts: dict[str, str], *, threshold: float) -> dict[Pair, float]:
@@ -146,7 +148,13 @@ def find_in_classes(texts: dict[str, str], found: dict[Pair, float], wanted: Ite
     return out
 
 
-def broken_promises(texts: dict[str, str], decisions: dict[str, dict[str, Any]], *, threshold: float) -> list[str]:
+def broken_promises(
+    texts: dict[str, str],
+    decisions: dict[str, dict[str, Any]],
+    *,
+    threshold: float,
+    shingles: Callable[[str], frozenset[Any]] = windows,
+) -> list[str]:
     """What no result may show, whatever was found: every keeper is kept and truly as similar as the ledger says."""
     wrong = []
     for doc, row in decisions.items():
@@ -159,7 +167,7 @@ def broken_promises(texts: dict[str, str], decisions: dict[str, dict[str, Any]],
             continue
         if not decisions[keeper]["keep"]:
             wrong.append(f"{doc}: its keeper {keeper} is dropped")
-        true = 1.0 if texts[doc] == texts[keeper] else jaccard(windows(texts[doc]), windows(texts[keeper]))
+        true = 1.0 if texts[doc] == texts[keeper] else jaccard(shingles(texts[doc]), shingles(texts[keeper]))
         if abs(true - row["similarity"]) > 1e-12 or true < threshold:
             wrong.append(f"{doc}: similarity {row['similarity']}, truly {true}")
     return wrong

@@ -27,12 +27,16 @@ def hash_functions(n_hashes: int) -> tuple[np.ndarray, np.ndarray]:
 # prime modulus would only cost time.
 @compiled
 def _minimise(shingles: np.ndarray, factors: np.ndarray, terms: np.ndarray, out: np.ndarray) -> None:
-    """out[k] = min over shingles of factors[k] * x + terms[k] mod 2^32; four at a turn to stay in registers."""
+    """out[k] = min over x, the upper half of each shingle, of factors[k] * x + terms[k] mod 2^32.
+
+    Four at a turn to stay in registers.
+    """
     n_hashes = factors.size
     n = shingles.size
     i = 0
     while i + 4 <= n:
-        x0, x1, x2, x3 = shingles[i], shingles[i + 1], shingles[i + 2], shingles[i + 3]
+        x0, x1 = np.uint32(shingles[i] >> U64(32)), np.uint32(shingles[i + 1] >> U64(32))
+        x2, x3 = np.uint32(shingles[i + 2] >> U64(32)), np.uint32(shingles[i + 3] >> U64(32))
         for k in range(n_hashes):
             a, b = factors[k], terms[k]
             first = min(np.uint32(a * x0 + b), np.uint32(a * x1 + b))
@@ -40,7 +44,7 @@ def _minimise(shingles: np.ndarray, factors: np.ndarray, terms: np.ndarray, out:
             out[k] = min(out[k], min(first, second))
         i += 4
     while i < n:
-        x = shingles[i]
+        x = np.uint32(shingles[i] >> U64(32))
         for k in range(n_hashes):
             out[k] = min(out[k], np.uint32(factors[k] * x + terms[k]))
         i += 1
@@ -56,7 +60,7 @@ def sign(hashes: np.ndarray, ends: np.ndarray, *, n_hashes: int) -> np.ndarray:
     """Signatures uint32 [n, n_hashes] of documents with shingles hashes[ends[d]:ends[d + 1]]; no shingle: all EMPTY."""
     factors, terms = hash_functions(n_hashes)
     out = np.full((ends.size - 1, n_hashes), EMPTY, np.uint32)
-    _sign_all((hashes >> U64(32)).astype(np.uint32), ends, factors, terms, out)
+    _sign_all(hashes, ends, factors, terms, out)
     return out
 
 

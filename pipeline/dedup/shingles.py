@@ -1,23 +1,21 @@
 """From bytes to shingle hashes, without making a string.
 
-Two definitions of a word:
+A word is a run of letters, digits, marks and `_` of any script (`words.py` says the rest). Two kinds:
 
-- `identifiers`: a run of [A-Za-z0-9_], as BigCode does for code. Every other byte separates.
-- `unicode`: a run of letters, marks and digits of any script. Runs of a script that is written without spaces are cut
-  where a hash of two neighbouring characters says so: after every second character on average in Han and kana, after
-  every fourth in Thai, Lao, Khmer, Burmese and Tibetan, which is about the length of their words. The cuts need no
-  dictionary and depend on two characters only, so an edit moves none but those beside it.
+- `identifiers`, for code: case kept, and operators count. The run of operator characters before a word, without what
+  stands between them, goes into the word's hash; the last ones go into the last word's. So `a + b` and `a / b` differ,
+  while spaces, brackets, commas, semicolons and quotes change nothing, and no word is added.
+- `unicode`, for prose: operators separate like everything else.
 
 A shingle is `n_words` successive words; a document shorter than that has one shingle of all its words. Hashes are 64
-bits: with a million shingles in two documents the chance of one false match is below 1e-7. An ASCII word hashes alike
-under both definitions, so documents of both kinds can be compared.
+bits: with a million shingles in two documents the chance of one false match is below 1e-7. A word of ASCII without an
+operator before it hashes alike under both kinds.
 
-Three compiled passes over each document, none of which branches on a single byte: where words begin and end, a hash of
-each word from eight bytes at a time, a rolling polynomial over `n_words` word hashes.
+Compiled passes over each document: where words begin and end and which operators stand before each, 64 bytes at a time;
+a hash of each word from eight bytes at a time; a rolling polynomial over `n_words` word hashes.
 """
 
-import unicodedata
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -26,29 +24,28 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from pipeline.arrays.compiled import compiled
+from pipeline.dedup.words import plain_of
 
 WordKind = Literal["identifiers", "unicode"]
+Parts = tuple[int, int, int, int]  # a document is data[at[0]:at[1]] and data[at[2]:at[3]]
 
 # Odd 64-bit multipliers of well-known mixers. Changing one changes every shingle: signatures of earlier runs would no
 # longer compare, so the version of stage `signatures` would have to be raised.
 _WORD_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SHINGLE_FACTOR = np.uint64(0xD6E8FEB86659FD93)
+_OPERATOR_FACTOR = np.uint64(0xBF58476D1CE4E5B9)
 _FOLD = np.uint64(0x2020202020202020)  # on [A-Za-z0-9_] this bit tells capitals from small letters and nothing else
 _MASKS = np.array([(1 << (8 * k)) - 1 for k in range(9)], np.uint64)
-_SEPARATOR, _WORD, _HAN, _THAI = 0, 1, 2, 3
-_CUTS = np.array([0, 0, 1, 3], np.int64)  # a word of that class ends where these bits of a hash are 0
-_BMP = 0x10000  # tables cover the basic plane; above it only ideographs are words here, and nothing has a case
-# first and last code point of scripts without spaces between words; words of a few characters, and of about four
-_UNSPACED = {
-    _HAN: (
-        (0x2E80, 0x2FDF), (0x3040, 0x30FF), (0x3100, 0x312F), (0x31A0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF),
-        (0xA000, 0xA4CF), (0xF900, 0xFAFF), (0xFF66, 0xFF9F),
-    ),
-    _THAI: (
-        (0x0E00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1950, 0x19DF), (0x1A20, 0x1AAF), (0xA9E0, 0xA9FF),
-        (0xAA60, 0xAA7F),
-    ),
-}  # fmt: skip
+_OPERATORS = b"+-*/%=<>&|^~!?:"
+# Ranges of bytes, in the text that `words.py` writes: letters beyond ASCII are UTF-8, symbols are eight bytes of which
+# the first is visible.
+_LETTER_BYTES = ((48, 57), (65, 90), (97, 122), (0xC0, 0xF7))
+_WORD_BYTES = ((48, 57), (65, 90), (95, 95), (97, 122), (0x80, 0xF7))
+_SEEN_BYTES = ((33, 127), (0xC0, 0xF7))
+_OPERATOR_BYTES = (*((byte, byte) for byte in _OPERATORS), (0xF8, 0xFF))
+
+
+# --- 64 bytes at a time ----------------------------------------------------------------------------------------------
 
 
 @intrinsic
@@ -65,140 +62,164 @@ def _load8(typing_context: Any, data: Any, place: Any) -> Any:
     return types.uint64(data, types.int64), generate
 
 
-# --- where words are -------------------------------------------------------------------------------------------------
+_BLOCK = ir.VectorType(ir.IntType(8), 64)
 
 
-def _byte_classes() -> np.ndarray:
+def _bits_of(ranges: Sequence[tuple[int, int]]) -> Any:
+    """An intrinsic (data uint8, place) -> uint64: bit k says whether byte place + k lies in one of the ranges.
+
+    The caller keeps 64 bytes inside the array.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), _BLOCK.as_pointer())
+        block = builder.load(pointer)
+        block.align = 1
+        bits = ir.Constant(ir.VectorType(ir.IntType(1), 64), [0] * 64)
+        for first, last in ranges:
+            moved = builder.sub(block, ir.Constant(_BLOCK, [first] * 64))
+            bits = builder.or_(bits, builder.icmp_unsigned("<=", moved, ir.Constant(_BLOCK, [last - first] * 64)))
+        return builder.bitcast(bits, ir.IntType(64))
+
+    def typed(typing_context: Any, data: Any, place: Any) -> Any:
+        return types.uint64(data, types.int64), generate
+
+    return intrinsic(typed)
+
+
+_word_bits, _operator_bits = _bits_of(_WORD_BYTES), _bits_of(_OPERATOR_BYTES)
+_letter_bits, _seen_bits = _bits_of(_LETTER_BYTES), _bits_of(_SEEN_BYTES)
+
+
+@intrinsic
+def _lowest(typing_context: Any, bits: Any) -> Any:
+    """The number of the lowest bit that is set; 64 if none is."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def _n_bits(typing_context: Any, bits: Any) -> Any:
+    """How many bits are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+def _table_of(*ranges: Sequence[tuple[int, int]]) -> np.ndarray:
+    """For each byte the number, from 1, of the last list of ranges that it lies in; 0: in none."""
     table = np.zeros(256, np.uint8)
-    table[np.frombuffer(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", np.uint8)] = 1
+    for number, several in enumerate(ranges):
+        for first, last in several:
+            table[first : last + 1] = number + 1
     return table
 
 
-_CLASSES = _byte_classes()
+# the same for the last bytes of an array, where no 64 can be loaded
+_CLASSES = _table_of(_WORD_BYTES, _OPERATOR_BYTES)
+_SEEN = _table_of(_SEEN_BYTES, _LETTER_BYTES)
 
 
-@lru_cache(maxsize=1)
-def _unicode_tables() -> tuple[np.ndarray, np.ndarray]:
-    """For every code point below 0x10000: its class, and its small letter where that is a single code point."""
-    classes, small = np.zeros(_BMP, np.uint8), np.arange(_BMP, dtype=np.uint32)
-    for code in range(_BMP):
-        character = chr(code)
-        if unicodedata.category(character)[0] in "LMN" or character == "_":
-            classes[code] = _WORD
-        lowered = character.lower()
-        if len(lowered) == 1 and ord(lowered) < _BMP:
-            small[code] = ord(lowered)
-    for kind, ranges in _UNSPACED.items():
-        for first, last in ranges:
-            part = classes[first : last + 1]
-            part[part == _WORD] = kind
-    return classes, small
+# --- words -----------------------------------------------------------------------------------------------------------
 
 
 @compiled
-def _word_bounds(data: np.ndarray, start: int, stop: int, classes: np.ndarray, bounds: np.ndarray) -> int:
-    """Write begin and end of each run of word bytes; return how many numbers. Every byte is written, few are kept."""
-    n, before = 0, np.uint8(0)
-    for i in range(start, stop):
-        here = classes[data[i]]
-        bounds[n] = i
-        n += int(here ^ before)
-        before = here
-    if before:
-        bounds[n] = stop
-        n += 1
-    return n
+def _find_words(data: np.ndarray, at: Parts, is_code: bool, bounds: np.ndarray, marks: np.ndarray) -> int:
+    """Write begin and end of each word of both parts to `bounds`; return how many words there are.
 
-
-@compiled
-def _decode(data: np.ndarray, i: int, stop: int) -> tuple[int, int]:
-    """Code point and length of the UTF-8 sequence at i; what is no sequence counts as one separating byte."""
-    byte = int(data[i])
-    length = 1 if byte < 0xC2 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-    if length == 1 or byte > 0xF4 or i + length > stop:
-        return 0, 1
-    code = byte & (0xFF >> (length + 1))
-    for k in range(i + 1, i + length):
-        if data[k] & 0xC0 != 0x80:
-            return 0, 1
-        code = code << 6 | int(data[k] & 0x3F)
-    return code, length
-
-
-@compiled
-def _pair_hash(before: int, letter: int) -> int:
-    """Some bits of two neighbouring characters."""
-    h = (before * 0x9E3779B1 + letter * 0x85EBCA77) & 0xFFFFFFFF
-    h = ((h ^ (h >> 15)) * 0x2C1B3C6D) & 0xFFFFFFFF
-    return (h ^ (h >> 12)) >> 8
-
-
-@compiled
-def _unicode_bounds(
-    data: np.ndarray,
-    start: int,
-    stop: int,
-    classes: np.ndarray,
-    small: np.ndarray,
-    cuts: np.ndarray,
-    text: np.ndarray,
-    bounds: np.ndarray,
-) -> int:
-    """Write the words one after another to `text`, other characters left out, and their bounds as `_word_bounds`.
-
-    A character beyond ASCII takes three bytes there, so `text` needs twice the document's bytes.
+    marks[w], 0 before, becomes the hash of the operators between word w - 1 and word w. `bounds` has eight places more
+    than it needs.
     """
-    n, place, i = 0, 0, start
-    is_open, before, last = False, 0, 0  # before: the letter before in this run of one class, last: that class
-    while i < stop:
-        code, length = int(data[i]), 1
-        if code >= 0x80:
-            code, length = _decode(data, i, stop)
-        kind = int(classes[code]) if code < 0x10000 else (2 if 0x20000 <= code < 0x40000 else 0)
-        if kind != last:
-            if is_open:
-                bounds[n] = place
-                n += 1
-            is_open, before, last = False, 0, kind
-        if kind:
-            if not is_open:
-                bounds[n] = place
-                n += 1
-                is_open = True
-            letter = int(small[code]) if code < 0x10000 else code
-            text[place] = letter & 0xFF
-            place += 1
-            if code >= 0x80:
-                text[place] = letter >> 8 & 0xFF
-                text[place + 1] = letter >> 16 | 0x80
-                place += 2
-            if kind > 1:
-                if not _pair_hash(before, letter) & cuts[kind]:
-                    bounds[n] = place
-                    n += 1
-                    is_open = False
-                before = letter
-        i += length
-    if is_open:
-        bounds[n] = place
-        n += 1
-    return n
+    one, n = np.uint64(1), 0
+    for part in range(2):
+        start, stop = at[2 * part], at[2 * part + 1]
+        carry = np.uint64(0)  # whether the byte before the block belongs to a word
+        for base in range(start, stop, 64):
+            word, operator = np.uint64(0), np.uint64(0)
+            if base + 64 <= data.size:
+                inside = ~np.uint64(0) >> np.uint64(max(0, base + 64 - stop))
+                word, operator = _word_bits(data, base) & inside, _operator_bits(data, base) & inside
+            else:
+                for k in range(stop - base):
+                    kind = _CLASSES[data[base + k]]
+                    word |= np.uint64(kind == 1) << np.uint64(k)
+                    operator |= np.uint64(kind == 2) << np.uint64(k)
+            edges = word ^ (word << one | carry)
+            carry = word >> np.uint64(63)
+            begins, begun = edges & word, (n + 1) // 2
+            while is_code and operator:
+                low = operator & (~operator + one)
+                w = begun + _n_bits(begins & (low - one))
+                marks[w] = (marks[w] ^ np.uint64(data[base + _lowest(operator)])) * _OPERATOR_FACTOR
+                operator ^= low
+            # eight at a time without a question; what is written behind the last edge is written over
+            n_edges = _n_bits(edges)
+            for k in range(0, n_edges, 8):
+                for m in range(8):
+                    bounds[n + k + m] = base + _lowest(edges)
+                    edges &= edges - one
+            n += n_edges
+        if carry:
+            bounds[n] = stop
+            n += 1
+    return n // 2
+
+
+@compiled
+def _carry_meaning(data: np.ndarray, at: Parts) -> bool:
+    """Whether letters and digits are a third of the visible characters of both parts, or more."""
+    n_letters, n_seen = 0, 0
+    for part in range(2):
+        start, stop = at[2 * part], at[2 * part + 1]
+        for base in range(start, stop, 64):
+            if base + 64 <= data.size:
+                inside = ~np.uint64(0) >> np.uint64(max(0, base + 64 - stop))
+                n_letters += _n_bits(_letter_bits(data, base) & inside)
+                n_seen += _n_bits(_seen_bits(data, base) & inside)
+                continue
+            for byte in data[base:stop]:
+                kind = _SEEN[byte]
+                n_letters += int(kind == 2)
+                n_seen += int(kind > 0)
+    return 3 * n_letters >= n_seen
 
 
 # --- hashes ----------------------------------------------------------------------------------------------------------
 
 
 @compiled
-def _hash_words(
-    data: np.ndarray, bounds: np.ndarray, n: int, fold: np.uint64, masks: np.ndarray, words: np.ndarray
-) -> None:
-    """words[w] is the hash of data[bounds[2 * w]:bounds[2 * w + 1]], eight bytes at a time."""
-    last = data.size - 8
-    for w in range(n // 2):
+def _hash_shingles(
+    data: np.ndarray,
+    n: int,
+    options: tuple[bool, np.uint64, int, int],
+    room: tuple[np.ndarray, np.ndarray, np.ndarray],
+    out: np.ndarray,
+) -> int:
+    """Hash every `n_words` successive words of the first n; return the number of shingles written to `out`.
+
+    Word w is data[bounds[2 * w]:bounds[2 * w + 1]], read eight bytes at a time. Leaves `marks` empty.
+    """
+    _, fold, _, n_words = options
+    bounds, marks, words = room
+    if n:
+        marks[n - 1] += marks[n] * _SHINGLE_FACTOR  # not as those before a word: `x -` is not `- x`
+    marks[n] = 0
+    top = np.uint64(1)
+    for _ in range(n_words):
+        top *= _SHINGLE_FACTOR
+    last, rolling, count = data.size - 8, np.uint64(0), 0
+    for w in range(n):
         place, end = bounds[2 * w], bounds[2 * w + 1]
         h = np.uint64(end - place) * _SHINGLE_FACTOR
         while end - place > 8:
-            h = (h ^ (_load8(data, place) | fold)) * _WORD_FACTOR
+            x = _load8(data, place)
+            h = (h ^ (x | (~x >> np.uint64(2) & fold))) * _WORD_FACTOR
             h ^= h >> np.uint64(29)
             place += 8
         if place <= last:
@@ -207,62 +228,72 @@ def _hash_words(
             x = np.uint64(0)
             for k in range(place, end):
                 x |= np.uint64(data[k]) << np.uint64(8 * (k - place))
-        h = (h ^ ((x | fold) & masks[end - place])) * _WORD_FACTOR
-        words[w] = h ^ (h >> np.uint64(32))
+        h = (h ^ ((x | (~x >> np.uint64(2) & fold)) & _MASKS[end - place])) * _WORD_FACTOR
+        h = (h ^ (h >> np.uint64(32))) + marks[w]
+        words[w], marks[w] = h, 0
+        rolling = rolling * _SHINGLE_FACTOR + h
+        if w >= n_words:
+            rolling -= words[w - n_words] * top
+        if w + 1 >= n_words or w + 1 == n:
+            mixed = (rolling ^ (rolling >> np.uint64(32))) * np.uint64(0x94D049BB133111EB)
+            out[count] = mixed ^ (mixed >> np.uint64(29))
+            count += 1
+    return count
 
 
 @compiled
-def _shingle_words(words: np.ndarray, n: int, n_words: int, out: np.ndarray) -> int:
-    """Hash every `n_words` successive words of the first n; return the number of shingles written to `out`."""
-    if n == 0:
+def _shingle_document(
+    data: np.ndarray,
+    at: np.ndarray,
+    options: tuple[bool, np.uint64, int, int],
+    room: tuple[np.ndarray, np.ndarray, np.ndarray],
+    out: np.ndarray,
+) -> int:
+    """Write the shingles of data[at[0]:at[1]] and data[at[2]:at[3]] to `out`; return how many.
+
+    Where no word stands outside the gap, the gap is all that the document says, and counts.
+    """
+    is_code, _, min_words, _ = options
+    parts, n = (at[0], at[1], at[2], at[3]), 0
+    for _ in range(2):
+        n = _find_words(data, parts, is_code, room[0], room[1])
+        if n:
+            break
+        room[1][0] = 0
+        parts = (at[0], at[3], at[3], at[3])
+    count = _hash_shingles(data, n, options, room, out)
+    if min_words and (n < min_words or not _carry_meaning(data, parts)):
         return 0
-    top = np.uint64(1)
-    for _ in range(n_words):
-        top *= _SHINGLE_FACTOR
-    rolling = np.uint64(0)
-    for i in range(min(n, n_words)):
-        rolling = rolling * _SHINGLE_FACTOR + words[i]
-    out[0] = rolling
-    count = 1
-    for i in range(n_words, n):
-        rolling = rolling * _SHINGLE_FACTOR + words[i] - words[i - n_words] * top
-        out[count] = rolling
-        count += 1
-    for i in range(count):
-        h = out[i]
-        h = (h ^ (h >> np.uint64(32))) * np.uint64(0x94D049BB133111EB)
-        out[i] = h ^ (h >> np.uint64(29))
     return count
 
 
 @compiled
 def _shingle_all(
-    data: np.ndarray,
-    starts: np.ndarray,
-    stops: np.ndarray,
-    tables: tuple[np.ndarray, np.ndarray],
-    is_unicode: bool,
-    fold: np.uint64,
-    n_words: int,
+    buffers: tuple[np.ndarray, np.ndarray],
+    is_text: np.ndarray,
+    at: np.ndarray,
+    options: tuple[bool, np.uint64, int, int],
     out: np.ndarray,
     ends: np.ndarray,
 ) -> None:
     longest = 0
-    for d in range(starts.size):
-        longest = max(longest, stops[d] - starts[d])
-    bounds = np.empty(longest + 2, np.int64)
-    words = np.empty(longest // 2 + 2, np.uint64)
-    text = np.empty(2 * longest + 16 if is_unicode else 0, np.uint8)
+    for d in range(at.shape[0]):
+        longest = max(longest, at[d, 3] - at[d, 0])
+    # bounds, marks, words: at most one word at every second byte; bounds have eight more places, see `_find_words`
+    n = longest // 2 + 2
+    room = (np.empty(2 * n + 8, np.int64), np.zeros(n, np.uint64), np.empty(n, np.uint64))
     place = 0
-    for d in range(starts.size):
-        if is_unicode:
-            n = _unicode_bounds(data, starts[d], stops[d], tables[0], tables[1], _CUTS, text, bounds)
-            _hash_words(text, bounds, n, np.uint64(0), _MASKS, words)
+    for d in range(at.shape[0]):
+        if is_text[d]:
+            place += _shingle_document(buffers[1], at[d], options, room, out[place:])
         else:
-            n = _word_bounds(data, starts[d], stops[d], tables[0], bounds)
-            _hash_words(data, bounds, n, fold, _MASKS, words)
-        place += _shingle_words(words, n // 2, n_words, out[place:])
+            place += _shingle_document(buffers[0], at[d], options, room, out[place:])
         ends[d + 1] = place
+
+
+def most_shingles(starts: np.ndarray, stops: np.ndarray) -> int:
+    """More than documents of these bounds can have: a word and what separates it take two bytes."""
+    return int(((stops - starts + 1) // 2 + 1).sum())
 
 
 def shingle(
@@ -273,22 +304,28 @@ def shingle(
     n_words: int,
     kind: WordKind = "identifiers",
     fold_case: bool = False,
+    gaps: np.ndarray | None = None,
+    min_words: int = 0,
+    out: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shingle hashes of documents data[starts[d]:stops[d]]; `data` is uint8, starts and stops are int64 [n].
 
     Returns (hashes uint64 [total], ends int64 [n + 1]): document d owns hashes[ends[d]:ends[d + 1]], in document
-    order, repeats included. Takes up to four bytes of memory for each byte of `data`: hand it some megabytes at a time.
+    order, repeats included. What lies in data[gaps[d, 0]:gaps[d, 1]], inside the document, is left out unless no word
+    stands elsewhere. With `min_words`, a document of fewer words has no shingle, and neither has one whose letters and
+    digits are less than a third of what is seen in it. The hashes lie in `out` if that has room for `most_shingles`,
+    else in new memory: up to eight bytes for each byte of the documents, so hand it some megabytes at a time.
     """
-    if kind == "unicode":
-        classes, small = _unicode_tables()
-        if not fold_case:
-            small = np.arange(_BMP, dtype=np.uint32)
-    else:
-        classes, small = _CLASSES, np.zeros(0, np.uint32)
-    out = np.empty(int(((stops - starts + 1) // 2 + 1).sum()), np.uint64)
+    if gaps is None:
+        gaps = np.stack((starts, starts), axis=1)
+    at = np.column_stack((starts, gaps, stops)).astype(np.int64)
+    plain = plain_of(data, at, fold_case=fold_case)
+    size = most_shingles(plain.bounds[:, 0], plain.bounds[:, 3])
+    if out is None or out.size < size:
+        out = np.empty(size, np.uint64)
     ends = np.zeros(starts.size + 1, np.int64)
-    fold = _FOLD if fold_case else np.uint64(0)
-    _shingle_all(data, starts, stops, (classes, small), kind == "unicode", fold, n_words, out, ends)
+    options = (kind == "identifiers", _FOLD if fold_case else np.uint64(0), min_words, n_words)
+    _shingle_all((plain.data, plain.text), plain.is_text, plain.bounds, options, out, ends)
     return out[: ends[-1]], ends
 
 

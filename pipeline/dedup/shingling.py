@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.config import Frozen, NearDups, Words
-from pipeline.dedup.headers import skip_headers
-from pipeline.dedup.shingles import shingle
+from pipeline.dedup.headers import find_headers
+from pipeline.dedup.shingles import most_shingles, shingle
 
 CHUNK_BYTES = 4_000_000  # shingles take up to four times as much
+# "Few": in a document of fewer words than three shingles hold, what stands between the words says as much as they do.
+_MIN_SHINGLES = 3
 
 
 class Signing(Frozen):
@@ -30,8 +32,11 @@ def shingle_chunks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield (rows, hashes, ends): the documents `rows[i]` of each chunk own hashes[ends[i]:ends[i + 1]], with repeats.
 
-    Document d is data[offsets[d]:offsets[d + 1]]; `is_code` says its pool. Every row comes once, code before text.
+    Document d is data[offsets[d]:offsets[d + 1]]; `is_code` says its pool. Every row comes once, code before text. The
+    hashes stand until the next chunk is asked for.
     """
+    # Fresh memory for every chunk would cost half as much as the hashing: the system clears each page of it.
+    out = np.empty(0, np.uint64)
     pools = ((config.code_words, rows[is_code[rows]]), (config.text_words, rows[~is_code[rows]]))
     if config.code_words == config.text_words:
         pools = ((config.code_words, rows), (config.code_words, rows[:0]))
@@ -42,9 +47,18 @@ def shingle_chunks(
             if not part.size:
                 continue
             starts, stops = offsets[part], offsets[part + 1]
-            if words.skip_header:
-                starts = skip_headers(data, starts, stops)
-            yield (
-                part,
-                *shingle(data, starts, stops, n_words=config.shingle_words, kind=words.kind, fold_case=words.fold_case),
+            if out.size < (most := most_shingles(starts, stops)):
+                out = np.empty(most + most // 8, np.uint64)
+            gaps = find_headers(data, starts, stops) if words.skip_header else None
+            hashes, ends = shingle(
+                data,
+                starts,
+                stops,
+                n_words=config.shingle_words,
+                kind=words.kind,
+                fold_case=words.fold_case,
+                gaps=gaps,
+                min_words=_MIN_SHINGLES * config.shingle_words,
+                out=out,
             )
+            yield part, hashes, ends

@@ -66,7 +66,7 @@ def by_total_order(texts: dict[str, str]) -> list[str]:
     return sorted(texts, key=lambda i: (-len(texts[i].encode()), i))
 
 
-words = st.lists(st.sampled_from("abc"), min_size=1, max_size=14).map(" ".join)
+words = st.lists(st.sampled_from("abc"), min_size=12, max_size=28).map(" ".join)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -159,7 +159,8 @@ def test_a_crowd_whose_best_is_dropped_by_a_rule_still_has_one_keeper(tmp_path: 
 
 
 def test_documents_of_equal_words_are_one_class_though_their_first_is_dropped(tmp_path: Path) -> None:
-    spellings = ["a b c d e f g", "a, b, c, d, e, f, g", "a b\nc d\ne f\ng"]
+    letters = "abcdefghijklmnop"
+    spellings = [" ".join(letters), ", ".join(letters), "\n".join(letters)]
     fired = {doc_id(0, 0): "generated"}
     got = decisions_of(dedup(tmp_path, [spellings], config=SURE, fired=fired), n_shards=1)
     assert [got[doc_id(0, i)]["reasons"] for i in range(3)] == [["generated"], [], ["near_duplicate"]]
@@ -167,10 +168,14 @@ def test_documents_of_equal_words_are_one_class_though_their_first_is_dropped(tm
     assert got[doc_id(0, 2)]["similarity"] == 1.0
 
 
-def test_documents_shorter_than_a_shingle_are_compared_and_wordless_ones_kept(tmp_path: Path) -> None:
-    documents = ["one two", "one, two!", "one two three", "()", "{}"]
-    got = decisions_of(dedup(tmp_path, [documents], config=SURE), n_shards=1)
-    assert [got[doc_id(0, i)]["keep"] for i in range(5)] == [False, True, True, True, True]
+def test_documents_whose_words_say_too_little_equal_only_their_bytes(tmp_path: Path) -> None:
+    few = ["one two", "one, two!", "()", "{}", "one two"]
+    art = [f"{' '.join('abcdefghijklmno')} {'[.]' * n}" for n in (20, 21, 20)]  # letters are a quarter of what is seen
+    faces = ["😀😃😄" * 30, "😃😀😄" * 30, "+[>.<-]" * 30, "-[<,>+]" * 30]
+    got = decisions_of(dedup(tmp_path, [few + art + faces], config=SURE), n_shards=1)
+    dropped = [i for i in range(12) if not got[doc_id(0, i)]["keep"]]
+    assert len(dropped) == 2  # one of each pair of equal bytes
+    assert all(got[doc_id(0, i)]["reasons"] == ["exact_duplicate"] for i in dropped)
 
 
 def test_another_threshold_neither_signs_nor_verifies_again(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def true_pairs(shards: list[list[str]], threshold: float) -> dict[tuple[str, str
     for shard, contents in enumerate(shards):
         for row, content in enumerate(contents):
             words = "".join(c if c.isalnum() else " " for c in content.lower()).split()
-            if content in seen or not words or ord(words[0][0]) > 0x3000:
+            if content in seen or len(words) < 15 or ord(words[0][0]) > 0x3000:
                 continue
             seen.add(content)
             sets[doc_id(shard, row)] = {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))}
@@ -92,14 +92,15 @@ def test_bytes_do_not_depend_on_the_order_of_work(tmp_path: Path) -> None:
     assert digests(tmp_path / "a/tables") == digests(tmp_path / "b/tables")
 
 
-def test_signatures_are_null_for_repeats_and_wordless_documents(tmp_path: Path) -> None:
+def test_signatures_are_null_for_repeats_and_for_documents_whose_words_say_too_little(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    made = [documents(0, ["a b c d e f", "", "a b c d e f", "...", "g h"])]
+    long = " ".join("abcdefghijklmnop")
+    made = [documents(0, [long, "", long, "...", "g h", long[:-4], "one, two " * 7 + "- " * 99])]
     tables = write_documents(run, made)
     write_facts(run, made)
     run_stage(run, "exact_dups", group_equal, config=Exchange(), n_shards=1)
     inputs = (tables.read(name, 0) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES))
     table = sign(*inputs, config=signing_of(CONFIG))
-    assert table["n_shingles"].to_pylist() == [2, 0, 0, 0, 1]
-    assert table["signature"].is_valid().to_pylist() == [True, False, False, False, True]
-    assert len(table["signature"][4].as_py()) == CONFIG.n_hashes
+    assert table["n_shingles"].to_pylist() == [12, 0, 0, 0, 0, 0, 0]
+    assert table["signature"].is_valid().to_pylist() == [True] + [False] * 6
+    assert len(table["signature"][0].as_py()) == CONFIG.n_hashes
