@@ -47,7 +47,7 @@ from pipeline.schema import (
 )
 from pipeline.select.select import Selection, select
 from pipeline.sources import Slice
-from pipeline.sources.documents import Inputs, changed_files, ingest, plan, plan_from, read_plan
+from pipeline.sources.documents import changed_files, ingest, inputs_of, plan, plan_from, read_plan
 
 SIGNATURES_VERSION = 3  # named, because a run in `against` must have the same
 
@@ -64,8 +64,7 @@ _LEDGER_INPUTS = (
 def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     """Every stage of mixture `m`, in the order of work. Neighbouring map stages run fused."""
     near, parts = m.near_dups, (m.balance.code.parts, m.balance.text.parts)
-    limit = m.ingest.max_document_bytes
-    inputs = Inputs(sources=m.sources, max_document_bytes=limit, slices=tuple(slices))
+    inputs = inputs_of(m, slices)
     linking = linking_of(near, earlier=open_earlier(m, version=SIGNATURES_VERSION))
     threshold = Threshold(n_partitions=near.n_partitions, min_similarity=near.min_similarity)
     selection = Selection(**dict(m.select), n_pair_shards=near.n_partitions, min_similarity=near.min_similarity)
@@ -74,7 +73,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
     judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, QUALITY, OVERLAPS, SIMILAR, NEAR_DUPS)
     return [
-        ExchangeStage(DOCUMENTS.name, 5, ingest, inputs),
+        ExchangeStage(DOCUMENTS.name, 6, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
         MapStage(LANGUAGES, 4, classify, m.classify, (*_TEXT, *declared)),
         MapStage(QUALITY, 1, measure, m.quality, (*_TEXT, "problem"), (pool,)),

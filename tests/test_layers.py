@@ -16,7 +16,7 @@ COMMON = {"schema", "config", "yaml_file", "globs", "reasons", "errors"}
 SUBJECT = {"arrays", "engine"} | COMMON
 # A room and what it may use of ours beside itself. What is not listed is forbidden.
 ROOMS: dict[str, set[str]] = {
-    "jobs": {"cli", "language", "arrays"},
+    "jobs": {"cli", "language", "arrays", "sources"},
     "cli": {"recipe", "request", "tokenizer_sample", "sources", "language", "reading", "report", "plt", "tokenizer"}
     | SUBJECT,
     "recipe": {"request", "sources", "language", "quality", "dedup", "select", "mix"} | SUBJECT,

@@ -36,7 +36,9 @@ def plan_slices(source: Source, *, shard_bytes: int) -> list[Slice]:
     return slices
 
 
-def read_slice(source: Source, piece: Slice, *, max_document_bytes: int) -> pa.Table:
+def read_slice(
+    source: Source, piece: Slice, *, max_document_bytes: int, min_encoding_confidence: float = 0.7
+) -> pa.Table:
     """The rows of one slice with the columns of `schema.DOCUMENTS`, in input order.
 
     A bad document is a row whose `problem` says why. StoreError, with cause and remedy, if a file is damaged, gone,
@@ -50,7 +52,12 @@ def read_slice(source: Source, piece: Slice, *, max_document_bytes: int) -> pa.T
     if unsafe := [file.path for file in piece.files if not is_safe(file.path)]:
         raise StoreError(f"{source.path}: the planned name {unsafe[0]!r} leads out of its folder; run again")
     found = _reader(source).read(source, piece, max_document_bytes=max_document_bytes)
-    return as_documents(found, source=source, max_document_bytes=max_document_bytes)
+    return as_documents(
+        found,
+        source=source,
+        max_document_bytes=max_document_bytes,
+        min_encoding_confidence=min_encoding_confidence,
+    )
 
 
 def _reader(source: Source) -> ModuleType:

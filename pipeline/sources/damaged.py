@@ -84,6 +84,12 @@ def _is_cut(place: bytes, *, at_the_end: bool) -> bool:
     return place[0] in range(0xC2, 0xF5) and (1 if at_the_end else 2) <= len(place) < n_wanted
 
 
+def sound_lines(places: Places) -> tuple[bytes, str]:
+    """The lines with good places: their bytes, and as text with U+FFFD for what is bad."""
+    lines = "\n".join(line for line in places.text.split("\n") if _HIGH.search(line))
+    return _bytes_of(lines), _BAD.sub(REPLACEMENT, lines)
+
+
 def mend(places: Places, *, lines_in: str | None) -> Repaired:
     """Put U+FFFD where bytes are bad; foreign lines are read as `lines_in`, where that is given and all can be."""
     n_replaced, n_repaired = 0, places.n_pairs

@@ -8,8 +8,11 @@ a few damaged places is text (`damaged.py`).
 
 from typing import NamedTuple
 
-from pipeline.sources.damaged import Repaired, foreign_lines, look, mend, wide
-from pipeline.sources.encodings import detect
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.sources.damaged import REPLACEMENT, Places, Repaired, foreign_lines, look, mend, sound_lines, wide
+from pipeline.sources.encodings import Evidence, cost_of_text, settle, weigh
 
 BINARY = "binary"
 _DAMAGED = "-damaged"  # after the name of a Unicode encoding: some places were repaired or are U+FFFD now
@@ -35,6 +38,8 @@ _PROBE_BYTES = 1_024  # at the start, in the middle and at the end; a plain choi
 _MAX_CONTROL_FRAC = 0.1  # of a valid UTF-8 head; a plain choice
 _MAX_DETECTED_CONTROL_FRAC = 0.01  # random bytes have 0.1; text in any 8-bit encoding has none
 _SAMPLE_CHARS = 4_096
+_MIN_LINE_CONFIDENCE = 0.9  # a wrong letter is worse than U+FFFD, which says that something is lost
+_MIN_ACCIDENT_NATS = 8.0  # odds of 3,000 to 1 against UTF-8 that has a good place for each bad one
 _MIN_WIDE_BYTES = 32  # of UTF-16 that has damage and no mark: `a`, NUL, `b` would be such a text
 
 
@@ -51,8 +56,21 @@ class Decoded(NamedTuple):
 _NOT_A_TEXT = Decoded(b"", BINARY, None)
 
 
+class Undecided(NamedTuple):
+    """Bytes in a legacy encoding, and what they say of it by themselves."""
+
+    raw: bytes
+    evidence: Evidence
+
+
 def decode(raw: bytes) -> Decoded:
-    """`raw` as UTF-8 without a byte order mark. Plain UTF-8 is handed back as it is, without a copy."""
+    """`raw` as UTF-8 without a byte order mark, decided without neighbours."""
+    found = examine(raw)
+    return decide(found) if isinstance(found, Undecided) else found
+
+
+def examine(raw: bytes) -> Decoded | Undecided:
+    """What the bytes say by themselves. Plain UTF-8 is handed back as it is, without a copy."""
     if raw.startswith(_MARK_STARTS):
         return _marked(raw)
     if raw.isascii() or _strictly(raw, encoding="utf-8") is not None:
@@ -63,7 +81,19 @@ def decode(raw: bytes) -> Decoded:
         return _wide(raw) or _NOT_A_TEXT
     if _has_controls(raw):
         return _NOT_A_TEXT
-    return _damaged(raw) or _detected(raw) or _NOT_A_TEXT
+    damaged = _damaged(raw)
+    if damaged is not None:
+        return damaged
+    evidence = weigh(raw)
+    return _NOT_A_TEXT if evidence is None else Undecided(raw, evidence)
+
+
+def decide(found: Undecided, *, prior: npt.NDArray[np.float64] | None = None) -> Decoded:
+    """The likeliest reading. `prior`: what neighbours say of encodings, as `votes.priors_of` gives it."""
+    encoding, confidence = settle(found.raw, found.evidence, prior=prior)
+    text = found.raw.decode(encoding, errors="replace")
+    n_replaced = text.count(REPLACEMENT)
+    return Decoded(text.encode("utf-8"), encoding + _DAMAGED * (n_replaced > 0), confidence, n_replaced)
 
 
 def _marked(raw: bytes) -> Decoded:
@@ -142,17 +172,28 @@ def _has_controls(raw: bytes) -> bool:
 def _damaged(raw: bytes, *, mark: bytes = b"") -> Decoded | None:
     """UTF-8 with bad bytes: cut in a character, joined with lines of another encoding, or halves of pairs."""
     places = look(raw)
-    if not places.is_utf8:
+    if not places.is_utf8 or (not mark and _is_accident(places)):
         return None
     if mark:
         places = places._replace(text=places.text.removeprefix("\ufeff"))
-    foreign = b"\n".join(foreign_lines(places))
-    return _as_damaged(mend(places, lines_in=next(iter(detect(foreign)), None) if foreign else None), encoding="utf-8")
+    return _as_damaged(mend(places, lines_in=_line_encoding(foreign_lines(places))), encoding="utf-8")
 
 
-def _detected(raw: bytes) -> Decoded | None:
-    readings = (_lossless(raw, encoding=name) for name in detect(raw))
-    return next((decoded._replace(confidence=0.5) for decoded in readings if decoded is not None), None)
+def _is_accident(places: Places) -> bool:
+    """The good places of a few East Asian letters may be chance: another encoding makes far better words of them."""
+    raw, text = sound_lines(places)
+    evidence = weigh(raw)
+    return evidence is not None and float(evidence.likelihood[:-1].max()) + cost_of_text(text) > _MIN_ACCIDENT_NATS
+
+
+def _line_encoding(lines: list[bytes]) -> str | None:
+    """What lines of another encoding are in, if that is sure and all of them can be read."""
+    evidence = weigh(b"\n".join(lines)) if lines else None
+    if evidence is None:
+        return None
+    encoding, confidence = settle(b"\n".join(lines), evidence)
+    readable = all(_strictly(line, encoding=encoding) is not None for line in lines)
+    return encoding if readable and confidence >= _MIN_LINE_CONFIDENCE else None
 
 
 def _lossless(raw: bytes, *, encoding: str) -> Decoded | None:

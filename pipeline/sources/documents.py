@@ -1,7 +1,7 @@
 """Ingest: read the sources once, cut them into the shards that every later table keeps."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -20,6 +20,8 @@ from pipeline.errors import StoreError
 from pipeline.schema import DOCUMENTS
 from pipeline.sources import Slice, plan_slices, read_slice
 from pipeline.sources.slices import keep_shards
+
+_Read = Callable[[Source, Slice], pa.Table]
 
 
 def plan(mixture: Mixture) -> list[Slice]:
@@ -73,18 +75,33 @@ class Inputs(Frozen):
     """All that decides `documents`. The slices name every input file with its size and version."""
 
     sources: tuple[Source, ...]
-    max_document_bytes: int  # of `ingest`, whose other settings change no row
+    max_document_bytes: int  # of `ingest`, like the next; its other settings change no row
+    min_encoding_confidence: float
     slices: tuple[Slice, ...]
+
+
+def inputs_of(mixture: Mixture, slices: Sequence[Slice]) -> Inputs:
+    """What of a mixture decides `documents`."""
+    limits = mixture.ingest
+    return Inputs(
+        sources=mixture.sources,
+        max_document_bytes=limits.max_document_bytes,
+        min_encoding_confidence=limits.min_encoding_confidence,
+        slices=tuple(slices),
+    )
 
 
 def ingest(job: Job, *, config: Inputs) -> list[Marker]:
     """Write table `documents`, one shard per slice. A file that cannot be read stops the run or is skipped."""
     sources = {s.name: _for_reading(s) for s in config.sources}
-    limit = config.max_document_bytes
-    task = partial(_read_shard, job.tables, max_document_bytes=limit, skip_bad=job.skip_bad)
+    limits = {
+        "max_document_bytes": config.max_document_bytes,
+        "min_encoding_confidence": config.min_encoding_confidence,
+    }
+    task = partial(_read_shard, job.tables, read=partial(read_slice, **limits), skip_bad=job.skip_bad)
     dumped = {name: source.model_dump(mode="json") for name, source in sources.items()}
     items = [(sources[s.source], s) for s in config.slices]
-    parts = [(dumped[s.source], asdict(s), limit) for s in config.slices]
+    parts = [(dumped[s.source], asdict(s), limits) for s in config.slices]
     return job.shards(DOCUMENTS, task, items=items, parts=parts)
 
 
@@ -94,32 +111,28 @@ def _for_reading(source: Source) -> Source:
     return source.model_copy(update=chosen)
 
 
-def _read_shard(
-    tables: Tables, shard: int, payload: tuple[Source, Slice], *, max_document_bytes: int, skip_bad: bool
-) -> Outcome:
+def _read_shard(tables: Tables, shard: int, payload: tuple[Source, Slice], *, read: _Read, skip_bad: bool) -> Outcome:
     source, piece = payload
     problem = None
     try:
-        documents = read_slice(source, piece, max_document_bytes=max_document_bytes)
+        documents = read(source, piece)
     except StoreError as error:
         if not skip_bad:
             raise StoreError(
                 f"source {source.name!r}, shard {shard}: {error}; repair it, or go on without it: --on-bad-shard skip"
             ) from error
-        documents, problem = _without_bad_files(source, piece, error=error, max_document_bytes=max_document_bytes)
+        documents, problem = _without_bad_files(source, piece, error=error, read=read)
     entry = tables.write(DOCUMENTS, shard, data=documents)
     return Outcome((entry,), _counts(documents) | _taken_by_name(documents, source=source), problem)
 
 
-def _without_bad_files(
-    source: Source, piece: Slice, *, error: StoreError, max_document_bytes: int
-) -> tuple[pa.Table, str]:
+def _without_bad_files(source: Source, piece: Slice, *, error: StoreError, read: _Read) -> tuple[pa.Table, str]:
     """What the other files of a slice hold, and what is wrong with the bad ones. Files share a slice as they happen to
     lie, so one of them costs no other."""
     tables, problems = [DOCUMENTS.schema.empty_table()], []
     for file in piece.files if len(piece.files) > 1 else ():
         try:
-            tables.append(read_slice(source, replace(piece, files=(file,)), max_document_bytes=max_document_bytes))
+            tables.append(read(source, replace(piece, files=(file,))))
         except StoreError as found:
             problems.append(str(found))
     others = f" ({len(tables) - 1} other files of this shard were read)" if len(tables) > 1 else ""

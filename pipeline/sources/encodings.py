@@ -1,104 +1,202 @@
-"""Which 8-bit or East Asian encoding a text is in. A guess by nature; `decode.py` checks that it loses nothing.
+"""Which legacy encoding a document is in: a guess with a probability.
 
-charset-normalizer alone finds 76 % of 561 real pieces in 11 encodings. It is asked a narrower question instead, and
-then finds 98 %: only encodings that decode the whole document; only those that fit the shape of its non-ASCII runs
-(in the Latin alphabets one or two such bytes stand between ASCII letters, elsewhere whole words consist of them); and
-only the lines that hold such bytes at all. Short texts in Central European or Turkish encodings are read as cp1252.
+Each encoding is a hypothesis about the bytes, P(encoding) P(bytes | encoding), where the bytes are as likely as
+the text that they spell is in the languages written in it (`spelling.py`). Encodings that spell the same text share its
+probability: whether `é` was cp1252 or ISO 8859-15 is nobody's loss. What the first lines declare is evidence, not
+proof. `votes.py` lets the documents of a folder share what they know; `docs/encodings.md` has the measured errors.
 """
 
 import codecs
 import re
+from functools import cache
+from typing import NamedTuple
 
-from charset_normalizer import CharsetMatch, from_bytes
+import numpy as np
+import numpy.typing as npt
 
-_EAST_ASIAN = ("cp932", "euc_jp", "gb18030", "big5", "cp949")
-_OTHER_SCRIPTS = ("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "cp1253", "cp1255", "cp1256", "cp874")
-_LATIN = ("cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257")
-_RARE = ("mac_roman", "cp850", "cp437", "iso8859_15", "latin_1")  # asked when nothing above decodes
-_ALL = _EAST_ASIAN + _OTHER_SCRIPTS + _LATIN + _RARE
-_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949"}
+from pipeline.sources.damaged import REPLACEMENT
+from pipeline.sources.spelling import LANGUAGES, costs_of
+
+_WEST = "en fr de es pt it nl sv da nb fi is ca"
+_CENTER = "cs sk pl hu hr sl ro sq de en"
+_EAST = "ru uk be bg sr mk"
+# How common each is among files that are no UTF-8, in nats below the commonest, and the languages written in it.
+_ENCODINGS: dict[str, tuple[float, str]] = {
+    # One of each kind first: what is far behind the best so far is read no further.
+    "cp1252": (0.0, _WEST), "cp1251": (1.0, _EAST), "gb18030": (1.0, "zhs zht ja"), "cp932": (1.0, "ja"),
+    "cp949": (1.5, "ko"), "big5": (2.0, "zht"), "euc_jp": (1.5, "ja"), "cp1250": (2.0, _CENTER),
+    "koi8_r": (2.0, "ru bg"), "cp866": (2.5, "ru uk be bg"), "cp850": (3.0, _WEST), "mac_roman": (3.5, _WEST),
+    "cp1254": (2.0, "tr en"), "cp1253": (2.5, "el"), "cp1255": (2.5, "he"), "cp1256": (2.5, "ar fa"),
+    "cp874": (2.5, "th"), "latin_1": (3.0, _WEST), "iso8859_15": (2.5, _WEST),
+    "cp437": (3.5, "en fr de es it sv nl"), "cp865": (6.0, "nb da"), "iso8859_2": (2.0, _CENTER),
+    "cp852": (4.0, _CENTER), "mac_latin2": (6.0, "cs sk pl hu"), "iso8859_9": (3.0, "tr en"), "cp857": (6.0, "tr"),
+    "cp1257": (3.0, "lt lv et en"), "iso8859_13": (4.0, "lt lv et en"), "cp1258": (5.0, "vi"),
+    "koi8_u": (2.5, "uk ru be"), "iso8859_5": (3.5, _EAST), "mac_cyrillic": (5.0, "ru uk bg"),
+    "cp855": (7.0, "ru bg sr"), "iso8859_7": (2.5, "el"), "cp737": (5.0, "el"), "iso8859_8": (4.0, "he"),
+    "cp862": (4.0, "he"), "iso8859_6": (4.0, "ar"), "tis_620": (3.0, "th"), "cp950": (2.0, "zht"),
+    "big5hkscs": (4.0, "zht"), "johab": (7.0, "ko"),
+}  # fmt: skip
+ENCODINGS = tuple(_ENCODINGS)
+_NOISE_PRIOR = 5.0
+_PRIORS = -np.array([*(cost for cost, _ in _ENCODINGS.values()), _NOISE_PRIOR])
+_INDICES = tuple([LANGUAGES.index(name) for name in names.split()] for _, names in _ENCODINGS.values())
+# Letters depend on each other more than trigrams know, and comments differ from what the model learned.
+_TEMPER = 0.6
 _DECLARED = re.compile(rb"(?:coding|charset)\s*[:=]\s*[\"']?([A-Za-z0-9][\w-]{2,19})")  # PEP 263, XML, HTML, vim
 _DECLARED_BYTES = 1_024
-_HIGH_RUN = re.compile(rb"[\x80-\xff]+")
+_DECLARED_NATS, _DEFAULT_NATS = 6.0, 2.0  # for latin-1, which templates declare unasked
+_FIRST_BYTES, _SAMPLE_BYTES, _LINE_BYTES, _CONTEXT_BYTES = 160, 1_200, 200, 40
+_HIGH = re.compile(rb"[\x80-\xff]")
+_BEHIND_NATS = 48.0  # an encoding so far behind the best is given up; the priors differ by 7
+_CLOSE_NATS = 12.0  # so near, two encodings are compared on the lines that they read differently
+_MAX_LOST_FRAC = 0.05  # of the sample's characters that an encoding may fail to read
+_CHARS_A_LOSS = 50  # non-ASCII ones of the document, for each that is lost, beside one
+_WIDE = re.compile("[^\x00-\x7f]")
+_MIN_SHARE = 1e-4  # of the likeliest; below it, a reading is not compared with others
+_NOISE_COST = 6.5  # nats for a byte; by how many of 128 it is chance, and by what readings of random bytes cost
 _HIGH_BYTES = bytes(range(0x80, 0x100))
-# a sign between letters, once it is read as cp1252
-_BROKEN_WORD = re.compile(r"[^\W\d_][\xa1-\xa9\xab\xac\xae-\xb3\xb5\xb6\xb8\xb9\xbb-\xbf]{1,2}[^\W\d_]")
-_MIN_HIGH_BYTES = 30  # fewer are no evidence of a language
-_C1 = re.compile("[\x80-\x9f]")
-_LONG_RUN_BYTES = 4  # more than letters with accents make: in the Latin alphabets such bytes come by one or two
-_MIN_LONG_FRAC = 0.3  # of non-ASCII bytes in long runs, to look beyond the Latin alphabets
-_SAMPLE_BYTES = 8_192  # a plain choice: the detector's time grows with it
-_THRESHOLD = 0.9  # of "mess"; the default of 0.2 gives up on lines that mix scripts, as comments in code do
+_HIGH_WORD = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
+_HIGH_RUN = re.compile(rb"[\x80-\xff]+")
+_NOISE_SINGLE_COST = 10.0  # one such byte between ASCII is nearly always a letter of a name, or a sign
+_NOISE_LETTER_COST = 4.5  # of an ASCII letter beside such a byte: a little more than in names
 
 
-def detect(raw: bytes) -> list[str]:
-    """Python codec names that decode all of `raw`, likeliest first; deterministic. `raw` is not valid UTF-8."""
-    declared = _declared(raw)
-    sample = _sample(raw)
-    runs = [len(run) for run in _HIGH_RUN.findall(sample)]
-    long_frac = sum(n for n in runs if n >= _LONG_RUN_BYTES) / max(1, sum(runs))
-    groups: tuple[tuple[str, ...], ...] = (_LATIN, _EAST_ASIAN + _OTHER_SCRIPTS, _RARE)
-    if long_frac > _MIN_LONG_FRAC:
-        groups = (_EAST_ASIAN + _OTHER_SCRIPTS, _LATIN, _RARE)
-    elif _BROKEN_WORD.search(sample.decode("cp1252", errors="ignore")):
-        groups = (_LATIN + _EAST_ASIAN, _OTHER_SCRIPTS, _RARE)
-    # The first group in which anything decodes is all that is asked: the detector is surest among few.
-    for group in groups:
-        names = [name for name in group if _decodes(raw, encoding=name)]
-        if names:
-            return declared + _ranked(sample, names=names)
-    return declared
+class Evidence(NamedTuple):
+    """What the bytes say of each of ENCODINGS, and last of noise: that no encoding fits and bytes mean nothing."""
+
+    likelihood: npt.NDArray[np.float64]  # log P(bytes | encoding), tempered; -inf: cannot be
+    declared: npt.NDArray[np.float64]  # nats for what the first lines name
 
 
-def _declared(raw: bytes) -> list[str]:
-    """The encoding that the first lines name, if it is one of ours. Who writes latin-1 nearly always means cp1252."""
-    found = []
-    for match in _DECLARED.finditer(raw, 0, _DECLARED_BYTES):
-        try:
-            name = codecs.lookup(match[1].decode("ascii")).name.replace("-", "_")
-        except LookupError:
-            continue
-        found += ["cp1252", "latin_1"] if name in ("iso8859_1", "ascii") else [_SUPERSETS.get(name, name)]
-    return [name for name in found if name in _ALL and _decodes(raw, encoding=name)]
+class Guess(NamedTuple):
+    """The likeliest encoding and the probability that its text is the one that was written."""
+
+    encoding: str
+    confidence: float
 
 
-def _decodes(raw: bytes, *, encoding: str) -> bool:
-    """Strictly, and not into the control characters U+0080 to U+009F, which no text holds."""
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return _C1.search(text) is None
+def common() -> npt.NDArray[np.float64]:
+    """How common each of ENCODINGS, and last noise, is among files that are no UTF-8; sums to 1."""
+    shares: npt.NDArray[np.float64] = np.exp(_PRIORS) / np.exp(_PRIORS).sum()
+    return shares
 
 
-def _sample(raw: bytes) -> bytes:
-    """Whole lines with non-ASCII bytes, up to a bound: ASCII lines say nothing and thin out the evidence."""
-    lines, n = [], 0
+def weigh(raw: bytes) -> Evidence | None:
+    """What the bytes say of each encoding; null where none can read them. `raw` is not valid UTF-8."""
+    first, sample = _lines(raw, n_bytes=_FIRST_BYTES), _lines(raw, n_bytes=_SAMPLE_BYTES)
+    costs = _costs(first, wanted=np.ones(len(ENCODINGS), dtype=bool))
+    if sample != first:
+        costs = _costs(sample, wanted=costs <= np.min(costs) + _BEHIND_NATS)
+    for i in np.flatnonzero(costs <= np.min(costs) + _BEHIND_NATS):
+        text = raw.decode(ENCODINGS[i], errors="replace")
+        if text.count(REPLACEMENT) > 1 + len(_WIDE.findall(text)) // _CHARS_A_LOSS:
+            costs[i] = np.inf
+    if not np.isfinite(costs).any():
+        return None
+    # Relatives such as cp1253 and ISO 8859-7 differ in two letters, which may stand far behind the sample.
+    close = costs <= np.min(costs) + _CLOSE_NATS
+    telling = _lines(raw, n_bytes=_SAMPLE_BYTES, between=[ENCODINGS[i] for i in np.flatnonzero(close)])
+    if telling and telling not in sample:
+        sample, costs = sample + b"\n" + telling, costs + _costs(telling, wanted=close)
+    return Evidence(-np.append(costs, _cost_of_noise(sample)) * _TEMPER, _declared(raw))
+
+
+def settle(raw: bytes, evidence: Evidence, *, prior: npt.NDArray[np.float64] | None = None) -> Guess:
+    """The likeliest text. `prior`: log-probabilities of ENCODINGS and noise, from the document's neighbours."""
+    logits = evidence.likelihood + evidence.declared + (np.log(common()) if prior is None else prior)
+    readable = logits[:-1]
+    best_share = np.exp(readable.max() - logits.max())
+    shares = np.exp(readable - readable.max())
+    texts: dict[str, float] = {}
+    names: dict[str, str] = {}
+    for i in np.argsort(-shares, kind="stable"):
+        if shares[i] >= _MIN_SHARE:
+            text = raw.decode(ENCODINGS[i], errors="replace")
+            names.setdefault(text, ENCODINGS[i])
+            texts[text] = texts.get(text, 0.0) + float(shares[i])
+    best = max(texts, key=lambda text: texts[text])
+    return Guess(names[best], float(best_share * texts[best] / np.exp(logits - logits.max()).sum()))
+
+
+def cost_of_text(text: str) -> float:
+    """-log P(text) in the likeliest of all languages; nats, tempered like `Evidence.likelihood`."""
+    return _TEMPER * float(costs_of(text[:_SAMPLE_BYTES], languages=list(range(len(LANGUAGES))), limit=np.inf).min())
+
+
+def _cost_of_noise(sample: bytes) -> float:
+    """-log P(sample) in nats if its non-ASCII bytes mean nothing, nor the letters around them."""
+    blurred = b" ".join(_HIGH_WORD.findall(sample))
+    runs = [len(run) for run in _HIGH_RUN.findall(blurred)]
+    n_single = runs.count(1)
+    n_letters = len(blurred.translate(None, _HIGH_BYTES + b" "))
+    words = _HIGH_WORD.sub(b" ", sample).decode("ascii")
+    known = float(costs_of(words, languages=_INDICES[0], limit=np.inf).min())
+    unknown = n_single * _NOISE_SINGLE_COST + (sum(runs) - n_single) * _NOISE_COST + n_letters * _NOISE_LETTER_COST
+    return unknown + known
+
+
+def _lines(raw: bytes, *, n_bytes: int, between: list[str] | None = None) -> bytes:
+    """Lines with non-ASCII bytes, each once, up to a bound: ASCII says little and thins out the evidence.
+
+    `between`: only lines that these encodings read differently.
+    """
+    lines: dict[bytes, None] = {}
+    n = 0
     for line in raw.split(b"\n"):
-        if not line.isascii():
-            lines.append(line[: 4 * _SAMPLE_BYTES])
-            n += len(lines[-1]) + 1
-            if n >= _SAMPLE_BYTES:
-                break
+        if line.isascii():
+            continue
+        high = _HIGH.search(line)
+        assert high is not None
+        start = line.rfind(b" ", 0, max(0, high.start() - _CONTEXT_BYTES)) + 1
+        piece = line[start : start + _LINE_BYTES]
+        if piece in lines or (between is not None and len({piece.decode(e, errors="replace") for e in between}) < 2):
+            continue
+        lines[piece] = None
+        n += len(piece)
+        if n >= n_bytes:
+            break
     return b"\n".join(lines)
 
 
-def _ranked(sample: bytes, *, names: list[str]) -> list[str]:
-    """`names` as the detector orders them, those it rejects at the end."""
-    matches = list(from_bytes(sample, cp_isolation=names, threshold=_THRESHOLD, enable_fallback=False))
-    ranked = [m.encoding for m in matches]
-    if "cp1252" in names and _prefers_windows(sample, matches=matches):
-        ranked.insert(0, "cp1252")
-    return list(dict.fromkeys(ranked + names))
+def _costs(sample: bytes, *, wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """-log P(sample | encoding) in nats, the languages of an encoding being equally likely; inf: it cannot be read."""
+    found = np.full(len(ENCODINGS), np.inf)
+    known: dict[tuple[str, str], float] = {}
+    best = np.inf
+    for i in np.flatnonzero(wanted):
+        text = sample.decode(ENCODINGS[i], errors="replace")
+        if text.count(REPLACEMENT) > max(1, _MAX_LOST_FRAC * len(text)):
+            continue
+        languages = _ENCODINGS[ENCODINGS[i]][1]
+        if (text, languages) not in known:
+            costs = costs_of(text, languages=_INDICES[i], limit=best + _BEHIND_NATS)
+            known[text, languages] = -float(np.logaddexp.reduce(-costs) - np.log(len(costs)))
+        found[i] = known[text, languages]
+        best = min(best, found[i])
+    return found
 
 
-def _prefers_windows(sample: bytes, *, matches: list[CharsetMatch]) -> bool:
-    """cp1252 is by far the commonest: it wins unless its reading breaks words or another reads more like a language."""
-    if _BROKEN_WORD.search(sample.decode("cp1252", errors="ignore")):
-        return False
-    windows = [m for m in matches if "cp1252" in m.could_be_from_charset]
-    n_high = len(sample) - len(sample.translate(None, _HIGH_BYTES))
-    if not windows or n_high < _MIN_HIGH_BYTES:
-        return True
-    coherent = max(m.coherence for m in matches)
-    return windows[0].coherence >= coherent and (str(windows[0]) == str(matches[0]) or matches[0].coherence < coherent)
+def _declared(raw: bytes) -> npt.NDArray[np.float64]:
+    """Nats for the encodings that the first lines name."""
+    found = np.zeros(len(ENCODINGS) + 1)
+    for match in _DECLARED.finditer(raw, 0, _DECLARED_BYTES):
+        names, nats = _aliases(match[1].decode("ascii").lower())
+        for name in names:
+            found[ENCODINGS.index(name)] = nats
+    return found
+
+
+@cache
+def _aliases(name: str) -> tuple[tuple[str, ...], float]:
+    """Our encodings that a declared name may mean. Who writes latin-1 nearly always means cp1252."""
+    try:
+        name = codecs.lookup(name).name.replace("-", "_")
+    except LookupError:
+        return (), 0.0
+    families = {
+        "gb2312": ("gb18030",), "gbk": ("gb18030",), "shift_jis": ("cp932",), "euc_kr": ("cp949",),
+        "big5": ("big5", "cp950", "big5hkscs"), "iso8859_9": ("iso8859_9", "cp1254"),
+    }  # fmt: skip
+    if name in ("iso8859_1", "ascii", "cp1252"):
+        return ("cp1252", "latin_1"), _DEFAULT_NATS
+    return families.get(name, (name,) if name in ENCODINGS else ()), _DECLARED_NATS

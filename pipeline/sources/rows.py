@@ -1,6 +1,7 @@
 """Raw documents -> a `documents` table. The one place that decodes, hashes, and says what is wrong with a row."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,10 +10,11 @@ import xxhash
 
 from pipeline.config import Source
 from pipeline.schema import DOCUMENTS
-from pipeline.sources.decode import BINARY, Decoded, decode
+from pipeline.sources.decode import BINARY, Decoded, Undecided, decide, examine
 from pipeline.sources.placeholders import placeholder, unfit
 from pipeline.sources.prefix import strip
 from pipeline.sources.values import Metadata, is_natural
+from pipeline.sources.votes import priors_of
 
 UNREADABLE = "unreadable_row"
 TOO_LARGE = "too_large"
@@ -22,6 +24,7 @@ EMPTY = "empty"
 # The list of files in a row is numbered below the row: input_row = row * 2^24 + place in the list.
 MAX_ENTRIES = 2**24
 _MENDED = "utf-8-damaged"  # as `decode` calls it
+UNDECIDABLE = "undecidable_encoding"
 _UNREAD = Decoded(b"", "unread", None)  # a row whose bytes were never looked at
 # What is held as Python objects before it moves into Arrow: little beside a shard of 64 MB. Where batches end shows in
 # the pages of the parquet file, so a change here changes the bytes of table `documents`.
@@ -42,10 +45,48 @@ class RawDocument(NamedTuple):
     n_replaced: int = 0  # characters U+FFFD that the reader put into content
 
 
-def as_documents(found: Iterable[RawDocument], *, source: Source, max_document_bytes: int) -> pa.Table:
+def as_documents(
+    found: Iterable[RawDocument], *, source: Source, max_document_bytes: int, min_encoding_confidence: float
+) -> pa.Table:
     """The table of one shard, rows in the order in which they are found."""
-    batches = [_batch(rows, source=source, max_document_bytes=max_document_bytes) for rows in _in_batches(found)]
-    return pa.Table.from_batches(batches, schema=DOCUMENTS.schema)
+    settle = partial(_settle, max_document_bytes=max_document_bytes, min_encoding_confidence=min_encoding_confidence)
+
+    def batch(rows: list[RawDocument], read: Iterable[Decoded]) -> pa.RecordBatch:
+        return _batch(rows, [settle(row, one) for row, one in zip(rows, read, strict=True)], source=source)
+
+    batches: dict[int, pa.RecordBatch] = {}
+    # Legacy encodings are decided when the shard is known, because neighbours vote. All other batches move on at once.
+    waiting: dict[int, tuple[list[RawDocument], list[Decoded | Undecided]]] = {}
+    for at, rows in enumerate(_in_batches(found)):
+        looked = [_look(row, max_document_bytes=max_document_bytes) for row in rows]
+        if any(isinstance(one, Undecided) for one in looked):
+            waiting[at] = rows, looked
+        else:
+            batches[at] = batch(rows, [one for one in looked if isinstance(one, Decoded)])
+    decided = iter(_vote([pair for both in waiting.values() for pair in zip(*both, strict=True)], source=source))
+    for at, (rows, looked) in waiting.items():
+        batches[at] = batch(rows, [next(decided) if isinstance(one, Undecided) else one for one in looked])
+    return pa.Table.from_batches([batches[at] for at in sorted(batches)], schema=DOCUMENTS.schema)
+
+
+def _vote(pairs: list[tuple[RawDocument, Decoded | Undecided]], *, source: Source) -> list[Decoded]:
+    """The readings of undecided rows, in order. Neighbours: rows of one repository, closer those of one folder."""
+    open_rows = [(row, one) for row, one in pairs if isinstance(one, Undecided)]
+    if not open_rows:
+        return []
+    repositories, folders = zip(*(_neighbourhood(row, source=source) for row, _ in open_rows), strict=True)
+    priors = priors_of([one.evidence for _, one in open_rows], repositories=repositories, folders=folders)
+    return [decide(one, prior=prior) for (_, one), prior in zip(open_rows, priors, strict=True)]
+
+
+def _neighbourhood(row: RawDocument, *, source: Source) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Keys of a row's repository and folder. Without a path, the rows of a file have nothing to do with each other."""
+    repo, path = row.metadata.repo or source.repo, row.metadata.path
+    if path is None:
+        alone = (row.input_file, str(row.input_row))
+        return (alone, alone) if repo is None else ((repo,), (repo, ""))
+    folder = path.rpartition("/")[0]
+    return ((repo,), (repo, folder)) if repo is not None else (("", folder), ("", folder))
 
 
 def document_id(source: str, *, input_file: str, input_row: int) -> str:
@@ -66,21 +107,27 @@ def _in_batches(found: Iterable[RawDocument]) -> Iterator[list[RawDocument]]:
         yield rows
 
 
-def _settle(row: RawDocument, *, max_document_bytes: int) -> tuple[Decoded, str | None]:
+def _look(row: RawDocument, *, max_document_bytes: int) -> Decoded | Undecided:
+    if row.content is None or len(row.content) > max_document_bytes:
+        return _UNREAD
+    return examine(row.content)
+
+
+def _settle(
+    row: RawDocument, decoded: Decoded, *, max_document_bytes: int, min_encoding_confidence: float
+) -> tuple[Decoded, str | None]:
     """What is read and the problem: decoded, or left out and why. White space alone is kept, but named a problem."""
-    raw = row.content
-    if raw is None:
-        return _UNREAD, row.problem
-    if len(raw) > max_document_bytes:
-        return _UNREAD, TOO_LARGE
-    found = placeholder(raw)
-    decoded = decode(raw)
+    if row.content is None:
+        return decoded, row.problem
+    if decoded is _UNREAD or len(decoded.content) > max_document_bytes:
+        return decoded._replace(content=b""), TOO_LARGE
+    found = placeholder(row.content)
     if row.n_replaced and decoded.encoding == "utf-8":
         decoded = decoded._replace(encoding=_MENDED, n_replaced=row.n_replaced)
     if decoded.encoding == BINARY:
         return decoded, found or BINARY
-    if len(decoded.content) > max_document_bytes:
-        return decoded._replace(content=b""), TOO_LARGE
+    if decoded.confidence is not None and decoded.confidence < min_encoding_confidence:
+        return decoded._replace(content=b"", n_replaced=0), found or UNDECIDABLE
     return decoded, found or ("empty" if _is_blank(decoded.content) else unfit(decoded.content))
 
 
@@ -91,8 +138,7 @@ def _is_blank(content: bytes) -> bool:
     return not rest[:256].decode("utf-8", errors="ignore").strip() and not rest.decode("utf-8").strip()
 
 
-def _batch(rows: list[RawDocument], *, source: Source, max_document_bytes: int) -> pa.RecordBatch:
-    settled = (_settle(row, max_document_bytes=max_document_bytes) for row in rows)
+def _batch(rows: list[RawDocument], settled: list[tuple[Decoded, str | None]], *, source: Source) -> pa.RecordBatch:
     read, problems = zip(*settled, strict=True)
     contents = [one.content for one in read]
     metadata = [row.metadata for row in rows]

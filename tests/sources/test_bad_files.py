@@ -27,7 +27,7 @@ def test_bad_files_of_a_shard_are_skipped_alone(tmp_path: Path) -> None:
     source = Source(name="s", kind="jsonl", path=str(folder))
     slices = plan_slices(source, shard_bytes=1 << 20)
     assert len(slices) == 1
-    config = Inputs(sources=(source,), max_document_bytes=1_000, slices=tuple(slices))
+    config = Inputs(sources=(source,), max_document_bytes=1_000, min_encoding_confidence=0.7, slices=tuple(slices))
     run = make_run(tmp_path / "run", sources=(source,))
     with pytest.raises(LoopmixError, match=r"b\.jsonl: none of its.*it looks like CSV.*--on-bad-shard skip"):
         run_stage(run, DOCUMENTS.name, ingest, config=config, n_shards=1)
