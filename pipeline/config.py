@@ -142,7 +142,7 @@ class Ingest(Frozen):
         0.01, description="more unread rows of one source or file are a warning in terminal, report and verify"
     )
     min_encoding_confidence: Frac = Field(
-        0.7, description="documents in an old 8-bit or East Asian encoding that is less sure are dropped, not guessed"
+        0.75, description="documents in an old 8-bit or East Asian encoding that is less sure are dropped, not guessed"
     )
 
 

@@ -37,7 +37,7 @@ def plan_slices(source: Source, *, shard_bytes: int) -> list[Slice]:
 
 
 def read_slice(
-    source: Source, piece: Slice, *, max_document_bytes: int, min_encoding_confidence: float = 0.7
+    source: Source, piece: Slice, *, max_document_bytes: int, min_encoding_confidence: float = 0.75
 ) -> pa.Table:
     """The rows of one slice with the columns of `schema.DOCUMENTS`, in input order.
 

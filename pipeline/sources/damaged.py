@@ -85,8 +85,8 @@ def _is_cut(place: bytes, *, at_the_end: bool) -> bool:
 
 
 def sound_lines(places: Places) -> tuple[bytes, str]:
-    """The lines with good places: their bytes, and as text with U+FFFD for what is bad."""
-    lines = "\n".join(line for line in places.text.split("\n") if _HIGH.search(line))
+    """The lines with good places, each once: their bytes, and as text with U+FFFD for what is bad."""
+    lines = "\n".join(dict.fromkeys(line for line in places.text.split("\n") if _HIGH.search(line)))
     return _bytes_of(lines), _BAD.sub(REPLACEMENT, lines)
 
 

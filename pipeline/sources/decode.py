@@ -39,7 +39,7 @@ _MAX_CONTROL_FRAC = 0.1  # of a valid UTF-8 head; a plain choice
 _MAX_DETECTED_CONTROL_FRAC = 0.01  # random bytes have 0.1; text in any 8-bit encoding has none
 _SAMPLE_CHARS = 4_096
 _MIN_LINE_CONFIDENCE = 0.9  # a wrong letter is worse than U+FFFD, which says that something is lost
-_MIN_ACCIDENT_NATS = 8.0  # odds of 3,000 to 1 against UTF-8 that has a good place for each bad one
+_MIN_ACCIDENT_NATS = 3.0  # odds of 20 to 1 against UTF-8 that has a good place for each bad one
 _MIN_WIDE_BYTES = 32  # of UTF-16 that has damage and no mark: `a`, NUL, `b` would be such a text
 
 

@@ -37,7 +37,7 @@ _SCRIPTS = (
 # Costs of signs in nats, by how often they stand in code of some 90 languages that is UTF-8.
 _SIGNS = {
     3.0: "©",  # rights comments
-    4.0: "’“”‘–—…«»\xa0•°€",
+    4.0: "’“”‘–—…«»\xa0\ufeff•°€",
     6.0: "®™·§´£±×²³µ¿¡„→½ºª÷¼¾‚′″←≤≥≠",
     9.0: "¶¬¦¤¢¥¨¸¯¹‹›†‡‰ˆ˜∞√∂∑∏∫≈⇒∀∈∧∨№−",
 }
@@ -56,7 +56,7 @@ _CASE_COSTS = (0.2, 2.0, 2.6, 6.0)  # lower, Title, UPPER, mIXed; as in comments
 _OTHER_LANGUAGE = 0.1  # share of words that are names or loans from another language of the same encoding
 
 
-class Model(NamedTuple):
+class LetterCosts(NamedTuple):
     """Sorted hashes of entries, their costs, and where each bucket of the high bits begins."""
 
     keys: npt.NDArray[np.uint32]
@@ -77,12 +77,12 @@ class Signs(NamedTuple):
 
 
 @cache
-def model() -> Model:
+def model() -> LetterCosts:
     """Read once, where the first text in a legacy encoding is met."""
     with np.load(_DATA, allow_pickle=False) as saved:
         keys, costs = np.cumsum(saved["gaps"], dtype=np.uint32), saved["costs"]
     starts = np.searchsorted(keys >> (32 - _BUCKET_BITS), np.arange((1 << _BUCKET_BITS) + 1))
-    return Model(keys, costs, starts)
+    return LetterCosts(keys, costs, starts)
 
 
 @cache

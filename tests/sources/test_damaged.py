@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from pipeline.sources.damaged import look
 from pipeline.sources.decode import decode
 
 CODE = "int main(void) { return 0; }\n" * 3
@@ -70,3 +71,11 @@ def test_random_bytes_are_binary_with_any_mark(mark: bytes) -> None:
     for n in (301, 4_000, 20_000):
         assert decode(mark + source.randbytes(n)).encoding == "binary"
         assert decode(mark + bytes(b or 1 for b in source.randbytes(n))).encoding == "binary"
+
+
+def test_chance_sequences_in_another_encoding_are_no_utf8() -> None:
+    """Thai and Chinese words whose bytes hold as many sound sequences of UTF-8 as bad places."""
+    for text, encoding in (("ปรับปรุงแคช", "cp874"), ("缓存模式", "gb18030")):
+        raw = f"# {text}\n".encode(encoding)
+        assert look(raw).is_utf8
+        assert decode(CODE.encode() + raw).content.decode() == f"{CODE}# {text}\n"
