@@ -94,14 +94,12 @@ def inputs_of(mixture: Mixture, slices: Sequence[Slice]) -> Inputs:
 def ingest(job: Job, *, config: Inputs) -> list[Marker]:
     """Write table `documents`, one shard per slice. A file that cannot be read stops the run or is skipped."""
     sources = {s.name: _for_reading(s) for s in config.sources}
-    limits = {
-        "max_document_bytes": config.max_document_bytes,
-        "min_encoding_confidence": config.min_encoding_confidence,
-    }
-    task = partial(_read_shard, job.tables, read=partial(read_slice, **limits), skip_bad=job.skip_bad)
+    limits = (config.max_document_bytes, config.min_encoding_confidence)
+    read = partial(read_slice, max_document_bytes=limits[0], min_encoding_confidence=limits[1])
+    task = partial(_read_shard, job.tables, read=read, skip_bad=job.skip_bad)
     dumped = {name: source.model_dump(mode="json") for name, source in sources.items()}
     items = [(sources[s.source], s) for s in config.slices]
-    parts = [(dumped[s.source], asdict(s), limits) for s in config.slices]
+    parts = [(dumped[s.source], asdict(s), *limits) for s in config.slices]
     return job.shards(DOCUMENTS, task, items=items, parts=parts)
 
 

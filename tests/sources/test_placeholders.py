@@ -23,8 +23,8 @@ def _problem(raw: bytes) -> str | None:
     table = as_documents(
         [RawDocument("f", 0, raw)],
         source=Source(name="s", kind="directory", path="x"),
-        max_document_bytes=10,
-        min_encoding_confidence=0.75**6,
+        max_document_bytes=10**6,
+        min_encoding_confidence=0.75,
     )
     found: str | None = table["problem"][0].as_py()
     return found
