@@ -14,17 +14,19 @@ _MAX_HEADER_BYTES = 16_384  # a longer one is no header: the whole text of the A
 # What nearly every notice of rights holds, in small letters. `(c) 19..`, because `(c)` alone also numbers a list.
 _RIGHTS = (
     "copyright", "copyleft", "licen", "lizenz", "spdx", "all rights", "warranty", "public domain", "permission is",
+    "warranties", "this notice",
     "(c) 1", "(c) 2", "©", "лиценз", "авторск", "版权", "版權", "著作权", "著作權", "저작권", "許可",
 )  # fmt: skip
 # Marks that make a line a comment. Of C-like, shell, SQL and Haskell, Lisp and assembler, TeX and Erlang, Fortran,
-# COBOL, Visual Basic, Vim, Batch, m4, Forth, troff, APL, J, reStructuredText and Texinfo.
+# COBOL, Visual Basic, Vim, Batch, m4, Forth, troff, APL, J, reStructuredText and Texinfo. A space at the end of a mark
+# stands for any white space, the end of the line too: a bare `dnl` goes on with the comment.
 _LINES = (
-    "//", "#", "--", ";", "%", "!", "*", "'", '"', "rem ", "rem\t", "@rem ", "::", "dnl ", "\\ ", '.\\"', "'\\\"", "⍝",
-    "nb.", ".. ", "@c ", "@comment ", "c ", "c\t", "c\n", "c*", "c-", "c=",
+    "//", "#", "--", ";", "%", "!", "*", "'", '"', "rem ", "@rem ", "::", "dnl ", "\\ ", '.\\"', "'\\\"", "⍝",
+    "nb.", ".. ", "@c ", "@comment ", "c ", "c*", "c-", "c=",
 )  # fmt: skip
 # C, XML, Haskell, OCaml, Lua, Lisp, Julia, JSP, FreeMarker, Jinja, Handlebars, Go templates, PowerShell, Python, Ruby,
 # Perl, CoffeeScript, MATLAB, D, WebAssembly, Razor, Lean, Smarty, Pascal, PlantUML, XQuery, ERB, HEEx, Django, LaTeX,
-# CMake and Nim
+# CMake, Nim and AsciiDoc
 _BLOCKS = (
     ("/*", "*/"), ("<!--", "-->"), ("{-", "-}"), ("(*", "*)"), ("--[[", "]]"), ("--[=[", "]=]"), ("#|", "|#"),
     ("#=", "=#"), ("<%--", "--%>"), ("<#--", "-->"), ("{#", "#}"), ("{{!--", "--}}"), ("{{!", "}}"),
@@ -32,7 +34,7 @@ _BLOCKS = (
     ("=begin", "\n=end"), ("=pod", "\n=cut"), ("=head", "\n=cut"), ("###\n", "\n###"), ("%{\n", "%}"), ("/+", "+/"),
     ("(;", ";)"), ("@*", "*@"), ("/-", "-/"), ("{*", "*}"), ("{ ", "}"), ("{\n", "}"), ("/'", "'/"), ("(:", ":)"),
     ("<%#", "%>"), ("<%!--", "--%>"), ("{% comment %}", "{% endcomment %}"), ("\\begin{comment}", "\\end{comment}"),
-    ("#[[", "]]"), ("#[ ", "]#"),
+    ("#[[", "]]"), ("#[ ", "]#"), ("////\n", "\n////"),
 )  # fmt: skip
 # What may stand before the header, and where it ends; "" ends at once. It counts like the rest of the file.
 _PRELUDES = (
@@ -40,7 +42,8 @@ _PRELUDES = (
     ("<html", ">"), ("<svg", ">"), ("<%@", "%>"), ("package ", "\n"), ("namespace ", "\n"), ("declare(", "\n"),
     ("syntax", "\n"), ("%yaml", "\n"), ("---\n", ""), ("'use strict'", "\n"), ('"use strict"', "\n"),
     ("use strict", "\n"), ("@charset", "\n"), ("@echo off", "\n"), ("option explicit", "\n"), ("#lang", "\n"),
-    ("#pragma", "\n"), ("#ifndef", "\n"), ("#define", "\n"), ("%!ps", "\n"),
+    ("#pragma", "\n"), ("#ifndef", "\n"), ("#define", "\n"), ("%!ps", "\n"), ("`timescale", "\n"),
+    ("`default_nettype", "\n"), ("`ifndef", "\n"), ("`define", "\n"),
 )  # fmt: skip
 # A `#` before a letter is a comment unless it begins one of these.
 _DIRECTIVES = (
@@ -158,11 +161,69 @@ def _match(data: np.ndarray, place: int, stop: int, at_margin: bool, patterns: t
     first, kinds, marks, mark_ends, _, _ = patterns
     byte = data[place] | 0x20 if 65 <= data[place] <= 90 else data[place]
     for p in range(first[byte], first[byte + 1]):
-        if _stands(data, place, stop, marks, mark_ends[p], mark_ends[p + 1]):
+        end = mark_ends[p + 1]
+        if kinds[p] == 0 and marks[end - 1] == 32:
+            end -= 1
+            behind = place + end - mark_ends[p]
+            if behind < stop and data[behind] > 32:
+                continue
+        if _stands(data, place, stop, marks, mark_ends[p], end):
             is_long = mark_ends[p + 1] - mark_ends[p] > 2
             if is_long or kinds[p] > 1 or _is_meant(data, place, stop, at_margin):
                 return p
     return -1
+
+
+@compiled
+def _says_little(data: np.ndarray, start: int, stop: int) -> bool:
+    """Whether a line of a comment divides paragraphs: no letters and digits but those of a mark, of which `rem` and
+    `dnl` have three."""
+    n = 0
+    for byte in data[start:stop]:
+        n += 48 <= byte <= 57 or 97 <= byte | 0x20 <= 122 or byte >= 0x80
+        if n > 3:
+            return False
+    return True
+
+
+@compiled
+def _rights_in(data: np.ndarray, start: int, stop: int, rights: tuple[np.ndarray, np.ndarray]) -> tuple[int, int]:
+    """From the first to behind the last paragraph of the comment data[start:stop] that speaks of rights, with the marks
+    around where no words stand before or behind; -1 and -1 if none does."""
+    begin, end, paragraph, place = -1, -1, start, start
+    is_first, is_last = True, True
+    while place < stop:
+        behind = min(_line_end(data, place, stop) + 1, stop)
+        if _speaks(data, place, behind, rights):
+            begin = begin if begin >= 0 else paragraph
+            end, is_last = behind, True
+        elif _says_little(data, place, behind):
+            paragraph = paragraph if is_first else behind
+        elif end >= 0 and end >= paragraph:
+            end = behind
+        else:
+            is_last = False
+        is_first = is_first and _says_little(data, place, behind)
+        place = behind
+    return begin, stop if is_last and begin >= 0 else end
+
+
+@compiled
+def _run_end(data: np.ndarray, place: int, stop: int, patterns: tuple[np.ndarray, ...]) -> int:
+    """The end of the lines of comments that begin at `place`, without a blank line between."""
+    end = _line_end(data, place, stop)
+    while end < stop:
+        line = end + 1
+        place = line
+        while place < stop and data[place] <= 32 and data[place] != 10:
+            place += 1
+        if place >= stop or data[place] == 10:
+            break
+        p = _match(data, place, stop, place == line, patterns)
+        if p < 0 or patterns[1][p] != 0:
+            break
+        end = _line_end(data, place, stop)
+    return end
 
 
 @compiled
@@ -176,31 +237,27 @@ def _find_header(
     """Begin and end of the header of data[start:stop]; twice the start if there is none."""
     _, kinds, _, mark_ends, closes, close_ends = patterns
     begin, end, place = -1, -1, start
-    lines = -1  # where the run of comment lines begins that is being read
     at_margin = True
     while place < stop:
         if data[place] <= 32:
             at_margin = data[place] == 10
             place += 1
-            if at_margin and lines >= 0 and _line_end(data, place, stop) == place:
-                lines = -1
             continue
         p = _match(data, place, stop, at_margin, patterns)
         if p < 0 or kinds[p] == 3 or (kinds[p] == 2 and begin >= 0):
             break
-        behind = _line_end(data, place, stop)
-        if kinds[p] != 0:
-            lines = -1
+        if kinds[p] == 0:
+            behind = _run_end(data, place, stop, patterns)
+        else:
             behind = place + mark_ends[p + 1] - mark_ends[p]
             if close_ends[p + 1] > close_ends[p]:
                 behind = _find(data, behind, stop, closes, close_ends[p], close_ends[p + 1])
                 if behind < 0:
                     break
-        elif lines < 0:
-            lines = place
-        if kinds[p] < 2 and (_speaks(data, place, behind, rights) or (lines >= 0 and end >= lines)):
-            begin = begin if begin >= 0 else lines if lines >= 0 else place
-            end = behind
+        if kinds[p] < 2:
+            first, last = _rights_in(data, place, behind, rights)
+            if first >= 0:
+                begin, end = begin if begin >= 0 else first, last
         place, at_margin = behind, False
     return (begin, end) if begin >= 0 else (start, start)
 
