@@ -52,9 +52,9 @@ Reading = tuple[str | None, float]  # the text and how sure it is
 Detector = Callable[[bytes], Reading]
 
 
-def comment_lines() -> dict[str, list[str]]:
+def comment_lines(path: Path = HERE / "comment_lines.txt") -> dict[str, list[str]]:
     lines: dict[str, list[str]] = {}
-    for line in (HERE / "comment_lines.txt").read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             found = lines.setdefault(line[1 : line.index("]")], [])
         else:
@@ -66,7 +66,7 @@ def documents(lines: list[str], *, n_lines: int, seed: str) -> Iterator[str]:
     """Every line stands once in a document of one line; longer ones take lines by chance."""
     code = [x for x in (HERE / "bench_rules.py").read_text(encoding="utf-8").splitlines() if x.isascii()][20:60]
     source = random.Random(seed)
-    for i in range(N_DOCUMENTS):
+    for i in range(len(lines) if n_lines == 1 else N_DOCUMENTS):
         chosen = [lines[i % len(lines)]] if n_lines == 1 else source.sample(lines, n_lines)
         text = list(code)
         for at, line in enumerate(chosen):
@@ -123,11 +123,12 @@ def main() -> None:
     parser.add_argument("languages", nargs="*", default=list(ENCODINGS))
     parser.add_argument("--detector", choices=DETECTORS, default="loopmix")
     parser.add_argument("--limit", type=float, default=0.75)
+    parser.add_argument("--lines", type=Path, default=HERE / "comment_lines.txt")
     arguments = parser.parse_args()
-    lines = comment_lines()
+    lines = comment_lines(arguments.lines)
     print("| language | encoding |" + "".join(f" {n} |" for n in N_LINES))
     print("|---|---|" + "---|" * len(N_LINES), flush=True)
-    for language in arguments.languages:
+    for language in (name for name in arguments.languages if name in lines):
         for encoding in ENCODINGS[language].split():
             cells = (
                 cell(
@@ -138,6 +139,7 @@ def main() -> None:
                     limit=arguments.limit,
                 )
                 for n in N_LINES
+                if n <= len(lines[language])
             )
             print(f"| {language} | {encoding} |" + "".join(f" {w:.0f}/{f:.0f} |" for w, f in cells), flush=True)
 
