@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pipeline.config import Frozen, Mixture
 from pipeline.dedup.against import open_benchmarks, open_earlier
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import Threshold, keep_near
+from pipeline.dedup.near_dups import keep_near, threshold_of
 from pipeline.dedup.overlaps import find_overlaps
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
@@ -49,7 +49,7 @@ from pipeline.select.select import Selection, select
 from pipeline.sources import Slice
 from pipeline.sources.documents import changed_files, ingest, inputs_of, plan, plan_from, read_plan
 
-SIGNATURES_VERSION = 3  # named, because a run in `against` must have the same
+SIGNATURES_VERSION = 4  # named, because a run in `against` must have the same
 
 _TEXT = ("doc_id", "content")
 _ORIGIN = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
@@ -66,7 +66,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     near, parts = m.near_dups, (m.balance.code.parts, m.balance.text.parts)
     inputs = inputs_of(m, slices)
     linking = linking_of(near, earlier=open_earlier(m, version=SIGNATURES_VERSION))
-    threshold = Threshold(n_partitions=near.n_partitions, min_similarity=near.min_similarity)
+    threshold = threshold_of(near)
     selection = Selection(**dict(m.select), n_pair_shards=near.n_partitions, min_similarity=near.min_similarity)
     packing = Packing(**dict(m.pack), code_parts=parts[0], text_parts=parts[1], pad_id=end_of_document(m.tokenizer))
     declared = ("path", "source", "pool_hint", "language_label")
@@ -80,7 +80,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         MapStage(OVERLAPS, 2, find_overlaps, open_benchmarks(m), _TEXT),
         MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)))),
         ExchangeStage(SIMILAR.name, 2, find_similar, linking, (DOCUMENTS, LANGUAGES, SIGNATURES)),
-        ExchangeStage(NEAR_DUPS.name, 3, keep_near, threshold, (SIMILAR,)),
+        ExchangeStage(NEAR_DUPS.name, 3, keep_near, threshold, (SIGNATURES, SIMILAR)),
         ExchangeStage(SELECT.name, 3, select, selection, judged),
         MapStage(TOKENS, 1, tokenize, encoding_of(m.tokenizer), _TEXT, (keep,)),
         ExchangeStage(BALANCE.name, 3, balance, m.balance, (LANGUAGES, SELECT, TOKENS), seed=m.seed),

@@ -120,6 +120,8 @@ SIGNATURES = _table(
     _required("digest_high", pa.uint64()),  # 128 bits of all its shingles in order; 0 where it is not signed
     _required("digest_low", pa.uint64()),
     pa.field("signature", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
+    # of the same words and of its rights comment, which did not count; null: it has none, or it counts
+    pa.field("signature_with_header", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
 )
 
 OVERLAPS = _table(

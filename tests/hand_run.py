@@ -159,6 +159,7 @@ STREAM = (
 )
 # (first, second, similarity) of verified pairs
 COUNTS = {"similar": {"n_candidates": 5, "n_crowded_buckets": 3}, "select": {"n_crowd_compared": 7}}
+COUNTS["near_dups"] = {"n_header_docs": 12_000, "n_header_pairs_seen": 6}
 PAIRS = (((0, 2), (0, 3), 0.8125), ((0, 0), (1, 1), 1.0))
 
 

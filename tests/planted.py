@@ -16,7 +16,7 @@ from plain_words import carries_meaning, jaccard
 
 from pipeline.config import Exchange, NearDups
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import Threshold, keep_near
+from pipeline.dedup.near_dups import keep_near, threshold_of
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
 from pipeline.dedup.similar import find_similar, linking_of
@@ -60,7 +60,7 @@ def finish(run: Run, *, config: NearDups, n_partitions: int, n_shards: int) -> N
     run_stage(run, "exact_dups", group_equal, config=small, n_shards=n_shards)
     run_stage(run, "signatures", _sign_all, config=signing_of(config), n_shards=n_shards)
     run_stage(run, "similar", find_similar, config=linking_of(config), n_shards=n_shards)
-    threshold = Threshold(n_partitions=config.n_partitions, min_similarity=config.min_similarity)
+    threshold = threshold_of(config)
     run_stage(run, "near_dups", keep_near, config=threshold, n_shards=n_shards)
     selection = Selection(
         n_partitions=n_partitions, n_pair_shards=config.n_partitions, min_similarity=config.min_similarity

@@ -120,6 +120,7 @@ def duplicates_table(duplicates: Duplicates) -> ReportTable:
         *((f"groups of {between(s.low, s.high)} documents, the largest", s.n_groups) for s in last),
         ("pairs compared", d.n_candidates),
         (f"pairs verified at {d.min_similarity:g} or more", d.n_pairs),
+        *_header_rows(d),
         ("documents dropped as equal", d.n_exact_docs),
         ("documents dropped as near duplicates", d.n_near_docs),
     ]
@@ -130,6 +131,15 @@ def duplicates_table(duplicates: Duplicates) -> ReportTable:
         rows.append(("comparisons inside them", d.n_crowd_compared))
         rows.append(("kept documents beyond their limit, not compared with", d.n_crowd_unlisted))
     return ReportTable("Duplicates", _NUMBERED, rows)
+
+
+def _header_rows(d: Duplicates) -> list[tuple[str, int | None]]:
+    if not d.n_header_docs:
+        return []
+    return [
+        ("documents with a rights comment, which does not count", d.n_header_docs),
+        ("pairs of documents that these comments alone would have made near, estimated", d.n_header_pairs),
+    ]
 
 
 def sizes_table(duplicates: Duplicates) -> ReportTable:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import columns, lists_with
+from pipeline.dedup.header_pairs import sampled_bands
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.texts import runs_of
 from pipeline.report.count_documents import DocumentCounts, from_row
@@ -39,6 +40,8 @@ def duplicates_of(run: RunFiles, counted: DocumentCounts, *, lost: dict[str, int
         n_candidates=stages[SIMILAR.name]["counts"].get("n_candidates"),
         n_pairs=sum(b.n for b in pairs),
         min_similarity=least,
+        n_header_docs=stages[NEAR_DUPS.name]["counts"].get("n_header_docs", 0),
+        n_header_pairs=_header_pairs(run),
         similarities=pairs,
         n_exact_docs=lost["exact"],
         n_near_docs=lost["near"],
@@ -49,6 +52,14 @@ def duplicates_of(run: RunFiles, counted: DocumentCounts, *, lost: dict[str, int
         dropped_similarities=_bins([dropped["similarity"].filter(pc.equal(dropped["n_near_docs"], 1))], least=least),
         families=_families(run, dropped),
     )
+
+
+def _header_pairs(run: RunFiles) -> int:
+    """How many pairs rights comments alone would have made: those seen in some of the bands, scaled up."""
+    counts, near = run.manifest["stages"][NEAR_DUPS.name]["counts"], run.mixture.near_dups
+    n_docs: int = counts.get("n_header_docs", 0)
+    n_seen: int = counts.get("n_header_pairs_seen", 0)
+    return round(n_seen * near.n_bands / sampled_bands(n_docs, n_bands=near.n_bands))
 
 
 def _bins(similarities: Iterable[pa.ChunkedArray], *, least: float) -> tuple[Bin, ...]:

@@ -143,6 +143,8 @@ class Duplicates:
     n_candidates: int | None  # pairs that shared a band; None: an older manifest
     n_pairs: int
     min_similarity: float
+    n_header_docs: int  # with a rights comment that does not count
+    n_header_pairs: int  # pairs that these comments alone would have made, estimated from signatures
     similarities: tuple[Bin, ...]
     n_exact_docs: int  # dropped as equal, nothing earlier being wrong
     n_near_docs: int

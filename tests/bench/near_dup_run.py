@@ -25,7 +25,7 @@ import xxhash
 
 from pipeline.config import Exchange, Mixture, NearDups, Source
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import Threshold, keep_near
+from pipeline.dedup.near_dups import keep_near, threshold_of
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
 from pipeline.dedup.similar import find_similar, linking_of
@@ -67,7 +67,8 @@ def documents_of(content: pa.Array, *, shard: int) -> pa.Table:
     blank = {"string": "", "int64": 0}
     for f in DOCUMENTS.schema:
         if f.name not in known:
-            known[f.name] = pa.nulls(n, f.type) if f.nullable else pa.repeat(pa.scalar(blank[str(f.type)], f.type), n)
+            is_blank = not f.nullable and str(f.type) in blank
+            known[f.name] = pa.repeat(pa.scalar(blank[str(f.type)], f.type), n) if is_blank else _empty(f, n)
     columns = [known[f.name] for f in DOCUMENTS.schema]
     return pa.table(columns, schema=DOCUMENTS.schema)
 
@@ -133,7 +134,7 @@ def dedup(run: Run, *, n_shards: int, config: NearDups, n_partitions: int) -> di
     selection = Selection(
         n_partitions=n_partitions, n_pair_shards=config.n_partitions, min_similarity=config.min_similarity
     )
-    threshold = Threshold(n_partitions=config.n_partitions, min_similarity=config.min_similarity)
+    threshold = threshold_of(config)
     steps = (
         ("exact_dups", partial(group_equal, config=small)),
         ("signatures", partial(_sign_all, tables=tables, config=config)),

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from planted import broken_promises, decisions_of, dedup, finish, jaccard, pair_rows, pairs_of, true_pairs, windows
 
 from pipeline.config import NearDups
-from pipeline.dedup.near_dups import Threshold, keep_near
+from pipeline.dedup.near_dups import keep_near, threshold_of
 from pipeline.dedup.similar import linking_of
 from pipeline.engine.executor import Executor, connect
 from pipeline.engine.store import open_store
@@ -185,7 +185,7 @@ def test_another_threshold_neither_signs_nor_verifies_again(tmp_path: Path) -> N
     stricter = SURE.model_copy(update={"min_similarity": 0.9})
     assert linking_of(stricter) == linking_of(SURE)
     (tmp_path / "moved/tables/documents/part-00000-of-00002.parquet").rename(tmp_path / "hidden")
-    run_stage(run, "near_dups", keep_near, config=Threshold(n_partitions=3, min_similarity=0.9), n_shards=2)
+    run_stage(run, "near_dups", keep_near, config=threshold_of(stricter), n_shards=2)
     assert digests(tmp_path / "moved/tables/signatures") | digests(tmp_path / "moved/tables/similar") == before
     fresh = dedup(tmp_path / "fresh", shards, config=stricter)
     assert pairs_of(run, n=3) == pairs_of(fresh, n=3)

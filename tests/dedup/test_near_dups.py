@@ -6,7 +6,7 @@ from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run
 
 from pipeline.config import Exchange, NearDups
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import Threshold, keep_near
+from pipeline.dedup.near_dups import keep_near, threshold_of
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
 from pipeline.dedup.similar import find_similar, linking_of
@@ -60,7 +60,7 @@ def find(folder: Path, executor: object) -> dict[tuple[str, str], float]:
         inputs = (tables.read(name, shard) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES))
         tables.write(SIGNATURES, shard, data=sign(*inputs, config=signing_of(CONFIG)))
     run_stage(run, "similar", find_similar, config=linking_of(CONFIG), n_shards=3)
-    threshold = Threshold(n_partitions=3, min_similarity=CONFIG.min_similarity)
+    threshold = threshold_of(CONFIG)
     run_stage(run, "near_dups", keep_near, config=threshold, n_shards=3)
     from pipeline.engine.store import part
     from pipeline.schema import NEAR_DUPS

@@ -124,6 +124,7 @@ def test_duplicates_when_counted_by_hand(numbers: Numbers) -> None:
     assert (d.n_groups, d.n_repeats, d.n_pairs, d.n_candidates) == (1, 1, 2, 5)
     assert [(s.low, s.high, s.n_groups, s.n_docs) for s in d.sizes] == [(2, 2, 1, 2)]
     assert {b.low: b.n for b in d.similarities if b.n} == {0.8: 1, 0.98: 1}
+    assert (d.n_header_docs, d.n_header_pairs) == (12_000, 19)  # six in 8 of 25 bands
     assert (d.similarities[0].low, d.similarities[-1].high) == (0.7, 1.0)
     assert {b.low: b.n for b in d.dropped_similarities if b.n} == {0.8: 1}
     assert (d.n_crowded_buckets, d.n_crowd_compared, d.n_crowd_unlisted, d.n_known_docs) == (3, 14, 0, 0)
