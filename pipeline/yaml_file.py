@@ -161,16 +161,25 @@ def build(model: type[Model], file: YamlFile, *, more: Sequence[Problem] = ()) -
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
     """What pydantic found, with the nearest names where a key or a choice is not known."""
-    for found in error.errors(include_url=False):
+    everything = error.errors(include_url=False)
+    for found in everything:
         loc, message, given = found["loc"], found["msg"], found["input"]
+        if found["type"] == "too_short" and any(_is_below(other["loc"], loc) for other in everything):
+            continue  # a list is short of its items that are wrong, and these are said
         if found["type"] == "extra_forbidden":
             yield Problem(loc, f"there is no such key{_nearest_key(loc, model)}")
         elif found["type"] == "literal_error":
             choices = [choice.strip("'") for choice in str(found["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
             near = closest(given, choices) if isinstance(given, str) else []
             yield Problem(loc, f"{message} (got {given!r:.80}){did_you_mean(near) if near else ''}")
+        elif found["type"] == "value_error":  # our own words, which say what they saw
+            yield Problem(loc, message.removeprefix("Value error, "))
         else:
             yield Problem(loc, f"{message} (got {given!r:.80})")
+
+
+def _is_below(loc: Loc, list_loc: Loc) -> bool:
+    return len(loc) > len(list_loc) and loc[: len(list_loc)] == list_loc
 
 
 def _nearest_key(loc: Loc, model: type[BaseModel]) -> str:

@@ -127,7 +127,7 @@ def trace(run: RunFiles, sequence: int, *, offset: int | None = None) -> list[di
     """
     base = 0
     for table in run.packed():
-        if sequence < base + table.num_rows:
+        if base <= sequence < base + table.num_rows:
             return _pieces_of(run, table.slice(sequence - base, 1).to_pylist()[0], sequence, offset)
         base += table.num_rows
     raise LoopmixError(f"sequence {sequence}: the run has sequences 0 to {base - 1}")

@@ -85,7 +85,8 @@ class Names:
         kind = f"{loc[1]} group" if known.of == "group" else known.of  # balance.code or balance.text
         name, problem = _CHECKS[kind](self, value)
         if problem is not None:
-            self.problems.append(Problem(loc, problem))
+            meant = known.others and closest(value, (OTHERS,))
+            self.problems.append(Problem(loc, f"{value!r} is no group{did_you_mean(meant)}" if meant else problem))
         return name
 
     def _language(self, name: str) -> tuple[str, str | None]:

@@ -26,11 +26,12 @@ def test_trace_refuses_an_offset_outside_the_real_tokens(tmp_path: Path, offset:
         trace(hand_run(tmp_path), 3, offset=offset)
 
 
-def test_trace_counts_sequences_over_shards_and_refuses_one_too_many(tmp_path: Path) -> None:
+@pytest.mark.parametrize("outside", [-1, 4])
+def test_trace_counts_sequences_over_shards_and_refuses_one_outside(tmp_path: Path, outside: int) -> None:
     run = hand_run(tmp_path)
     assert [trace(run, n)[0]["path"] for n in range(4)] == ["src/a.py", "e.txt", "src/c.js", "e.txt"]
     with pytest.raises(LoopmixError, match="the run has sequences 0 to 3"):
-        trace(run, 4)
+        trace(run, outside)
 
 
 def test_why_finds_by_id_path_and_ending_and_stops_at_its_limit(tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ WRONG = {
     "balance: {code: {shares: {TSX: 1}}}": "TSX is counted as TypeScript, as in linguist; write that",
     "balance: {code: {shares: {bash: 1}}}\nclassify: {merge: {Shell: Perl}}": "is counted as Perl by classify.merge",
     "balance: {code: {shares: {python: 1, Python: 2}}}": "shares.Python: is Python, as 'python' before it; keep one",
+    "balance: {code: {shares: {othrs: 1}}}": "shares.othrs: 'othrs' is no group; did you mean others?",
+    "balance: {text: {shares: {other: 1}}}": "shares.other: 'other' is no group; did you mean others?",
     "balance: {code: {max_frac: {others: 0.5}}}": "`others` has no cap of its own",
     "balance: {text: {max_frac: {others: 0.5}}}": "`others` has no cap of its own",
 }
@@ -143,6 +145,36 @@ pack: {seqlen: 4}
         ["10", "balance.code.shares.pyton"],
         ["11", "pack.seqlen"],
     ]
+
+
+SOURCE_SLIPS = {
+    "{name: a, kind: directry, path: x}": "sources.0.kind: Input should be",
+    "{name: a, kind: jsonl, path: x, explode: 3}": "sources.0.explode: Input should be a valid string (got 3)",
+    "{name: a, kind: jsonl, path: x}, {name: a, kind: jsonl, path: y}": "two sources share a name: ['a']",
+}
+
+
+@pytest.mark.parametrize("sources", SOURCE_SLIPS)
+def test_a_slip_in_a_source_is_one_error_in_our_words(tmp_path: Path, sources: str) -> None:
+    path = tmp_path / "mix.yaml"
+    path.write_text(f"name: asked\nsources: [{sources}]\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_mixture(path)
+    said = str(caught.value)
+    assert SOURCE_SLIPS[sources] in said
+    assert [noise for noise in ("at least 1 item", "Value error", "(got {") if noise in said] == []
+
+
+def test_a_list_that_is_empty_is_short(tmp_path: Path) -> None:
+    path = tmp_path / "mix.yaml"
+    path.write_text("name: asked\nsources: []\nseed: x\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="sources: Tuple should have at least 1 item"):
+        load_mixture(path)
+
+
+def test_a_language_that_looks_like_others_is_a_language(tmp_path: Path) -> None:
+    mixture = load_mixture(write(tmp_path, "balance: {code: {shares: {Antlers: 1, others: 2}}}"))
+    assert set(mixture.balance.code.shares) == {"Antlers", "others"}
 
 
 def test_many_errors_end_in_their_number(tmp_path: Path) -> None:
