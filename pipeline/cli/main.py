@@ -35,6 +35,8 @@ class _Commands(click.Group):
     """Prints our own errors on one line; anything else is a defect and keeps its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        # The same line with --replace would remove what it is to go on from.
+        hint = " without --replace" if "--replace" in ctx.args else ""
         try:
             return super().invoke(ctx)
         except LoopmixError as error:
@@ -43,7 +45,7 @@ class _Commands(click.Group):
             complain(f"{type(error).__name__}: {error}")
             raise SystemExit(EXIT_ERROR) from None
         except KeyboardInterrupt:
-            complain("stopped; run the same line again to go on")
+            complain(f"stopped; run the same line again{hint} to go on")
             raise SystemExit(EXIT_STOPPED) from None
 
 

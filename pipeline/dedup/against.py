@@ -1,7 +1,7 @@
 """What a mixture is compared with beyond its own sources: earlier runs, and the files of benchmarks."""
 
 from pipeline.config import Mixture, source_of
-from pipeline.dedup.overlaps import Benchmark, Benchmarks
+from pipeline.dedup.overlaps import Benchmark, Benchmarks, named_as_asked
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.similar import EarlierRun
 from pipeline.engine.run_folder import RunFiles
@@ -48,5 +48,9 @@ def open_earlier(mixture: Mixture, *, version: int) -> tuple[EarlierRun, ...]:
 def open_benchmarks(mixture: Mixture) -> Benchmarks:
     """The benchmarks in `against` with the files that each consists of."""
     entries = [a for a in mixture.against if a.kind != "run"]
-    plans = [tuple(plan_slices(source_of(a), shard_bytes=_LARGE)) for a in entries]
-    return Benchmarks(sets=tuple(Benchmark(entry=a, slices=p) for a, p in zip(entries, plans, strict=True)))
+    sets = []
+    for entry in entries:
+        with named_as_asked(entry):
+            slices = tuple(plan_slices(source_of(entry), shard_bytes=_LARGE))
+        sets.append(Benchmark(entry=entry, slices=slices))
+    return Benchmarks(sets=tuple(sets))

@@ -5,16 +5,20 @@ Two signs, both on words of any script in small letters, so that layout and spel
 `min_contained_frac` of an item's 5-word shingles anywhere in the document, which finds an item edited throughout.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.arrays.columns import bytes_of, one_chunk
 from pipeline.config import Against, Frozen, source_of
 from pipeline.dedup import jaccard
 from pipeline.dedup.shingles import shingle
+from pipeline.errors import ConfigError
 from pipeline.schema import OVERLAPS
 from pipeline.sources import Slice, read_slice
 
@@ -113,12 +117,39 @@ def _distinct(
     return jaccard.distinct(*shingle(data, starts, stops, n_words=n_words, kind="unicode", fold_case=True))
 
 
+@contextmanager
+def named_as_asked(entry: Against) -> Iterator[None]:
+    """A benchmark is read as a source is; errors name what the mixture says, its entry of `against`."""
+    source, asked = f"sources.{entry.name}", f"against.{entry.name}"
+    try:
+        yield
+    except ConfigError as error:
+        said = str(error).replace(f"{source}.columns.content", f"{asked}.content", 1).replace(source, asked, 1)
+        raise ConfigError(said) from error
+
+
+def _items(benchmark: Benchmark) -> pa.Table:
+    """The items as documents. ConfigError for one that cannot be read: nobody would look for it in the documents."""
+    entry, source = benchmark.entry, source_of(benchmark.entry)
+    with named_as_asked(entry):
+        tables = [read_slice(source, piece, max_document_bytes=_MAX_ITEM_BYTES) for piece in benchmark.slices]
+    items = pa.concat_tables(tables)
+    has_none = pc.equal(pc.binary_length(items["content"]), 0)
+    unread = items.filter(pc.and_(has_none, pc.not_equal(items["problem"], "empty")))
+    if unread.num_rows:
+        first = unread.select(["input_file", "input_row", "problem"]).slice(0, 1).to_pylist()[0]
+        raise ConfigError(
+            f"against.{entry.name}: {unread.num_rows} of {items.num_rows} items cannot be read, the first in "
+            f"{first['input_file']}#{first['input_row']}: {first['problem']}; repair them or take them out"
+        )
+    return items
+
+
 @lru_cache(maxsize=4)
 def _indices(benchmark: Benchmark) -> tuple[Index, Index]:
     """The n-grams and the 5-word shingles of a benchmark. An item shorter than an n-gram has shingles only."""
-    entry, source = benchmark.entry, source_of(benchmark.entry)
-    tables = [read_slice(source, piece, max_document_bytes=_MAX_ITEM_BYTES) for piece in benchmark.slices]
-    content = one_chunk(pa.concat_tables(tables)["content"])
+    entry = benchmark.entry
+    content = one_chunk(_items(benchmark)["content"])
     data, offsets = bytes_of(content)
     _, word_ends = shingle(data, offsets[:-1], offsets[1:], n_words=1, kind="unicode", fold_case=True)
     n_words = np.diff(word_ends)

@@ -69,6 +69,7 @@ def work_off(run: Run, stages: Sequence[Stage], *, layout: Layout, tokenizer: by
     n_shards = layout.n_shards
     with hold(run.store) as store:
         if run.replace:
+            run.progress.say(f"removing what stands in {store.root}; to go on after a stop, leave --replace out")
             erase(store)
         refuse_other(store, run.mixture)
         store.write_bytes(PLAN, layout.plan)  # before any file bears the names that it gives

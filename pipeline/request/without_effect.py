@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.config import Against, CodeRules, Mixture, PoolBalance, Quality
+from pipeline.language.table import languages
 from pipeline.request.contradictions import able_sources, dropped_license, overrides_of
 from pipeline.schema import OTHERS
+from pipeline.yaml_file import closest, did_you_mean
 
 
 def without_effect(mixture: Mixture) -> Iterator[str]:
     """A line for each key of the mixture that does nothing, given the others."""
-    for check in (_sources, _overrides, _dropped, _parsing, _against, _shares, _caps, _total):
+    for check in (_sources, _overrides, _dropped, _losses, _parsing, _against, _shares, _caps, _total):
         yield from check(mixture)
 
 
@@ -42,6 +44,16 @@ def _dropped(mixture: Mixture) -> Iterator[str]:
         if language in mixture.classify.merge:
             counted = mixture.classify.merge[language]
             yield f"select.drop_languages: {language} has no effect: classify.merge counts it as {counted}; drop that"
+
+
+def _losses(mixture: Mixture) -> Iterator[str]:
+    """Repositories are named in the data alone, so a name that is no source and no language may be right."""
+    known = {s.name for s in mixture.sources} | languages().keys()
+    repos = {s.repo for s in mixture.sources if s.repo}
+    for name in mixture.select.allow_loss:
+        near = closest(name, known)
+        if name not in known | repos and near and "/" not in name:
+            yield f"select.allow_loss: {name!r} is no source and no language, so it is a repository{did_you_mean(near)}"
 
 
 def _parsing(mixture: Mixture) -> Iterator[str]:

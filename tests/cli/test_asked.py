@@ -85,9 +85,23 @@ def test_a_run_of_another_mixture_stays_untouched_until_it_is_replaced(copy: Pat
     replaced = curate(other, copy / "run", "--replace")
     assert replaced.exit_code == 0, replaced.output
     assert "done before" not in replaced.output
+    assert f"removing what stands in {copy}/run; to go on after a stop, leave --replace out" in replaced.output
     assert curate(other, copy / "fresh").exit_code == 0
     assert shards(copy / "run") == shards(copy / "fresh")
     assert json.loads((copy / "run/manifest.json").read_text())["name"] == "other"
+
+
+@pytest.mark.parametrize(("options", "hint"), [([], "again to"), (["--replace"], "again without --replace to")])
+def test_a_stop_is_answered_with_the_line_that_goes_on(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], hint: str
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.recipe.work_off", stop)
+    stopped = curate(copy / "mix.yaml", copy / "run", *options)
+    assert stopped.exit_code == 130
+    assert f"stopped; run the same line {hint} go on" in stopped.output
 
 
 def test_a_run_of_other_sources_stays_untouched(copy: Path, made: Path) -> None:

@@ -125,6 +125,43 @@ def test_documents_that_hold_benchmark_items_are_found(benchmark: Benchmarks) ->
     assert table["doc_id"].to_pylist() == [doc_id(0, i) for i in range(6)]
 
 
+UNREAD = {
+    "a key that is not there": ({"text": "a b"}, "against.tasks.content: items.jsonl has no key 'content'"),
+    "a row without text": ({"content": 7}, "against.tasks: 1 of 2 items cannot be read, the first in items.jsonl#"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+def test_an_item_that_cannot_be_read_is_an_error(tmp_path: Path, kind: str) -> None:
+    """Nobody would look for it, and the run would say that its benchmark is not in the data."""
+    row, message = UNREAD[kind]
+    first = row if "not there" in kind else {"content": program(9)}
+    (tmp_path / "items.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(row)}\n", encoding="utf-8")
+    sources = (Source(name="x", kind="directory", path="/nowhere"),)
+    against = (Against(name="tasks", kind="jsonl", path=str(tmp_path / "items.jsonl")),)
+    with pytest.raises(ConfigError) as caught:
+        find_overlaps(
+            documents(0, [program(9)]), config=open_benchmarks(Mixture(name="n", sources=sources, against=against))
+        )
+    assert message in str(caught.value)
+
+
+def test_an_item_without_text_is_nothing_to_look_for(tmp_path: Path) -> None:
+    rows = [{"content": ""}, {"content": program(9)}]
+    (tmp_path / "items.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    sources = (Source(name="x", kind="directory", path="/nowhere"),)
+    against = (Against(name="tasks", kind="jsonl", path=str(tmp_path / "items.jsonl")),)
+    found = open_benchmarks(Mixture(name="n", sources=sources, against=against))
+    assert find_overlaps(documents(0, [program(9)]), config=found)["item"].to_pylist() == [1]
+
+
+def test_a_benchmark_that_is_not_there_is_named_as_the_mixture_names_it(tmp_path: Path) -> None:
+    sources = (Source(name="x", kind="directory", path="/nowhere"),)
+    against = (Against(name="tasks", kind="jsonl", path=str(tmp_path / "gone.jsonl")),)
+    with pytest.raises(ConfigError, match=r"^against\.tasks\.path: .*gone\.jsonl does not exist"):
+        open_benchmarks(Mixture(name="new", sources=sources, against=against))
+
+
 @pytest.mark.parametrize(("share", "found"), [(0.5, "tasks"), (0.5 + 1e-9, None)])
 def test_an_item_of_which_just_enough_is_contained_is_found(
     benchmark: Benchmarks, share: float, found: str | None

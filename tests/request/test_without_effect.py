@@ -65,6 +65,10 @@ TOLD = {
     BOTH + "balance: {text: {max_frac: {repos: 0.5}}}": (
         "balance.text.max_frac.repos has no effect: source repos gives no text"
     ),
+    BOTH + "select: {allow_loss: [repos, Python, kernel/Pyhton, zzyzx, pyhton]}": (
+        "select.allow_loss: 'pyhton' is no source and no language, so it is a repository; "
+        "did you mean Python or Cython or STON?"
+    ),
     BOTH + "balance: {total_tokens: 101}": "balance.total_tokens 101 cannot be divided by 2 parts: 100 are mixed",
 }
 
