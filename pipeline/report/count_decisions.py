@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.columns import doc_words
+from pipeline.arrays.columns import doc_words, one_chunk
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.run_folder import RunFiles
 from pipeline.language.names import disagreements
+from pipeline.reasons import INGEST_PROBLEMS
 from pipeline.report.count_documents import Sums, from_row
 from pipeline.report.count_formats import COUNTS, FormatCounts, first_rows, short_path
 from pipeline.report.formats import NAMED_RULES
@@ -35,7 +36,7 @@ N_PAIRS = 20
 N_BORDER = 30
 N_MISNAMED = 6  # for each way to disagree
 
-_LEDGER = ["doc_id", "path", "pool", "decided_by", "n_bytes", "keep", "n_tokens"]
+_LEDGER = ["doc_id", "path", "pool", "decided_by", "n_bytes", "keep", "n_tokens", "reasons"]
 _LANGUAGES = ["language", "confidence", "runner_up", "runner_up_confidence", "content_kind"]
 _Row = dict[str, Any]
 
@@ -55,7 +56,7 @@ def count_decisions(run: RunFiles) -> LanguageDecisions:
         decided.add(docs)
         sure.add(docs)
         pairs.add(_pairs(docs))
-        formats.add(docs)
+        formats.add(docs.filter(pc.invert(docs["unread"])))  # what has no content is in no language that was missed
         unsure = docs.filter(pc.and_not(docs["keep"], docs["named"]))
         border = first_rows(border, unsure, order=("confidence", "key"), n=N_BORDER)
         wrong = docs.filter(pc.is_valid(docs["name_says"]))
@@ -86,6 +87,10 @@ def _documents(run: RunFiles, shard: int, *, key: np.uint64) -> pa.Table:
     ledger = run.tables.read(LEDGER, shard, columns=_LEDGER)
     languages = run.tables.read(LANGUAGES, shard, columns=_LANGUAGES)
     keep, n_tokens = ledger["keep"].to_numpy(), ledger["n_tokens"].to_numpy()
+    unread = np.zeros(ledger.num_rows, bool)
+    reasons = one_chunk(ledger["reasons"])
+    problems = pc.is_in(reasons.flatten(), value_set=pa.array(INGEST_PROBLEMS))
+    unread[pc.list_parent_indices(reasons).filter(problems)] = True
     new = {
         "bin": (languages["confidence"].to_numpy() * N_BINS).astype(np.int64).clip(0, N_BINS - 1),
         "named": pc.is_in(ledger["decided_by"], value_set=pa.array(NAMED_RULES)),
@@ -94,6 +99,7 @@ def _documents(run: RunFiles, shard: int, *, key: np.uint64) -> pa.Table:
         "n_kept_docs": keep.astype(np.int64),
         "n_kept_tokens": np.where(keep, n_tokens, 0),
         "dropped": ~keep,
+        "unread": unread,
         "key": keyed_hash(key, *doc_words(ledger)),
     }
     return pa.table({name: ledger[name] for name in _LEDGER} | {name: languages[name] for name in _LANGUAGES} | new)

@@ -63,6 +63,9 @@ def short_path(path: str) -> str:
 
 
 def _extensions(paths: pa.ChunkedArray) -> pa.Array:
-    """The last extension in lower case with its dot, at most 16 characters of it; an empty text without one."""
-    found = pc.struct_field(pc.extract_regex(paths, r"[^/\\.](?P<suffix>\.[^./\\]{1,15})\z"), [0])
+    """The last extension in lower case with its dot, at most 16 characters of it; an empty text without one.
+
+    A row without a path is called by its file and place, `a.jsonl#123`, which says nothing of it.
+    """
+    found = pc.struct_field(pc.extract_regex(paths, r"[^/\\.](?P<suffix>\.[^./\\#]{1,15})\z"), [0])
     return pc.utf8_lower(pc.fill_null(found, ""))

@@ -254,6 +254,8 @@ def test_prose_in_markup_and_unknown_extensions_equal_plain_counting(tmp_path: P
         Doc("essay.py", "Python", 20, n_tokens=2, content_kind="prose"),
         Doc("a/Lamp.MLW", "Other code", 5, n_tokens=1), Doc("b.mlw", "Other code", 6, n_tokens=1),
         Doc("a.b/Lampfile", "Other code", 7, n_tokens=1), Doc(".lamprc", "Other code", 8, n_tokens=1),
+        Doc("rows.jsonl#1200", "Other code", 9, n_tokens=1), Doc("rows.jsonl#77", "Other code", 1, n_tokens=1),
+        Doc("c.mlw", "Other code", 0, reasons=("unreadable_row",), decided_by="none", confidence=0.0),
     ]  # fmt: skip
     run = hand_run(tmp_path, shards=((*SHARDS[0], *more[::2]), (*SHARDS[1], *more[1::2])))
     found = count_decisions(run)
@@ -263,6 +265,6 @@ def test_prose_in_markup_and_unknown_extensions_equal_plain_counting(tmp_path: P
     shown = found.prose_in_formats[0].documents
     assert len(shown) == 6 and all(one.keep and one.path.startswith("novels/") for one in shown)
     other = [(u.extension, u.n_docs, u.n_bytes, u.n_kept_tokens) for u in found.untold if u.language == "Other code"]
-    assert other == [("", 2, 15, 2), (".mlw", 2, 11, 2)]
+    assert other == [("", 4, 25, 4), (".mlw", 2, 11, 2)]
     page = Path(write_report(run)[1]).read_text(encoding="utf-8")
     assert "Prose in markup and data" in page and "In no known language" in page and ".mlw" in page
