@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.columns import doc_words, lists_with
+from pipeline.arrays.columns import doc_words
 from pipeline.arrays.compiled import compiled
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.exchange import positions, row_of, shard_of
@@ -21,6 +21,7 @@ from pipeline.errors import LoopmixError
 from pipeline.mix.encoder import held_encoder
 from pipeline.reading.unread import unread_of
 from pipeline.reading.verify_duplicates import duplicates_hold, similarities_hold, texts_agree
+from pipeline.reading.verify_ledger import ledger_holds
 from pipeline.schema import ALIGNED, DOCUMENTS, LEDGER, SELECT, TOKENIZER_FILE, TOKENS
 
 # A sample, because texts are decoded: with this size an error in one of a hundred documents is missed with probability
@@ -47,7 +48,7 @@ def verify(run: RunFiles) -> Iterator[Finding]:
     checks: tuple[tuple[str, Callable[[RunFiles], tuple[bool, str]]], ...] = (
         ("files", _files),
         ("alignment", _alignment),
-        ("ledger", _ledger),
+        ("ledger", ledger_holds),
         ("duplicates", duplicates_hold),
         ("similarity", similarities_hold),
         ("agreement", texts_agree),
@@ -109,28 +110,6 @@ def _alignment(run: RunFiles) -> tuple[bool, str]:
     n_docs = sum(len(i) for i in ids_of)
     n_distinct = len(pc.unique(pa.concat_arrays(ids_of)))
     return n_distinct == n_docs, f"{n_docs:,} documents, each with one row in every table; {n_distinct:,} distinct ids"
-
-
-def _ledger(run: RunFiles) -> tuple[bool, str]:
-    ledger = pa.concat_tables(
-        run.shards(LEDGER, columns=["doc_id", "keep", "reasons", "keeper_id", "fate", "n_packed_tokens"])
-    )
-    has_reason = pc.greater(pc.list_value_length(ledger["reasons"]), 0)
-    silent = pc.sum(pc.equal(ledger["keep"], has_reason)).as_py() or 0
-    kept_ids = ledger["doc_id"].filter(ledger["keep"])
-    elsewhere = lists_with(ledger["reasons"], "known_duplicate")  # its keeper is in a run of `against`
-    named = ledger["keeper_id"].filter(pa.array(~elsewhere)).drop_null()
-    lost = len(named) - (pc.sum(pc.is_in(named, value_set=kept_ids.combine_chunks())).as_py() or 0)
-    packed_but_dropped = len(
-        ledger.filter(pc.and_(pc.invert(ledger["keep"]), pc.greater(ledger["n_packed_tokens"], 0)))
-    )
-    n_drop = ledger.num_rows - len(kept_ids)
-    if silent or lost or packed_but_dropped:
-        return (
-            False,
-            f"{silent} dropped silently, {lost} name a keeper not kept, {packed_but_dropped} dropped yet packed",
-        )
-    return True, f"{len(kept_ids):,} kept, {n_drop:,} dropped with reasons, {len(named):,} name a kept keeper"
 
 
 def _balance(run: RunFiles) -> tuple[bool, str]:

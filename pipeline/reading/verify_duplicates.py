@@ -1,16 +1,19 @@
 """The promises on duplicates, recounted: no two kept ones, and pairs that are as alike as they are said to be."""
 
+import hashlib
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.columns import columns, doc_words, lists_with
+from pipeline.arrays.columns import bytes_of, columns, doc_words, lists_with
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.exchange import shard_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.agreement import agreement
 from pipeline.reading.texts import contents, similarities
-from pipeline.schema import EXACT_DUPS, SELECT
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, SELECT
 from pipeline.select.keepers import components, unite
 
 # A sample, because texts are read and shingled: an error in one of a hundred near duplicates is missed with probability
@@ -45,6 +48,8 @@ def duplicates_hold(run: RunFiles) -> tuple[bool, str]:
     a, b = class_of[np.searchsorted(every, left)], class_of[np.searchsorted(every, right)]
     both = int((is_kept[a] & is_kept[b] & (a != b)).sum())
     below = int((similarity < run.mixture.near_dups.min_similarity).sum())
+    if n_equal := _equal_bytes(run, keep):
+        return False, f"{n_equal} kept documents have the bytes of another that is kept"
     if twice or both or below:
         return (
             False,
@@ -53,16 +58,45 @@ def duplicates_hold(run: RunFiles) -> tuple[bool, str]:
     return True, f"no two kept documents are equal or known to be near; {left.size:,} verified pairs"
 
 
+def _equal_bytes(run: RunFiles, keep: list[np.ndarray]) -> int:
+    """How many kept documents repeat the bytes of another, by their contents: no hash and no group is believed."""
+    digests: list[bytes] = []
+    for shard, is_kept in enumerate(keep):
+        content = run.tables.read(DOCUMENTS, shard, columns=["content"])["content"].filter(pa.array(is_kept))
+        for chunk in content.chunks:
+            data, offsets = bytes_of(chunk)
+            bounds = pairwise(offsets.tolist())
+            digests += [hashlib.blake2b(memoryview(data)[a:b], digest_size=16).digest() for a, b in bounds]
+    return len(digests) - len(set(digests))
+
+
 def similarities_hold(run: RunFiles) -> tuple[bool, str]:
-    """Compare a keyed sample of near duplicates with their keepers again, word by word, from their texts."""
+    """Compare keyed samples of near duplicates with their keepers, and of verified pairs, word by word from their
+    texts."""
     rows, n = _sampled(run, "verify", near_only=False)
     pairs = list(zip(rows["doc_id"].to_pylist(), rows["keeper_id"].to_pylist(), strict=True))
     claimed, least = rows["similarity"].to_numpy(), run.mixture.near_dups.min_similarity
     true = np.array(similarities(run, pairs)) if pairs else claimed
     n_wrong = int((np.abs(true - claimed) > 1e-9).sum() + (true < least).sum())
+    if wrong := _wrong_pairs(run):
+        return False, f"{len(wrong)} verified pairs are not as similar as near_dups says, as {wrong[0]}"
     if n_wrong:
         return False, f"{n_wrong} of {len(pairs)} near duplicates are not as similar to their keeper as the ledger says"
     return True, f"{len(pairs)} of {n} near duplicates compared again: each is as similar to its keeper as said"
+
+
+def _wrong_pairs(run: RunFiles) -> list[str]:
+    """Of a keyed sample of the verified pairs, kept or not, those whose texts are more or less similar than said."""
+    table = run.near_dups()
+    order = keyed_hash(stage_key(0, "pairs"), *doc_words(table)) if table.num_rows else np.zeros(0, np.uint64)
+    rows = table.take(pa.array(np.argsort(order)[:N_COMPARED])).to_pylist()
+    pairs = [(row["doc_id"], row["other_id"]) for row in rows]
+    found = zip(rows, similarities(run, pairs) if pairs else [], strict=True)
+    return [
+        f"{row['doc_id']} and {row['other_id']}, {true:.3f} and said to be {row['similarity']:.3f}"
+        for row, true in found
+        if abs(true - row["similarity"]) > 1e-9
+    ]
 
 
 def texts_agree(run: RunFiles) -> tuple[bool, str]:

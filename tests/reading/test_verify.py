@@ -20,7 +20,7 @@ from pipeline.reading import verify_duplicates
 from pipeline.reading.verify import verify
 from pipeline.recipe import curate
 from pipeline.request.load import load_mixture
-from pipeline.schema import ALIGNED, LEDGER, NEAR_DUPS, SELECT, TOKENS, Table, packed_schema
+from pipeline.schema import ALIGNED, DOCUMENTS, LEDGER, NEAR_DUPS, SELECT, TOKENS, Table, packed_schema
 
 MIXTURE = Path(__file__).parents[1] / "data" / "mixture.yaml"
 Rows = list[dict[str, Any]]
@@ -119,6 +119,41 @@ def test_an_id_that_two_documents_bear_breaks_alignment(run: RunFiles) -> None:
 def test_a_ledger_that_contradicts_itself_is_broken(run: RunFiles, wanted: Any, changes: dict[str, Any]) -> None:
     rewrite(run, LEDGER, lambda rows: first(rows, wanted, **changes))
     assert "ledger" in broken(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("license", "X"), ("path", "x"), ("language", "X"), ("fired", [{"rule": "x", "value": 0.5}]), ("n_tokens", 7)],
+)
+def test_a_ledger_that_says_otherwise_than_its_tables_is_broken(run: RunFiles, name: str, value: Any) -> None:
+    rewrite(run, LEDGER, lambda rows: first(rows, lambda r: r["fate"] == "dropped", **{name: value}))
+    assert "ledger" in broken(run)
+
+
+def test_another_reason_in_the_ledger_than_the_decision_is_found(run: RunFiles) -> None:
+    rewrite(run, SELECT, lambda rows: first(rows, lambda r: not r["keep"], reasons=["too_short", "binary"]))
+    assert "ledger" in broken(run)
+
+
+def test_equal_bytes_that_no_table_calls_equal_are_found(run: RunFiles) -> None:
+    """Two kept documents with one text: neither hashes nor groups nor pairs know of it."""
+
+    def repeat(rows: Rows) -> Rows:
+        kept = run.tables.read(SELECT, 0)["keep"].to_pylist()
+        a, b = [i for i, is_kept in enumerate(kept) if is_kept][:2]
+        return [row | {"content": rows[a]["content"]} if i == b else row for i, row in enumerate(rows)]
+
+    rewrite(run, DOCUMENTS, repeat)
+    assert "duplicates" in broken(run)
+
+
+def test_a_verified_pair_of_another_similarity_is_found(run: RunFiles) -> None:
+    path = next(f["path"] for f in run.manifest["stages"]["near_dups"]["files"]
+                if run.store.read_parquet(f["path"], schema=NEAR_DUPS.schema).num_rows)  # fmt: skip
+    rows = run.store.read_parquet(path, schema=NEAR_DUPS.schema).to_pylist()
+    rows[0]["similarity"] += -1e-6 if rows[0]["similarity"] > 0.9 else 1e-6
+    run.store.write_parquet(path, pa.Table.from_pylist(rows, schema=NEAR_DUPS.schema), schema=NEAR_DUPS.schema)
+    assert "similarity" in broken(run)
 
 
 @pytest.mark.parametrize("reason", ["exact_duplicate", "near_duplicate"])
