@@ -314,8 +314,8 @@ class Select(Exchange):
         (), description="licence classes that never enter; other: all that is said and not permissive, copyleft too"
     )
     license_of_equals: Literal["freest", "strictest"] = Field(
-        "freest",
-        description="freest: equal documents may enter if one states a licence that may; strictest: if none is dropped",
+        "strictest",
+        description="strictest: equal documents may enter if none is dropped; freest: if one states a licence that may",
     )
     drop_prose_in: tuple[ProseFormat, ...] = Field((), description="formats whose documents of prose never enter")
     drop_unknown: bool = Field(True, description="drop documents whose language could not be told")

@@ -43,8 +43,6 @@ KEEPERS = {
     ("vendored", "near_duplicate__on_keeping_a_diary.txt"): ("prose", "keep__on_keeping_a_diary.txt"),
     ("vendored", "exact_duplicate+near_duplicate__undo_stack.js"): ("code", "web/keep__undo_stack.js"),
     ("records", "js/near_duplicate__undo_stack.js"): ("code", "web/keep__undo_stack.js"),
-    ("records", "lib/exact_duplicate__collatz.py"): ("records", "src/keep__collatz.py"),
-    ("records", "maths/dropped_license+exact_duplicate__collatz.py"): ("records", "src/keep__collatz.py"),
     ("records", "src/near_duplicate__moon.js"): ("records", "src/keep__moon.js"),
     ("records", "cards/exact_duplicate__CardNumber.java"): ("records", "cards/keep__CardNumber.java"),
 }

@@ -66,7 +66,7 @@ def _equal_bytes(run: RunFiles, keep: list[np.ndarray]) -> int:
         for chunk in content.chunks:
             data, offsets = bytes_of(chunk)
             bounds = pairwise(offsets.tolist())
-            digests += [hashlib.blake2b(memoryview(data)[a:b], digest_size=16).digest() for a, b in bounds]
+            digests += [hashlib.blake2b(data[a:b].tobytes(), digest_size=16).digest() for a, b in bounds]
     return len(digests) - len(set(digests))
 
 
