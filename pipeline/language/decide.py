@@ -21,7 +21,7 @@ from pipeline.language.classes import CLASSES, OTHER, class_of
 from pipeline.language.path import Candidates, by_path
 from pipeline.language.prose import is_markdown, is_prose, is_wide
 from pipeline.language.rules import Open, by_rules
-from pipeline.language.structure import MIN_FRAC, MIN_NAMED_FRAC, structure_of
+from pipeline.language.structure import MIN_FRAC, MIN_NAMED_FRAC, program_frac, structure_of
 from pipeline.language.table import OTHER_CODE, TEXT, UNKNOWN, alias_table, languages
 from pipeline.language.visible import format_of, holds_prose
 
@@ -249,7 +249,11 @@ def _of_all(asked: _Asked, row: Floats, top: list[int], *, min_confidence: float
     unsure = best in (TEXT, OTHER) or confidence < (MIN_MARKUP if is_wordy(best) else MIN_DOUBT)
     head = asked.question.head
     undecided = best == OTHER or confidence < (MIN_TEXT if best == TEXT else min_confidence)
-    program, machine = structure_of(head) if unsure or undecided else (0.0, 0.0)
+    program = machine = 0.0
+    if look == kinds.WORDS or best == TEXT:  # of others no more than `program` is asked, which takes half the time
+        program, machine = structure_of(head) if unsure or undecided else (0.0, 0.0)
+    elif undecided:
+        program = program_frac(head)
     if asked.question.wordy and unsure and machine < MIN_FRAC and is_prose(head):
         marked = marked or is_markdown(head, prose=True)
         return _verdict("Markdown" if marked else TEXT, pool, look, decided_by="prose")
@@ -298,7 +302,7 @@ def _outside(asked: _Asked, row: Floats, top: list[int]) -> Classification:
         return _scored(
             _verdict(best, pool, look, decided_by="classifier"), confidence, asked.question.candidates[0], 0.0
         )
-    certain = structure_of(head).program >= MIN_FRAC or ("prose" not in types and not is_prose(head))
+    certain = program_frac(head) >= MIN_FRAC or ("prose" not in types and not is_prose(head))
     name, rule = (OTHER_CODE, "structure") if certain else (UNKNOWN, "none")
     return _scored(_verdict(name, pool, look, decided_by=rule), CONFIDENCE[rule], best, confidence)
 

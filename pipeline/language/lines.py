@@ -14,6 +14,7 @@ _VIM_TYPE = re.compile(rb"(?:^|[\s:])(?:ft|filetype|syn|syntax)\s*=\s*([\w+#.-]+
 _MODE_MARKS = (b"-*-", b"vi", b"ex:")  # without any of them no line can be a modeline
 _VERSION = re.compile(r"[\d.]+\Z")
 
+BEFORE_OPENINGS = b"\xef\xbb\xbf \t\r\n"  # a byte order mark and blanks
 # How a document begins, in lower case and after blanks, where nothing but its language begins so.
 _SIGNATURES = (
     (b"<?php", "PHP"),
@@ -92,7 +93,7 @@ def _vim_mode(line: bytes) -> bytes:
 def by_signature(head: bytes, *, cut: bool = False) -> str:
     """The language of a document that begins as only one language does, or an empty text. `cut`: the document goes on
     behind `head`."""
-    start = head[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    start = head[:256].lstrip(BEFORE_OPENINGS).lower()
     for signature, language in _SIGNATURES:
         if start.startswith(signature):
             return _xml_dialect(head) if language == "XML" else language
@@ -142,4 +143,4 @@ def _xml_dialect(head: bytes) -> str:
 
 def is_markup(head: bytes) -> bool:
     """True for what begins with a tag, as XML does and no programming language that shares an extension with it."""
-    return head[:256].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    return head[:256].lstrip(BEFORE_OPENINGS).startswith(b"<")

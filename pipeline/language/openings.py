@@ -8,7 +8,7 @@ A language that has a class of the classifier's is not rare: its extension is be
 from functools import lru_cache
 
 from pipeline.language.classes import OTHER, class_of
-from pipeline.language.lines import by_shebang, by_signature
+from pipeline.language.lines import BEFORE_OPENINGS, by_shebang, by_signature
 from pipeline.language.table import group_of, languages
 
 FIRST_BYTES = b"<{[#d-i%\\.'wW0123456789DI\xef"  # of all openings; all other documents are let pass at once
@@ -29,6 +29,7 @@ _BRACED = frozenset((
 ))  # fmt: skip
 # Dialects that another language's interpreter may run.
 _RUN_BY = {"Cython": "Python", "Sage": "Python", "Starlark": "Python"}
+_BRACE_OPENINGS = ("JSON", "Jupyter Notebook")
 _MARKUP_OPENINGS = ("HTML", "PHP", "SVG", "XML", "XSLT")
 
 
@@ -49,10 +50,19 @@ def belied(candidates: tuple[str, ...], head: bytes, *, cut: bool) -> tuple[str,
         if interpreters and not groups & {group_of(name) for name in interpreters}:
             return interpreters[0], "shebang"
         return None
+    start = head[:256].lstrip(BEFORE_OPENINGS)
+    # What the braces of JSON may stand for here need not be parsed; behind `{\` it is Rich Text Format.
+    if start[:1] in (b"{", b"[") and start[1:2] != b"\\" and any(map(_is_braced, candidates)):
+        return None
     found = by_signature(head, cut=cut)
     if not found or any(_may_open_as(found, name) for name in candidates):
         return None
     return found, "signature"
+
+
+@lru_cache(maxsize=1_024)
+def _is_braced(language: str) -> bool:
+    return all(_may_open_as(opening, language) for opening in _BRACE_OPENINGS)
 
 
 def _may_open_as(opening: str, language: str) -> bool:
@@ -61,7 +71,7 @@ def _may_open_as(opening: str, language: str) -> bool:
         return True
     if opening in _MARKUP_OPENINGS:
         return language in _TAGGED or languages()[language].type in ("markup", "prose")
-    if opening in ("JSON", "Jupyter Notebook"):
+    if opening in _BRACE_OPENINGS:
         return language in _BRACED or class_of(language) in ("JSON", "YAML") or languages()[language].type == "markup"
     if opening == "TeX":
         return language.startswith("Literate") or languages()[language].type in ("markup", "prose")

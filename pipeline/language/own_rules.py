@@ -13,7 +13,7 @@ _OBJECTIVE_C = (
     r"|^(?:extern|static|typedef|struct)[ \t][^\n]*[;{(]"
 )
 _PERL = r"use (?:warnings|lib|vars|utf8)\b|BEGIN[ \t]*\{|__END__|=cut\b"
-_RAKU = r"^[ \t]*(?:use v6|unit )"
+_RAKU = r"(?:use v6|unit )(?<=^[ \t]*(?:use v6|unit ))"  # the words first: a search for them is fast
 _TEXT_FORMAT_FIELD = r"^[a-z][a-z0-9_]*(?::[ \t]*(?:\"[^\"\n]*\"|-?\d+|true|false)|[ \t]*\{)[ \t]*$"
 
 OWN_RULES = (

@@ -20,16 +20,15 @@ _QUOTED = r"(?:\"[^\"\n]*\"|'[^'\n]*'|`[^`\n]*`)"
 _KEY = rf"(?:[A-Za-z_$@.][\w$.\-\[\]/]*|{_QUOTED})"
 _PROGRAM_FORMS = (
     r"[{}\[\]()<>,;:|]+",  # nothing but brackets and separators
-    r"[^\n]*[{\[(]",  # opens a bracket and ends
+    # opens a bracket and ends; ends behind a quote; ends behind a bracket: one form, since each walks through the line
+    r"[^\n]*(?:[{\[(]|[\"'`][)\]}]*[,;)\]}]|[)\]}]+[ \t]*[;,{])",
     r"[\])}]+[^\n]{0,3}",  # closes one
     rf"(?:- )?{_KEY}[ \t]*(?:=>|:=|\+=|->|=(?!=))[ \t]*\S[^\n]*",  # assigns: key = value
     rf"(?:- )?{_QUOTED}[ \t]*:[ \t]*\S[^\n]*",  # "key": value
     rf"(?:- )?{_KEY}[ \t]*:[ \t]*{_QUOTED}?[,;)\]}}]*",  # key: "value", or a key whose value stands below
     r"(?:- )?[a-z_][\w.\-]*:[ \t]+[^\n]*[^\x00-\u024f\u2010-\u2027][^\n]*",  # key: value in another script
     rf"(?:[\w.]*[ \t(\[{{]*{_QUOTED}[ \t]*[,;)\]}}+]+)+",  # quoted values in a list
-    r"[^\n]*[\"'`][)\]}]*[,;)\]}]",  # ends behind a quote
-    r"[^\n]*[)\]}]+[ \t]*[;,{]",  # ends behind a bracket
-    r"[^\n;]*(?:=|\w[(\[]|\{|\")[^\n;]*;",  # a statement
+    r"(?=[^;]*;[ \t]*\r?\Z)[^\n;]*(?:=|\w[(\[]|\{|\")[^\n;]*;",  # a statement; whether it ends is seen first
     r"(?://|/\*|\*/|#include|#define|#if|#endif|#!|<!--|--\[\[|'''|\"\"\")[^\n]*",  # a comment, a preprocessor's line
     r"\.[A-Za-z]\w*(?:[ \t][^\n]*)?",  # a directive, of assemblers, simulators and man pages
     r"msg(?:id|str|ctxt|id_plural|str\[\d+\])\b[^\n]*|#[:,.~|][ \t][^\n]*",  # gettext
@@ -77,22 +76,30 @@ class Structure(NamedTuple):
 def structure_of(head: bytes) -> Structure:
     """Measure UTF-8 text; a character cut at the end is left out. Joints of program text count as lines where the lines
     are long."""
-    text = head.decode("utf-8", "ignore")
-    lines = [line for line in text.split("\n") if line.strip()]
-    if not lines:
-        return Structure(0.0, 0.0)
-    formed = [_PROGRAM.match(line) is not None for line in lines]
-    joints = _share(sum(1 for _ in _JOINT.finditer(text)), max(1, len(text) // CHARS_PER_LINE))
-    program = max(_share(sum(formed), len(lines)), min(1.0, joints))
+    lines, formed, program = _measured(head)
     if _are_records(lines):
         return Structure(program, 1.0)
     n_machine = sum(known or _RECORD.match(line) is not None for known, line in zip(formed, lines, strict=True))
     return Structure(program, max(program, _share(n_machine, len(lines))))
 
 
+def program_frac(head: bytes) -> float:
+    """`structure_of(head).program`, without the rest."""
+    return _measured(head)[2]
+
+
+def _measured(head: bytes) -> tuple[list[str], list[bool], float]:
+    """The lines that are not blank, whether each has a form of program text, and the share of such lines."""
+    text = head.decode("utf-8", "ignore")
+    lines = [line for line in text.split("\n") if line.strip()]
+    formed = [_PROGRAM.match(line) is not None for line in lines]
+    joints = _share(sum(1 for _ in _JOINT.finditer(text)), max(1, len(text) // CHARS_PER_LINE))
+    return lines, formed, max(_share(sum(formed), len(lines)), min(1.0, joints))
+
+
 def _share(n: int, n_lines: int) -> float:
     """One line among several may be chance, the more so where a paragraph is one line."""
-    return n / n_lines if n > 1 or n_lines <= 2 else 0.0
+    return n / n_lines if n > 1 or 0 < n_lines <= 2 else 0.0
 
 
 def _are_records(lines: list[str]) -> bool:
@@ -101,8 +108,9 @@ def _are_records(lines: list[str]) -> bool:
     whole = lines[:-1] if len(lines) > MIN_RECORDS else lines  # the last one may be cut
     if len(whole) < MIN_RECORDS:
         return False
+    first, *rest = (_CELL.sub("", line.strip()) if '"' in line else line.strip() for line in whole)
     for separator in _SEPARATORS:
-        counts = {_CELL.sub("", line.strip()).count(separator) for line in whole}
-        if len(counts) == 1 and counts.pop() >= (2 if separator == "," else 1):
+        n = first.count(separator)
+        if n >= (2 if separator == "," else 1) and all(line.count(separator) == n for line in rest):
             return True
     return False

@@ -22,7 +22,7 @@ MAX_JUDGED_BYTES = 4_096  # of the visible text; more would not tell more
 
 _BLANKS = b" \t\r\n\f\v"
 _HIDDEN = (b"script", b"style", b"teiheader", b"head>", b"head ")  # elements whose text nobody sees
-_STRING = re.compile(rb'"((?:[^"\\\n]|\\.)*)"')
+_STRING = re.compile(rb'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"')
 _PAUSE = re.compile(r"[ \t.,!?\u2026\u3001\u3002\uff0c\uff01\uff1f\u060c\u061f\u0964]")
 _KEY = re.compile(rb"(?m)^[ \t]*#.*$|^[ \t]*(?:- )?(?:[\w.-]+:(?:[ \t]+|$))?[|>\"']?")
 _TIMES = re.compile(rb"(?m)^(?:\d+|\d\d:\d\d[\d:.,]* --> .*|WEBVTT.*)[ \t]*\r?$")

@@ -94,6 +94,8 @@ def test_every_opening_begins_with_a_byte_that_is_looked_at() -> None:
         assert belied(("Self",), first, cut=False) is not None
     assert belied(("Self",), b"\n " + XML, cut=False) == ("XML", "signature")
     assert belied(("Self",), b"lamp\n" + XML, cut=False) is None
+    assert belied(("CUE",), JSON, cut=False) is None
+    assert belied(("CUE",), b"{\\rtf1}", cut=False) == ("Rich Text Format", "signature")  # no brace of JSON's
 
 
 def test_rare_is_what_has_no_class() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.language.decide import classify_batch, classify_one
-from pipeline.language.structure import MIN_FRAC, MIN_NAMED_FRAC, structure_of
+from pipeline.language.structure import MIN_FRAC, MIN_NAMED_FRAC, program_frac, structure_of
 
 CHINESE = (
     "雾从海上来的时候，灯已经亮了一个小时，屋里没有人谈起它。",
@@ -113,3 +113,4 @@ def test_records_have_one_number_of_separators() -> None:
 def test_shares_lie_between_0_and_1_whatever_the_bytes(head: bytes) -> None:
     program, machine = structure_of(head)
     assert 0 <= program <= machine <= 1
+    assert program_frac(head) == program
