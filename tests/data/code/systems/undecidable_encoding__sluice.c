@@ -1,0 +1,9 @@
+/* Opens the sluice of the upper basin. */
+#include <stdio.h>
+
+int main(void)
+{
+    puts("À");
+    puts("open");
+    return 0;
+}
