@@ -5,6 +5,9 @@ from hypothesis import strategies as st
 
 from pipeline.language.decide import classify_one
 from pipeline.language.heuristics import SECONDS, _finds, by_heuristics, calm, generic_extensions, rules, without_rule
+from pipeline.language.own_rules import CONFIRMED_ONLY
+from pipeline.language.path import by_path
+from pipeline.language.rules import Open, by_rules
 from pipeline.language.table import languages
 
 WORKED = [
@@ -154,3 +157,11 @@ OWN = [
 @pytest.mark.parametrize(("path", "content", "language"), OWN)
 def test_our_own_patterns_name_what_linguist_has_not(path: str, content: bytes, language: str) -> None:
     assert classify_one(path, content).language == language
+
+
+@pytest.mark.parametrize("path", ["lamp.conf", "lamp.cfg"])
+def test_a_language_that_no_classifier_knows_is_no_guess(path: str) -> None:
+    content = b"{\n  lamp => 'mill lane',\n  oil => [3, 5],\n};\n"
+    left = by_rules(by_path(path), content, wordy=False, max_scan_bytes=8_192)
+    named = set(left.candidates) if isinstance(left, Open) else {left[0]}
+    assert set(by_path(path).languages) & CONFIRMED_ONLY and not named & CONFIRMED_ONLY

@@ -12,7 +12,7 @@ from pipeline.config import PROSE_FORMATS, Classify
 from pipeline.language.decide import classify_one
 from pipeline.language.languages import classify
 from pipeline.language.table import languages
-from pipeline.language.visible import _VISIBLE, format_of, holds_prose
+from pipeline.language.visible import _VISIBLE, MIN_STRING_BYTES, format_of, holds_prose
 
 SENTENCES = (
     "The lamp had been lit for an hour when the fog came in from the sea, and nobody in the house spoke about it.",
@@ -73,6 +73,30 @@ def test_what_nobody_sees_does_not_count() -> None:
     split = "<!-- " + " <b>".join(SENTENCES) + " -->" + "<p>1</p>" * 40
     assert not holds_prose("HTML", split.encode())
     assert holds_prose("HTML", (split + "".join(f"<p>{line}</p>" for line in SENTENCES * 40)).encode())
+
+
+@pytest.mark.parametrize("element", ["script", "style", "teiHeader", "head"])
+def test_elements_that_nobody_sees_are_left_out(element: str) -> None:
+    body = "".join(f"<p>{line}</p>\n" for line in SENTENCES * 3)
+    assert holds_prose("HTML", f"<div><b>1</b>\n<section>\n{body}</section></div>\n".encode())
+    assert not holds_prose("HTML", f"<div><b>1</b>\n<{element}>\n{body}</{element}></div>\n".encode())
+
+
+def test_a_file_is_prose_only_where_most_of_it_is_seen() -> None:
+    fields = {f"field_{n}": {"type": "integer", "minimum": n, "maximum": 9 * n} for n in range(12)}
+    schema = json.dumps({"description": " ".join(SENTENCES[:2])} | fields, indent=1)
+    assert len(schema) < 2_000  # all of it is looked at
+    assert not holds_prose("JSON", schema.encode())
+    assert holds_prose("JSON", json.dumps({"description": " ".join(SENTENCES), "n": 1}).encode())
+
+
+def test_short_strings_are_labels_though_together_they_read_as_prose() -> None:
+    short = [part.strip() + "." for line in SENTENCES for part in line.replace(".", "").split(",")]
+    labels = [part for part in short if len(part) < MIN_STRING_BYTES] * 6
+    assert len(labels) >= 12
+    assert not holds_prose("JSON", json.dumps(labels).encode())
+    assert not holds_prose("YAML", "".join(f"- {part}\n" for part in labels).encode())
+    assert holds_prose("JSON", json.dumps(list(SENTENCES) * 3).encode())
 
 
 def test_a_dialect_counts_as_its_family_and_every_format_is_read() -> None:
