@@ -100,7 +100,7 @@ def test_folder_of_somebody_else_gets_no_log_when_curate_refuses_it(tmp_path: Pa
 
 
 def test_skipped_shard_is_a_warning_when_a_run_ends(tmp_path: Path) -> None:
-    for name in ("code", "text", "records.jsonl", "vendored"):
+    for name in ("code", "text", "records.jsonl", "vendored", "benchmark"):
         (tmp_path / name).symlink_to(DATA / name)
     (tmp_path / "bad.jsonl.gz").write_bytes(b"no gzip")
     text = (DATA / "mixture.yaml").read_text(encoding="utf-8")
