@@ -1,9 +1,9 @@
 """Train the classifier: labelled contents in, its table out. Needed only when the packaged weights are made again.
 
 A linear model over hashed token features (`tokens.py`), learned by stochastic gradient descent with one adaptive step
-size per feature (Duchi et al. 2011). Twice: once over all features that two documents share, to see which of them
-matter; then, averaged over several orders of the documents, over the N_FEATURES that do. The same samples give the
-same bytes: orders are keyed, nothing runs in parallel, and no sum may be reordered.
+size per feature (Duchi et al. 2011). Twice: briefly over all features that two repositories share, to see which of them
+matter; then, averaged over two orders of the documents, over the N_FEATURES that do. The same samples give the same
+bytes: orders are keyed, nothing runs in parallel, and no sum may be reordered.
 """
 
 import io
@@ -30,8 +30,9 @@ from pipeline.language.tokens import (
 )
 
 N_FEATURES = 1 << PLACE_BITS
-N_ORDERS = 3  # runs that are averaged
+N_ORDERS = 2  # runs that are averaged: what only one of them learned is mostly chance
 N_EPOCHS = 5
+N_FIRST_EPOCHS = 1  # enough to see which features matter
 STEP = 3.0  # of the first epoch; it falls to nearly nothing in the last
 MARGIN = 0.05  # documents whose label has a probability above 1 - MARGIN teach nothing
 MAX_BYTES = 8_192  # that are read of a document
@@ -130,8 +131,15 @@ def only(features: FeatureTable, keys: NDArray[np.int64]) -> FeatureTable:
     return _unit(FeatureTable(bounds, columns[kept], features.values[kept]))
 
 
-def train(contents: Sequence[bytes], labels: Sequence[int], *, n_classes: int) -> Trained:
-    """Learn from contents and their class numbers."""
+def train(
+    contents: Sequence[bytes],
+    labels: Sequence[int],
+    *,
+    n_classes: int,
+    groups: Sequence[str] = (),
+) -> Trained:
+    """Learn from contents and their class numbers. `groups` names each content's repository or package; a content with
+    an empty name, or any without `groups`, stands for itself."""
     pieces: list[bytes] = []
     classes: list[int] = []
     whole: list[int] = []
@@ -141,19 +149,37 @@ def train(contents: Sequence[bytes], labels: Sequence[int], *, n_classes: int) -
         pieces += found
         classes += [label] * len(found)
     features, y = count(pieces), np.array(classes, np.int64)
-    n_documents = np.zeros(1 << KEY_BITS, np.int64)
-    for d in whole:
-        n_documents[features.columns[features.bounds[d] : features.bounds[d + 1]]] += 1
-    shared = np.flatnonzero(n_documents >= 2)
-    first, _ = descend(only(features, shared), y, n_columns=shared.size, n_classes=n_classes, seed=0)
-    spread = np.sqrt(np.square(first - first.mean(axis=1, keepdims=True)).sum(axis=1))
-    keys = _best(shared, spread * np.log1p(n_documents[shared]))
-    del first
+    keys = choose(features, y, whole, groups, n_classes=n_classes)
     features = only(features, keys)
     runs = [descend(features, y, n_columns=keys.size, n_classes=n_classes, seed=seed) for seed in range(N_ORDERS)]
     weights = sum((run[0] for run in runs), np.zeros((), np.float32)) / np.float32(N_ORDERS)
     bias = sum((run[1] for run in runs), np.zeros((), np.float32)) / np.float32(N_ORDERS)
     return quantise(keys.astype(np.uint32), weights, bias)
+
+
+def choose(
+    features: FeatureTable, y: NDArray[np.int64], whole: Sequence[int], groups: Sequence[str], *, n_classes: int
+) -> NDArray[np.int64]:
+    """The keys that matter, ascending. What only one repository says is its own name for things, not its language's,
+    so a key needs two of them, and more of them count more."""
+    n_groups = _groups_of(features, whole, groups or [""] * len(whole))
+    shared = np.flatnonzero(n_groups >= 2)
+    narrow = only(features, shared)
+    first, _ = descend(narrow, y, n_columns=shared.size, n_classes=n_classes, seed=0, n_epochs=N_FIRST_EPOCHS)
+    spread = np.sqrt(np.square(first - first.mean(axis=1, keepdims=True)).sum(axis=1))
+    return _best(shared, spread * np.log1p(n_groups[shared]))
+
+
+def _groups_of(features: FeatureTable, whole: Sequence[int], groups: Sequence[str]) -> NDArray[np.int64]:
+    """In how many groups each key occurs; `whole` are the rows of the whole contents."""
+    members: dict[str, list[NDArray[np.int64]]] = {}
+    for d, group in zip(whole, groups, strict=True):
+        keys = features.columns[features.bounds[d] : features.bounds[d + 1]]
+        members.setdefault(group or f"/{d}", []).append(keys)
+    found = np.zeros(1 << KEY_BITS, np.int64)
+    for columns in members.values():
+        found[np.unique(np.concatenate(columns)) if len(columns) > 1 else columns[0]] += 1
+    return found
 
 
 def _best(keys: NDArray[np.int64], merit: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -172,17 +198,23 @@ def quantise(keys: NDArray[np.uint32], weights: Floats, bias: Floats) -> Trained
 
 
 def descend(
-    features: FeatureTable, labels: NDArray[np.int64], *, n_columns: int, n_classes: int, seed: int
+    features: FeatureTable,
+    labels: NDArray[np.int64],
+    *,
+    n_columns: int,
+    n_classes: int,
+    seed: int,
+    n_epochs: int = N_EPOCHS,
 ) -> tuple[Floats, Floats]:
-    """Weights (columns, classes) and biases after N_EPOCHS in keyed orders."""
+    """Weights (columns, classes) and biases after `n_epochs` in keyed orders."""
     share = np.bincount(labels, minlength=n_classes)
     rarity = np.sqrt(share.mean() / np.maximum(share, 1))
     trust = np.clip(rarity, *CLASS_WEIGHTS).astype(np.float32)[labels]
     weights, bias = np.zeros((n_columns, n_classes), np.float32), np.zeros(n_classes, np.float32)
     energy = np.zeros(n_columns, np.float32)
     rng = np.random.Generator(np.random.Philox(seed))
-    for epoch in range(N_EPOCHS):
-        step = np.float32(STEP * (1 - epoch / N_EPOCHS) + 0.05)
+    for epoch in range(n_epochs):
+        step = np.float32(STEP * (1 - epoch / n_epochs) + 0.05)
         _epoch(*features, labels, rng.permutation(labels.size), trust, step, np.float32(MARGIN), weights, energy, bias)
     return weights, bias
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from jobs import classifier_samples
 from jobs import learn_classifier as learn
-from jobs.classifier_samples import MAX_OTHER, Sample, key
+from jobs.classifier_samples import MAX_OTHER, MAX_PER_ORIGIN, Sample, key
 from pipeline.language.classes import CLASSES, OTHER
 from pipeline.language.classifier import Floats, Model, sums
 from pipeline.language.shares import PAPER_LANGUAGES
@@ -28,28 +28,40 @@ existing = click.Path(path_type=Path, exists=True)
 @click.option("--labelled", required=True, type=existing, help="Folder of labelled files with their manifest.")
 @click.option("--corpus", required=True, type=existing, help="Folder of the code corpus; its cache is read.")
 @click.option("--texts", required=True, type=existing, help="Folder of prose in parquet.")
+@click.option(
+    "--repositories", type=existing, help="Folder of parquet tables, one for each public repository: path, content."
+)
 @click.option("--archive", "archives", multiple=True, type=existing, help="Tar archive with more code; repeatable.")
 @click.option(
     "--without", multiple=True, help="Kind of sample not to train on, to see what its files teach the others."
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
 def main(
-    labelled: Path, corpus: Path, texts: Path, archives: tuple[Path, ...], without: tuple[str, ...], out: Path
+    labelled: Path,
+    corpus: Path,
+    texts: Path,
+    repositories: Path | None,
+    archives: tuple[Path, ...],
+    without: tuple[str, ...],
+    out: Path,
 ) -> None:
     samples = [*classifier_samples.labelled(labelled), *classifier_samples.corpus(corpus)]
     samples += classifier_samples.texts(texts)
+    samples += classifier_samples.repositories(repositories) if repositories else []
     for file in archives:
         samples += [*classifier_samples.archive(file), *classifier_samples.snippets(file)]
     dev = [sample for sample in samples if sample.split == "dev"]
-    train = without_copies(limited([s for s in samples if s.split == "train" and s.origin not in without]), dev)
+    known = [s for s in samples if s.split == "train" and s.origin not in without]
+    train = limited(without_copies(known, dev))
     click.echo(f"{len(train):,} to train on, {len(dev):,} held out: {dict(Counter(s.origin for s in train))}")
     thin = sorted((n, name) for name, n in Counter(s.label for s in train).items() if n < 30)
     click.echo(f"thin: {', '.join(f'{name} {n}' for n, name in thin)}")
     tuning = [s for s in train if s.origin in TUNED_ON and content_key(s) % 8 == 0]
     rest = [s for s in train if not (s.origin in TUNED_ON and content_key(s) % 8 == 0)]
-    temperature = tune(fit(rest, temperature=1.0), tuning)
-    click.echo(f"temperature {temperature}, from {len(tuning):,} files that a first model had not seen")
-    model = fit(train, temperature=temperature)
+    model = fit(rest)
+    temperature = tune(model, tuning)
+    click.echo(f"temperature {temperature}, from {len(tuning):,} files that the model has not seen")
+    model = model._replace(temperature=np.float32(temperature))
     learn.save(model, out)
     click.echo(f"{out}: {out.stat().st_size:,} bytes")
     report(model, dev)
@@ -60,12 +72,12 @@ def content_key(sample: Sample) -> int:
 
 
 def limited(samples: list[Sample]) -> list[Sample]:
-    """The samples in keyed order, of those without a class at most MAX_OTHER from each kind of input."""
+    """The samples in keyed order, of one class at most MAX_PER_ORIGIN (OTHER: MAX_OTHER) from each kind of input."""
     used: Counter[str] = Counter()
     kept = []
     for sample in sorted(samples, key=content_key):
-        used[sample.label + sample.origin] += sample.label == OTHER
-        if used[sample.label + sample.origin] <= MAX_OTHER:
+        used[sample.label + sample.origin] += 1
+        if used[sample.label + sample.origin] <= (MAX_OTHER if sample.label == OTHER else MAX_PER_ORIGIN):
             kept.append(sample)
     return kept
 
@@ -77,14 +89,15 @@ def without_copies(train: list[Sample], dev: list[Sample]) -> list[Sample]:
         np.sort(scrambled(features.columns[start:stop]))[:SKETCH]
         for start, stop in zip(features.bounds[:-1], features.bounds[1:], strict=True)
     ]
-    holders: dict[int, list[int]] = defaultdict(list)
+    found: dict[int, list[int]] = defaultdict(list)
     for d, sketch in enumerate(sketches[: len(dev)]):
         for value in sketch.tolist():
-            holders[value].append(d)
+            found[value].append(d)
+    holders = {value: np.array(documents) for value, documents in found.items()}
     kept = []
     for sample, sketch in zip(train, sketches[len(dev) :], strict=True):
-        shared = Counter(d for value in sketch.tolist() for d in holders.get(value, ()))
-        if not shared or shared.most_common(1)[0][1] < MAX_SHARED * max(1, len(sketch)):
+        shared = [holders[value] for value in sketch.tolist() if value in holders]
+        if not shared or np.bincount(np.concatenate(shared)).max() < MAX_SHARED * len(sketch):
             kept.append(sample)
     click.echo(f"{len(train) - len(kept):,} near copies of held-out files are left out")
     return kept
@@ -96,10 +109,10 @@ def scrambled(
     return (columns * 0x9E3779B1) & 0xFFFFFFFF
 
 
-def fit(samples: list[Sample], *, temperature: float) -> Model:
-    labels = [CLASSES.index(sample.label) for sample in samples]
-    trained = learn.train([sample.content for sample in samples], labels, n_classes=len(CLASSES))
-    return Model(CLASSES, trained.keys, trained.table, np.float32(trained.scale), trained.bias, np.float32(temperature))
+def fit(samples: list[Sample]) -> Model:
+    labels, groups = [CLASSES.index(sample.label) for sample in samples], [sample.group for sample in samples]
+    trained = learn.train([s.content for s in samples], labels, n_classes=len(CLASSES), groups=groups)
+    return Model(CLASSES, trained.keys, trained.table, np.float32(trained.scale), trained.bias, np.float32(1))
 
 
 def logits_of(model: Model, samples: list[Sample]) -> Floats:

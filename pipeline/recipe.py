@@ -75,7 +75,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     return [
         ExchangeStage(DOCUMENTS.name, 6, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
-        MapStage(LANGUAGES, 4, classify, m.classify, (*_TEXT, *declared)),
+        MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
         MapStage(QUALITY, 1, measure, m.quality, (*_TEXT, "problem"), (pool,)),
         MapStage(OVERLAPS, 2, find_overlaps, open_benchmarks(m), _TEXT),
         MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)))),

@@ -38,6 +38,17 @@ def test_a_trained_model_tells_its_classes_apart(small: Model) -> None:
     assert (squares > 0).all()
 
 
+def test_what_only_one_repository_says_is_no_feature_of_its_language() -> None:
+    own = [content.replace(b"street", b"zanzibar") for content in LAMPS]
+    asked = learn.count([b"zanzibar", b"lamp"])
+    name, word = (set(asked.columns[a:b].tolist()) for a, b in zip(asked.bounds[:-1], asked.bounds[1:], strict=True))
+    labels = [0] * 12 + [1] * 12
+    for groups, known in ((["one"] * 12 + ["two"] * 12, False), ((["one"] * 6 + ["three"] * 6) + ["two"] * 12, True)):
+        trained = learn.train(own + BOATS, labels, n_classes=2, groups=groups)
+        assert bool(name & set(trained.keys.tolist())) is known
+        assert bool(word & set(trained.keys.tolist())) is known
+
+
 def test_a_saved_model_reads_back_and_equal_models_are_equal_bytes(small: Model, tmp_path) -> None:
     learn.save(small, tmp_path / "one")
     learn.save(small, tmp_path / "two")

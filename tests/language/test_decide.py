@@ -60,12 +60,13 @@ def test_classify_one_follows_the_order_of_rules(
 
 
 def test_min_confidence_decides_what_is_unknown() -> None:
-    sure = classify_one("", PYTHON)
+    lines = b"import lamp\n\ndef light(street):\n    for x in street:\n        lamp.on(x)\n"  # few, so not quite sure
+    sure = classify_one("", lines)
     assert (sure.language, sure.decided_by) == ("Python", "classifier") and 0.5 < sure.confidence < 1
-    strict = classify_one("", PYTHON, config=Classify(min_confidence=1.0))
+    strict = classify_one("", lines, config=Classify(min_confidence=1.0))
     assert (strict.language, strict.confidence, strict.decided_by) == ("Other code", 0.95, "structure")
     assert (strict.runner_up, strict.runner_up_confidence) == ("Python", sure.confidence)
-    content = b"MOVE LAMP TO STREET\nADD 1 TO LAMPS\nSTOP RUN\n"
+    content = b"       MOVE LAMP TO STREET.\n       ADD 1 TO LAMPS.\n       STOP RUN.\n"
     sure, strict = classify_one("", content), classify_one("", content, config=Classify(min_confidence=1.0))
     assert (sure.language, sure.decided_by) == ("COBOL", "classifier") and 0.5 < sure.confidence < 1
     assert (strict.language, strict.confidence, strict.decided_by) == ("Unknown", 0.0, "none")
