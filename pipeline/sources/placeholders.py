@@ -28,10 +28,13 @@ _POINTER = re.compile(
 _OURS = re.compile(rb"^<{7}(?: [^\n]*)?\r?$", re.MULTILINE)
 _MIDDLE = re.compile(rb"^={7}\r?$", re.MULTILINE)
 _THEIRS = re.compile(rb"^>{7}(?: [^\n]*)?\r?$", re.MULTILINE)
-# Documents on git and tests of merge tools quote a conflict: the line before it opens a block, a string or a here-doc.
-_QUOTES = re.compile(
-    rb"(?:^\s*(?:```|~~~|@(?:small)?(?:example|verbatim|lisp)\b|<pre|<code|-{4,}|\.{4,}|\\begin\{)|[\"'`]|<<[-~]?\s*['\"\\]?\w+.*)[^\S\n]*$"
-)
+# Documents on git and tests of merge tools quote a conflict. The line before it opens a block, or it stands anywhere in
+# a fence, a string of several lines or a here-doc that is open there and is closed behind it.
+_OPENS_BLOCK = re.compile(rb"\s*(?:@(?:small)?(?:example|verbatim|lisp)\b|<pre|<code|-{4,}|\.{4,}|\\begin\{).*")
+_FENCE = re.compile(rb"^[^\S\n]*(?:```|~~~)", re.MULTILINE)
+_LONG_QUOTES = (b'"""', b"'''", b"`")
+_QUOTES = (b'"', b"'", b"`")
+_HERE_DOC = re.compile(rb"<<[-~]?[^\S\n]*['\"\\]?([A-Za-z_]\w*)")
 # Embedding and isolate from right to left, where the text around has such letters, are how messages are written; the
 # override is not. Those from left to right change nothing in code, and get into files with pasted Windows paths; marks
 # (RLM, LRM) belong to prose. At the end of its line a control has nothing to turn.
@@ -51,8 +54,10 @@ _TEXT_PICKLES = (
     b"cnumpy",
     b"c__main__\n",
 )
+_GLOBAL = re.compile(rb"c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n[(p]")  # a class by module and name, which begins an object
 _MAX_QUOTED = 100  # conflicts in quotes that are passed over; bounds the time
 _LOOKED_AT_BYTES = 200  # of the line before a conflict; bounds the time
+_HERE_DOC_BYTES = 4_000  # before a conflict, where the here-doc that quotes it begins; bounds the time
 _PICKLES = (*_BINARY_PICKLES, *_TEXT_PICKLES)
 _MAX_OPCODES = 10_000  # enough to be sure that it is no accident; bounds the time
 
@@ -61,7 +66,8 @@ def placeholder(raw: bytes) -> str | None:
     """The reason why raw bytes are no content, before they are decoded; None if they may be."""
     if raw.startswith(b"version http") and len(raw) < _MAX_POINTER_BYTES and _POINTER.match(raw):
         return LFS_POINTER
-    if raw.startswith(_PICKLES) and raw.rstrip().endswith(b".") and _is_pickle(raw):
+    looks_pickled = raw.startswith(_PICKLES) or (raw[:1] == b"c" and _GLOBAL.match(raw))
+    if looks_pickled and raw.rstrip().endswith(b".") and _is_pickle(raw):
         return PICKLE
     return None
 
@@ -90,13 +96,31 @@ def _has_conflict(content: bytes) -> bool:
     """The three signs in their order. A title underlined with `=` has not the others around it."""
     for ours in islice(_OURS.finditer(content), _MAX_QUOTED):
         middle = _MIDDLE.search(content, ours.end())
-        if middle is None or _THEIRS.search(content, middle.end()) is None:
+        theirs = middle and _THEIRS.search(content, middle.end())
+        if theirs is None:
             return False
-        start = content.rfind(b"\n", 0, max(0, ours.start() - 1)) + 1
-        before = content[max(start, ours.start() - _LOOKED_AT_BYTES) : ours.start()]
-        if not _QUOTES.search(before.rstrip(b"\r\n")):
+        if not _is_quoted(content[: ours.start()], content[theirs.end() :]):
             return True
     return False
+
+
+def _is_quoted(before: bytes, after: bytes) -> bool:
+    """Whether something is open between the two that makes what stands there an example."""
+    if len(_FENCE.findall(before)) % 2 and _FENCE.search(after):
+        return True
+    if any(before.count(quote) % 2 and quote in after for quote in _LONG_QUOTES):
+        return True
+    last = before.rstrip(b"\r\n").rpartition(b"\n")[2][-_LOOKED_AT_BYTES:].rstrip()
+    # An odd number: the quote at the end opens, where that of `import a from "a"` closes.
+    if _OPENS_BLOCK.match(last) or any(last.endswith(quote) and last.count(quote) % 2 for quote in _QUOTES):
+        return True
+    here_docs = _HERE_DOC.finditer(before, max(0, len(before) - _HERE_DOC_BYTES))
+    return any(_ends(one[1], after) and not _ends(one[1], before[one.end() :]) for one in here_docs)
+
+
+def _ends(word: bytes, content: bytes) -> bool:
+    """Whether the word that closes a here-doc stands alone on a line."""
+    return re.search(rb"^[^\S\n]*" + word + rb"[^\w\n]*$", content, re.MULTILINE) is not None
 
 
 def _is_turned(text: str) -> bool:
