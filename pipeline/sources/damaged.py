@@ -16,7 +16,9 @@ _PAIR = re.compile("\udced[\udca0-\udcaf][\udc80-\udcbf]\udced[\udcb0-\udcbf][\u
 _JAVA_NUL = "\udcc0\udc80"  # modified UTF-8 writes U+0000 so
 _WIDE = re.compile("[\x80-\U0010ffff]")
 _HIGH = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")  # sound characters that took several bytes
+_MIXED = re.compile(f"{_HIGH.pattern}{_BAD.pattern}|{_BAD.pattern}{_HIGH.pattern}")
 _BAD_BYTES_A_PLACE = 3  # longer runs are several: three is half a pair, and the most that a cut character leaves
+_CERTAIN_GOOD = 4  # good places for each bad one; Chinese and Russian in their old encodings have at most about one
 _SAMPLE_CHARS = 4_096
 _MAX_ODD = 20  # one character in so many that is a control, unassigned or lost; chance pairs of bytes have one in four
 
@@ -52,6 +54,19 @@ def look(raw: bytes) -> Places:
     n_good = len(_HIGH.findall(text)) + n_nuls
     n_bad = sum(-(-len(run) // _BAD_BYTES_A_PLACE) for run in _BAD.findall(text))
     return Places(text, n_good, n_bad, n_pairs + n_nuls)
+
+
+def may_be_chance(places: Places) -> bool:
+    """Whether the good places can be accidents in another encoding: its words are runs of bytes both good and bad.
+
+    A single bad byte or a cut character apart from good ones, or many good places for a bad one, are damage.
+    """
+    if places.n_good >= _CERTAIN_GOOD * places.n_bad:
+        return False
+    if _MIXED.search(places.text):
+        return True
+    runs = [_bytes_of(run) for run in _BAD.findall(places.text)]
+    return any(len(run) > 1 and not _is_cut(run, at_the_end=False) for run in runs)
 
 
 def _joined(match: re.Match[str]) -> str:

@@ -11,7 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.sources.damaged import REPLACEMENT, Places, Repaired, foreign_lines, look, mend, sound_lines, wide
+from pipeline.sources.damaged import (
+    REPLACEMENT,
+    Places,
+    Repaired,
+    foreign_lines,
+    look,
+    may_be_chance,
+    mend,
+    sound_lines,
+    wide,
+)
 from pipeline.sources.encodings import Evidence, cost_of_text, settle, weigh
 
 BINARY = "binary"
@@ -181,6 +191,8 @@ def _damaged(raw: bytes, *, mark: bytes = b"") -> Decoded | None:
 
 def _is_accident(places: Places) -> bool:
     """The good places of a few East Asian letters may be chance: another encoding makes far better words of them."""
+    if not may_be_chance(places):
+        return False
     raw, text = sound_lines(places)
     evidence = weigh(raw)
     return evidence is not None and float(evidence.likelihood[:-1].max()) + cost_of_text(text) > _MIN_ACCIDENT_NATS

@@ -77,11 +77,12 @@ def _table(head: bytes) -> str | None:
 
 
 def refuse_fruitless(
-    found: Iterable[RawDocument], *, where: str, is_whole: bool, about: Callable[[], str]
+    found: Iterable[RawDocument], *, where: str, is_whole: bool, about: Callable[[], str], may_be_empty: bool = False
 ) -> Iterator[RawDocument]:
     """The rows of a file as they are; StoreError with `about` if none of them can be read, or there is none.
 
     Of a part of a file only if it has many rows: a few unread ones may follow one after another anywhere.
+    `may_be_empty`: that there is no row was meant.
     """
     rows = iter(found)
     held: list[RawDocument] = []
@@ -93,6 +94,8 @@ def refuse_fruitless(
             return
         if len(held) == _MAX_HELD_ROWS:
             break
+    if may_be_empty and not held:
+        return
     if is_whole or len(held) >= _ENOUGH_ROWS:
         n = f"none of its first {len(held):,} rows gives a document" if held else "holds no row"
         raise StoreError(f"{where}: {n}; {about()}")

@@ -65,6 +65,8 @@ def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[R
             where=root.join(file.path),
             is_whole=piece.first == 0 and piece.last < 0,
             about=lambda file=file: _about(source, root=root, file=file),  # type: ignore[misc]
+            # Nothing, packed and closed as it should be, was written on purpose; no bytes at all are a failed download.
+            may_be_empty=is_compressed(file),
         )
 
 

@@ -116,8 +116,8 @@ def test_skipped_shard_is_a_warning_when_a_run_ends(tmp_path: Path) -> None:
 
 def test_output_is_json_and_nothing_else_when_asked_for(run: Path, tmp_path: Path) -> None:
     findings = json.loads(ok("verify", run, "--json"))
-    assert len(findings) == 9
-    assert all(set(f) == {"promise", "kept", "detail"} and f["kept"] is True for f in findings)
+    assert len(findings) == 11
+    assert all(set(f) == {"promise", "kept", "look", "detail"} and f["kept"] is True for f in findings)
     assert ok("report", run, "--json").encode() == (run / "report/report.json").read_bytes()
     found = json.loads(ok("config", DATA / "mixture.yaml", "--json"))
     assert found["name"] == {"value": "small-corpus", "meaning": "shown in the report"}

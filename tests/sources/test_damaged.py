@@ -74,8 +74,23 @@ def test_random_bytes_are_binary_with_any_mark(mark: bytes) -> None:
 
 
 def test_chance_sequences_in_another_encoding_are_no_utf8() -> None:
-    """Thai and Chinese words whose bytes hold as many sound sequences of UTF-8 as bad places."""
-    for text, encoding in (("ปรับปรุงแคช", "cp874"), ("缓存模式", "gb18030")):
+    """Words whose bytes hold as many sound sequences of UTF-8 as bad places."""
+    words = (("ปรับปรุงแคช", "cp874"), ("缓存模式", "gb18030"), ("초기화", "cp949"), ("проверка прав", "cp866"))
+    for text, encoding in words:
         raw = f"# {text}\n".encode(encoding)
         assert look(raw).is_utf8
         assert decode(CODE.encode() + raw).content.decode() == f"{CODE}# {text}\n"
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"\xe8\xaf", b"\xf0\x9f\x98"])
+@pytest.mark.parametrize("text", ["don\u2019t stop ", "── x ── ", "x² + y² ", "привет мир "])
+def test_bad_bytes_and_cut_characters_never_make_utf8_another_encoding(text: str, damage: bytes) -> None:
+    """However well its sound places would read as another encoding, and though a third of all are bad."""
+    n_good = sum(not c.isascii() for c in text)
+    found = decode(CODE.encode() + b"# " + (text.encode() * 2 + (damage + b" ") * n_good) * 20 + b"\n")
+    assert (found.encoding, found.n_replaced) == ("utf-8-damaged", 20 * n_good)
+
+
+def test_many_good_places_are_no_chance_whatever_is_bad() -> None:
+    found = decode(CODE.encode() + b"# " + "don\u2019t stop ".encode() * 40 + b"\xff\xfe\n")
+    assert (found.encoding, found.n_replaced) == ("utf-8-damaged", 2)

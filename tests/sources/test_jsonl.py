@@ -216,6 +216,15 @@ def test_compressed_file_is_an_error_when_it_is_damaged(tmp_path: Path, suffix: 
         read_slice(_source(tmp_path), piece, max_document_bytes=100)
 
 
+def test_nothing_is_an_error_unless_it_was_packed_as_such(tmp_path: Path, rows_of: Any) -> None:
+    (tmp_path / "a.jsonl.zst").write_bytes(zstandard.compress(b""))
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b""))
+    assert rows_of(_source(tmp_path)) == []
+    (tmp_path / "c.jsonl").write_bytes(b"")
+    with pytest.raises(StoreError, match=r"c\.jsonl: holds no row; it looks like an empty file"):
+        rows_of(_source(tmp_path))
+
+
 def test_zstandard_file_is_read_when_its_window_is_long(tmp_path: Path, rows_of: Any) -> None:
     parameters = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
     squeeze = zstandard.ZstdCompressor(compression_params=parameters)
