@@ -63,7 +63,10 @@ def finish(run: Run, *, config: NearDups, n_partitions: int, n_shards: int) -> N
     threshold = threshold_of(config)
     run_stage(run, "near_dups", keep_near, config=threshold, n_shards=n_shards)
     selection = Selection(
-        n_partitions=n_partitions, n_pair_shards=config.n_partitions, min_similarity=config.min_similarity
+        n_partitions=n_partitions,
+        n_pair_shards=config.n_partitions,
+        min_similarity=config.min_similarity,
+        max_loss=1.0,  # nearly all that is planted is a duplicate
     )
     run_stage(run, "select", select, config=selection, n_shards=n_shards)
 

@@ -204,7 +204,7 @@ def test_checkpoints_when_training_goes_on_replace_each_other(tmp_path):
 
 def test_imports_when_read_from_the_source_are_only_those_of_a_gpu_host():
     allowed = {"torch", "numpy", "pyarrow", "safetensors", "pydantic", "yaml", *__import__("sys").stdlib_module_names}
-    ours = {f"pipeline.{name}" for name in ("errors", "schema", "config", "globs", "results")}
+    ours = {f"pipeline.{name}" for name in ("errors", "schema", "config", "globs", "results", "yaml_file")}
     optional = {"tensorboard.py": "tensorboardX", "globs.py": "pathspec"}  # imported in the function that needs them
     root = Path(pipeline.plt.__file__).parent
     for path in [*sorted(root.glob("*.py")), *(root.parent / f"{name.partition('.')[2]}.py" for name in sorted(ours))]:

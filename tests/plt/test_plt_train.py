@@ -310,7 +310,7 @@ def test_training_file_when_wrong_is_refused_with_the_dotted_key(tmp_path):
     path = tmp_path / "train.yaml"
     good = "model: {vocab_size: 260, n_layers: 1, hidden_size: 16, n_heads: 2, n_kv_heads: 1, intermediate_size: 8}\n"
     path.write_text(good + "optimiser: {n_steps: 5, peak_lr: 1e-3}\ndata: {sequences_per_step: 2}\n")
-    with pytest.raises(ConfigError, match=r"train.yaml: optimiser.peak_lr: .*'1e-3'"):
+    with pytest.raises(ConfigError, match=r"train.yaml: line 2: optimiser.peak_lr: .*'1e-3'"):
         read_config(path)
     path.write_text(good + "optimiser: {n_steps: 5}\ndata: {sequences_per_step: 3, grad_accumulation: 2}\n")
     with pytest.raises(ConfigError, match="sequences_per_step 3 is not a multiple"):
