@@ -10,6 +10,14 @@ LoopmixError              anything below; the command line prints it on one line
 A message says what, where (file, key, doc_id), the value seen, what was expected and what to do.
 """
 
+from collections.abc import Sequence
+
+
+def first_of(names: Sequence[str], *, most: int) -> str:
+    """The first names of a list, and how many more there are: what fits on the one line of a message."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
 
 class LoopmixError(Exception):
     """Base of all errors that a user can cause and repair."""

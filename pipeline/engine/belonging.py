@@ -14,7 +14,7 @@ from pipeline.config import Mixture
 from pipeline.engine.lease import LEASE
 from pipeline.engine.manifest import MANIFEST, read_manifest
 from pipeline.engine.store import TEMPORARY, Store
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, first_of
 
 _LOGS = "logs"  # what earlier starts did; stays, whatever becomes of the run
 _NOBODYS = (_LOGS, "lost+found")  # folders that a file system or a start that failed leaves
@@ -31,9 +31,8 @@ def refuse_strangers(store: Store) -> None:
     found = [name for name in store.files("") if not name.startswith((LEASE, "."))]
     found += [f"{name}/" for name in store.folders("") if name not in (*_NOBODYS, *_PARTS) and not name.startswith(".")]
     if found and not _is_run(store):
-        raise StoreError(
-            f"{store.root}: holds files but no run ({_named(sorted(found))}); choose an empty or new folder for --out"
-        )
+        named = first_of(sorted(found), most=_MAX_NAMED)
+        raise StoreError(f"{store.root}: holds files but no run ({named}); choose an empty or new folder for --out")
 
 
 def refuse_other(store: Store, mixture: Mixture) -> None:
@@ -84,11 +83,5 @@ def _is_run(store: Store) -> bool:
     return store.exists(MANIFEST) or store.exists("state")
 
 
-def _named(names: Iterable[str]) -> str:
-    found = list(names)
-    more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
-    return ", ".join(found[:_MAX_NAMED]) + more
-
-
 def _described(sources: Iterable[dict[str, Any]]) -> str:
-    return _named(f"{s['name']} ({s['kind']} {s['path'] or 'datatrove'})" for s in sources)
+    return first_of([f"{s['name']} ({s['kind']} {s['path'] or 'datatrove'})" for s in sources], most=_MAX_NAMED)

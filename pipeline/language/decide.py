@@ -23,7 +23,7 @@ from pipeline.language.prose import is_markdown, is_prose, is_wide
 from pipeline.language.rules import Open, by_rules
 from pipeline.language.structure import MIN_FRAC, MIN_NAMED_FRAC, program_frac, structure_of
 from pipeline.language.table import OTHER_CODE, TEXT, UNKNOWN, alias_table, languages
-from pipeline.language.visible import format_of, holds_prose
+from pipeline.language.visible import holds_prose
 
 # The share of right verdicts that each rule had on labelled files, rounded (docs/languages/ has them by rule); the
 # classifier's own verdicts carry its calibrated probability instead. The first three are somebody's word, not doubted.
@@ -57,7 +57,7 @@ MIN_SHARE = 0.02  # of all probability that the candidates of a tie must hold fo
 # Probability at which a language wins a tie that it is no candidate of: on labelled files all such verdicts were right;
 # below it SuperCollider, which has no class, is taken for JavaScript.
 SURE_OUTSIDE = 0.97
-MIN_TOLD_BYTES = 100  # a shorter content says too little to speak against all candidates of its extension
+MIN_DOUBTED_BYTES = 100  # a shorter content says too little to speak against all candidates of its extension
 MIN_CODE_BYTES = 60  # a line or two may be anything
 
 Floats = NDArray[np.float32]
@@ -125,11 +125,7 @@ def classify_batch(
     answers = _by_classifier([one for one in found if isinstance(one, _Asked)], config)
     verdicts = [next(answers) if isinstance(one, _Asked) else one for one in found]
     for i, verdict in enumerate(verdicts):
-        if (
-            verdict.content_kind == "code"
-            and format_of(verdict.language)
-            and holds_prose(verdict.language, contents[i])
-        ):
+        if verdict.content_kind == "code" and holds_prose(verdict.language, contents[i]):
             verdicts[i] = verdict._replace(content_kind="prose")
     renamed = {language_named(name): language_named(other) for name, other in config.merge.items()}
     return [v._replace(language=renamed.get(v.language, v.language)) for v in verdicts] if renamed else verdicts
@@ -280,7 +276,7 @@ def _among(asked: _Asked, row: Floats, top: list[int]) -> Classification:
         values[own] = float(row[CLASSES.index(own)])
     total = sum(values.values())
     ranked = sorted(values, key=lambda own: -values[own])
-    if total < MIN_SHARE and len(asked.question.head) >= MIN_TOLD_BYTES:
+    if total < MIN_SHARE and len(asked.question.head) >= MIN_DOUBTED_BYTES:
         return _outside(asked, row, top)
     if total < MIN_SHARE or len(names[ranked[0]]) > 1 or len(ranked) < 2:
         first = asked.question.candidates[0] if total < MIN_SHARE else names[ranked[0]][0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from pipeline.errors import first_of
 from pipeline.mix.pool import Pool
 from pipeline.reasons import REASONS
 from pipeline.schema import OTHERS
@@ -52,7 +53,7 @@ def _held_down(name: str, pool: Pool) -> str:
     """The groups whose caps, not their tokens, end the pool's growth."""
     most = pool.limits(pool.capacity())
     capped = [g for g, n in pool.wanted.items() if g in pool.max_frac and most[g] < n * pool.max_copies]
-    return f", as balance.{name}.max_frac holds {_listed(sorted(capped))} down" if capped else ""
+    return f", as balance.{name}.max_frac holds {first_of(sorted(capped), most=_MAX_NAMED)} down" if capped else ""
 
 
 def _copies_for(code: Pool, text: Pool, *, unit: int) -> int | None:
@@ -78,9 +79,4 @@ def why_dropped(name: str, *, n_docs: int, n_pool_docs: int, reasons: Mapping[st
 def groups_of(tokens: Mapping[str, int]) -> str:
     """The largest groups with their tokens."""
     held = sorted(((n, group) for group, n in tokens.items() if n), key=lambda pair: (-pair[0], pair[1]))
-    return _listed([f"{group} {n:,}" for n, group in held])
-
-
-def _listed(found: list[str]) -> str:
-    more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
-    return ", ".join(found[:_MAX_NAMED]) + more
+    return first_of([f"{group} {n:,}" for n, group in held], most=_MAX_NAMED)

@@ -87,9 +87,7 @@ def similarities_hold(run: RunFiles) -> tuple[bool, str]:
 
 def _wrong_pairs(run: RunFiles) -> list[str]:
     """Of a keyed sample of the verified pairs, kept or not, those whose texts are more or less similar than said."""
-    table = run.near_dups()
-    order = keyed_hash(stage_key(0, "pairs"), *doc_words(table)) if table.num_rows else np.zeros(0, np.uint64)
-    rows = table.take(pa.array(np.argsort(order)[:N_COMPARED])).to_pylist()
+    rows = _keyed_sample(run.near_dups(), "pairs").to_pylist()
     pairs = [(row["doc_id"], row["other_id"]) for row in rows]
     found = zip(rows, similarities(run, pairs) if pairs else [], strict=True)
     return [
@@ -128,5 +126,10 @@ def _sampled(run: RunFiles, key: str, *, near_only: bool) -> tuple[pa.Table, int
         is_less = pc.fill_null(pc.less(table["similarity"], 1.0), False).to_numpy()
         tables.append(table.filter(pa.array(is_near if near_only else is_less)))
     rows = pa.concat_tables(tables)
+    return _keyed_sample(rows, key), rows.num_rows
+
+
+def _keyed_sample(rows: pa.Table, key: str) -> pa.Table:
+    """At most N_COMPARED rows, chosen by `key` and doc_id."""
     order = keyed_hash(stage_key(0, key), *doc_words(rows)) if rows.num_rows else np.zeros(0, np.uint64)
-    return rows.take(pa.array(np.argsort(order)[:N_COMPARED])), rows.num_rows
+    return rows.take(pa.array(np.argsort(order)[:N_COMPARED]))

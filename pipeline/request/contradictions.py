@@ -58,7 +58,7 @@ def able_sources(mixture: Mixture, pool: str) -> list[Source]:
     return [s for s in mixture.sources if pool in pools_of(s, mixture) and not dropped_license(s, mixture)]
 
 
-def told_groups(mixture: Mixture) -> set[str] | None:
+def overridden_groups(mixture: Mixture) -> set[str] | None:
     """The groups of the code pool where overrides tell the language of every document; None where one is open."""
     found: set[str] = set()
     if mixture.classify.prose_in:
@@ -111,11 +111,11 @@ def _code_groups(mixture: Mixture) -> Iterator[Problem]:
                 f"select.drop_languages drops {group}, so it can have no share; take it out of one of the two",
             )
     yield from _capped_to_nothing("code", wanted)
-    told = told_groups(mixture)
-    if told and wanted.shares and OTHERS not in wanted.shares and not told & set(wanted.shares):
+    groups = overridden_groups(mixture)
+    if groups and wanted.shares and OTHERS not in wanted.shares and not groups & set(wanted.shares):
         yield Problem(
             ("balance", "code", "shares"),
-            f"names none of the languages that classify.overrides give to all code: {', '.join(sorted(told))}",
+            f"names none of the languages that classify.overrides give to all code: {', '.join(sorted(groups))}",
         )
 
 
@@ -139,8 +139,8 @@ def _capped_to_nothing(pool: str, wanted: PoolBalance) -> Iterator[Problem]:
 
 def _caps(mixture: Mixture) -> Iterator[Problem]:
     code, text = mixture.balance.code, mixture.balance.text
-    if (told := told_groups(mixture)) is not None:
-        yield from caps_below_one("code", code, told)
+    if (groups := overridden_groups(mixture)) is not None:
+        yield from caps_below_one("code", code, groups)
     elif code.shares and OTHERS not in code.shares:
         yield from caps_below_one("code", code, set(code.shares))
     yield from caps_below_one("text", text, {s.name for s in able_sources(mixture, "text")})

@@ -117,13 +117,13 @@ def refuse_losses(wiped: pa.Table, config: Select, *, n_counted: int) -> None:
     names = ", ".join(json.dumps(name, ensure_ascii=False) for name in dict.fromkeys(row["name"] for row in bad))
     raise StageError(
         f"select: more than {config.max_loss:.0%} of the documents would be lost to rules or duplicates of "
-        f"{'; '.join(map(_told, bad[:_N_NAMED]))}{more}. If that is right, write in the mixture select: {{allow_loss: "
+        f"{'; '.join(map(_shown, bad[:_N_NAMED]))}{more}. If that is right, write in the mixture select: {{allow_loss: "
         f"[{names}]}}, run again, and ask `loopmix why RUN PATH` about single documents; if not, look at `near_dups`, "
         "`quality` and what the source reads"
     )
 
 
-def _told(row: dict[str, Any]) -> str:
+def _shown(row: dict[str, Any]) -> str:
     n_lost = sum(row[n] for n in _SUMS[1:])
     what = (("n_rules", "rules"), ("n_exact", "equal documents"), ("n_near", "near duplicates"))
     shown = ", ".join(f"{row[n]:,} to {words}" for n, words in what if row[n])

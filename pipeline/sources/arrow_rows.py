@@ -18,6 +18,8 @@ from pipeline.sources.entries import without_repeats
 from pipeline.sources.rows import EMPTY, MAX_ENTRIES, UNREADABLE, RawDocument
 from pipeline.sources.values import READERS, Metadata, lost_of, mapped, micros_of
 
+_BATCH_ROWS = 1_024  # turned into Python objects at once; a row may be megabytes
+_BATCH_LISTS = 16  # the same where each row holds a list of files
 _BATCH_ENTRIES = 1_024  # of one row, turned into Python objects at once
 _is = pa.types
 _TEXTS = (_is.is_string, _is.is_large_string, _is.is_string_view, _is.is_null)
@@ -72,6 +74,11 @@ def names_read(schema: pa.Schema, *, source: Source) -> list[str]:
     """The mapped columns that a file has, for readers that load only what is asked for."""
     names = [*dict.fromkeys(name for _, name in mapped(source) if name), *([source.explode] if source.explode else [])]
     return [name for name in names if _type_of(schema, name=name) is not None and not _twice(schema, name=name)]
+
+
+def batch_rows(source: Source) -> int:
+    """How many rows a reader hands to `rows_of` at once."""
+    return _BATCH_LISTS if source.explode else _BATCH_ROWS
 
 
 def rows_of(batch: pa.RecordBatch, *, input_file: str, first_row: int, source: Source) -> Iterator[RawDocument]:

@@ -1,9 +1,8 @@
 """Raw bytes -> UTF-8, and what they were before. Never raises; the verdict is recorded with each document.
 
-In order of trust: a byte order mark; valid UTF-8; a NUL pattern that only UTF-16 or UTF-32 makes; the encoding that
-the text itself declares or that a detector finds (`encodings.py`); else `binary`. Such an encoding must decode the
-whole document and give back the same bytes when encoded again, so nothing else is changed. Line ends stay. Unicode with
-a few damaged places is text (`damaged.py`).
+In order of trust: a byte order mark; valid UTF-8; a NUL pattern that only UTF-16 or UTF-32 makes; Unicode with damaged
+places (`damaged.py`); a legacy encoding, guessed with a confidence (`encodings.py`); else `binary`. What such an
+encoding cannot read becomes U+FFFD and is counted. Line ends stay.
 """
 
 from typing import NamedTuple

@@ -83,7 +83,8 @@ def common() -> npt.NDArray[np.float64]:
 
 def weigh(raw: bytes) -> Evidence | None:
     """What the bytes say of each encoding; null where none can read them. `raw` is not valid UTF-8."""
-    first, sample = _lines(raw, n_bytes=_FIRST_BYTES), _lines(raw, n_bytes=_SAMPLE_BYTES)
+    lines = [line for line in raw.split(b"\n") if not line.isascii()]  # ASCII says little and thins out the evidence
+    first, sample = _pieces(lines, n_bytes=_FIRST_BYTES), _pieces(lines, n_bytes=_SAMPLE_BYTES)
     costs = _costs(first, wanted=np.ones(len(ENCODINGS), dtype=bool))
     if sample != first:
         costs = _costs(sample, wanted=costs <= np.min(costs) + _BEHIND_NATS)
@@ -95,9 +96,9 @@ def weigh(raw: bytes) -> Evidence | None:
         return None
     # Relatives such as cp1253 and ISO 8859-7 differ in two letters, which may stand far behind the sample.
     close = costs <= np.min(costs) + _CLOSE_NATS
-    telling = _lines(raw, n_bytes=_SAMPLE_BYTES, between=[ENCODINGS[i] for i in np.flatnonzero(close)])
-    if telling and telling not in sample:
-        sample, costs = sample + b"\n" + telling, costs + _costs(telling, wanted=close)
+    decisive = _pieces(lines, n_bytes=_SAMPLE_BYTES, between=[ENCODINGS[i] for i in np.flatnonzero(close)])
+    if decisive and decisive not in sample:
+        sample, costs = sample + b"\n" + decisive, costs + _costs(decisive, wanted=close)
     return Evidence(-np.append(costs, _cost_of_noise(sample)) * _TEMPER, _declared(raw))
 
 
@@ -135,27 +136,25 @@ def _cost_of_noise(sample: bytes) -> float:
     return unknown + known
 
 
-def _lines(raw: bytes, *, n_bytes: int, between: list[str] | None = None) -> bytes:
-    """Lines with non-ASCII bytes, each once, up to a bound: ASCII says little and thins out the evidence.
+def _pieces(lines: list[bytes], *, n_bytes: int, between: list[str] | None = None) -> bytes:
+    """Of lines with non-ASCII bytes the pieces around the first of these, each once, up to a bound.
 
-    `between`: only lines that these encodings read differently.
+    `between`: only pieces that these encodings read differently.
     """
-    lines: dict[bytes, None] = {}
+    pieces: dict[bytes, None] = {}
     n = 0
-    for line in raw.split(b"\n"):
-        if line.isascii():
-            continue
+    for line in lines:
         high = _HIGH.search(line)
         assert high is not None
         start = line.rfind(b" ", 0, max(0, high.start() - _CONTEXT_BYTES)) + 1
         piece = line[start : start + _LINE_BYTES]
-        if piece in lines or (between is not None and len({piece.decode(e, errors="replace") for e in between}) < 2):
+        if piece in pieces or (between is not None and len({piece.decode(e, errors="replace") for e in between}) < 2):
             continue
-        lines[piece] = None
+        pieces[piece] = None
         n += len(piece)
         if n >= n_bytes:
             break
-    return b"\n".join(lines)
+    return b"\n".join(pieces)
 
 
 def _costs(sample: bytes, *, wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

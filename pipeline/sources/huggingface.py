@@ -14,19 +14,16 @@ import pyarrow as pa
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
-from pipeline.sources.arrow_rows import check_content, check_types, rows_of
+from pipeline.sources.arrow_rows import batch_rows, check_content, check_types, rows_of
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.names import is_safe
-from pipeline.sources.roots import Root, list_files, locate, open_file, store_errors
+from pipeline.sources.roots import DAMAGED, Root, list_files, locate, open_file, store_errors
 from pipeline.sources.rows import RawDocument
 from pipeline.sources.slices import InputFile, Slice
 
 _STATE = "state.json"
 _STARTS = (b"\xff\xff\xff\xff", b"ARROW1")
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream; without it nobody knows how many batches are missing
-_BATCH_ROWS = 1_024  # turned into Python objects at once; a row may be megabytes
-_BATCH_LISTS = 16  # the same where each row holds a list of files
-_DAMAGED = "is damaged, cut short or cannot be read; fetch it again or exclude it"
 
 
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
@@ -89,7 +86,7 @@ def _schemas(root: Root, files: list[InputFile]) -> Iterator[tuple[str, pa.Schem
 
 
 def _open(opened: BinaryIO, *, size: int, where: str) -> pa.RecordBatchReader:
-    with store_errors(f"{where}: {_DAMAGED}"):
+    with store_errors(f"{where}: {DAMAGED}"):
         head = opened.read(HEAD_BYTES)
         if not head.startswith(_STARTS):
             raise ValueError(f"it is no Arrow file; it looks like {looks_like(head)}")
@@ -106,9 +103,9 @@ def _open(opened: BinaryIO, *, size: int, where: str) -> pa.RecordBatchReader:
 
 
 def _rows(stream: pa.RecordBatchReader, *, source: Source, file: InputFile, where: str) -> Iterator[RawDocument]:
-    first, step = 0, _BATCH_LISTS if source.explode else _BATCH_ROWS
+    first, step = 0, batch_rows(source)
     while True:
-        with store_errors(f"{where}: {_DAMAGED}"):
+        with store_errors(f"{where}: {DAMAGED}"):
             batch = next(iter(stream), None)
         if batch is None:
             return

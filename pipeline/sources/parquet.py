@@ -17,18 +17,15 @@ import pyarrow.parquet as pq
 
 from pipeline.config import Source
 from pipeline.errors import StoreError
-from pipeline.sources.arrow_rows import check_content, check_types, is_sound, names_read, rows_of
+from pipeline.sources.arrow_rows import batch_rows, check_content, check_types, is_sound, names_read, rows_of
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
-from pipeline.sources.roots import Root, list_files, locate, open_file, store_errors
+from pipeline.sources.roots import DAMAGED, Root, list_files, locate, open_file, store_errors
 from pipeline.sources.rows import RawDocument
 from pipeline.sources.slices import InputFile, Slice
 
 _SUFFIXES = (".parquet", ".pq")
-_BATCH_ROWS = 1_024  # turned into Python objects at once; a row may be megabytes
-_BATCH_LISTS = 16  # the same where each row holds a list of files
 _FOOTER_THREADS = 8  # reading footers is waiting, mostly on remote stores
 _MAGIC = (b"PAR1", b"PARE")  # plain, and with an encrypted footer, which the library names
-_DAMAGED = "is damaged, cut short or cannot be read; fetch it again or exclude it"
 
 
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
@@ -70,7 +67,7 @@ def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[R
 def _open(opened: BinaryIO, *, where: str) -> pq.ParquetFile:
     head = opened.read(HEAD_BYTES)
     opened.seek(0)
-    with store_errors(f"{where}: {_DAMAGED}"):
+    with store_errors(f"{where}: {DAMAGED}"):
         if not head.startswith(_MAGIC):
             raise ValueError(f"it is not parquet; it looks like {looks_like(head)}")
         return pq.ParquetFile(opened, page_checksum_verification=True)
@@ -118,12 +115,10 @@ def _cut(source: Source, *, file: InputFile, footer: pq.FileMetaData, shard_byte
 
 def _batches(parquet: pq.ParquetFile, *, source: Source, groups: range, where: str) -> Iterator[pa.RecordBatch]:
     names = names_read(parquet.schema_arrow, source=source)
-    with store_errors(f"{where}: {_DAMAGED}"):
+    with store_errors(f"{where}: {DAMAGED}"):
         expected = sum(parquet.metadata.row_group(k).num_rows for k in groups)
         found = 0
-        batches = parquet.iter_batches(
-            _BATCH_LISTS if source.explode else _BATCH_ROWS, row_groups=list(groups), columns=names, use_threads=False
-        )
+        batches = parquet.iter_batches(batch_rows(source), row_groups=list(groups), columns=names, use_threads=False)
         for batch in batches if groups else ():
             found += batch.num_rows
             yield batch

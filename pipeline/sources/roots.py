@@ -169,6 +169,9 @@ def open_file(root: Root, file: InputFile) -> BinaryIO:
         return opened
 
 
+DAMAGED = "is damaged, cut short or cannot be read; fetch it again or exclude it"
+
+
 @contextmanager
 def store_errors(what: str) -> Iterator[None]:
     """Turn whatever a file system raises into a StoreError; each has its own exceptions, not all of them OSErrors."""

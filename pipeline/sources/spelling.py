@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 (signs that look like others are the subject)
-"""How likely a text is in each of some fifty languages, by character trigrams. What a legacy encoding is judged by.
+"""How likely a text is in each of LANGUAGES, by character trigrams. What a legacy encoding is judged by.
 
 A text is cut into words, runs of letters of one script. A word costs -log P(letters, end) in nats, by an interpolated
 trigram model (Witten and Bell 1991) of its language; letters are folded to lower case and the pattern of capitals is

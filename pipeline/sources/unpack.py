@@ -9,12 +9,11 @@ import zstandard
 from pipeline.errors import StoreError
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, signature_of
 from pipeline.sources.json_stream import Shape, shape_of
-from pipeline.sources.roots import store_errors
+from pipeline.sources.roots import DAMAGED, store_errors
 from pipeline.sources.slices import InputFile
 
 GZIP = (".gz",)
 ZSTD = (".zst", ".zstd")
-_DAMAGED = "is damaged, cut short or cannot be read; fetch it again or exclude it"
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "Zstandard"))
 _SKIPPABLE = b"\x2a\x4d\x18"  # behind one byte: a Zstandard frame that holds something else, as pzstd writes them
 _BLOCK_BYTES = 1 << 20  # a plain choice
@@ -34,7 +33,7 @@ def open_blocks(opened: BinaryIO, *, file: InputFile, where: str, start: int) ->
         first = [next(blocks, b"")]
         head, blocks = first[0][:HEAD_BYTES], _again(first, blocks)
     else:
-        with store_errors(f"{where}: {_DAMAGED}"):
+        with store_errors(f"{where}: {DAMAGED}"):
             head = opened.read(HEAD_BYTES)
         blocks = _blocks(opened, file=file, where=where, start=start)
     if foreign := signature_of(head):
@@ -51,7 +50,7 @@ def _again(first: list[bytes], blocks: Iterator[bytes]) -> Iterator[bytes]:
 def _blocks(opened: BinaryIO, *, file: InputFile, where: str, start: int) -> Iterator[bytes]:
     """The uncompressed bytes from `start` on. StoreError at the first sign of damage."""
     name = file.path.lower()
-    with store_errors(f"{where}: {_DAMAGED}"):
+    with store_errors(f"{where}: {DAMAGED}"):
         opened.seek(start)
         if name.endswith(GZIP + ZSTD):
             _check_magic(opened, magic=_MAGIC[name.endswith(ZSTD)])
