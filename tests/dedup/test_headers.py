@@ -102,8 +102,14 @@ def test_a_rights_comment_is_found(before: str, header: str, rest: str) -> None:
         "#include <licence.h>\nint x;\n",
         "Copyright law is a body of law.\n",
         "code copyright\n",
+        "   c copyright me\n   x = 1\n",
+        "#include <a.h>\n// Copyright me\nint x;\n",
         "/*" + "words " * 4_000 + "copyright */\n",  # longer than a header may be
     ],
 )
 def test_what_is_no_comment_of_rights_stays(text: str) -> None:
     assert header_of(text) == ""
+
+
+def test_what_follows_the_first_line_of_the_program_is_no_header() -> None:
+    assert header_of("// Copyright me\n\npackage a;\n\n// Copyright you\nclass X {}\n") == "// Copyright me"

@@ -80,6 +80,25 @@ def test_damaged_utf8_separates_words() -> None:
     assert np.array_equal(one, two)
 
 
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("a\u0323\u0301 b c d e", "a\u0301\u0323 b c d e"),  # marks in either order
+        ("\u4e3d b c d e", "\U0002f800 b c d e"),  # a compatibility ideograph
+        ("a b c d e", "a \ufffd b c d e"),  # what nobody knows is no operator
+    ],
+)
+def test_shingles_are_the_same_where_the_text_says_the_same(one: str, two: str) -> None:
+    first, second = shingles_of(one, two)
+    assert np.array_equal(first, second)
+
+
+def test_words_among_many_symbols_do_not_speak_for_a_document() -> None:
+    words = " ".join("abcdefghijklmno")
+    some, many = shingles_of(words + " (" * 30, words + " (" * 31, min_words=FEWEST)
+    assert (some.size, many.size) == (11, 0)
+
+
 alphabet = st.sampled_from(
     [*"aAbZ09_ .\n-+=(<éЖß漢字、。😀กา가क्षि५٣בּ\u00d7∑\ufffd\u0640\u200d\ufe0f\u00ad\u0301\u0327", "\u1100", "\u1161"]
 )

@@ -180,3 +180,20 @@ def test_decode_meets_its_accuracy_when_prose_was_encoded_again() -> None:
             n_right += decode(row["content"]).content.decode() == truth
     assert n_all >= 10
     assert n_right == n_all
+
+
+def test_letters_far_behind_the_first_lines_decide_between_relatives() -> None:
+    """cp1253 and ISO 8859-7 differ in a capital with an accent."""
+    lines = [f"# διαβάζει το αρχείο ρυθμίσεων και επιστρέφει το αποτέλεσμα {n}" for n in range(40)]
+    text = "\n".join([*lines, "# Άλλη μία γραμμή, Άρα τέλος", ""])
+    for encoding in ("cp1253", "iso8859_7"):
+        assert decode(text.encode(encoding)).content.decode() == text
+
+
+def test_a_first_line_that_reads_badly_gives_no_encoding_up() -> None:
+    """Where it should be ASCII, a sign of another encoding may stand in the header."""
+    head = b"# " + b"Some words of a header that somebody has pasted. " * 3 + b"\xa9 2010 Somebody and others\n"
+    text = "\n".join(f"# читает файл настроек и возвращает результат {n}" for n in range(30)) + "\n"
+    found = decode(head + text.encode("koi8_r"))
+    assert found.encoding == "koi8_r"
+    assert found.content.decode().endswith(text)
