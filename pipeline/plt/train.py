@@ -25,10 +25,11 @@ from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.optimiser import build_optimiser, pack_state, unpack_state
 from pipeline.plt.prepare import Place, check_divisible, prepare_model, rows_of
+from pipeline.plt.shards import MANIFEST_NAME
 from pipeline.plt.tensorboard import AddScalars, check_tensorboard, open_event_file
 from pipeline.plt.update import update
 from pipeline.plt.verdict import judge
-from pipeline.plt.vocabulary import read_token_bytes, run_tokenizer
+from pipeline.plt.vocabulary import check_covers, file_hash, read_token_bytes, run_tokenizer
 from pipeline.plt.weights import gather, read_model
 from pipeline.results import (
     RESULT_NAME,
@@ -62,19 +63,22 @@ def train(
     with join_ranks(machine.device) as ranks:
         if not ranks.leads:
             on_event = ignore
-        split = split_run(
-            open_packed(data), n_held_out=config.data.n_held_out_sequences, n_read=config.n_read_sequences
-        )
+        packed = open_packed(data, ranks=ranks)
+        if not packed.in_manifest:
+            on_event(Noted(f"{data} has no {MANIFEST_NAME}: its packed shards are taken as they are, unverified"))
+        split = split_run(packed, n_held_out=config.data.n_held_out_sequences, n_read=config.n_read_sequences)
         unused = sorted(LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
         if unused:
             on_event(Noted(f"model.n_loops is 1: {', '.join(unused)} have no effect"))
         config = fit_to_data(config, run=split.run)
         check_divisible(config, ranks=ranks)
         tokenizer = run_tokenizer(data, given=tokenizer)
+        check_covers(tokenizer, run=packed)
         token_bytes = read_token_bytes(tokenizer, vocab_size=config.model.vocab_size)
         # Device and threads may change between two lives of a run; it says so when that moves the last digits.
         named = config.model_dump(mode="json", exclude={"run": {"device", "n_threads", "tensorboard"}})
-        identity = TrainIdentity(_FORMAT, split.run.seq_len, config=named, data=split.run.hashes)
+        spelled_by = file_hash(tokenizer) if tokenizer is not None else ""
+        identity = TrainIdentity(_FORMAT, packed.seq_len, config=named, data=packed.hashes, tokenizer=spelled_by)
         with checkpoint.open_folder(out, identity=identity, ranks=ranks) as folder:
             if tokenizer is not None and ranks.leads:
                 checkpoint.write_file(out / TOKENIZER_FILE, tokenizer.read_text(encoding="utf-8"))
