@@ -6,7 +6,7 @@
     diagnose(MODEL, data=RUN)                          what each loop does, in the report's measures
     validate_run(RUN, out=V)                           the mixture check: trainings, comparisons, verdict
 
-What they find is described in `pipeline/results.py`. Read `model.py` first: it states the loop rules.
+What they find is described in `pipeline/results/`. Read `model.py` first: it states the loop rules.
 """
 
 from pipeline.plt.config import TrainConfig, read_config

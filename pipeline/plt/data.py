@@ -1,17 +1,20 @@
-"""The packed run as the trainer reads it: sequences in stream order, batches of tensors, the held-out tail.
+"""The packed run as the trainer reads it: sequences, batches of tensors, what is held out.
 
 Stream order is shards by name, then rows. Step k takes the next sequences of the training part and starts again at its
-beginning when it ends. The last sequences of the stream are held out; pieces of documents that training reads too
-(repeated or split documents) are masked out of the held-out loss, or it would measure memory.
+beginning when it ends. `train` holds the last sequences of the stream out; pieces of documents that training reads too
+(repeated or split documents) are masked out of the held-out loss, or it would measure memory. `validate` draws what it
+holds out and the order of the rest (see `draw.py`).
 
 Shards are memory-mapped: a step reads only its own rows, as numpy views. Opening reads every shard once, for its hash
-and largest id (see `shards.py`).
+and largest id.
 """
 
 # ruff: noqa: N815 (shape suffixes)
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,14 +28,13 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from pipeline.errors import ConfigError, SchemaError
+from pipeline.errors import ConfigError, SchemaError, StoreError
 from pipeline.plt.attention import PADDING
-from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.plt.head import NO_TARGET
-from pipeline.plt.shards import open_shards
-from pipeline.schema import PACKED, POOLS
+from pipeline.schema import POOLS, check, packed_schema
 
 Ints = npt.NDArray[np.int64]
+_SHARD_NAME = re.compile(r"^part-\d{5}-of-\d{5}\.arrow$")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,6 @@ class PackedRun:
     n_sequences: int
     max_token_id: int
     hashes: dict[str, str]  # shard name -> sha256
-    in_manifest: bool  # False: there was none to hold them against
     blocks: tuple[pa.RecordBatch, ...]
     block_starts: Ints  # first sequence of each block
 
@@ -97,58 +98,97 @@ class Rows:
 
 @dataclass(frozen=True)
 class Split:
-    """Training part 0 .. n_train - 1 and the held-out tail; `seen` are those of its documents that training reads."""
+    """Sequences of a run in the order of training, and the held-out ones, ascending.
+
+    `seen` are held-out documents that training reads too; they are not scored.
+    """
 
     run: PackedRun
-    n_train: int
+    train: range | Ints
+    held_out: range | Ints
     seen: frozenset[str]
 
     @property
-    def held_out(self) -> range:
-        return range(self.n_train, self.run.n_sequences)
+    def n_train(self) -> int:
+        return len(self.train)
+
+    def digest(self) -> str:
+        """SHA-256 of both lists: another one is another training."""
+        lists = (np.asarray(numbers, dtype="<i8") for numbers in (self.train, self.held_out))
+        return hashlib.sha256(b"|".join(numbers.tobytes() for numbers in lists)).hexdigest()
 
 
-def open_packed(data: Path, *, ranks: Ranks = ALONE) -> PackedRun:
-    """Map the shards of `data`/packed and hold them against the run's manifest, each read through by one process.
-
-    Raises StoreError for missing, damaged and foreign files, SchemaError for columns.
-    """
-    shards = open_shards(data, ranks=ranks)
-    starts = np.cumsum([0] + [b.num_rows for b in shards.blocks])
+def open_packed(data: Path) -> PackedRun:
+    """Map the shards of `data`/packed. Raises StoreError for missing or damaged files, SchemaError for columns."""
+    folder = data / "packed"
+    paths = _shard_paths(folder)
+    hashes, blocks = {}, []
+    for path in paths:
+        with path.open("rb") as file:
+            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+        blocks += _map_shard(path)
+    blocks = [b for b in blocks if b.num_rows]
+    if not blocks:
+        raise StoreError(f"{folder}: the packed run has no sequence, expected at least one; see its report for why")
+    seq_len = blocks[0].schema.field("token_ids").type.list_size
+    for block in blocks:
+        check(pa.Table.from_batches([block]), packed_schema(seq_len), name=str(folder))
+    starts = np.cumsum([0] + [b.num_rows for b in blocks])
     return PackedRun(
-        folder=data / PACKED,
-        seq_len=shards.seq_len,
+        folder=folder,
+        seq_len=seq_len,
         n_sequences=int(starts[-1]),
-        max_token_id=shards.max_token_id,
-        hashes=shards.hashes,
-        in_manifest=shards.in_manifest,
-        blocks=shards.blocks,
+        max_token_id=max(int(pc.max(b.column("token_ids").flatten()).as_py()) for b in blocks),
+        hashes=hashes,
+        blocks=tuple(blocks),
         block_starts=starts[:-1],
     )
 
 
-def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None, trained: PackedRun | None = None) -> Split:
-    """Divide the stream. Training will read its first `n_read` sequences (None: all); their documents are `seen`.
+def _shard_paths(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: there is no such folder; expected the output of `loopmix curate`, run that first")
+    names = sorted(path.name for path in folder.iterdir() if _SHARD_NAME.match(path.name))
+    if not names:
+        raise StoreError(f"{folder}: holds no part-*.arrow; finish `loopmix curate` first")
+    expected = [f"part-{i:05d}-of-{len(names):05d}.arrow" for i in range(len(names))]
+    if names != expected:
+        raise StoreError(f"{folder}: shards {names} are not one complete set {expected}; run `loopmix curate` again")
+    return [folder / name for name in names]
 
-    With `trained` that other run is what training reads: `seen` are the documents of this tail among its first ones.
-    """
+
+def _map_shard(path: Path) -> list[Any]:
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        blocks = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(
+            f"{path}: is no readable Arrow file ({error}); delete it and run `loopmix curate` again"
+        ) from error
+    kind = reader.schema.field("token_ids").type if "token_ids" in reader.schema.names else None
+    if not isinstance(kind, pa.FixedSizeListType):
+        raise SchemaError(f"{path}: column token_ids has type {kind}, expected a fixed-size list of uint32")
+    return blocks
+
+
+def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None) -> Split:
+    """Hold the last `n_held_out` sequences out. Documents of the first `n_read` (None: of all the rest) are `seen`."""
     n_train = run.n_sequences - n_held_out
     if n_train < 1:
         raise ConfigError(
             f"data.n_held_out_sequences is {n_held_out} but {run.folder} holds {run.n_sequences} sequences; "
             "lower it, or curate more data"
         )
-    source = trained or run
-    n_read = n_train if n_read is None else min(n_read, n_train if trained is None else trained.n_sequences)
+    n_read = n_train if n_read is None else min(n_read, n_train)
     tail = {d for rows in read_rows(run, n_train, stop=run.n_sequences) for d in rows.doc_ids}
     wanted = pa.array(sorted(tail), pa.string())
     seen: set[str] = set()
-    for start, block in zip(source.block_starts, source.blocks, strict=True):
+    for start, block in zip(run.block_starts, run.blocks, strict=True):
         if start >= n_read:
             break
         ids = block.column("doc_ids").slice(0, n_read - int(start)).flatten()
         seen.update(ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist())
-    return Split(run=run, n_train=n_train, seen=frozenset(seen))
+    return Split(run, train=range(n_train), held_out=range(n_train, run.n_sequences), seen=frozenset(seen))
 
 
 def read_rows(run: PackedRun, start: int, *, stop: int) -> Iterator[Rows]:
@@ -159,6 +199,16 @@ def read_rows(run: PackedRun, start: int, *, stop: int) -> Iterator[Rows]:
         end = min(stop, first + block.num_rows)
         yield _rows(block.slice(start - first, end - start), run=run, first=start)
         start = end
+
+
+def read_sequences(run: PackedRun, numbers: range | Ints) -> Iterator[Rows]:
+    """Rows of these sequences in their order, a piece for each stretch of the stream (a range has step 1)."""
+    if isinstance(numbers, range):
+        yield from read_rows(run, numbers.start, stop=numbers.stop)
+        return
+    for stretch in np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1):
+        if len(stretch):
+            yield from read_rows(run, int(stretch[0]), stop=int(stretch[-1]) + 1)
 
 
 def _rows(block: pa.RecordBatch, *, run: PackedRun, first: int) -> Rows:

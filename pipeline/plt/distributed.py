@@ -19,8 +19,6 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from pipeline.plt.model import PLT
 
-_CPU = torch.device("cpu")
-
 
 @dataclass(frozen=True)
 class Ranks:
@@ -28,7 +26,6 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
-    device: torch.device = _CPU  # where tensors must lie to be sent: NCCL takes none on the CPU
 
     @property
     def leads(self) -> bool:
@@ -64,13 +61,13 @@ def local_rank() -> int:
 def join_ranks(device: torch.device) -> Iterator[Ranks]:
     """Join the process group that the environment names; alone where it names none."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Ranks(device=device)
+        yield Ranks()
         return
     own = not dist.is_initialized()
     if own:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size(), device)
+        yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
         if own:
             dist.destroy_process_group()

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from pipeline.errors import ConfigError
-from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_rows
+from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_sequences
 from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.plt.head import NO_TARGET
 from pipeline.plt.machine import Machine
@@ -17,7 +17,7 @@ from pipeline.results import Evaluation, GroupLoss
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The tail of the stream, ready to be scored again and again."""
+    """The held-out sequences, ready to be scored again and again."""
 
     batches: tuple[Batch, ...]
     group_numbers: tuple[Ints, ...]  # for each batch and token, an index into `groups`; -1: unscored
@@ -31,9 +31,9 @@ class HeldOut:
 
 
 def build_held_out(split: Split, *, batch_size: int, token_bytes: Ints | None = None) -> HeldOut:
-    """Read the tail once. Raises ConfigError if every piece of it belongs to a document that also trains."""
+    """Read them once. Raises ConfigError if every piece of it belongs to a document that also trains."""
     tail = split.held_out
-    read = [list(read_rows(split.run, i, stop=min(i + batch_size, tail.stop))) for i in tail[::batch_size]]
+    read = [list(read_sequences(split.run, tail[i : i + batch_size])) for i in range(0, len(tail), batch_size)]
     groups = tuple(sorted({of for rows in read for r in rows for of in r.groups}))
     places = {group: number for number, group in enumerate(groups)}
     pairs = [_scored(rows, places=places, unscored=split.seen) for rows in read]
@@ -51,8 +51,8 @@ def build_held_out(split: Split, *, batch_size: int, token_bytes: Ints | None = 
     )
     if not held_out.n_tokens:
         raise ConfigError(
-            f"data.n_held_out_sequences: none of the {held_out.n_masked_pieces} pieces in the last "
-            f"{len(tail)} sequences can be scored, their documents also train; hold out more, or curate more data"
+            f"data.n_held_out_sequences: none of the {held_out.n_masked_pieces} pieces in the {len(tail)} held-out "
+            "sequences can be scored, their documents also train; hold out more, or curate more data"
         )
     return held_out
 

@@ -1,6 +1,6 @@
 """What training says while it runs: plain frozen data, for the terminal, TensorBoard and the tests.
 
-Seconds and speeds live here only; what is written to the model folder depends on no clock (see `pipeline/results.py`).
+Seconds and speeds live here only; what is written to the model folder depends on no clock (see `pipeline/results/`).
 """
 
 from collections.abc import Callable

@@ -6,19 +6,20 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.plt.checkpoint import newest_checkpoint, read_counters
 from pipeline.plt.config import EvalConfig, RunConfig, TrainConfig
-from pipeline.plt.data import open_packed, split_run
+from pipeline.plt.data import PackedRun, Split, open_packed, split_run
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.model import PLT
 from pipeline.plt.train import check_vocabulary
 from pipeline.plt.vocabulary import check_same_tokenizer, file_hash, read_token_bytes, run_tokenizer
 from pipeline.plt.weights import CODE_NAME, CONFIG_NAME, WEIGHTS_NAME, gather, read_model, write_model
-from pipeline.results import IDENTITY_NAME, Diagnostics, read_identity
+from pipeline.results import IDENTITY_NAME, Diagnostics, read_held_out, read_identity
 from pipeline.schema import TOKENIZER_FILE
 from pipeline.yaml_file import validate
 
@@ -94,9 +95,9 @@ def _write_tokenizer(folder: Path, *, tokenizer: Path, vocab_size: int) -> None:
 
 
 def diagnose(model_folder: Path, *, data: Path, n_sequences: int | None = None) -> Diagnostics:
-    """Loop diagnostics over the held-out tail of `data`/packed, as long as the model's training file says.
+    """Loop diagnostics over what the model's training held out of `data`/packed.
 
-    An exported folder knows no training file; then the tail has 32 sequences. Raises CheckpointError, StoreError
+    An exported folder knows no training; then it is the last 32 sequences. Raises CheckpointError, StoreError
     or ConfigError.
     """
     model = load(model_folder)
@@ -104,11 +105,21 @@ def diagnose(model_folder: Path, *, data: Path, n_sequences: int | None = None) 
     check_vocabulary(run, vocab_size=model.config.vocab_size)
     check_same_tokenizer(model_folder, data=data, tokenizer=run_tokenizer(data))
     config = _train_config(model_folder)
-    n_held_out = config.data.n_held_out_sequences if config else min(_TAIL, max(1, run.n_sequences - 1))
-    split = split_run(run, n_held_out=n_held_out, n_read=config.n_read_sequences if config else None)
+    split = _split_of(model_folder, run, config=config)
     machine = choose_machine(config.run if config else RunConfig())
     n_sequences = n_sequences or (config.eval if config else EvalConfig()).n_diagnose_sequences
     return diagnose_split(model.to(machine.device), split, n_sequences=n_sequences, machine=machine)
+
+
+def _split_of(folder: Path, run: PackedRun, *, config: TrainConfig | None) -> Split:
+    """What the model's training held out: drawn sequences, or the end of the stream."""
+    drawn = read_held_out(folder)
+    if drawn is None:
+        n_held_out = config.data.n_held_out_sequences if config else min(_TAIL, max(1, run.n_sequences - 1))
+        return split_run(run, n_held_out=n_held_out, n_read=config.n_read_sequences if config else None)
+    if read_identity(folder).data != run.hashes:
+        raise ConfigError(f"{folder}: was scored on sequences drawn from other shards than {run.folder}; give its run")
+    return Split(run, train=range(0), held_out=np.array(drawn), seen=frozenset())
 
 
 def _train_config(folder: Path) -> TrainConfig | None:

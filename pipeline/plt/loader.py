@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_rows
+from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_sequences
 from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.schema import POOLS
 
@@ -67,16 +67,17 @@ def _around(split: Split, *, start: int, count: int) -> Iterator[Rows]:
     while count:
         place = start % split.n_train
         n = min(count, split.n_train - place)
-        yield from read_rows(split.run, place, stop=place + n)
+        yield from read_sequences(split.run, split.train[place : place + n])
         start, count = start + n, count - n
 
 
 def token_counts(split: Split, *, n_sequences: int, vocab_size: int) -> dict[str, Ints]:
     """How often each id occurs in each pool's real tokens, over the first `n_sequences` of the training part."""
     counts = {pool: np.zeros(vocab_size, dtype=np.int64) for pool in POOLS}
-    stop = min(n_sequences, split.n_train)
-    for start in range(0, stop, _COUNTED):
-        for rows in read_rows(split.run, start, stop=min(start + _COUNTED, stop)):
+    read = split.train[:n_sequences]
+    read = read if isinstance(read, range) else np.sort(read)  # in stream order fewer stretches are read
+    for start in range(0, len(read), _COUNTED):
+        for rows in read_sequences(split.run, read[start : start + _COUNTED]):
             real_BT = np.arange(split.run.seq_len) < rows.n_real[:, None]
             for pool in POOLS:
                 mine_B = np.array([p == pool for p in rows.pools])

@@ -25,16 +25,17 @@ from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.optimiser import build_optimiser, pack_state, unpack_state
 from pipeline.plt.prepare import Place, check_divisible, prepare_model, rows_of
-from pipeline.plt.shards import MANIFEST_NAME
 from pipeline.plt.tensorboard import AddScalars, check_tensorboard, open_event_file
 from pipeline.plt.update import update
 from pipeline.plt.verdict import judge
-from pipeline.plt.vocabulary import check_covers, file_hash, read_token_bytes, run_tokenizer
+from pipeline.plt.vocabulary import read_token_bytes, run_tokenizer
 from pipeline.plt.weights import gather, read_model
 from pipeline.results import (
+    HELD_OUT_NAME,
     RESULT_NAME,
     Diagnostics,
     Evaluation,
+    HeldOutSequences,
     TrainIdentity,
     TrainRecord,
     TrainResult,
@@ -42,6 +43,7 @@ from pipeline.results import (
     metrics_line,
     read_metrics,
     result_text,
+    to_json,
 )
 from pipeline.schema import POOLS, TOKENIZER_FILE
 
@@ -50,9 +52,17 @@ _FORMAT = 2  # of the model folder; raise it when an older folder can no longer 
 
 
 def train(
-    config: TrainConfig, *, data: Path, out: Path, on_event: OnEvent = ignore, tokenizer: Path | None = None
+    config: TrainConfig,
+    *,
+    data: Path,
+    out: Path,
+    on_event: OnEvent = ignore,
+    tokenizer: Path | None = None,
+    split: Split | None = None,
 ) -> TrainResult:
     """Train on `data`/packed into the folder `out`; an unfinished or finished `out` is taken up where it stands.
+
+    A drawn `split` of that run replaces stream order and the held-out tail that `config` asks for.
 
     The run's tokenizer, which goes into `out` too, gives losses in bits per byte; packed shards without a manifest have
     none, so there `tokenizer` may name it, or losses stay in nats.
@@ -63,25 +73,21 @@ def train(
     with join_ranks(machine.device) as ranks:
         if not ranks.leads:
             on_event = ignore
-        packed = open_packed(data, ranks=ranks)
-        if not packed.in_manifest:
-            on_event(Noted(f"{data} has no {MANIFEST_NAME}: its packed shards are taken as they are, unverified"))
-        split = split_run(packed, n_held_out=config.data.n_held_out_sequences, n_read=config.n_read_sequences)
+        drawn = split.digest() if split is not None else ""
+        split = split or _tail_split(config, data=data)
         unused = sorted(LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
         if unused:
             on_event(Noted(f"model.n_loops is 1: {', '.join(unused)} have no effect"))
         config = fit_to_data(config, run=split.run)
         check_divisible(config, ranks=ranks)
         tokenizer = run_tokenizer(data, given=tokenizer)
-        check_covers(tokenizer, run=packed)
         token_bytes = read_token_bytes(tokenizer, vocab_size=config.model.vocab_size)
         # Device and threads may change between two lives of a run; it says so when that moves the last digits.
         named = config.model_dump(mode="json", exclude={"run": {"device", "n_threads", "tensorboard"}})
-        spelled_by = file_hash(tokenizer) if tokenizer is not None else ""
-        identity = TrainIdentity(_FORMAT, packed.seq_len, config=named, data=packed.hashes, tokenizer=spelled_by)
+        identity = TrainIdentity(_FORMAT, split.run.seq_len, config=named, data=split.run.hashes, split=drawn)
         with checkpoint.open_folder(out, identity=identity, ranks=ranks) as folder:
-            if tokenizer is not None and ranks.leads:
-                checkpoint.write_file(out / TOKENIZER_FILE, tokenizer.read_text(encoding="utf-8"))
+            if ranks.leads:
+                _keep(out, tokenizer=tokenizer, drawn=split if drawn else None)
             held_out = build_held_out(split, batch_size=rows_of(config, ranks=ranks), token_bytes=token_bytes)
             place = Place(machine, ranks, held_out, prepare_model(config, machine=machine, ranks=ranks))
             trainer = _Trainer(config, split=split, folder=folder, place=place, on_event=on_event)
@@ -92,6 +98,20 @@ def train(
                 checkpoint.write_file(out / RESULT_NAME, result_text(result))
             ranks.wait()
             return result
+
+
+def _tail_split(config: TrainConfig, *, data: Path) -> Split:
+    """Stream order, its end held out."""
+    return split_run(open_packed(data), n_held_out=config.data.n_held_out_sequences, n_read=config.n_read_sequences)
+
+
+def _keep(out: Path, *, tokenizer: Path | None, drawn: Split | None) -> None:
+    """Put into the model folder what `diagnose` and `export` need of the run."""
+    if drawn is not None:
+        sequences = HeldOutSequences(tuple(map(int, drawn.held_out)))
+        checkpoint.write_file(out / HELD_OUT_NAME, to_json(sequences) + "\n")
+    if tokenizer is not None:
+        checkpoint.write_file(out / TOKENIZER_FILE, tokenizer.read_text(encoding="utf-8"))
 
 
 def dry_run(config: TrainConfig, *, data: Path, n_processes: int = 1) -> list[str]:

@@ -1,34 +1,29 @@
 """The mixture check: the same small PLT, a fixed budget of tokens, and a verdict (`loopmix validate`).
 
 Every training is one folder under V/models and resumes like any other; a repeated call goes on where it stopped. With
-several loops, mixtures or seeds all trainings see equally many tokens, equal seeds start from equal weights, and every
-model is scored on the held-out tail of every mixture that has the same tokenizer, less the documents that any of them
-trains on.
+several loops, mixtures or seeds all trainings see equally many tokens. What is held out is drawn once, and no training
+reads a document of it; each seed draws its own first weights, order and so sample of documents. Every model is scored
+on what is held out of every mixture that has the same tokenizer.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from pipeline.errors import ConfigError
+import pyarrow as pa
+
 from pipeline.plt import checkpoint
-from pipeline.plt.config import (
-    LOOP_OPTIONS,
-    DataConfig,
-    EvalConfig,
-    ModelConfig,
-    OptimiserConfig,
-    RunConfig,
-    TrainConfig,
-)
-from pipeline.plt.data import PackedRun, open_packed, split_run
+from pipeline.plt.config import ModelConfig, TrainConfig
+from pipeline.plt.data import Ints, PackedRun, Split, open_packed, split_run
+from pipeline.plt.draw import Pieces, draw_held_out, draw_split, read_pieces
 from pipeline.plt.evaluate import HeldOut, build_held_out, evaluate
 from pipeline.plt.events import OnEvent, Stepped, TrainEvent, ignore
 from pipeline.plt.flops import flops_per_token, peak_flops
 from pipeline.plt.loader import read_step
 from pipeline.plt.machine import choose_machine
+from pipeline.plt.settings import MIN_GROUP_TOKENS, default_config, fit, fit_length, variant_config
 from pipeline.plt.train import train
 from pipeline.plt.validation import compare, find_spikes, group_scores, pool_scores
 from pipeline.plt.verdict import check, conclude
@@ -47,12 +42,9 @@ from pipeline.results import (
     to_json,
 )
 
-_SMALL_VOCAB = 16_384  # above it the head is nearly all of a small model's work
-# Plain choices for two cores: small steps, so that 1.5 M tokens make hundreds of them; a tail in which many languages
-# reach the 500 tokens that are judged; eight evaluations, because each reads the whole tail.
-_STEP_TOKENS = 2_048
+# Scored tokens beside what each language needs: enough for the pools, and as cheap as a few hundred updates to read.
 _HELD_OUT_TOKENS = 200_000
-_EVALUATIONS = 8
+_MIN_HELD_OUT = 32  # sequences, where they are long
 _PAPER_7B = ModelConfig(
     vocab_size=76_800, n_layers=14, hidden_size=5120, n_heads=40, n_kv_heads=8, intermediate_size=27_648
 )
@@ -73,13 +65,15 @@ class ValidateOptions:
 
 @dataclass(frozen=True)
 class _Mixture:
-    """One run to train on."""
+    """One run to train on, and what is held out of it."""
 
     name: str
     data: Path
     run: PackedRun
     tokenizer: Path | None
     tokenizer_hash: str
+    pieces: Pieces
+    held_out: Ints
 
 
 def validate_run(
@@ -93,9 +87,11 @@ def validate_run(
     """Train, compare, judge. Writes `out`/validation.json and the model folders. Raises what `train` raises."""
     options = options or ValidateOptions()
     mixtures = _open_all(data, options=options)
-    config = options.config or default_config(mixtures[0].run, vocab_size=_vocabulary(mixtures), options=options)
-    config = _fit(config, run=mixtures[0].run, options=options)
-    configs = {mixture.name: _fit_length(config, run=mixture.run, base=mixtures[0].run) for mixture in mixtures}
+    run = mixtures[0].run
+    config = options.config or default_config(run, vocab_size=_vocabulary(mixtures))
+    config = fit(config, run=run, n_tokens=options.n_tokens)
+    configs = {mixture.name: fit_length(config, run=mixture.run, base=run) for mixture in mixtures}
+    unread = pa.chunked_array([m.pieces.documents_of(m.held_out) for m in mixtures]).combine_chunks()
     tails = _tails(mixtures, configs=configs)
     wanted = list(product(mixtures, options.loops, range(options.n_seeds)))
     stepped: list[Stepped] = []
@@ -109,9 +105,12 @@ def validate_run(
     for number, (mixture, n_loops, seed) in enumerate(wanted, start=1):
         name = f"{mixture.name} R={n_loops} seed {seed}"
         on_variant(name, number, len(wanted))
-        of_variant = _variant_config(configs[mixture.name], n_loops=n_loops, seed=seed)
+        of_variant = variant_config(configs[mixture.name], n_loops=n_loops, seed=seed)
+        split = _split(mixture, unread=unread, config=of_variant, compared=len(mixtures) > 1)
         folder = out / "models" / f"{mixture.name}-r{n_loops}-s{seed}"
-        result = train(of_variant, data=mixture.data, out=folder, on_event=watch, tokenizer=mixture.tokenizer)
+        result = train(
+            of_variant, data=mixture.data, out=folder, on_event=watch, tokenizer=mixture.tokenizer, split=split
+        )
         record, scores = result.record, _scores(result, mixture=mixture, tails=tails, config=config)
         size = record.n_parameters, sum(record.n_tokens.values())
         done.append((Variant(name, mixture.name, n_loops, seed, *size, scores, result.verdict.status), result))
@@ -129,8 +128,33 @@ def _open_all(data: Path, *, options: ValidateOptions) -> list[_Mixture]:
         name = path.resolve().name
         while name in {m.name for m in mixtures}:
             name += "+"
-        mixtures.append(_Mixture(name, path, open_packed(path), tokenizer, digest))
+        run = open_packed(path)
+        pieces, n_wanted = read_pieces(run), max(_MIN_HELD_OUT, _HELD_OUT_TOKENS // run.seq_len)
+        held_out = draw_held_out(
+            pieces,
+            n_sequences=min(n_wanted, run.n_sequences // 5),
+            min_tokens=options.config.eval.min_group_tokens if options.config else MIN_GROUP_TOKENS,
+            # Every training of this validation is scored on the same sequences, whatever its own seed.
+            seed=options.config.run.seed if options.config else 0,
+        )
+        mixtures.append(_Mixture(name, path, run, tokenizer, digest, pieces, held_out))
     return mixtures
+
+
+def _split(mixture: _Mixture, *, unread: pa.Array, config: TrainConfig, compared: bool) -> Split:
+    """What a training reads. Where mixtures are compared, each seed reads a half of its run at most.
+
+    Otherwise all seeds would read the same documents, and nothing would tell how far chance in them moves a score.
+    """
+    data = config.data
+    return draw_split(
+        mixture.pieces,
+        held_out=mixture.held_out,
+        unread=unread,
+        seed=config.run.seed,
+        parts={"code": data.code_parts, "text": data.text_parts},
+        at_most=max(1, mixture.run.n_sequences // 2) if compared else None,
+    )
 
 
 def _vocabulary(mixtures: list[_Mixture]) -> int:
@@ -140,87 +164,15 @@ def _vocabulary(mixtures: list[_Mixture]) -> int:
     return -(-max(sizes) // 64) * 64
 
 
-def default_config(run: PackedRun, *, vocab_size: int, options: ValidateOptions) -> TrainConfig:
-    """The model that fits two cores: some 2 M parameters, or a narrower one where the vocabulary is large."""
-    small = vocab_size <= _SMALL_VOCAB
-    return TrainConfig(
-        model=ModelConfig(
-            vocab_size=vocab_size,
-            n_layers=3 if small else 2,
-            hidden_size=96 if small else 64,
-            n_heads=3 if small else 2,
-            n_kv_heads=1,
-            intermediate_size=288 if small else 192,
-            init_std=0.07 if small else 0.08,
-        ),
-        optimiser=OptimiserConfig(n_steps=1, peak_lr=0.005, beta2=0.99),
-        data=DataConfig(sequences_per_step=max(2, _STEP_TOKENS // run.seq_len)),
-        eval=EvalConfig(min_group_tokens=500, n_diagnose_sequences=32),
-        run=RunConfig(),
-    )
-
-
-def _fit(config: TrainConfig, *, run: PackedRun, options: ValidateOptions) -> TrainConfig:
-    """Put the budget into the training file: steps, evaluations, held-out tail."""
-    n_steps = options.n_tokens // (config.data.sequences_per_step * run.seq_len)
-    if n_steps < _EVALUATIONS:
-        raise ConfigError(f"--tokens {options.n_tokens} makes {n_steps} steps; at least {_EVALUATIONS} are needed")
-    n_held_out = min(max(32, _HELD_OUT_TOKENS // run.seq_len), run.n_sequences // 5)
-    if not n_held_out:
-        raise ConfigError(f"{run.folder}: {run.n_sequences} sequences are too few to hold some out; curate more data")
-    return _with_budget(config, n_steps=n_steps, n_held_out_sequences=n_held_out)
-
-
-def _with_budget(config: TrainConfig, *, n_steps: int, **data: int) -> TrainConfig:
-    """The config with so many steps, evaluations and checkpoints spread over them, and changes of its data."""
-    every = -(-n_steps // _EVALUATIONS)
-    changes = {"optimiser": {"n_steps": n_steps}, "data": data, "eval": {"every_steps": every}}
-    changes["run"] = {"checkpoint_every_steps": every}
-    return config.model_copy(
-        update={part: getattr(config, part).model_copy(update=values) for part, values in changes.items()}
-    )
-
-
-def _fit_length(config: TrainConfig, *, run: PackedRun, base: PackedRun) -> TrainConfig:
-    """The same number of tokens, in steps of about as many, from sequences of another length; a tail that fits."""
-    per_step = config.data.sequences_per_step * base.seq_len
-    parts = config.data.grad_accumulation
-    n_rows = max(1, round(per_step / (run.seq_len * parts))) * parts
-    n_steps = max(1, config.optimiser.n_steps * per_step // (n_rows * run.seq_len))
-    n_held_out = round(config.data.n_held_out_sequences * base.seq_len / run.seq_len)
-    n_held_out = min(max(1, n_held_out), max(1, run.n_sequences // 5))
-    return _with_budget(config, n_steps=n_steps, sequences_per_step=n_rows, n_held_out_sequences=n_held_out)
-
-
-def _variant_config(config: TrainConfig, *, n_loops: int, seed: int) -> TrainConfig:
-    """The same training with other loops or another seed. Settings of loops are no setting of a plain model."""
-    keep = set(ModelConfig.model_fields) - LOOP_OPTIONS
-    shape = config.model.model_dump(include=keep if n_loops == 1 else None, exclude_unset=True)
-    model = ModelConfig.model_validate(shape | {"n_loops": n_loops})
-    run = config.run.model_copy(update={"seed": config.run.seed + seed})
-    return config.model_copy(update={"model": model, "run": run})
-
-
 def _tails(mixtures: list[_Mixture], *, configs: dict[str, TrainConfig]) -> dict[str, tuple[_Mixture, HeldOut]]:
-    """The held-out tail of each mixture without any document that any of them trains on."""
-    if len(mixtures) == 1:
-        return {}
+    """What each mixture holds out, ready to be scored by the models of the others."""
     tails = {}
-    for of_tail in mixtures:
-        config = configs[of_tail.name]
-        splits = [
-            split_run(
-                of_tail.run,
-                n_held_out=config.data.n_held_out_sequences,
-                n_read=configs[other.name].n_read_sequences,
-                trained=None if other is of_tail else other.run,
-            )
-            for other in mixtures
-        ]
-        token_bytes = read_token_bytes(of_tail.tokenizer, vocab_size=config.model.vocab_size)
-        whole = replace(splits[0], seen=frozenset().union(*(split.seen for split in splits)))
+    for mixture in mixtures if len(mixtures) > 1 else ():
+        config = configs[mixture.name]
+        token_bytes = read_token_bytes(mixture.tokenizer, vocab_size=config.model.vocab_size)
+        split = Split(mixture.run, train=range(0), held_out=mixture.held_out, seen=frozenset())
         rows = config.data.sequences_per_step // config.data.grad_accumulation
-        tails[of_tail.name] = (of_tail, build_held_out(whole, batch_size=rows, token_bytes=token_bytes))
+        tails[mixture.name] = (mixture, build_held_out(split, batch_size=rows, token_bytes=token_bytes))
     return tails
 
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
-from plt_runs import END, VOCAB_SIZE, make_run, tiny_config, write_tokenizer
+from plt_runs import END, VOCAB_SIZE, make_run, tiny_config
 
 from pipeline.errors import ConfigError
-from pipeline.plt import Stepped, ValidateOptions, validate_run
+from pipeline.plt import Stepped, ValidateOptions, diagnose, validate_run
 from pipeline.plt.data import open_packed, split_run
 from pipeline.plt.evaluate import build_held_out, unigram_losses
 from pipeline.plt.loader import token_counts
 from pipeline.plt.validation import compare, find_spikes, score
 from pipeline.plt.vocabulary import read_token_bytes, run_tokenizer
 from pipeline.report.validation import lines, render, write_page
-from pipeline.results import GroupLoss, TrainStep, Variant, read_validation
+from pipeline.results import GroupLoss, TrainStep, Variant, read_held_out, read_validation, to_json
+
+
+def write_tokenizer(folder, *, length: int = 1):
+    """A byte-level vocabulary in which every ordinary token is `length` bytes."""
+    spelled = {chr(0x100 + i) * length: i for i in range(VOCAB_SIZE) if i != END}
+    special = [{"id": END, "content": "<|endoftext|>", "special": True}]
+    path = folder / "tokenizer.json"
+    model = {"type": "BPE", "vocab": spelled | {"<|endoftext|>": END}, "merges": []}
+    path.write_text(json.dumps({"added_tokens": special, "decoder": {"type": "ByteLevel"}, "model": model}))
+    return path
 
 
 def test_validation_when_loops_and_mixtures_are_compared_is_fair_and_goes_on(tmp_path):
@@ -49,6 +60,20 @@ def test_validation_when_loops_and_mixtures_are_compared_is_fair_and_goes_on(tmp
     assert render(read) == page.encode()
     shown = "\n".join(lines(read))
     assert "mix R=2 against mix R=1" in shown and f"verdict: {found.status.upper()}" in shown
+
+
+def test_validated_model_when_diagnosed_is_read_on_what_was_drawn(tmp_path):
+    run, other = make_run(tmp_path / "run", n_rows=80), make_run(tmp_path / "other", n_rows=80, seed=5)
+    options = ValidateOptions(n_tokens=64 * 4 * 8, config=tiny_config())
+    found = validate_run(run, out=tmp_path / "v", options=options)
+    model = tmp_path / "v" / "models" / "run-r2-s0"
+    drawn = read_held_out(model)
+    assert drawn != tuple(range(80 - len(drawn), 80))
+    assert to_json(diagnose(model, data=run)) == to_json(found.diagnostics["2"])
+    with pytest.raises(ConfigError, match="drawn from other shards"):
+        diagnose(model, data=other)
+    (model / "held_out.json").unlink()
+    assert to_json(diagnose(model, data=run)) != to_json(found.diagnostics["2"])
 
 
 def test_bits_per_byte_when_tokens_are_bytes_are_nats_over_log_two(tmp_path):

@@ -1,42 +1,22 @@
-"""What training, validation and diagnostics find: one definition, which the trainer writes and the report reads.
-
-    MODEL/train.json        TrainIdentity          what the model is trained from; written first
-    MODEL/metrics.jsonl     TrainStep, Evaluation  a line for each update or evaluation
-    MODEL/result.json       TrainResult            the verdict and what it judged, when training is done
-    V/validation.json       Validation             what `loopmix validate` found
-    D/diagnostics.json      Diagnostics            what each loop of a model does
-
-Torch is not needed. A number that JSON lacks (NaN, infinity) is written as null and read as NaN. Unknown keys are
-ignored, so that a newer trainer may say more; a missing one is damage. Nothing here depends on the clock but `Speed`,
-so an interrupted run leaves the same bytes as an undisturbed one.
-"""
+"""What training and diagnostics find, and the lines and files that hold it."""
 
 import dataclasses
-import json
 import math
-from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
-
-from pipeline.errors import CheckpointError
+from pipeline.results.codec import TRAIN_AGAIN, Number, from_json, read_bytes, read_file, to_json
 
 IDENTITY_NAME = "train.json"
+HELD_OUT_NAME = "held_out.json"
 METRICS_NAME = "metrics.jsonl"
 RESULT_NAME = "result.json"
-VALIDATION_NAME = "validation.json"
 DIAGNOSTICS_NAME = "diagnostics.json"
 # Of the training curve in result.json: as many points as a chart can show. metrics.jsonl has every step.
 _MAX_CURVE_STEPS = 200
-_TRAIN_AGAIN = "give a folder that `loopmix train` wrote, or delete it and train again"
-_VALIDATE_AGAIN = "run `loopmix validate` again"
 
 Status = Literal["pass", "warn", "fail"]
-# The one place where JSON's null becomes NaN. A field that may be undefined is `Number | None` and keeps the null.
-Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
 
 @dataclass(frozen=True)
@@ -47,7 +27,14 @@ class TrainIdentity:
     seq_len: int
     config: dict[str, Any]  # the training file
     data: dict[str, str]  # packed shard -> SHA-256
-    tokenizer: str = ""  # SHA-256 of tokenizer.json; empty where none is known
+    split: str = ""  # SHA-256 of a drawn order and of what it holds out; empty: stream order and its end
+
+
+@dataclass(frozen=True)
+class HeldOutSequences:
+    """Sequences of the stream that were drawn and held out, ascending."""
+
+    sequences: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -200,145 +187,15 @@ class TrainResult:
     verdict: Verdict
 
 
-@dataclass(frozen=True)
-class GroupScore:
-    """One language or text source, or a whole pool (`group` empty), on the held-out tail, in the validation's unit."""
-
-    pool: str
-    group: str
-    n_tokens: int
-    n_bytes: int
-    untrained: Number  # at step 0
-    unigram: Number  # token frequencies of what was trained on
-    final: Number
-    curve: tuple[tuple[int, Number], ...]  # (step, score)
-    status: Status
-    message: str
-
-    @property
-    def name(self) -> str:
-        return self.group or f"all {self.pool}"
-
-    @property
-    def gain(self) -> float:
-        """How far below the token frequencies it ended, as a part of them; NaN where that is no number."""
-        return 1 - self.final / self.unigram if self.unigram else math.nan
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One training: a mixture, a number of loops, a seed; scored on every tail."""
-
-    name: str
-    mixture: str
-    n_loops: int
-    seed: int
-    n_parameters: int
-    n_tokens: int
-    scores: dict[str, dict[str, Number]]  # tail -> pool ("all" too) -> score
-    status: Status
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two settings at equal tokens. `difference` is second minus first, below 0: the second is better."""
-
-    first: str
-    second: str
-    tail: str
-    pool: str
-    difference: Number
-    half_width: Number | None  # of the 95 % interval over paired seeds; None with one seed
-    n_seeds: int
-    message: str
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What this machine did, and what a 7B run would ask of the loader. The only numbers that depend on a clock."""
-
-    device: str
-    tokens_per_second: Number
-    wait_frac: Number  # part of the training time that steps waited for the loader
-    loader_tokens_per_second: Number
-    needed_tokens_per_second: Number  # one H200 at the aimed MFU on the paper's 7B, R = 2
-
-
-@dataclass(frozen=True)
-class Validation:
-    """The verdict on a mixture and everything that it rests on.
-
-    Scores are bits per byte where the run's tokenizer is known, else nats per token; `unit` says which.
-    """
-
-    mixture: str
-    unit: str
-    n_tokens: int
-    seq_len: int
-    n_parameters: int
-    n_loops: int
-    status: Status
-    message: str
-    checks: tuple[Check, ...]
-    pools: tuple[GroupScore, ...]
-    groups: tuple[GroupScore, ...]
-    steps: tuple[TrainStep, ...]
-    spikes: tuple[int, ...]
-    diagnostics: dict[str, Diagnostics]  # by number of loops
-    variants: tuple[Variant, ...]
-    comparisons: tuple[Comparison, ...]
-    speed: Speed
-
-
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON of a dataclass or plain value; numbers that JSON lacks (infinities, NaN) become null."""
-    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-    return json.dumps(_finite(plain), indent=indent, allow_nan=False, ensure_ascii=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-_Result = TypeVar("_Result")
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def from_json(kind: type[_Result], data: bytes | str, *, where: str, remedy: str) -> _Result:
-    """The inverse of `to_json` for one of the classes above. Raises CheckpointError with file, key and remedy."""
-    try:
-        # Strict: a count that reads "12" was not written by `to_json`, so the file is not what it seems.
-        found: _Result = _adapter(cast("Hashable", kind)).validate_json(data, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "file"
-        raise CheckpointError(f"{where}: is damaged: {place}: {first['msg']}; {remedy}") from None
-    return found
-
-
-def _read(path: Path, *, remedy: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}; {remedy}") from error
-
-
-def read_file(kind: type[_Result], path: Path, *, remedy: str = _TRAIN_AGAIN) -> _Result:
-    """`from_json` of a file. Raises CheckpointError, as the readers below do."""
-    return from_json(kind, _read(path, remedy=remedy), where=str(path), remedy=remedy)
-
-
 def read_identity(folder: Path) -> TrainIdentity:
     """MODEL/train.json."""
     return read_file(TrainIdentity, folder / IDENTITY_NAME)
+
+
+def read_held_out(folder: Path) -> tuple[int, ...] | None:
+    """MODEL/held_out.json; None where the end of the stream is held out."""
+    path = folder / HELD_OUT_NAME
+    return read_file(HeldOutSequences, path).sequences if path.exists() else None
 
 
 def metrics_line(entry: TrainStep | Evaluation) -> str:
@@ -360,12 +217,12 @@ def read_metrics(folder: Path, *, n_bytes: int | None = None) -> tuple[list[Trai
     path = folder / METRICS_NAME
     steps: list[TrainStep] = []
     evaluations: list[Evaluation] = []
-    for number, line in enumerate(_read(path, remedy=_TRAIN_AGAIN)[:n_bytes].split(b"\n")[:-1], start=1):
+    for number, line in enumerate(read_bytes(path, remedy=TRAIN_AGAIN)[:n_bytes].split(b"\n")[:-1], start=1):
         where = f"{path}: line {number}"
-        if from_json(_MetricsLine, line, where=where, remedy=_TRAIN_AGAIN).kind == "step":
-            steps.append(from_json(TrainStep, line, where=where, remedy=_TRAIN_AGAIN))
+        if from_json(_MetricsLine, line, where=where, remedy=TRAIN_AGAIN).kind == "step":
+            steps.append(from_json(TrainStep, line, where=where, remedy=TRAIN_AGAIN))
         else:
-            evaluations.append(from_json(Evaluation, line, where=where, remedy=_TRAIN_AGAIN))
+            evaluations.append(from_json(Evaluation, line, where=where, remedy=TRAIN_AGAIN))
     return steps, evaluations
 
 
@@ -388,8 +245,3 @@ def read_result(folder: Path) -> TrainResult:
     path = folder / RESULT_NAME
     verdict = read_file(_Judged, path).verdict
     return TrainResult(folder, read_file(TrainRecord, path), verdict)
-
-
-def read_validation(folder: Path) -> Validation:
-    """V/validation.json."""
-    return read_file(Validation, folder / VALIDATION_NAME, remedy=_VALIDATE_AGAIN)

@@ -1,0 +1,88 @@
+"""What training, validation and diagnostics find: one definition, which the trainer writes and the report reads.
+
+    MODEL/train.json        TrainIdentity          what the model is trained from; written first
+    MODEL/held_out.json     HeldOutSequences       where they were drawn and are not the end of the stream
+    MODEL/metrics.jsonl     TrainStep, Evaluation  a line for each update or evaluation
+    MODEL/result.json       TrainResult            the verdict and what it judged, when training is done
+    V/validation.json       Validation             what `loopmix validate` found
+    D/diagnostics.json      Diagnostics            what each loop of a model does
+
+Torch is not needed. A number that JSON lacks (NaN, infinity) is written as null and read as NaN. Unknown keys are
+ignored, so that a newer trainer may say more; a missing one is damage. Nothing here depends on the clock but `Speed`,
+so an interrupted run leaves the same bytes as an undisturbed one.
+"""
+
+from pipeline.results.codec import Number, from_json, read_file, to_json
+from pipeline.results.training import (
+    DIAGNOSTICS_NAME,
+    HELD_OUT_NAME,
+    IDENTITY_NAME,
+    METRICS_NAME,
+    RESULT_NAME,
+    Check,
+    Diagnostics,
+    Evaluation,
+    GroupLoss,
+    HeldOutSequences,
+    LoopDiagnostics,
+    Stat,
+    Status,
+    TrainIdentity,
+    TrainRecord,
+    TrainResult,
+    TrainStep,
+    Verdict,
+    metrics_line,
+    read_held_out,
+    read_identity,
+    read_metrics,
+    read_result,
+    result_text,
+)
+from pipeline.results.validation import (
+    VALIDATION_NAME,
+    Comparison,
+    GroupScore,
+    Speed,
+    Validation,
+    Variant,
+    read_validation,
+)
+
+__all__ = [
+    "DIAGNOSTICS_NAME",
+    "HELD_OUT_NAME",
+    "IDENTITY_NAME",
+    "METRICS_NAME",
+    "RESULT_NAME",
+    "VALIDATION_NAME",
+    "Check",
+    "Comparison",
+    "Diagnostics",
+    "Evaluation",
+    "GroupLoss",
+    "GroupScore",
+    "HeldOutSequences",
+    "LoopDiagnostics",
+    "Number",
+    "Speed",
+    "Stat",
+    "Status",
+    "TrainIdentity",
+    "TrainRecord",
+    "TrainResult",
+    "TrainStep",
+    "Validation",
+    "Variant",
+    "Verdict",
+    "from_json",
+    "metrics_line",
+    "read_file",
+    "read_held_out",
+    "read_identity",
+    "read_metrics",
+    "read_result",
+    "read_validation",
+    "result_text",
+    "to_json",
+]

@@ -1,0 +1,63 @@
+"""Dataclasses as JSON and back: what JSON lacks becomes null, and what is read is checked against the class."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Hashable
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, cast
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+
+from pipeline.errors import CheckpointError
+
+TRAIN_AGAIN = "give a folder that `loopmix train` wrote, or delete it and train again"
+# The one place where JSON's null becomes NaN. A field that may be undefined is `Number | None` and keeps the null.
+Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON of a dataclass or plain value; numbers that JSON lacks (infinities, NaN) become null."""
+    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+    return json.dumps(_finite(plain), indent=indent, allow_nan=False, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+_Result = TypeVar("_Result")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def from_json(kind: type[_Result], data: bytes | str, *, where: str, remedy: str) -> _Result:
+    """The inverse of `to_json` for one of the classes above. Raises CheckpointError with file, key and remedy."""
+    try:
+        # Strict: a count that reads "12" was not written by `to_json`, so the file is not what it seems.
+        found: _Result = _adapter(cast("Hashable", kind)).validate_json(data, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "file"
+        raise CheckpointError(f"{where}: is damaged: {place}: {first['msg']}; {remedy}") from None
+    return found
+
+
+def read_bytes(path: Path, *, remedy: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}; {remedy}") from error
+
+
+def read_file(kind: type[_Result], path: Path, *, remedy: str = TRAIN_AGAIN) -> _Result:
+    """`from_json` of a file. Raises CheckpointError, as the readers below do."""
+    return from_json(kind, read_bytes(path, remedy=remedy), where=str(path), remedy=remedy)
