@@ -41,7 +41,7 @@ from pipeline.results import (
 
 # What stands in the files that people keep; a key may be added, never renamed.
 KEYS = {
-    TrainIdentity: "format seq_len config data",
+    TrainIdentity: "format seq_len config data tokenizer",
     TrainStep: "step loss lr grad_norm n_code_tokens n_text_tokens code_loss text_loss",
     GroupLoss: "pool group n_tokens loss n_bytes",
     Evaluation: "step n_tokens loss pools groups",

@@ -6,7 +6,7 @@ beginning when it ends. `train` holds the last sequences of the stream out; piec
 holds out and the order of the rest (see `draw.py`).
 
 Shards are memory-mapped: a step reads only its own rows, as numpy views. Opening reads every shard once, for its hash
-and largest id.
+and largest id (see `shards.py`).
 """
 
 # ruff: noqa: N815 (shape suffixes)
@@ -14,7 +14,6 @@ and largest id.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,13 +27,14 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from pipeline.errors import ConfigError, SchemaError, StoreError
+from pipeline.errors import ConfigError, SchemaError
 from pipeline.plt.attention import PADDING
+from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.plt.head import NO_TARGET
-from pipeline.schema import POOLS, check, packed_schema
+from pipeline.plt.shards import open_shards
+from pipeline.schema import PACKED, POOLS
 
 Ints = npt.NDArray[np.int64]
-_SHARD_NAME = re.compile(r"^part-\d{5}-of-\d{5}\.arrow$")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class PackedRun:
     n_sequences: int
     max_token_id: int
     hashes: dict[str, str]  # shard name -> sha256
+    in_manifest: bool  # False: there was none to hold them against
     blocks: tuple[pa.RecordBatch, ...]
     block_starts: Ints  # first sequence of each block
 
@@ -118,57 +119,23 @@ class Split:
         return hashlib.sha256(b"|".join(numbers.tobytes() for numbers in lists)).hexdigest()
 
 
-def open_packed(data: Path) -> PackedRun:
-    """Map the shards of `data`/packed. Raises StoreError for missing or damaged files, SchemaError for columns."""
-    folder = data / "packed"
-    paths = _shard_paths(folder)
-    hashes, blocks = {}, []
-    for path in paths:
-        with path.open("rb") as file:
-            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-        blocks += _map_shard(path)
-    blocks = [b for b in blocks if b.num_rows]
-    if not blocks:
-        raise StoreError(f"{folder}: the packed run has no sequence, expected at least one; see its report for why")
-    seq_len = blocks[0].schema.field("token_ids").type.list_size
-    for block in blocks:
-        check(pa.Table.from_batches([block]), packed_schema(seq_len), name=str(folder))
-    starts = np.cumsum([0] + [b.num_rows for b in blocks])
+def open_packed(data: Path, *, ranks: Ranks = ALONE) -> PackedRun:
+    """Map the shards of `data`/packed and hold them against the run's manifest, each read through by one process.
+
+    Raises StoreError for missing, damaged and foreign files, SchemaError for columns.
+    """
+    shards = open_shards(data, ranks=ranks)
+    starts = np.cumsum([0] + [b.num_rows for b in shards.blocks])
     return PackedRun(
-        folder=folder,
-        seq_len=seq_len,
+        folder=data / PACKED,
+        seq_len=shards.seq_len,
         n_sequences=int(starts[-1]),
-        max_token_id=max(int(pc.max(b.column("token_ids").flatten()).as_py()) for b in blocks),
-        hashes=hashes,
-        blocks=tuple(blocks),
+        max_token_id=shards.max_token_id,
+        hashes=shards.hashes,
+        in_manifest=shards.in_manifest,
+        blocks=shards.blocks,
         block_starts=starts[:-1],
     )
-
-
-def _shard_paths(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise StoreError(f"{folder}: there is no such folder; expected the output of `loopmix curate`, run that first")
-    names = sorted(path.name for path in folder.iterdir() if _SHARD_NAME.match(path.name))
-    if not names:
-        raise StoreError(f"{folder}: holds no part-*.arrow; finish `loopmix curate` first")
-    expected = [f"part-{i:05d}-of-{len(names):05d}.arrow" for i in range(len(names))]
-    if names != expected:
-        raise StoreError(f"{folder}: shards {names} are not one complete set {expected}; run `loopmix curate` again")
-    return [folder / name for name in names]
-
-
-def _map_shard(path: Path) -> list[Any]:
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        blocks = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-    except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(
-            f"{path}: is no readable Arrow file ({error}); delete it and run `loopmix curate` again"
-        ) from error
-    kind = reader.schema.field("token_ids").type if "token_ids" in reader.schema.names else None
-    if not isinstance(kind, pa.FixedSizeListType):
-        raise SchemaError(f"{path}: column token_ids has type {kind}, expected a fixed-size list of uint32")
-    return blocks
 
 
 def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None) -> Split:

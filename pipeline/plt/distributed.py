@@ -19,6 +19,8 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from pipeline.plt.model import PLT
 
+_CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -26,6 +28,7 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
+    device: torch.device = _CPU  # where tensors must lie to be sent: NCCL takes none on the CPU
 
     @property
     def leads(self) -> bool:
@@ -61,13 +64,13 @@ def local_rank() -> int:
 def join_ranks(device: torch.device) -> Iterator[Ranks]:
     """Join the process group that the environment names; alone where it names none."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Ranks()
+        yield Ranks(device=device)
         return
     own = not dist.is_initialized()
     if own:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size())
+        yield Ranks(dist.get_rank(), dist.get_world_size(), device)
     finally:
         if own:
             dist.destroy_process_group()

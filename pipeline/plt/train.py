@@ -25,10 +25,11 @@ from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.optimiser import build_optimiser, pack_state, unpack_state
 from pipeline.plt.prepare import Place, check_divisible, prepare_model, rows_of
+from pipeline.plt.shards import MANIFEST_NAME
 from pipeline.plt.tensorboard import AddScalars, check_tensorboard, open_event_file
 from pipeline.plt.update import update
 from pipeline.plt.verdict import judge
-from pipeline.plt.vocabulary import read_token_bytes, run_tokenizer
+from pipeline.plt.vocabulary import check_covers, file_hash, read_token_bytes, run_tokenizer
 from pipeline.plt.weights import gather, read_model
 from pipeline.results import (
     HELD_OUT_NAME,
@@ -62,10 +63,9 @@ def train(
 ) -> TrainResult:
     """Train on `data`/packed into the folder `out`; an unfinished or finished `out` is taken up where it stands.
 
-    A drawn `split` of that run replaces stream order and the held-out tail that `config` asks for.
-
-    The run's tokenizer, which goes into `out` too, gives losses in bits per byte; packed shards without a manifest have
-    none, so there `tokenizer` may name it, or losses stay in nats.
+    A drawn `split` of that run replaces stream order and the held-out tail that `config` asks for. The run's tokenizer,
+    which goes into `out` too, gives losses in bits per byte; packed shards without a manifest have none, so there
+    `tokenizer` may name it, or losses stay in nats.
     Every process gets the result; only the first one writes and says anything.
     """
     check_tensorboard(config.run.tensorboard)
@@ -74,17 +74,22 @@ def train(
         if not ranks.leads:
             on_event = ignore
         drawn = split.digest() if split is not None else ""
-        split = split or _tail_split(config, data=data)
+        split = split or _tail_split(config, data=data, ranks=ranks)
+        packed = split.run
+        if not packed.in_manifest:
+            on_event(Noted(f"{data} has no {MANIFEST_NAME}: its packed shards are taken as they are, unverified"))
         unused = sorted(LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
         if unused:
             on_event(Noted(f"model.n_loops is 1: {', '.join(unused)} have no effect"))
-        config = fit_to_data(config, run=split.run)
+        config = fit_to_data(config, run=packed)
         check_divisible(config, ranks=ranks)
         tokenizer = run_tokenizer(data, given=tokenizer)
+        check_covers(tokenizer, run=packed)
         token_bytes = read_token_bytes(tokenizer, vocab_size=config.model.vocab_size)
         # Device and threads may change between two lives of a run; it says so when that moves the last digits.
         named = config.model_dump(mode="json", exclude={"run": {"device", "n_threads", "tensorboard"}})
-        identity = TrainIdentity(_FORMAT, split.run.seq_len, config=named, data=split.run.hashes, split=drawn)
+        spelled_by = file_hash(tokenizer) if tokenizer is not None else ""
+        identity = TrainIdentity(_FORMAT, packed.seq_len, named, packed.hashes, tokenizer=spelled_by, split=drawn)
         with checkpoint.open_folder(out, identity=identity, ranks=ranks) as folder:
             if ranks.leads:
                 _keep(out, tokenizer=tokenizer, drawn=split if drawn else None)
@@ -100,9 +105,10 @@ def train(
             return result
 
 
-def _tail_split(config: TrainConfig, *, data: Path) -> Split:
+def _tail_split(config: TrainConfig, *, data: Path, ranks: Ranks) -> Split:
     """Stream order, its end held out."""
-    return split_run(open_packed(data), n_held_out=config.data.n_held_out_sequences, n_read=config.n_read_sequences)
+    packed = open_packed(data, ranks=ranks)
+    return split_run(packed, n_held_out=config.data.n_held_out_sequences, n_read=config.n_read_sequences)
 
 
 def _keep(out: Path, *, tokenizer: Path | None, drawn: Split | None) -> None:

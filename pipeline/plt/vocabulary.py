@@ -14,18 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError
+from pipeline.plt.data import PackedRun
+from pipeline.plt.shards import MANIFEST_NAME
 from pipeline.schema import TOKENIZER_FILE
 
 
 def run_tokenizer(data: Path, *, given: Path | None = None) -> Path | None:
     """The tokenizer file that made the token ids of the run at `data`: its own, or `given` if that is the same file.
 
-    None without `given` for packed shards that no manifest describes. Raises ConfigError for another tokenizer: ids
-    would be read by a vocabulary that never made them.
+    Packed shards that no manifest describes have the one that lies beside them, else `given`, else None. Raises
+    ConfigError for another tokenizer: ids would be read by a vocabulary that never made them.
     """
-    manifest = data / "manifest.json"
+    manifest = data / MANIFEST_NAME
+    own = data / TOKENIZER_FILE
     if not manifest.is_file():
-        return given
+        if given is not None and own.is_file() and file_hash(given) != file_hash(own):
+            raise ConfigError(
+                f"{given}: is another tokenizer than {own} (SHA-256 {file_hash(given)}, expected {file_hash(own)}); "
+                "leave --tokenizer out"
+            )
+        return own if given is None and own.is_file() else given
     try:
         expected = str(json.loads(manifest.read_text(encoding="utf-8"))["tokenizer"]["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -33,7 +41,7 @@ def run_tokenizer(data: Path, *, given: Path | None = None) -> Path | None:
             f"{manifest}: names no {TOKENIZER_FILE} ({error!r}); run `loopmix curate` with the same mixture again, "
             "which adds it"
         ) from error
-    path = given or data / TOKENIZER_FILE
+    path = given or own
     if not path.is_file():
         raise ConfigError(f"{path}: does not exist; copy {TOKENIZER_FILE} of the run too, or give it as --tokenizer")
     if (found := file_hash(path)) != expected:
@@ -42,6 +50,15 @@ def run_tokenizer(data: Path, *, given: Path | None = None) -> Path | None:
             + ("leave --tokenizer out" if given else "run `loopmix curate` again, which puts it back")
         )
     return path
+
+
+def check_covers(tokenizer: Path | None, *, run: PackedRun) -> None:
+    """ConfigError if the shards hold an id that `tokenizer` has no spelling for: it cannot have made them."""
+    if tokenizer is not None and run.max_token_id >= (size := vocabulary_size(tokenizer)):
+        raise ConfigError(
+            f"{tokenizer}: has {size} entries but {run.folder} holds token id {run.max_token_id}: another tokenizer "
+            "made the shards; give that one"
+        )
 
 
 def check_same_tokenizer(model: Path, *, data: Path, tokenizer: Path | None) -> None:
@@ -55,8 +72,11 @@ def check_same_tokenizer(model: Path, *, data: Path, tokenizer: Path | None) -> 
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256, hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256, hex. Raises ConfigError where the file cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); give an existing {TOKENIZER_FILE}") from error
 
 
 def _read(path: Path) -> tuple[dict[str, int], set[int], tuple[str, str]]:

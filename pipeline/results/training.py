@@ -27,6 +27,7 @@ class TrainIdentity:
     seq_len: int
     config: dict[str, Any]  # the training file
     data: dict[str, str]  # packed shard -> SHA-256
+    tokenizer: str = ""  # SHA-256 of tokenizer.json; empty where none is known
     split: str = ""  # SHA-256 of a drawn order and of what it holds out; empty: stream order and its end
 
 

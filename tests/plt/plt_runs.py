@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,29 @@ def make_run(run: Path, *, seq_len: int = 64, n_rows: int = 40, n_shards: int = 
     text = pack_rows(make_documents(("prose",), n_tokens=n_tokens, seed=seed + 1), pool="text", seq_len=seq_len)
     rows = [row for pair in zip(code, text, strict=False) for row in pair][:n_rows]
     return write_rows(run, rows, seq_len=seq_len, n_shards=n_shards)
+
+
+def write_tokenizer(folder: Path, *, length: int = 1, size: int = VOCAB_SIZE) -> Path:
+    """A byte-level vocabulary in which every ordinary token is `length` bytes."""
+    spelled = {chr(0x100 + i) * length: i for i in range(size) if i != END}
+    special = [{"id": END, "content": "<|endoftext|>", "special": True}] if size > END else []
+    path = folder / "tokenizer.json"
+    model = {"type": "BPE", "vocab": spelled | {t["content"]: END for t in special}, "merges": []}
+    path.write_text(json.dumps({"added_tokens": special, "decoder": {"type": "ByteLevel"}, "model": model}))
+    return path
+
+
+def write_manifest(run: Path) -> Path:
+    """Give a packed run a tokenizer, and the manifest that lists both."""
+
+    def entry(path: Path) -> dict:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return {"path": str(path.relative_to(run)), "n_bytes": path.stat().st_size, "sha256": digest}
+
+    files = [entry(path) for path in sorted((run / "packed").iterdir())]
+    manifest = {"format": 2, "stages": {"packed": {"files": files}}, "tokenizer": entry(write_tokenizer(run))}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    return run
 
 
 def tiny_model(**changes: object) -> ModelConfig:

@@ -60,7 +60,8 @@ def test_training_when_done_learns_and_leaves_a_result(tmp_path):
     config = tiny_config(n_steps=60, n_held_out_sequences=16)
     events: list = []
     result = train(config, data=run, out=tmp_path / "model", on_event=events.append)
-    assert [type(e) for e in events[:2]] == [Started, Evaluated]
+    assert [type(e) for e in events[:3]] == [Noted, Started, Evaluated]
+    assert "has no manifest.json" in events[0].message
     assert sum(isinstance(e, Stepped) for e in events) == 60
     assert result.record.evaluations[0].loss == pytest.approx(math.log(260), abs=0.1)
     assert result.record.evaluations[-1].loss < min(result.record.unigram_entropies.values())

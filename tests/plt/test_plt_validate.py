@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
 import pytest
-from plt_runs import END, VOCAB_SIZE, make_run, tiny_config
+from plt_runs import END, VOCAB_SIZE, make_run, tiny_config, write_tokenizer
 
 from pipeline.errors import ConfigError
 from pipeline.plt import Stepped, ValidateOptions, diagnose, validate_run
@@ -18,16 +17,6 @@ from pipeline.plt.validation import compare, find_spikes, score
 from pipeline.plt.vocabulary import read_token_bytes, run_tokenizer
 from pipeline.report.validation import lines, render, write_page
 from pipeline.results import GroupLoss, TrainStep, Variant, read_held_out, read_validation, to_json
-
-
-def write_tokenizer(folder, *, length: int = 1):
-    """A byte-level vocabulary in which every ordinary token is `length` bytes."""
-    spelled = {chr(0x100 + i) * length: i for i in range(VOCAB_SIZE) if i != END}
-    special = [{"id": END, "content": "<|endoftext|>", "special": True}]
-    path = folder / "tokenizer.json"
-    model = {"type": "BPE", "vocab": spelled | {"<|endoftext|>": END}, "merges": []}
-    path.write_text(json.dumps({"added_tokens": special, "decoder": {"type": "ByteLevel"}, "model": model}))
-    return path
 
 
 def test_validation_when_loops_and_mixtures_are_compared_is_fair_and_goes_on(tmp_path):

@@ -1,0 +1,183 @@
+"""The packed shards as files: mapped, read through once for hash and largest id, and held against the run's manifest.
+
+The manifest, written last by `loopmix curate`, names every shard with its size and SHA-256. A shard that is missing,
+too many, cut, changed or of another run is an error before the first step: a model of a month must not rest on it.
+Shards without a manifest (copied alone, or packed by another tool) are taken as they are, and the caller is told.
+
+Several processes divide the shards among them: each is read by one of them, and hashes and ids are added up, so that
+all find the same error or none.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from pipeline.errors import SchemaError, StoreError, first_of
+from pipeline.plt.distributed import Ranks
+from pipeline.schema import PACKED, check, packed_schema
+
+MANIFEST_NAME = "manifest.json"
+_SHARD_NAME = re.compile(r"^part-\d{5}-of-\d{5}\.arrow$")
+_AGAIN = "run `loopmix curate` with the same mixture again, which makes it anew"
+_N_HASH_BYTES = hashlib.sha256().digest_size
+
+
+class _Listed(NamedTuple):
+    """What the manifest says of a shard."""
+
+    n_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class OpenShards:
+    """All shards of a packed folder, in stream order."""
+
+    seq_len: int
+    blocks: tuple[pa.RecordBatch, ...]  # none of them empty
+    hashes: dict[str, str]  # shard name -> SHA-256, as found
+    max_token_id: int
+    in_manifest: bool  # False: no manifest stands beside them to hold them against
+
+
+def open_shards(data: Path, *, ranks: Ranks) -> OpenShards:
+    """Map the shards of `data`/packed and verify them. A collective call where several processes train.
+
+    Raises StoreError for missing, damaged and foreign files, SchemaError for columns.
+    """
+    folder = data / PACKED
+    listed = _read_manifest(data)
+    paths = _paths(folder, listed=listed)
+    hashes, max_token_id = _read_through(paths, listed=listed, ranks=ranks)
+    if listed is not None:
+        _hold_against(listed, hashes, folder=folder)
+    blocks = tuple(block for path in paths for block in _map(path))
+    if not blocks:
+        raise StoreError(f"{folder}: the packed run has no sequence, expected at least one; see its report for why")
+    seq_lens = sorted({_seq_len(block) for block in blocks})
+    if len(seq_lens) > 1:
+        raise SchemaError(f"{folder}: shards hold sequences of {seq_lens} tokens, expected one length; {_AGAIN}")
+    return OpenShards(seq_lens[0], blocks, hashes, max_token_id, listed is not None)
+
+
+def _seq_len(block: pa.RecordBatch) -> int:
+    length: int = block.schema.field("token_ids").type.list_size
+    return length
+
+
+def _read_manifest(data: Path) -> dict[str, _Listed] | None:
+    """The shards that the manifest lists, by name; None where there is no manifest."""
+    path = data / MANIFEST_NAME
+    if not path.is_file():
+        return None
+    try:
+        stages = json.loads(path.read_text(encoding="utf-8"))["stages"]
+        files = stages[PACKED]["files"] if PACKED in stages else None
+        listed = {Path(f["path"]).name: _Listed(int(f["n_bytes"]), str(f["sha256"])) for f in files or ()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path}: is damaged ({error!r}); run `loopmix curate` again, which writes it anew") from error
+    if not files:
+        raise StoreError(f"{path}: lists no packed shard; the run is not finished, run `loopmix curate` again")
+    return listed
+
+
+def _paths(folder: Path, *, listed: dict[str, _Listed] | None) -> list[Path]:
+    """The shards in stream order: those of the manifest, or else one complete set."""
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: there is no such folder; expected the output of `loopmix curate`, run that first")
+    found = sorted(path.name for path in folder.iterdir() if _SHARD_NAME.match(path.name))
+    if listed is not None:
+        _check_files(found, listed=listed, folder=folder)
+        return [folder / name for name in found]
+    if not found:
+        raise StoreError(f"{folder}: holds no part-*.arrow; finish `loopmix curate` first")
+    expected = [f"part-{i:05d}-of-{len(found):05d}.arrow" for i in range(len(found))]
+    if found != expected:
+        raise StoreError(f"{folder}: shards {found} are not one complete set {expected}; run `loopmix curate` again")
+    return [folder / name for name in found]
+
+
+def _check_files(found: list[str], *, listed: dict[str, _Listed], folder: Path) -> None:
+    """Names and sizes against the manifest: what can be seen without reading a shard."""
+    missing, extra = sorted(listed.keys() - set(found)), sorted(set(found) - listed.keys())
+    if missing:
+        first = missing[0]
+        raise StoreError(
+            f"{folder / first}: is missing ({len(missing)} of the {len(listed)} shards in {MANIFEST_NAME} are); "
+            f"expected SHA-256 {listed[first].sha256}; copy it from where the run was made, or {_AGAIN}"
+        )
+    if extra:
+        raise StoreError(
+            f"{folder / extra[0]}: is not in {MANIFEST_NAME} (shards too many: {first_of(extra, most=3)}; SHA-256 "
+            f"{_hash(folder / extra[0])}), so another run made it; move it out of {folder}"
+        )
+    for name, entry in listed.items():
+        if (n_bytes := (folder / name).stat().st_size) != entry.n_bytes:
+            raise _differs(folder / name, f"{n_bytes} bytes, SHA-256 {_hash(folder / name)}", entry=entry)
+
+
+def _differs(path: Path, found: str, *, entry: _Listed) -> StoreError:
+    return StoreError(
+        f"{path}: is damaged or of another run: found {found}; {MANIFEST_NAME} says {entry.n_bytes} bytes, "
+        f"SHA-256 {entry.sha256}; {_AGAIN}"
+    )
+
+
+def _map(path: Path) -> list[pa.RecordBatch]:
+    """The blocks of one shard that hold rows, memory-mapped; of its content only the headers are read."""
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        blocks = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        names = reader.schema.names
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: a column's name that is no UTF-8
+        raise StoreError(f"{path}: is no readable Arrow file ({error}), SHA-256 {_hash(path)}; {_AGAIN}") from error
+    kind = reader.schema.field("token_ids").type if "token_ids" in names else None
+    if not isinstance(kind, pa.FixedSizeListType):
+        raise SchemaError(f"{path}: column token_ids has type {kind}, expected a fixed-size list of uint32")
+    for block in blocks:
+        check(pa.Table.from_batches([block]), packed_schema(kind.list_size), name=str(path))
+    return [block for block in blocks if block.num_rows]
+
+
+def _read_through(paths: list[Path], *, listed: dict[str, _Listed] | None, ranks: Ranks) -> tuple[dict[str, str], int]:
+    """SHA-256 of every shard and the largest id of all, each shard read by one process."""
+    facts = torch.zeros((len(paths), _N_HASH_BYTES + 1), dtype=torch.int64)
+    for number in range(ranks.rank, len(paths), ranks.size):
+        path, digest = paths[number], _hash(paths[number])
+        is_sound = listed is None or listed[path.name].sha256 == digest
+        facts[number] = torch.tensor([*bytes.fromhex(digest), _largest_id(path) if is_sound else 0])
+    found: npt.NDArray[np.int64] = ranks.add_up(facts.to(ranks.device)).cpu().numpy()
+    hashes = {path.name: bytes(row[:-1].tolist()).hex() for path, row in zip(paths, found, strict=True)}
+    return hashes, int(found[:, -1].max())
+
+
+def _largest_id(path: Path) -> int:
+    """Asked right after the hash, so the disk is read once where a shard fits into memory."""
+    try:
+        blocks = _map(path)
+    except (StoreError, SchemaError):
+        # All processes map all shards next and meet this error together; raised here, the others would wait.
+        return 0
+    return max((int(pc.max(b.column("token_ids").flatten()).as_py()) for b in blocks), default=0)
+
+
+def _hold_against(listed: dict[str, _Listed], hashes: dict[str, str], *, folder: Path) -> None:
+    wrong = [name for name, sha256 in hashes.items() if sha256 != listed[name].sha256]
+    if wrong:
+        name = wrong[0]
+        others = f" (and {len(wrong) - 1} more shards differ)" if wrong[1:] else ""
+        raise _differs(folder / name, f"SHA-256 {hashes[name]}{others}", entry=listed[name])
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
