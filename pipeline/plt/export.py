@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,20 +12,28 @@ import torch
 
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.plt.checkpoint import newest_checkpoint, read_counters
-from pipeline.plt.config import EvalConfig, RunConfig, TrainConfig
+from pipeline.plt.config import EvalConfig, ModelConfig, RunConfig, TrainConfig
 from pipeline.plt.data import PackedRun, Split, open_packed, split_run
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.model import PLT
 from pipeline.plt.train import check_vocabulary
-from pipeline.plt.vocabulary import check_same_tokenizer, file_hash, read_token_bytes, run_tokenizer
-from pipeline.plt.weights import CODE_NAME, CONFIG_NAME, WEIGHTS_NAME, gather, read_model, write_model
+from pipeline.plt.vocabulary import (
+    added_tokens,
+    check_same_tokenizer,
+    end_of_document,
+    file_hash,
+    read_token_bytes,
+    run_tokenizer,
+)
+from pipeline.plt.weights import CODE_NAMES, CONFIG_NAME, WEIGHTS_NAME, gather, read_model, write_model
 from pipeline.results import IDENTITY_NAME, Diagnostics, read_held_out, read_identity
 from pipeline.schema import TOKENIZER_FILE
 from pipeline.yaml_file import validate
 
 _TOKENIZER_CONFIG_NAME = "tokenizer_config.json"
-_NAMES = (WEIGHTS_NAME, CODE_NAME, TOKENIZER_FILE, _TOKENIZER_CONFIG_NAME, CONFIG_NAME)
+_GENERATION_CONFIG_NAME = "generation_config.json"
+_NAMES = (WEIGHTS_NAME, *CODE_NAMES, TOKENIZER_FILE, _TOKENIZER_CONFIG_NAME, _GENERATION_CONFIG_NAME, CONFIG_NAME)
 _TAIL = 32  # held-out sequences of a model that brings no training file: the default of `data.n_held_out_sequences`
 
 
@@ -52,6 +61,8 @@ def export(
 ) -> Path:
     """Write config.json, model.safetensors, the code that transformers needs for loops, and the tokenizer into `out`.
 
+    Generation ends at `model.eos_token_id` of the training file, by default the token that ends every document of the
+    run; generation_config.json says so. Without a tokenizer and without that key nothing is known to end it.
     Files get their final names only when whole. `tokenizer` defaults to the model folder's own, if it holds one; such a
     folder takes no other (ConfigError). The vendor's inference code keeps states between loops in bfloat16: export for
     it with that dtype.
@@ -69,9 +80,12 @@ def export(
         raise CheckpointError(f"{out}: holds {foreign[:5]}, expected an empty or new folder, or an earlier export")
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.resolve().parent))
     try:
-        write_model(model.config, partial, tensors=gather(model), dtype=getattr(torch, dtype))
+        config = model.config
         if tokenizer is not None:
-            _write_tokenizer(partial, tokenizer=tokenizer, vocab_size=model.config.vocab_size)
+            config = config.model_copy(update={"eos_token_id": _end_id(tokenizer, given=config.eos_token_id)})
+            _write_tokenizer(partial, tokenizer=tokenizer, config=config)
+        write_model(config, partial, tensors=gather(model), dtype=getattr(torch, dtype))
+        _write_generation_config(partial, config=config)
         for name in _NAMES:  # config.json last: with it the folder is a model
             if (partial / name).exists():
                 (partial / name).replace(out / name)
@@ -82,16 +96,42 @@ def export(
     return out
 
 
-def _write_tokenizer(folder: Path, *, tokenizer: Path, vocab_size: int) -> None:
+def _end_id(tokenizer: Path, *, given: int | None) -> int:
+    """The id that ends a text: `given` in the training file, which must be an added token, else a document's last."""
+    if given is None:
+        return end_of_document(tokenizer)
+    if given not in (known := added_tokens(tokenizer)).values():
+        raise ConfigError(
+            f"{tokenizer}: model.eos_token_id is {given}, which is none of its added tokens {known}; leave it out"
+        )
+    return given
+
+
+def _write_tokenizer(folder: Path, *, tokenizer: Path, config: ModelConfig) -> None:
     """The tokenizer's file as it is, and what transformers wants to know about it."""
-    read_token_bytes(tokenizer, vocab_size=vocab_size)
-    text = tokenizer.read_bytes()
-    (folder / TOKENIZER_FILE).write_bytes(text)
-    special = [token["content"] for token in json.loads(text)["added_tokens"] if token.get("special")]
+    read_token_bytes(tokenizer, vocab_size=config.vocab_size)
+    (folder / TOKENIZER_FILE).write_bytes(tokenizer.read_bytes())
+    names = {number: name for name, number in added_tokens(tokenizer).items()}
     keys: dict[str, object] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
-    if special:
-        keys |= {"eos_token": special[0], "pad_token": special[0]}
-    (folder / _TOKENIZER_CONFIG_NAME).write_text(json.dumps(keys, indent=2) + "\n", encoding="utf-8")
+    # Every document ends so, and padding is masked wherever it stands: one token serves for both.
+    keys |= {key: names[config.eos_token_id] for key in ("eos_token", "pad_token") if config.eos_token_id in names}
+    if config.max_positions is not None:
+        keys["model_max_length"] = config.max_positions
+    _write_json(folder / _TOKENIZER_CONFIG_NAME, keys)
+
+
+def _write_generation_config(folder: Path, *, config: ModelConfig) -> None:
+    """What ends generation, where that is known."""
+    if config.eos_token_id is None:
+        return
+    keys = {"eos_token_id": config.eos_token_id, "pad_token_id": config.eos_token_id}
+    if config.bos_token_id is not None:
+        keys["bos_token_id"] = config.bos_token_id
+    _write_json(folder / _GENERATION_CONFIG_NAME, keys)
+
+
+def _write_json(path: Path, keys: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(keys, indent=2) + "\n", encoding="utf-8")
 
 
 def diagnose(model_folder: Path, *, data: Path, n_sequences: int | None = None) -> Diagnostics:

@@ -92,6 +92,30 @@ def _read(path: Path) -> tuple[dict[str, int], set[int], tuple[str, str]]:
         ) from error
 
 
+# Names of the token that ends every document, the first that a file has: those of `tokenizer/encode.py`, which this
+# room may not import. A test holds them equal.
+END_NAMES = ("<|endoftext|>", "<|end_of_text|>", "<\uff5cend\u2581of\u2581sentence\uff5c>", "</s>", "<eos>")
+
+
+def end_of_document(path: Path) -> int:
+    """Id of the token that ends every document. Raises ConfigError where a tokenizer file has none."""
+    names = added_tokens(path)
+    found = next((names[name] for name in END_NAMES if name in names), None)
+    if found is None:
+        raise ConfigError(
+            f"{path}: no added token can end a document (none of {', '.join(END_NAMES)}); "
+            "give the tokenizer that made the run"
+        )
+    return found
+
+
+def added_tokens(path: Path) -> dict[str, int]:
+    """Ids of a tokenizer file's added tokens by name."""
+    _read(path)  # refuses what is no tokenizer file
+    found = json.loads(path.read_text(encoding="utf-8")).get("added_tokens", ())
+    return {str(token.get("content")): int(token["id"]) for token in found}
+
+
 def vocabulary_size(path: Path) -> int:
     """One more than the largest id of a tokenizer file."""
     ids, special, _ = _read(path)

@@ -55,10 +55,11 @@ _FIXED: dict[str, Any] = {
     "rope_scaling": None,
     "tie_word_embeddings": False,
 }  # the only values this architecture has
-CODE_NAME = "modeling_iquestpltcoder.py"  # goes with every looped model; the vendor publishes none
-_CODE = Path(__file__).with_name("hf") / CODE_NAME
+# Go with every looped model; the vendor publishes the configuration alone.
+CODE_NAMES = tuple(f"{part}_iquestpltcoder.py" for part in ("configuration", "cache", "places", "modeling"))
+_CODE = Path(__file__).with_name("hf")
 _AUTO_MAP = {
-    "AutoConfig": "modeling_iquestpltcoder.IQuestPLTCoderConfig",
+    "AutoConfig": "configuration_iquestpltcoder.IQuestPLTCoderConfig",
     "AutoModelForCausalLM": "modeling_iquestpltcoder.IQuestPLTCoderForCausalLM",
 }
 
@@ -125,11 +126,12 @@ def gather(model: PLT) -> dict[str, Tensor]:
 
 
 def write_model(config: ModelConfig, folder: Path, *, tensors: dict[str, Tensor], dtype: torch.dtype) -> None:
-    """Write both files, and the code for looped ones, into an existing folder. Bytes depend on the arguments alone."""
+    """Write both files, and the code of looped ones, into an existing folder. Bytes depend on the arguments alone."""
     keys = to_released(config, dtype=dtype)
     (folder / CONFIG_NAME).write_text(json.dumps(keys, indent=2) + "\n", encoding="utf-8")
     if config.n_loops > 1:
-        (folder / CODE_NAME).write_bytes(_CODE.read_bytes())
+        for name in CODE_NAMES:
+            (folder / name).write_bytes((_CODE / name).read_bytes())
     tensors = {name: t.to(dtype).contiguous() for name, t in tensors.items()}
     # One metadata key: its map is written in no fixed order.
     save_file(tensors, str(folder / WEIGHTS_NAME), metadata={"format": "pt"})

@@ -13,6 +13,7 @@ import torch
 from pipeline.plt.config import ModelConfig, TrainConfig
 from pipeline.plt.model import PLT, build_model
 from pipeline.schema import packed_schema
+from tokenizer.tokens import byte_chars
 
 END = 256  # end of document; the other ids are bytes
 VOCAB_SIZE = 260
@@ -129,6 +130,18 @@ def write_manifest(run: Path) -> Path:
     manifest = {"format": 2, "stages": {"packed": {"files": files}}, "tokenizer": entry(write_tokenizer(run))}
     (run / "manifest.json").write_text(json.dumps(manifest))
     return run
+
+
+def write_loadable_tokenizer(path: Path, *, end: int = END, vocab_size: int = VOCAB_SIZE) -> Path:
+    """One that other libraries load too: a byte-level BPE without merges whose token `end` ends documents."""
+    letters = iter(byte_chars())
+    vocab = {"<|endoftext|>" if i == end else next(letters, f"<|unused_{i}|>"): i for i in range(vocab_size)}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    special = {"id": end, "content": "<|endoftext|>", "special": True} | flags
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    config = {"version": "1.0", "added_tokens": [special], "pre_tokenizer": level, "decoder": level}
+    path.write_text(json.dumps(config | {"model": {"type": "BPE", "vocab": vocab, "merges": []}}), encoding="utf-8")
+    return path
 
 
 def tiny_model(**changes: object) -> ModelConfig:

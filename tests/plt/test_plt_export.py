@@ -8,13 +8,24 @@ from pathlib import Path
 
 import pytest
 import torch
-from plt_runs import awake_model, documents_of, make_run, random_tokens, tiny_config, tiny_model
+from plt_runs import (
+    END,
+    awake_model,
+    documents_of,
+    make_run,
+    random_tokens,
+    tiny_config,
+    tiny_model,
+    write_loadable_tokenizer,
+)
 from safetensors.torch import load_file, save_file
 
 import pipeline.plt
-from pipeline.errors import CheckpointError
+from pipeline.errors import CheckpointError, ConfigError
 from pipeline.plt import Saved, diagnose, export, load, train
-from pipeline.plt.weights import from_released, gather, read_model, to_released, write_model
+from pipeline.plt.vocabulary import END_NAMES, end_of_document
+from pipeline.plt.weights import CODE_NAMES, from_released, gather, read_model, to_released, write_model
+from tokenizer import encode
 
 RELEASED_KEYS = {
     "architectures", "attention_bias", "attention_dropout", "auto_map", "bos_token_id", "dtype", "eos_token_id",
@@ -55,7 +66,7 @@ def test_export_when_loaded_gives_the_logits_of_the_checkpoint(trained, tmp_path
         assert torch.equal(exported(tokens, documents), original(tokens, documents))
     assert exported.config == original.config
     assert exported.config.max_positions == 64
-    assert sorted(p.name for p in out.iterdir()) == ["config.json", "model.safetensors", "modeling_iquestpltcoder.py"]
+    assert sorted(p.name for p in out.iterdir()) == sorted(["config.json", "model.safetensors", *CODE_NAMES])
     before = {p.name: p.read_bytes() for p in out.iterdir()}
     export(folder, out=out)
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
@@ -179,6 +190,41 @@ def test_export_when_the_folder_holds_other_files_is_refused(trained):
     run, folder = trained
     with pytest.raises(CheckpointError, match=r"holds \['packed'\]"):
         export(folder, out=run)
+
+
+def test_export_when_the_tokenizer_ends_documents_says_so(trained, tmp_path):
+    _, folder = trained
+    out = export(folder, out=tmp_path / "export", tokenizer=write_loadable_tokenizer(tmp_path / "tokenizer.json"))
+    keys = json.loads((out / "generation_config.json").read_text())
+    assert keys == {"eos_token_id": END, "pad_token_id": END}
+    assert load(out).config.eos_token_id == END
+    assert json.loads((out / "tokenizer_config.json").read_text())["eos_token"] == "<|endoftext|>"
+    without = export(folder, out=out)
+    assert not (without / "generation_config.json").exists()
+
+
+def test_export_when_the_training_file_names_the_end_takes_it(tmp_path):
+    run, tokenizer = make_run(tmp_path / "run"), write_loadable_tokenizer(tmp_path / "tokenizer.json")
+    for end, folder in ((END, tmp_path / "one"), (7, tmp_path / "two")):
+        train(tiny_config(n_steps=1, model={"eos_token_id": end, "bos_token_id": 5}), data=run, out=folder)
+    out = export(tmp_path / "one", out=tmp_path / "export", tokenizer=tokenizer)
+    keys = json.loads((out / "generation_config.json").read_text())
+    assert keys == {"eos_token_id": END, "pad_token_id": END, "bos_token_id": 5}
+    with pytest.raises(ConfigError, match=r"eos_token_id is 7, which is none of its added tokens .*endoftext"):
+        export(tmp_path / "two", out=tmp_path / "other", tokenizer=tokenizer)
+    assert json.loads((export(tmp_path / "two", out=tmp_path / "other") / "generation_config.json").read_text())
+
+
+def test_end_of_document_when_a_tokenizer_has_several_names_is_the_encoders(tmp_path):
+    assert END_NAMES == encode._END_NAMES
+    path = write_loadable_tokenizer(tmp_path / "tokenizer.json")
+    keys = json.loads(path.read_text())
+    added = keys["added_tokens"][0]
+    path.write_text(json.dumps(keys | {"added_tokens": [added | {"id": 258, "content": "<s>"}, added]}))
+    assert end_of_document(path) == encode.load(path, fast=False).eos_id == END
+    path.write_text(json.dumps(keys | {"added_tokens": [added | {"content": "<s>"}]}))
+    with pytest.raises(ConfigError, match="no added token can end a document"):
+        end_of_document(path)
 
 
 def test_diagnose_when_given_folder_or_export_measures_the_same(trained, tmp_path):

@@ -1,6 +1,7 @@
 """Parallel Loop Transformer for the transformers library: what `auto_map` in config.json points at.
 
-This file stands alone: it goes with an exported model and needs torch and transformers (4.57 to 5.x), nothing else.
+This file and those that it imports from beside it go with an exported model; they need torch and transformers (4.57 to
+5.x), nothing else.
 
     model = AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True)
 
@@ -8,137 +9,33 @@ The rules, in short: loop 1 is a plain decoder pass whose keys and values every 
 reads a * embedding + b * (state of the loop before, one token to the right), attends to loop 1's keys globally and to
 its own within a window, mixed per head by a gate. Only the last loop is read out.
 
-Decoding keeps, per sequence: loop 1's keys and values, a ring of `window` entries per later loop and layer, and one
-saved state per loop but the last. The loops of a step run one after the other here, so a step costs R passes; the
-design allows a server to run them as one batch, which this file does not do.
+Documents may be packed into one row: wherever `position_ids` do not go on by one, a new document starts, and attention,
+window and the shift between loops stay inside it. Rows may be padded at either end; `attention_mask` says where.
 
-Batches may be padded on the left; `attention_mask` says where. Sequences packed into one row are not supported.
+The loops of a decoding step run one after the other here, so a step costs R passes; the design allows a server to run
+them as one batch, which this file does not do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from transformers import GenerationMixin, PreTrainedModel
-from transformers.cache_utils import Cache, DynamicLayer
-from transformers.configuration_utils import PretrainedConfig
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-KeyValues = tuple[Tensor, Tensor]
+from .cache_iquestpltcoder import KeyValues, PLTCache
+from .configuration_iquestpltcoder import IQuestPLTCoderConfig
+from .places_iquestpltcoder import TokenPlaces, lay_out, linked_places, real_columns
+
 _CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "past_key_values"  # by version
+_NO_TARGET = -100  # what cross-entropy ignores
 
 
-class IQuestPLTCoderConfig(PretrainedConfig):
-    """The released keys. `plt_window_size` is [left, right]: that many keys before the token, besides itself."""
-
-    model_type = "iquestpltcoder"
-    keys_to_ignore_at_inference = ["past_key_values", "cache"]  # noqa: RUF012
-
-    def __init__(self, **keys: Any) -> None:
-        defaults: dict[str, Any] = {
-            "vocab_size": 76_800,
-            "hidden_size": 5_120,
-            "intermediate_size": 27_648,
-            "num_hidden_layers": 14,
-            "num_attention_heads": 40,
-            "num_key_value_heads": 8,
-            "head_dim": 128,
-            "max_position_embeddings": 131_072,
-            "rms_norm_eps": 1e-5,
-            "initializer_range": 0.02,
-            "use_cache": True,
-            "plt_num_loops": 2,
-            "plt_emb_scale": None,
-            "plt_hidden_scale": None,
-            "plt_normalize_per_loop": False,
-            "plt_gate_use_hidden_states": False,
-            "plt_window_size": [64, 0],
-        }
-        for name, default in defaults.items():
-            setattr(self, name, keys.pop(name, default))
-        theta = keys.pop("rope_theta", None) or (keys.get("rope_parameters") or {}).get("rope_theta", 500_000.0)
-        self.rope_theta = theta
-        super().__init__(**{"tie_word_embeddings": False} | keys)
-
-
-class PLTCache(Cache):
-    """Everything a sequence needs to go on: loop 1's keys and values, rings of the later loops, saved states."""
-
-    def __init__(self, config: IQuestPLTCoderConfig) -> None:
-        n_layers, n_later = config.num_hidden_layers, config.plt_num_loops - 1
-        super().__init__(layers=[DynamicLayer() for _ in range(n_layers)])
-        # The last keys and values of each later loop (from 0) and layer.
-        self.rings: list[list[KeyValues | None]] = [[None] * n_layers for _ in range(n_later)]
-        self.states: list[Tensor | None] = [None] * n_later
-
-    def keep(self, loop: int, layer: int, *, keys: Tensor, values: Tensor, size: int) -> None:
-        """Keep the newest `size` entries."""
-        first = max(0, keys.shape[2] - size)
-        self.rings[loop][layer] = (keys[:, :, first:].contiguous(), values[:, :, first:].contiguous())
-
-    def _each(self, change: Any) -> None:
-        self.rings = [[None if kv is None else (change(kv[0]), change(kv[1])) for kv in loop] for loop in self.rings]
-        self.states = [None if state is None else change(state) for state in self.states]
-
-    def reorder_cache(self, beam_idx: Tensor) -> None:
-        super().reorder_cache(beam_idx)
-        self._each(lambda x: x.index_select(0, beam_idx.to(x.device)))
-
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        super().batch_repeat_interleave(repeats)
-        self._each(lambda x: x.repeat_interleave(repeats, dim=0))
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        super().batch_select_indices(indices)
-        self._each(lambda x: x[indices, ...])
-
-    def reset(self) -> None:
-        super().reset()
-        self.rings = [[None] * len(loop) for loop in self.rings]
-        self.states = [None] * len(self.states)
-
-    @property
-    def is_croppable(self) -> bool:
-        return False
-
-    def crop(self, *_: Any, **__: Any) -> None:
-        raise NotImplementedError("a PLT cache cannot be cropped: states of earlier tokens are gone; prefill again")
-
-
-@dataclass
-class _Places:
-    """What positions and padding decide for one forward pass. N new tokens, S tokens with those before."""
-
-    cos: Tensor  # (B, 1, N, C)
-    sin: Tensor
-    linked: Tensor  # (B, N, 1): the token before exists
-    everything: Tensor  # (B, 1, N, S)
-    near: Tensor  # (B, 1, N, S): the same within the window
-
-
-def _places(config: IQuestPLTCoderConfig, *, n_new: int, real: Tensor, dtype: torch.dtype) -> _Places:
-    n_all = real.shape[1]
-    n_past = n_all - n_new
-    positions = (real.long().cumsum(dim=1) - 1).clamp(min=0)[:, n_past:]
-    wide = torch.promote_types(dtype, torch.float32)
-    exponent = torch.arange(0, config.head_dim, 2, device=real.device, dtype=wide) / config.head_dim
-    angle = positions[:, :, None].to(wide) * config.rope_theta**-exponent
-    angle = torch.cat((angle, angle), dim=-1)[:, None]
-    before = functional.pad(real, (1, 0))[:, :-1]
-    column = torch.arange(n_all, device=real.device)
-    distance = column[n_past:, None] - column[None, :]
-    # A pad sees itself, or its softmax would have nothing to see; nothing sees a pad.
-    seen = ((distance >= 0) & real[:, None, :]) | (distance == 0)
-    near = seen & (distance <= config.plt_window_size[0])
-    linked = (real & before)[:, n_past:, None]
-    return _Places(angle.cos(), angle.sin(), linked, seen[:, None], near[:, None])
-
-
-def _rotate(x: Tensor, places: _Places) -> Tensor:
+def _rotate(x: Tensor, places: TokenPlaces) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     return (x * places.cos + torch.cat((-second, first), dim=-1) * places.sin).to(x.dtype)
 
@@ -186,7 +83,7 @@ class PLTAttention(nn.Module):
         self.o_proj = nn.Linear(q_size, config.hidden_size, bias=False)
         self.plt_gate = PLTGate(config)
 
-    def project(self, normed: Tensor, places: _Places) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, normed: Tensor, places: TokenPlaces) -> tuple[Tensor, Tensor, Tensor]:
         shape = (*normed.shape[:2], -1, self.head_dim)
         q, k, v = (p(normed).view(shape).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
         return _rotate(q, places), _rotate(k, places), v
@@ -215,15 +112,19 @@ class PLTLayer(nn.Module):
         self.post_attention_layernorm = PLTNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = PLTMLP(config)
 
-    def first(self, x: Tensor, places: _Places, cache: PLTCache | None) -> tuple[Tensor, KeyValues]:
+    # Tensors go in and come out flat: transformers may wrap these calls in torch's older kind of checkpoint, which
+    # passes gradients through no others.
+    def first(self, x: Tensor, places: TokenPlaces, cache: PLTCache | None) -> tuple[Tensor, Tensor, Tensor]:
         attn = self.self_attn
         q, k, v = attn.project(self.input_layernorm(x), places)
         if cache is not None:
             k, v = cache.update(k, v, self.index)
         x = x + attn.merge(_attend(q, k, v, allowed=places.everything))
-        return self._feed(x), (k, v)
+        return self._feed(x), k, v
 
-    def again(self, x: Tensor, places: _Places, *, kept: KeyValues, cache: PLTCache | None, loop: int) -> Tensor:
+    def again(
+        self, x: Tensor, keys: Tensor, values: Tensor, places: TokenPlaces, cache: PLTCache | None, loop: int
+    ) -> Tensor:
         attn = self.self_attn
         q, k, v = attn.project(self.input_layernorm(x), places)
         ring = cache.rings[loop][self.index] if cache is not None else None
@@ -231,7 +132,7 @@ class PLTLayer(nn.Module):
             k, v = torch.cat((ring[0], k), dim=2), torch.cat((ring[1], v), dim=2)
         if cache is not None:
             cache.keep(loop, self.index, keys=k, values=v, size=attn.window)
-        everything = _attend(q, *kept, allowed=places.everything)
+        everything = _attend(q, keys, values, allowed=places.everything)
         nearby = _attend(q, k, v, allowed=places.near[..., -k.shape[2] :])
         gate = attn.plt_gate(x, q)[..., None]
         x = x + attn.merge(gate * everything + (1 - gate) * nearby)
@@ -248,21 +149,31 @@ class PLTModel(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(PLTLayer(config, i) for i in range(config.num_hidden_layers))
         self.norm = PLTNorm(config.hidden_size, config.rms_norm_eps)
+        self.gradient_checkpointing = False  # transformers sets both
+        self._gradient_checkpointing_func: Any = checkpoint
 
-    def forward(self, embeddings: Tensor, places: _Places, cache: PLTCache | None) -> Tensor:
+    def forward(self, embeddings: Tensor, places: TokenPlaces, cache: PLTCache | None) -> list[Tensor]:
+        """The embeddings and the state after each layer of each loop, the last one normalised: R * L + 1 tensors."""
         kept: list[KeyValues] = []
-        z = embeddings
+        states = [embeddings]
         layers: list[Any] = list(self.layers)
         for layer in layers:
-            z, of_layer = layer.first(z, places, cache)
-            kept.append(of_layer)
+            z, keys, values = self._call(layer.first, states[-1], places, cache)
+            kept.append((keys, values))
+            states.append(z)
         for loop in range(self.config.plt_num_loops - 1):
-            z = self._mix(embeddings, z, places, cache=cache, loop=loop)
+            z = self._mix(embeddings, states[-1], places, cache=cache, loop=loop)
             for layer, of_layer in zip(layers, kept, strict=True):
-                z = layer.again(z, places, kept=of_layer, cache=cache, loop=loop)
-        return self.norm(z)
+                z = self._call(layer.again, z, *of_layer, places, cache, loop)
+                states.append(z)
+        return [*states[:-1], self.norm(states[-1])]
 
-    def _mix(self, embeddings: Tensor, z: Tensor, places: _Places, *, cache: PLTCache | None, loop: int) -> Tensor:
+    def _call(self, run: Any, *args: Any) -> Any:
+        if self.gradient_checkpointing and self.training and torch.is_grad_enabled():
+            return self._gradient_checkpointing_func(run, *args)
+        return run(*args)
+
+    def _mix(self, embeddings: Tensor, z: Tensor, places: TokenPlaces, *, cache: PLTCache | None, loop: int) -> Tensor:
         """The input of a later loop; the state of the last token is saved for the step after."""
         config = self.config
         z = self.norm(z) if config.plt_normalize_per_loop else z
@@ -279,6 +190,7 @@ class PLTModel(nn.Module):
 class IQuestPLTCoderForCausalLM(PreTrainedModel, GenerationMixin):
     config_class = IQuestPLTCoderConfig
     base_model_prefix = "model"
+    supports_gradient_checkpointing = True
     _no_split_modules = ["PLTLayer"]  # noqa: RUF012
     _supports_sdpa = True
 
@@ -298,38 +210,102 @@ class IQuestPLTCoderForCausalLM(PreTrainedModel, GenerationMixin):
 
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
         cache: Any = None,
         past_key_values: Any = None,
+        inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
         use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
         logits_to_keep: int = 0,
-        **_: Any,
-    ) -> CausalLMOutputWithPast:
-        """Logits of the new tokens. `attention_mask` (B, all tokens so far) is 0 at padding, left of all tokens."""
-        cache = cache if cache is not None else past_key_values
-        use_cache = self.config.use_cache if use_cache is None else use_cache
-        if not use_cache or (labels is not None and cache is None):
-            cache = None
-        elif not isinstance(cache, PLTCache):
-            if cache is not None and cache.get_seq_length():
-                raise ValueError(f"the cache is a {type(cache).__name__}; PLT needs the one that its forward returns")
-            cache = PLTCache(self.config)
-        n_past = cache.get_seq_length() if cache is not None else 0
-        n_rows, n_new = input_ids.shape
-        real = attention_mask
-        if real is None:
-            real = input_ids.new_ones(n_rows, n_past + n_new)
-        if real.shape != (n_rows, n_past + n_new):
-            raise ValueError(f"attention_mask has shape {tuple(real.shape)}, expected {(n_rows, n_past + n_new)}")
-        places = _places(self.config, n_new=n_new, real=real.bool(), dtype=self.dtype)
-        hidden = self.model(self.model.embed_tokens(input_ids), places, cache)
-        logits = self.lm_head(hidden[:, -logits_to_keep:] if logits_to_keep else hidden)
+        return_dict: bool | None = None,
+        **options: Any,
+    ) -> Any:
+        """Logits of the new tokens; zeros at padding where rows are computed apart (see `batch_invariant`).
+
+        `attention_mask` (B, all tokens so far) is 0 at padding, before or after the tokens of a row.
+        `position_ids` (B or 1, new tokens): a document starts wherever they do not go on by one.
+        `labels`: those of a document's first token and of padding count for nothing, as in training. The loss is the
+        mean over the others; `num_items_in_batch` divides their sum instead.
+        Hidden states: the embeddings and the state after each layer of each loop, the last one normalised.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("expected either input_ids or inputs_embeds")
+        if output_attentions:
+            raise ValueError("output_attentions: attention maps are never formed here; leave it out")
+        if options.get("cu_seq_lens_q") is not None and position_ids is None:
+            raise ValueError("cu_seq_lens_q: give position_ids too, which say where documents start")
+        x = self.model.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
+        cache = self._cache(cache if cache is not None else past_key_values, use_cache=use_cache, labels=labels)
+        real, padded = real_columns(attention_mask, cache=cache, x=x)
+        if position_ids is not None:
+            position_ids = position_ids.to(x.device).expand(x.shape[:2])
+        run = self._run_apart if self._goes_apart(cache, padded=padded, x=x) else self._run
+        logits, states = run(x, real=real, position_ids=position_ids, cache=cache, n_logits=logits_to_keep)
         loss = None
         if labels is not None:
-            loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())
-        return CausalLMOutputWithPast(loss=loss, logits=logits, **{_CACHE: cache})
+            place = real.long().cumsum(dim=1) if position_ids is None else position_ids
+            labels = labels.masked_fill(~linked_places(real, place), _NO_TARGET)
+            given = {name: options[name] for name in ("num_items_in_batch", "shift_labels") if name in options}
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **given)
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        hidden_states = tuple(states) if wanted else None
+        output = CausalLMOutputWithPast(loss=loss, logits=logits, hidden_states=hidden_states, **{_CACHE: cache})
+        return output.to_tuple() if return_dict is False else output
+
+    def _cache(self, given: Any, *, use_cache: bool | None, labels: Tensor | None) -> PLTCache | None:
+        use_cache = self.config.use_cache if use_cache is None else use_cache
+        # A layer that is computed again for its gradient would be cached twice.
+        again = self.model.gradient_checkpointing and self.training and torch.is_grad_enabled()
+        if given is not None and given.get_seq_length() and (again or not isinstance(given, PLTCache)):
+            why = "layers are computed again" if again else "PLT needs the one that its forward returns"
+            raise ValueError(f"a {type(given).__name__} of {given.get_seq_length()} tokens cannot be used here: {why}")
+        if not use_cache or again or (labels is not None and given is None):
+            return None
+        return given if isinstance(given, PLTCache) else PLTCache(self.config)
+
+    def _goes_apart(self, cache: PLTCache | None, *, padded: bool, x: Tensor) -> bool:
+        """Whether rows are computed one at a time: as the cache began, else as the configuration says."""
+        if cache is not None and cache.get_seq_length():
+            return cache.rows is not None
+        wanted = self.config.batch_invariant
+        return len(x) > 1 and (padded and x.device.type == "cpu" if wanted is None else bool(wanted))
+
+    def _run(
+        self, x: Tensor, *, real: Tensor, position_ids: Tensor | None, cache: PLTCache | None, n_logits: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        places = lay_out(self.config, real=real, position_ids=position_ids, cache=cache, dtype=x.dtype)
+        states = self.model(x, places, cache)
+        return self.lm_head(states[-1][:, -n_logits:] if n_logits else states[-1]), states
+
+    def _run_apart(
+        self, x: Tensor, *, real: Tensor, position_ids: Tensor | None, cache: PLTCache | None, n_logits: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """`_run` for each row's tokens alone, put together; zeros at padding."""
+        if cache is not None:
+            cache.rows = cache.rows or [PLTCache(self.config) for _ in x]
+            cache.see(real)
+        first = x.shape[1] - n_logits if n_logits else 0  # column of the first wanted logits
+        logits = x.new_zeros((x.shape[0], x.shape[1] - first, self.config.vocab_size))
+        states = [torch.zeros_like(x) for _ in range(self.config.plt_num_loops * self.config.num_hidden_layers + 1)]
+        for row, mine in enumerate(real):
+            n_wanted = int(mine[first:].sum())
+            if not mine.any():
+                continue
+            found, of_row = self._run(
+                x[row : row + 1, mine],
+                real=mine[None, mine],
+                position_ids=None if position_ids is None else position_ids[row : row + 1, mine],
+                cache=None if cache is None or cache.rows is None else cache.rows[row],
+                n_logits=n_wanted if n_logits else 0,
+            )
+            logits[row, mine[first:]] = found[0, found.shape[1] - n_wanted :]
+            for state, part in zip(states, of_row, strict=True):
+                state[row, mine] = part[0]
+        return logits, states
 
     def prepare_inputs_for_generation(
         self,
@@ -337,12 +313,23 @@ class IQuestPLTCoderForCausalLM(PreTrainedModel, GenerationMixin):
         cache: PLTCache | None = None,
         past_key_values: PLTCache | None = None,
         attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        position_ids: Tensor | None = None,
         use_cache: bool | None = None,
         **_: Any,
     ) -> dict[str, Any]:
         """Only the tokens that the cache has not seen."""
         cache = cache if cache is not None else past_key_values
         n_seen = cache.get_seq_length() if cache is not None else 0
-        only_new = attention_mask is not None and attention_mask.shape[1] > input_ids.shape[1]
-        new_ids = input_ids if only_new else input_ids[:, n_seen:]
-        return {"input_ids": new_ids, "attention_mask": attention_mask, "cache": cache, "use_cache": use_cache}
+        # Of all tokens some of these are longer than others, by version and by what the prompt was given as.
+        n_new = max(x.shape[1] for x in (input_ids, attention_mask, position_ids) if x is not None) - n_seen
+        inputs = {"attention_mask": attention_mask, "cache": cache, "use_cache": use_cache}
+        if inputs_embeds is not None and not n_seen:
+            if use_cache is False:
+                raise ValueError("generation from inputs_embeds needs the cache; leave use_cache out")
+            return inputs | {"inputs_embeds": inputs_embeds, "position_ids": position_ids}
+        if position_ids is not None:
+            n_more = max(0, n_seen + n_new - position_ids.shape[1])
+            more = position_ids[:, -1:] + torch.arange(1, n_more + 1, device=position_ids.device)
+            position_ids = torch.cat((position_ids, more), dim=1)[:, -n_new:]
+        return inputs | {"input_ids": input_ids[:, -n_new:], "position_ids": position_ids}
