@@ -63,9 +63,8 @@ def train(
 ) -> TrainResult:
     """Train on `data`/packed into the folder `out`; an unfinished or finished `out` is taken up where it stands.
 
-    A drawn `split` of that run replaces stream order and the held-out tail that `config` asks for. The run's tokenizer,
-    which goes into `out` too, gives losses in bits per byte; packed shards without a manifest have none, so there
-    `tokenizer` may name it, or losses stay in nats.
+    A drawn `split` of the run replaces stream order and tail. The run's tokenizer goes into `out` and gives losses in
+    bits per byte; shards without a manifest have none: there `tokenizer` may name it, or losses stay in nats.
     Every process gets the result; only the first one writes and says anything.
     """
     check_tensorboard(config.run.tensorboard)
