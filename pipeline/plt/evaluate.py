@@ -1,4 +1,6 @@
-"""Held-out loss per pool and per group (language or text source), and the loss of token frequencies beside it."""
+"""Held-out loss per document, group (language or text source) and pool, beside it that of token frequencies and that of
+the same tokens in another order: how much larger that is says what the model knows of order, the *permutation gap*.
+"""
 
 from dataclasses import dataclass
 
@@ -10,44 +12,61 @@ from pipeline.errors import ConfigError
 from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_sequences
 from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.plt.head import NO_TARGET
+from pipeline.plt.keyed import draw
 from pipeline.plt.machine import Machine
 from pipeline.plt.model import PLT
-from pipeline.results import Evaluation, GroupLoss
+from pipeline.results import DocumentLoss, Evaluation, GroupLoss
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class HeldOut:
     """The held-out sequences, ready to be scored again and again."""
 
+    sequences: range | Ints
     batches: tuple[Batch, ...]
-    group_numbers: tuple[Ints, ...]  # for each batch and token, an index into `groups`; -1: unscored
+    piece_numbers: tuple[Ints, ...]  # for each batch and token, an index into the pieces; -1: unscored
+    doc_ids: tuple[str, ...]  # of each piece, and so the next three
+    piece_groups: Ints  # an index into `groups`
+    piece_tokens: Ints  # scored targets; 0 where the document also trains
+    piece_bytes: Ints  # that those stand for; zeros where the tokenizer is unknown
     groups: tuple[tuple[str, str], ...]  # (pool, group), sorted
-    group_bytes: Ints  # bytes that each group's scored targets stand for; zeros where the tokenizer is unknown
     n_masked_pieces: int
 
     @property
     def n_tokens(self) -> int:
-        return sum(int((numbers >= 0).sum()) for numbers in self.group_numbers)
+        return int(self.piece_tokens.sum())
 
 
 def build_held_out(split: Split, *, batch_size: int, token_bytes: Ints | None = None) -> HeldOut:
     """Read them once. Raises ConfigError if every piece of it belongs to a document that also trains."""
     tail = split.held_out
     read = [list(read_sequences(split.run, tail[i : i + batch_size])) for i in range(0, len(tail), batch_size)]
-    groups = tuple(sorted({of for rows in read for r in rows for of in r.groups}))
+    of_pieces = [of for rows in read for r in rows for of in r.groups]
+    groups = tuple(sorted(set(of_pieces)))
     places = {group: number for number, group in enumerate(groups)}
-    pairs = [_scored(rows, places=places, unscored=split.seen) for rows in read]
-    group_bytes = np.zeros(len(groups), dtype=np.int64)
-    if token_bytes is not None:
-        for batch, of_batch in pairs:
-            scored = of_batch >= 0
-            np.add.at(group_bytes, of_batch[scored], token_bytes[batch.targets_BT.numpy()[scored]])
+    doc_ids = tuple(d for rows in read for r in rows for d in r.doc_ids)
+    masked = np.array([d in split.seen for d in doc_ids], dtype=bool)
+    pairs, first = [], 0
+    for rows in read:
+        pairs.append(_scored(rows, first=first, masked=masked))
+        first += sum(int(r.n_pieces.sum()) for r in rows)
+    n_tokens, n_bytes = np.zeros(len(doc_ids), dtype=np.int64), np.zeros(len(doc_ids), dtype=np.int64)
+    for batch, numbers in pairs:
+        np.add.at(n_tokens, numbers[numbers >= 0], 1)
+        if token_bytes is not None:
+            np.add.at(n_bytes, numbers[numbers >= 0], token_bytes[batch.targets_BT.numpy()[numbers >= 0]])
     held_out = HeldOut(
+        sequences=tail,
         batches=tuple(batch for batch, _ in pairs),
-        group_numbers=tuple(numbers for _, numbers in pairs),
+        piece_numbers=tuple(numbers for _, numbers in pairs),
+        doc_ids=doc_ids,
+        piece_groups=np.array([places[of] for of in of_pieces], dtype=np.int64),
+        piece_tokens=n_tokens,
+        piece_bytes=n_bytes,
         groups=groups,
-        group_bytes=group_bytes,
-        n_masked_pieces=sum(d in split.seen for rows in read for r in rows for d in r.doc_ids),
+        n_masked_pieces=int(masked.sum()),
     )
     if not held_out.n_tokens:
         raise ConfigError(
@@ -57,69 +76,134 @@ def build_held_out(split: Split, *, batch_size: int, token_bytes: Ints | None = 
     return held_out
 
 
-def _scored(rows: list[Rows], *, places: dict[tuple[str, str], int], unscored: frozenset[str]) -> tuple[Batch, Ints]:
-    """The batch, without the targets of `unscored` documents, and the group number of each target that is left."""
+def _scored(rows: list[Rows], *, first: int, masked: npt.NDArray[np.bool_]) -> tuple[Batch, Ints]:
+    """The batch without the targets of `masked` pieces, and the piece of each target that is left.
+
+    `first` is the number of the batch's first piece.
+    """
     batch = batch_of(rows)
     n_pieces = np.concatenate([r.n_pieces for r in rows])
     inside_BT, targets_BT = batch.doc_index_BT.numpy() >= 0, batch.targets_BT.numpy()  # a view: masking shows in batch
-    piece_BT = batch.doc_index_BT.numpy() + (np.cumsum(n_pieces) - n_pieces)[:, None]
-    masked = np.array([d in unscored for r in rows for d in r.doc_ids])
-    group_of = np.array([places[of] for r in rows for of in r.groups])
+    piece_BT = batch.doc_index_BT.numpy() + (first + np.cumsum(n_pieces) - n_pieces)[:, None]
     targets_BT[inside_BT] = np.where(masked[piece_BT[inside_BT]], NO_TARGET, targets_BT[inside_BT])
-    numbers_BT = np.full(targets_BT.shape, -1, dtype=np.int64)
-    scored_BT = targets_BT != NO_TARGET
-    numbers_BT[scored_BT] = group_of[piece_BT[scored_BT]]
+    numbers_BT = np.where(targets_BT != NO_TARGET, piece_BT, -1)
     return batch, numbers_BT
 
 
-@torch.no_grad()
 def evaluate(model: PLT, held_out: HeldOut, *, step: int, machine: Machine, ranks: Ranks = ALONE) -> Evaluation:
-    """Score the tail; every mean weighs targets equally. Processes share the batches, in equal numbers of passes."""
-    n_batches, n_groups = len(held_out.batches), len(held_out.groups)
-    sums = np.zeros(n_groups)
+    """Score what is held out; every mean weighs targets equally."""
+    return evaluation_of(held_out, piece_losses(model, held_out, machine=machine, ranks=ranks), step=step)
+
+
+@torch.no_grad()
+def piece_losses(
+    model: PLT, held_out: HeldOut, *, machine: Machine, ranks: Ranks = ALONE, permuted: bool = False
+) -> Floats:
+    """Summed nats of each piece, as it is or `permuted`. Processes share the batches, in equal numbers of passes."""
+    n_batches, n_pieces = len(held_out.batches), len(held_out.doc_ids)
+    sums = np.zeros(n_pieces)
     for number in range(ranks.rank, -(-n_batches // ranks.size) * ranks.size, ranks.size):
-        there = held_out.batches[number % n_batches].to(machine.device)
+        batch = _permuted(held_out, number % n_batches) if permuted else held_out.batches[number % n_batches]
+        there = batch.to(machine.device)
         with machine.autocast():
             losses = model(there.tokens_BT, there.doc_index_BT, there.targets_BT)
         if number < n_batches:
-            numbers = held_out.group_numbers[number]
+            numbers = held_out.piece_numbers[number]
             scored = numbers >= 0
-            sums += np.bincount(numbers[scored], weights=losses.double().cpu().numpy()[scored], minlength=n_groups)
-    sums = ranks.add_up(torch.from_numpy(sums).to(machine.device)).cpu().numpy()
-    pools, groups = _as_losses(held_out, sums)
+            sums += np.bincount(numbers[scored], weights=losses.double().cpu().numpy()[scored], minlength=n_pieces)
+    return np.asarray(ranks.add_up(torch.from_numpy(sums).to(machine.device)).cpu().numpy(), dtype=np.float64)
+
+
+def _permuted(held_out: HeldOut, number: int) -> Batch:
+    """The batch with each piece's tokens in a drawn order, all but its first: so the same tokens are scored."""
+    batch = held_out.batches[number]
+    n_rows, seq_len = batch.tokens_BT.shape
+    start = sum(len(b.pools) for b in held_out.batches[:number])
+    places = np.asarray(held_out.sequences[start : start + n_rows])[:, None] * seq_len + np.arange(seq_len)
+    documents_BT = batch.doc_index_BT.numpy()
+    inside = np.flatnonzero(documents_BT >= 0)
+    # Rows and their pieces stand in order, so a count of starts numbers the pieces of the batch.
+    starts = np.diff(documents_BT, axis=1, prepend=-1).reshape(-1)[inside] != 0
+    bits = draw("permuted", places.reshape(-1)[inside])
+    bits[starts] = 0  # the first token stays the first
+    order = np.lexsort((bits, np.cumsum(starts)))
+    tokens = batch.tokens_BT.numpy().copy()
+    tokens.reshape(-1)[inside] = tokens.reshape(-1)[inside[order]]
+    targets = batch.targets_BT.numpy().copy()
+    scored = np.flatnonzero(targets.reshape(-1) != NO_TARGET)
+    targets.reshape(-1)[scored] = tokens.reshape(-1)[scored + 1]
+    return Batch(torch.from_numpy(tokens), batch.doc_index_BT, torch.from_numpy(targets), batch.pools, batch.n_real)
+
+
+def evaluation_of(held_out: HeldOut, losses: Floats, *, step: int) -> Evaluation:
+    """Pools and groups of summed losses per piece."""
+    pools, groups = group_losses(held_out, losses)
     n_tokens = sum(g.n_tokens for g in groups)
-    return Evaluation(step=step, n_tokens=n_tokens, loss=float(sums.sum() / n_tokens), pools=pools, groups=groups)
+    return Evaluation(step=step, n_tokens=n_tokens, loss=float(losses.sum() / n_tokens), pools=pools, groups=groups)
 
 
-def unigram_losses(held_out: HeldOut, counts: dict[str, Ints]) -> tuple[GroupLoss, ...]:
-    """Held-out loss of token frequencies: `counts` per pool of the tokens trained on, one added to each.
+def unigram_piece_losses(held_out: HeldOut, counts: dict[str, Ints]) -> Floats:
+    """Loss of token frequencies on each piece: `counts` per pool of the tokens trained on, one added to each.
 
     The floor in bits per byte: a model above it in some language has learnt less there than counting would.
     """
-    sums = np.zeros(len(held_out.groups))
+    sums = np.zeros(len(held_out.doc_ids))
     logs = {pool: -np.log((count + 1) / (count + 1).sum()) for pool, count in counts.items()}
     empty = next(iter(logs.values()))
     uniform = np.full(len(empty), np.log(len(empty)))
-    per_group = [logs.get(pool, uniform) for pool, _ in held_out.groups]
-    for batch, numbers in zip(held_out.batches, held_out.group_numbers, strict=True):
-        targets = batch.targets_BT.numpy()
-        for number in np.unique(numbers[numbers >= 0]).tolist():
-            sums[number] += per_group[number][targets[numbers == number]].sum()
-    pools, groups = _as_losses(held_out, sums)
+    pools = np.array([held_out.groups[g][0] for g in held_out.piece_groups.tolist()])
+    for batch, numbers in zip(held_out.batches, held_out.piece_numbers, strict=True):
+        targets, scored = batch.targets_BT.numpy(), numbers >= 0
+        pieces, ids = numbers[scored], targets[scored]
+        for pool in np.unique(pools[pieces]).tolist():
+            mine = pools[pieces] == pool
+            of_pool = logs.get(pool, uniform)[ids[mine]]
+            sums += np.bincount(pieces[mine], weights=of_pool, minlength=len(sums))
+    return sums
+
+
+def unigram_losses(held_out: HeldOut, counts: dict[str, Ints]) -> tuple[GroupLoss, ...]:
+    """The same per pool and group."""
+    pools, groups = group_losses(held_out, unigram_piece_losses(held_out, counts))
     return (*pools, *groups)
 
 
-def _as_losses(held_out: HeldOut, sums: npt.NDArray[np.float64]) -> tuple[tuple[GroupLoss, ...], tuple[GroupLoss, ...]]:
-    """Means of pools and of groups from summed losses; groups without a scored target are left out."""
-    counts = np.zeros(len(held_out.groups), dtype=np.int64)
-    for numbers in held_out.group_numbers:
-        counts += np.bincount(numbers[numbers >= 0], minlength=len(counts))
+def group_losses(held_out: HeldOut, losses: Floats) -> tuple[tuple[GroupLoss, ...], tuple[GroupLoss, ...]]:
+    """Means of pools and of groups from summed losses per piece; groups without a scored target are left out."""
+    n_groups = len(held_out.groups)
+    sums, counts, n_bytes = (
+        np.bincount(held_out.piece_groups, weights=of_piece, minlength=n_groups)
+        for of_piece in (losses, held_out.piece_tokens, held_out.piece_bytes)
+    )
     groups = tuple(
-        GroupLoss(pool, group, n_tokens=int(n), loss=float(total / n), n_bytes=int(n_bytes))
-        for (pool, group), total, n, n_bytes in zip(held_out.groups, sums, counts, held_out.group_bytes, strict=True)
+        GroupLoss(pool, group, n_tokens=int(n), loss=float(total / n), n_bytes=int(of_group))
+        for (pool, group), total, n, of_group in zip(held_out.groups, sums, counts, n_bytes, strict=True)
         if n
     )
     return tuple(_pool_loss(pool, groups) for pool in sorted({g.pool for g in groups})), groups
+
+
+def document_losses(
+    held_out: HeldOut, *, losses: Floats, permuted: Floats, unigram: Floats
+) -> tuple[DocumentLoss, ...]:
+    """The scored pieces of each document together, by document id."""
+    places: dict[str, list[int]] = {}
+    for number, doc_id in enumerate(held_out.doc_ids):
+        if held_out.piece_tokens[number]:
+            places.setdefault(doc_id, []).append(number)
+    return tuple(
+        DocumentLoss(
+            doc_id=doc_id,
+            pool=held_out.groups[held_out.piece_groups[numbers[0]]][0],
+            group=held_out.groups[held_out.piece_groups[numbers[0]]][1],
+            n_tokens=int(held_out.piece_tokens[numbers].sum()),
+            n_bytes=int(held_out.piece_bytes[numbers].sum()),
+            nats=float(losses[numbers].sum()),
+            permuted_nats=float(permuted[numbers].sum()),
+            unigram_nats=float(unigram[numbers].sum()),
+        )
+        for doc_id, numbers in sorted(places.items())
+    )
 
 
 def _pool_loss(pool: str, groups: tuple[GroupLoss, ...]) -> GroupLoss:

@@ -18,7 +18,16 @@ from pipeline.plt.config import LOOP_OPTIONS, TrainConfig
 from pipeline.plt.data import PackedRun, Split, open_packed, split_run, unigram_entropies
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.distributed import Ranks, join_ranks
-from pipeline.plt.evaluate import build_held_out, evaluate, unigram_losses
+from pipeline.plt.evaluate import (
+    Floats,
+    build_held_out,
+    document_losses,
+    evaluation_of,
+    group_losses,
+    piece_losses,
+    unigram_losses,
+    unigram_piece_losses,
+)
 from pipeline.plt.events import Evaluated, Noted, OnEvent, Saved, Started, Stepped, ignore
 from pipeline.plt.flops import cost_lines, count_parameters, flops_per_token, peak_flops
 from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
@@ -32,15 +41,18 @@ from pipeline.plt.verdict import judge
 from pipeline.plt.vocabulary import check_covers, file_hash, read_token_bytes, run_tokenizer
 from pipeline.plt.weights import gather, read_model
 from pipeline.results import (
+    DOCUMENTS_NAME,
     HELD_OUT_NAME,
     RESULT_NAME,
     Diagnostics,
+    DocumentLoss,
     Evaluation,
     HeldOutSequences,
     TrainIdentity,
     TrainRecord,
     TrainResult,
     TrainStep,
+    documents_text,
     metrics_line,
     read_metrics,
     result_text,
@@ -97,8 +109,9 @@ def train(
             trainer = _Trainer(config, split=split, folder=folder, place=place, on_event=on_event)
             trainer.run()
             record = trainer.record()
-            result = TrainResult(folder=out, record=record, verdict=judge(record))
+            result = TrainResult(out, record, judge(record), trainer.documents)
             if ranks.leads:
+                checkpoint.write_file(out / DOCUMENTS_NAME, documents_text(result.documents))
                 checkpoint.write_file(out / RESULT_NAME, result_text(result))
             ranks.wait()
             return result
@@ -165,6 +178,8 @@ class _Trainer:
         self.n_tokens = dict.fromkeys(POOLS, 0)
         self.steps: list[TrainStep] = []
         self.evaluations: list[Evaluation] = []
+        self.losses: Floats | None = None  # of the newest evaluation, per held-out piece; unknown after a resume
+        self.documents: tuple[DocumentLoss, ...] = ()  # known once `record` was made
         self.add_scalars: AddScalars = lambda step, scalars: None
         self._resume()
         self._announce()
@@ -193,6 +208,13 @@ class _Trainer:
         """Everything measured, the diagnostics included."""
         config, n_seen = self.config, self.n_done * self.config.data.sequences_per_step
         counts = token_counts(self.split, n_sequences=n_seen, vocab_size=config.model.vocab_size)
+        permuted = self._piece_losses(permuted=True)
+        self.documents = document_losses(
+            self.held_out,
+            losses=self._piece_losses() if self.losses is None else self.losses,
+            permuted=permuted,
+            unigram=unigram_piece_losses(self.held_out, counts),
+        )
         return TrainRecord(
             n_parameters=count_parameters(config.model),
             n_loops=config.model.n_loops,
@@ -209,7 +231,11 @@ class _Trainer:
             steps=tuple(self.steps),
             evaluations=tuple(self.evaluations),
             diagnostics=self._diagnose(),
+            permuted_losses=tuple(of for each in group_losses(self.held_out, permuted) for of in each),
         )
+
+    def _piece_losses(self, *, permuted: bool = False) -> Floats:
+        return piece_losses(self.model, self.held_out, machine=self.machine, ranks=self.ranks, permuted=permuted)
 
     def _read(self, step: int) -> StepBatch:
         n_sequences, n_rows = self.config.data.sequences_per_step, rows_of(self.config, ranks=self.ranks)
@@ -261,7 +287,8 @@ class _Trainer:
         if self.evaluations and self.evaluations[-1].step == self.n_done:  # resumed just after it
             return
         started = time.perf_counter()
-        evaluation = evaluate(self.model, self.held_out, step=self.n_done, machine=self.machine, ranks=self.ranks)
+        self.losses = self._piece_losses()
+        evaluation = evaluation_of(self.held_out, self.losses, step=self.n_done)
         self.evaluations.append(evaluation)
         self.folder.log(metrics_line(evaluation))
         losses = {f"held_out/{g.pool}/{g.group or 'all'}": g.loss for g in (*evaluation.pools, *evaluation.groups)}

@@ -4,6 +4,7 @@
     MODEL/held_out.json     HeldOutSequences       where they were drawn and are not the end of the stream
     MODEL/metrics.jsonl     TrainStep, Evaluation  a line for each update or evaluation
     MODEL/result.json       TrainResult            the verdict and what it judged, when training is done
+    MODEL/documents.jsonl   DocumentLoss           a line for each held-out document, written with it
     V/validation.json       Validation             what `loopmix validate` found
     D/diagnostics.json      Diagnostics            what each loop of a model does
 
@@ -15,12 +16,14 @@ so an interrupted run leaves the same bytes as an undisturbed one.
 from pipeline.results.codec import Number, from_json, read_file, to_json
 from pipeline.results.training import (
     DIAGNOSTICS_NAME,
+    DOCUMENTS_NAME,
     HELD_OUT_NAME,
     IDENTITY_NAME,
     METRICS_NAME,
     RESULT_NAME,
     Check,
     Diagnostics,
+    DocumentLoss,
     Evaluation,
     GroupLoss,
     HeldOutSequences,
@@ -32,7 +35,9 @@ from pipeline.results.training import (
     TrainResult,
     TrainStep,
     Verdict,
+    documents_text,
     metrics_line,
+    read_documents,
     read_held_out,
     read_identity,
     read_metrics,
@@ -51,6 +56,7 @@ from pipeline.results.validation import (
 
 __all__ = [
     "DIAGNOSTICS_NAME",
+    "DOCUMENTS_NAME",
     "HELD_OUT_NAME",
     "IDENTITY_NAME",
     "METRICS_NAME",
@@ -59,6 +65,7 @@ __all__ = [
     "Check",
     "Comparison",
     "Diagnostics",
+    "DocumentLoss",
     "Evaluation",
     "GroupLoss",
     "GroupScore",
@@ -75,8 +82,10 @@ __all__ = [
     "Validation",
     "Variant",
     "Verdict",
+    "documents_text",
     "from_json",
     "metrics_line",
+    "read_documents",
     "read_file",
     "read_held_out",
     "read_identity",

@@ -12,6 +12,7 @@ IDENTITY_NAME = "train.json"
 HELD_OUT_NAME = "held_out.json"
 METRICS_NAME = "metrics.jsonl"
 RESULT_NAME = "result.json"
+DOCUMENTS_NAME = "documents.jsonl"
 DIAGNOSTICS_NAME = "diagnostics.json"
 # Of the training curve in result.json: as many points as a chart can show. metrics.jsonl has every step.
 _MAX_CURVE_STEPS = 200
@@ -69,6 +70,24 @@ class GroupLoss:
     def bits_per_byte(self) -> float | None:
         """The loss in the only unit that languages and tokenizers share."""
         return self.loss * self.n_tokens / math.log(2) / self.n_bytes if self.n_bytes else None
+
+
+@dataclass(frozen=True)
+class DocumentLoss:
+    """The scored pieces of one held-out document under a finished model; nats are sums over its targets.
+
+    `permuted_nats` is the loss of the same tokens in a drawn order, `unigram_nats` that of the token frequencies of the
+    pool, as trained on. Bytes are 0 where the tokenizer is unknown.
+    """
+
+    doc_id: str
+    pool: str
+    group: str
+    n_tokens: int
+    n_bytes: int
+    nats: Number
+    permuted_nats: Number
+    unigram_nats: Number
 
 
 @dataclass(frozen=True)
@@ -177,15 +196,18 @@ class TrainRecord:
     steps: tuple[TrainStep, ...]  # thinned in result.json
     evaluations: tuple[Evaluation, ...]
     diagnostics: Diagnostics
+    # Of the trained model on the same tokens in a drawn order; empty in folders of older versions.
+    permuted_losses: tuple[GroupLoss, ...] = ()
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished training. result.json holds the verdict and the record's keys side by side."""
+    """A finished training. result.json holds verdict and record side by side, documents.jsonl the documents."""
 
     folder: Path
     record: TrainRecord
     verdict: Verdict
+    documents: tuple[DocumentLoss, ...] = ()  # by document id
 
 
 def read_identity(folder: Path) -> TrainIdentity:
@@ -236,6 +258,21 @@ def result_text(result: TrainResult) -> str:
     return to_json({"verdict": dataclasses.asdict(result.verdict)} | dataclasses.asdict(record), indent=2) + "\n"
 
 
+def documents_text(documents: tuple[DocumentLoss, ...]) -> str:
+    """The text of documents.jsonl, a line for each."""
+    return "".join(to_json(document) + "\n" for document in documents)
+
+
+def read_documents(folder: Path) -> tuple[DocumentLoss, ...]:
+    """MODEL/documents.jsonl."""
+    path = folder / DOCUMENTS_NAME
+    lines = read_bytes(path, remedy=TRAIN_AGAIN).splitlines()
+    return tuple(
+        from_json(DocumentLoss, line, where=f"{path}: line {number}", remedy=TRAIN_AGAIN)
+        for number, line in enumerate(lines, start=1)
+    )
+
+
 @dataclass(frozen=True)
 class _Judged:
     verdict: Verdict
@@ -245,4 +282,5 @@ def read_result(folder: Path) -> TrainResult:
     """MODEL/result.json."""
     path = folder / RESULT_NAME
     verdict = read_file(_Judged, path).verdict
-    return TrainResult(folder, read_file(TrainRecord, path), verdict)
+    documents = read_documents(folder) if (folder / DOCUMENTS_NAME).exists() else ()
+    return TrainResult(folder, read_file(TrainRecord, path), verdict, documents)

@@ -144,8 +144,9 @@ def test_held_out_pieces_when_their_document_also_trains_are_not_scored(tmp_path
     assert held_out.n_masked_pieces == 1
     assert held_out.n_tokens == 3
     assert held_out.batches[0].targets_BT.tolist() == [[*[NO_TARGET] * 3, 7, 8, END, NO_TARGET, NO_TARGET]]
-    python = held_out.groups.index(("code", "Python"))
-    assert held_out.group_numbers[0].tolist() == [[-1, -1, -1, python, python, python, -1, -1]]
+    assert held_out.piece_numbers[0].tolist() == [[-1, -1, -1, 1, 1, 1, -1, -1]]
+    assert held_out.doc_ids == ("both", "new") and held_out.piece_tokens.tolist() == [0, 3]
+    assert [held_out.groups[g] for g in held_out.piece_groups] == [("code", "C"), ("code", "Python")]
 
 
 def test_held_out_tail_when_every_document_also_trains_is_refused(tmp_path):

@@ -79,8 +79,9 @@ def test_bits_per_byte_when_tokens_are_bytes_are_nats_over_log_two(tmp_path):
         assert score(floor) == pytest.approx(floor.loss * floor.n_tokens / math.log(2) / floor.n_bytes)
     code = next(f for f in floors if (f.pool, f.group) == ("code", ""))
     smooth = (counts["code"] + 1) / (counts["code"] + 1).sum()
-    targets = [b.targets_BT.numpy()[g >= 0] for b, g in zip(held_out.batches, held_out.group_numbers, strict=True)]
-    pools = [np.array([held_out.groups[i][0] for i in g[g >= 0]]) for g in held_out.group_numbers]
+    targets = [b.targets_BT.numpy()[g >= 0] for b, g in zip(held_out.batches, held_out.piece_numbers, strict=True)]
+    pool_of = np.array([held_out.groups[g][0] for g in held_out.piece_groups])
+    pools = [pool_of[g[g >= 0]] for g in held_out.piece_numbers]
     wanted = np.concatenate([-np.log(smooth[t[p == "code"]]) for t, p in zip(targets, pools, strict=True)])
     assert code.loss == pytest.approx(wanted.mean())
 
