@@ -111,8 +111,7 @@ def train(
             record = trainer.record()
             result = TrainResult(out, record, judge(record), trainer.documents)
             if ranks.leads:
-                checkpoint.write_file(out / DOCUMENTS_NAME, documents_text(result.documents))
-                checkpoint.write_file(out / RESULT_NAME, result_text(result))
+                _write_result(result)
             ranks.wait()
             return result
 
@@ -130,6 +129,12 @@ def _keep(out: Path, *, tokenizer: Path | None, drawn: Split | None) -> None:
         checkpoint.write_file(out / HELD_OUT_NAME, to_json(sequences) + "\n")
     if tokenizer is not None:
         checkpoint.write_file(out / TOKENIZER_FILE, tokenizer.read_text(encoding="utf-8"))
+
+
+def _write_result(result: TrainResult) -> None:
+    """documents.jsonl first: where result.json stands, training is done."""
+    checkpoint.write_file(result.folder / DOCUMENTS_NAME, documents_text(result.documents))
+    checkpoint.write_file(result.folder / RESULT_NAME, result_text(result))
 
 
 def dry_run(config: TrainConfig, *, data: Path, n_processes: int = 1) -> list[str]:
