@@ -254,7 +254,7 @@ class PLT(nn.Module):
             )
         hidden_BTD = self.model(tokens_BT, doc_index_BT)
         if targets_BT is not None:
-            return head_losses(self.lm_head, hidden_BTD, targets_BT=targets_BT, recompute=self.model.recompute_layers)
+            return head_losses(self.lm_head, hidden_BTD, targets_BT=targets_BT)
         logits_BTV: Tensor = self.lm_head(hidden_BTD)
         return logits_BTV
 
