@@ -5,7 +5,8 @@ LoopmixError              anything below; the command line prints it on one line
 ├── SchemaError           a table does not have the columns, types or values that `schema.py` demands
 ├── StageError            a stage could not do its work on a shard; names the shard, the cause and the remedy
 ├── StoreError            a file is missing, damaged, foreign, or cannot be written
-└── CheckpointError       a model folder or checkpoint is missing, damaged or of another shape
+├── CheckpointError       a model folder or checkpoint is missing, damaged or of another shape
+└── StoppedError          a signal asked training to end, and it has saved what it had; exits with 128 + the signal
 
 A message says what, where (file, key, doc_id), the value seen, what was expected and what to do.
 """
@@ -41,3 +42,11 @@ class StoreError(LoopmixError):
 
 class CheckpointError(LoopmixError):
     """A checkpoint or an exported model cannot be used."""
+
+
+class StoppedError(LoopmixError):
+    """A signal asked for the end; everything done so far is saved, and the same line goes on."""
+
+    def __init__(self, message: str, *, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number  # what shells give a program that a signal ended

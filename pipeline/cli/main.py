@@ -16,7 +16,7 @@ import click
 from pipeline import __version__
 from pipeline.cli import examples, training
 from pipeline.cli.output import complain, json_option, say, say_json
-from pipeline.errors import ConfigError, LoopmixError, StoreError
+from pipeline.errors import ConfigError, LoopmixError, StoppedError, StoreError
 
 if TYPE_CHECKING:
     from pipeline.engine.run_folder import RunFiles
@@ -39,6 +39,9 @@ class _Commands(click.Group):
         hint = " without --replace" if "--replace" in ctx.args else ""
         try:
             return super().invoke(ctx)
+        except StoppedError as stop:
+            complain(str(stop))
+            raise SystemExit(stop.exit_code) from None
         except LoopmixError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()

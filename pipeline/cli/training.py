@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pipeline.cli.output import json_option, say
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, StoppedError
 
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -48,7 +48,12 @@ def train(config: Path, data: Path, out: Path | None, dry_run: bool, processes: 
     if out is None:
         raise click.UsageError("--out is missing; it may be left out with --dry-run only")
     with show_training() as show:
-        result = plt.train(loaded, data=data, out=out, on_event=show, tokenizer=tokenizer)
+        try:
+            result = plt.train(loaded, data=data, out=out, on_event=show, tokenizer=tokenizer)
+        except StoppedError as stop:
+            if plt.leads():
+                raise
+            raise SystemExit(stop.exit_code) from None  # the first process speaks for all
     if plt.leads():
         say("\n".join(verdict_lines(result.verdict)))
 

@@ -104,6 +104,10 @@ class RunConfig(Frozen):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="key of the first weights")
     checkpoint_every_steps: Count = Field(50, description="updates between checkpoints; the last is always saved")
+    keep_checkpoints: Count = Field(2, description="newest checkpoints that stay; a damaged one falls back to the next")
+    warm_start: str | None = Field(
+        None, description="folder of the first weights: a model folder, a checkpoint or an export; null: random ones"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is one")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of matrix products; weights stay float32; auto: bfloat16 on CUDA"
@@ -135,7 +139,7 @@ class TrainConfig(Frozen):
 
     @property
     def n_read_sequences(self) -> int:
-        """Sequences that training reads from the start of the stream, repeats counted."""
+        """Sequences that training reads from the start of the stream, repeats counted, if steps are never cut anew."""
         return self.optimiser.n_steps * self.data.sequences_per_step
 
 

@@ -96,8 +96,7 @@ def add_up_gradients(model: nn.Module, *, ranks: Ranks) -> None:
         return
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     for group in _buckets(gradients):
-        flat = torch.cat([g.flatten() for g in group])
-        dist.all_reduce(flat)
+        flat = ranks.add_up(torch.cat([g.flatten() for g in group]))
         for gradient, part in zip(group, torch.split(flat, [g.numel() for g in group]), strict=True):
             gradient.copy_(part.view_as(gradient))
 

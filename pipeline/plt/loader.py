@@ -1,9 +1,9 @@
 """Batches of training straight from the memory-mapped shards: numpy views, no object per token, one thread ahead.
 
 Every rank reads its own rows of a step and, from the row metadata alone, the counts of the whole step, so that no
-message between ranks is needed to weigh the loss. A batch depends on step and rank only: a resumed run reads the
-same bytes. On the way out ids widen to int64, piece numbers are a running sum of piece starts, and targets are
-the ids one place on where the piece goes on.
+message between ranks is needed to weigh the loss. A batch depends on its place in the stream and on the rank only: a
+resumed run reads the same bytes. On the way out ids widen to int64, piece numbers are a running sum of piece starts,
+and targets are the ids one place on where the piece goes on.
 
 Cost: some 10 ns a token on one core; `tests/bench/bench_train.py --loader` measures it.
 """
@@ -16,10 +16,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from pipeline.plt.attention import PADDING
 from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_sequences
 from pipeline.plt.distributed import ALONE, Ranks
+from pipeline.plt.head import NO_TARGET
 from pipeline.schema import POOLS
 
 # Batches that may wait for the step: one hides the reading, a second evens it out; more would only hold memory.
@@ -42,24 +45,41 @@ class StepBatch:
         return replace(self, parts=tuple(part.each(Tensor.pin_memory) for part in self.parts))
 
 
-def read_step(split: Split, *, step: int, n_sequences: int, n_rows: int, ranks: Ranks = ALONE) -> StepBatch:
-    """Update `step` (from 0) of the stream, round and round: this rank's rows in parts of `n_rows`."""
-    per_rank = n_sequences // ranks.size
+def read_step(split: Split, *, start: int, n_sequences: int, n_rows: int, ranks: Ranks = ALONE) -> StepBatch:
+    """The update that begins at sequence `start` of the endless stream: this rank's rows in parts of `n_rows`.
+
+    Every rank gets equally many parts, because with weights divided all must take part in each pass. A rank that has
+    no row left for one passes an empty row through, which has no target and so no gradient.
+    """
     n_tokens, n_targets, n_pairs = dict.fromkeys(POOLS, 0), dict.fromkeys(POOLS, 0), 0
-    for rows in _around(split, start=step * n_sequences, count=n_sequences):
+    for rows in _around(split, start=start, count=n_sequences):
         of_targets = rows.n_real - rows.n_pieces
         lengths = rows.ends - rows.starts
         n_pairs += int((lengths * (lengths + 1) // 2).sum())
         for pool, real, targets in zip(rows.pools, rows.n_real.tolist(), of_targets.tolist(), strict=True):
             n_tokens[pool] += real
             n_targets[pool] += targets
-    mine = step * n_sequences + ranks.rank * per_rank
+    mine = rows_of_rank(n_sequences, ranks=ranks)
+    n_most = -(-n_sequences // ranks.size)  # rows of the rank that has most
     parts = tuple(
-        batch_of(list(_around(split, start=mine + done, count=min(n_rows, per_rank - done))))
-        for done in range(0, per_rank, n_rows)
+        batch_of(list(_around(split, start=start + first, count=min(n_rows, mine.stop - first))))
+        if first < mine.stop
+        else _empty_batch(split.run.seq_len)
+        for first in range(mine.start, mine.start + n_most, n_rows)
     )
     context = n_pairs / max(1, sum(n_tokens.values()))
     return StepBatch(parts, max(1, sum(n_targets.values())), n_tokens, n_targets, context)
+
+
+def rows_of_rank(n_sequences: int, *, ranks: Ranks) -> range:
+    """Which rows of a step a rank reads: together the ranks read each once, and no two differ by more than one row."""
+    return range(ranks.rank * n_sequences // ranks.size, (ranks.rank + 1) * n_sequences // ranks.size)
+
+
+def _empty_batch(seq_len: int) -> Batch:
+    """One row of padding."""
+    row_BT = torch.zeros((1, seq_len), dtype=torch.int64)
+    return Batch(row_BT, torch.full_like(row_BT, PADDING), torch.full_like(row_BT, NO_TARGET), POOLS[:1], (0,))
 
 
 def _around(split: Split, *, start: int, count: int) -> Iterator[Rows]:

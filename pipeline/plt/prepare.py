@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 
-from pipeline.errors import ConfigError
 from pipeline.plt.config import TrainConfig
 from pipeline.plt.distributed import Ranks, like, shard
 from pipeline.plt.evaluate import HeldOut
@@ -23,17 +22,14 @@ class Place:
 
 
 def rows_of(config: TrainConfig, *, ranks: Ranks) -> int:
-    """Sequences of one forward pass of one process."""
-    return config.data.sequences_per_step // (config.data.grad_accumulation * ranks.size)
+    """Sequences of one forward pass of one process; those with fewer rows than others make do with less."""
+    per_process = -(-config.data.sequences_per_step // ranks.size)
+    return -(-per_process // config.data.grad_accumulation)
 
 
-def check_divisible(config: TrainConfig, *, ranks: Ranks) -> None:
-    """Raise ConfigError where a step cannot be divided evenly."""
-    if config.data.sequences_per_step % (config.data.grad_accumulation * ranks.size):
-        raise ConfigError(
-            f"data.sequences_per_step is {config.data.sequences_per_step}, not a multiple of {ranks.size} processes "
-            f"times grad_accumulation {config.data.grad_accumulation}; change one of them"
-        )
+def idle_rows(config: TrainConfig, *, ranks: Ranks) -> int:
+    """Rows of a step that processes wait for, because it cannot be divided evenly; 0 where it can."""
+    return -config.data.sequences_per_step % ranks.size
 
 
 def prepare_model(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> PLT:

@@ -23,6 +23,7 @@ import torch
 
 from pipeline.errors import SchemaError, StoreError, first_of
 from pipeline.plt.distributed import Ranks
+from pipeline.plt.durable import sha256_of
 from pipeline.schema import PACKED, check, packed_schema
 
 MANIFEST_NAME = "manifest.json"
@@ -118,11 +119,11 @@ def _check_files(found: list[str], *, listed: dict[str, _Listed], folder: Path) 
     if extra:
         raise StoreError(
             f"{folder / extra[0]}: is not in {MANIFEST_NAME} (shards too many: {first_of(extra, most=3)}; SHA-256 "
-            f"{_hash(folder / extra[0])}), so another run made it; move it out of {folder}"
+            f"{sha256_of(folder / extra[0])}), so another run made it; move it out of {folder}"
         )
     for name, entry in listed.items():
         if (n_bytes := (folder / name).stat().st_size) != entry.n_bytes:
-            raise _differs(folder / name, f"{n_bytes} bytes, SHA-256 {_hash(folder / name)}", entry=entry)
+            raise _differs(folder / name, f"{n_bytes} bytes, SHA-256 {sha256_of(folder / name)}", entry=entry)
 
 
 def _differs(path: Path, found: str, *, entry: _Listed) -> StoreError:
@@ -139,7 +140,7 @@ def _map(path: Path) -> list[pa.RecordBatch]:
         blocks = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         names = reader.schema.names
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: a column's name that is no UTF-8
-        raise StoreError(f"{path}: is no readable Arrow file ({error}), SHA-256 {_hash(path)}; {_AGAIN}") from error
+        raise StoreError(f"{path}: is no readable Arrow file ({error}), SHA-256 {sha256_of(path)}; {_AGAIN}") from error
     kind = reader.schema.field("token_ids").type if "token_ids" in names else None
     if not isinstance(kind, pa.FixedSizeListType):
         raise SchemaError(f"{path}: column token_ids has type {kind}, expected a fixed-size list of uint32")
@@ -152,7 +153,7 @@ def _read_through(paths: list[Path], *, listed: dict[str, _Listed] | None, ranks
     """SHA-256 of every shard and the largest id of all, each shard read by one process."""
     facts = torch.zeros((len(paths), _N_HASH_BYTES + 1), dtype=torch.int64)
     for number in range(ranks.rank, len(paths), ranks.size):
-        path, digest = paths[number], _hash(paths[number])
+        path, digest = paths[number], sha256_of(paths[number])
         is_sound = listed is None or listed[path.name].sha256 == digest
         facts[number] = torch.tensor([*bytes.fromhex(digest), _largest_id(path) if is_sound else 0])
     found: npt.NDArray[np.int64] = ranks.add_up(facts.to(ranks.device)).cpu().numpy()
@@ -176,8 +177,3 @@ def _hold_against(listed: dict[str, _Listed], hashes: dict[str, str], *, folder:
         name = wrong[0]
         others = f" (and {len(wrong) - 1} more shards differ)" if wrong[1:] else ""
         raise _differs(folder / name, f"SHA-256 {hashes[name]}{others}", entry=listed[name])
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,16 +8,19 @@ Under `torchrun` or Ray Train every process runs this file on its own rows (see 
 """
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from signal import Signals
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, StoppedError
 from pipeline.plt import checkpoint
-from pipeline.plt.checkpoint import ModelFolder
+from pipeline.plt.checkpoint import ModelFolder, TrainProgress
 from pipeline.plt.config import LOOP_OPTIONS, TrainConfig
 from pipeline.plt.data import PackedRun, Split, open_packed, split_run, unigram_entropies
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.distributed import Ranks, join_ranks
+from pipeline.plt.durable import write_file
 from pipeline.plt.evaluate import (
     Floats,
     build_held_out,
@@ -30,15 +33,18 @@ from pipeline.plt.evaluate import (
 )
 from pipeline.plt.events import Evaluated, Noted, OnEvent, Saved, Started, Stepped, ignore
 from pipeline.plt.flops import cost_lines, count_parameters, flops_per_token, peak_flops
+from pipeline.plt.going_on import change_lines, uneven_lines
 from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.optimiser import build_optimiser, pack_state, unpack_state
-from pipeline.plt.prepare import Place, check_divisible, prepare_model, rows_of
+from pipeline.plt.prepare import Place, prepare_model, rows_of
 from pipeline.plt.shards import MANIFEST_NAME
+from pipeline.plt.stopping import hold_signals
 from pipeline.plt.tensorboard import AddScalars, check_tensorboard, open_event_file
 from pipeline.plt.update import update
 from pipeline.plt.verdict import judge
 from pipeline.plt.vocabulary import check_covers, file_hash, read_token_bytes, run_tokenizer
+from pipeline.plt.warm_start import warm_start
 from pipeline.plt.weights import gather, read_model
 from pipeline.results import (
     DOCUMENTS_NAME,
@@ -61,7 +67,9 @@ from pipeline.results import (
 from pipeline.schema import POOLS, TOKENIZER_FILE
 
 BOARD_NAME = "tensorboard"
-_FORMAT = 2  # of the model folder; raise it when an older folder can no longer be resumed
+_FORMAT = 3  # of the model folder; raise it when an older folder can no longer be resumed
+# Settings of `run` that may be others in each life of a run; it says so where they move the last digits.
+_OF_NO_MODEL = {"device", "n_threads", "tensorboard", "keep_checkpoints"}
 
 
 def train(
@@ -85,27 +93,27 @@ def train(
         if not ranks.leads:
             on_event = ignore
         drawn = split.digest() if split is not None else ""
-        split = split or _tail_split(config, data=data, ranks=ranks)
-        packed = split.run
-        if not packed.in_manifest:
-            on_event(Noted(f"{data} has no {MANIFEST_NAME}: its packed shards are taken as they are, unverified"))
-        unused = sorted(LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
-        if unused:
-            on_event(Noted(f"model.n_loops is 1: {', '.join(unused)} have no effect"))
+        packed = split.run if split is not None else open_packed(data, ranks=ranks)
+        split = split or _tail_split(config, packed, done=TrainProgress())
+        for note in _notes(config, packed):
+            on_event(Noted(note))
         config = fit_to_data(config, run=packed)
-        check_divisible(config, ranks=ranks)
         tokenizer = run_tokenizer(data, given=tokenizer)
         check_covers(tokenizer, run=packed)
         token_bytes = read_token_bytes(tokenizer, vocab_size=config.model.vocab_size)
-        # Device and threads may change between two lives of a run; it says so when that moves the last digits.
-        named = config.model_dump(mode="json", exclude={"run": {"device", "n_threads", "tensorboard"}})
+        named = config.model_dump(mode="json", exclude={"run": _OF_NO_MODEL})
         spelled_by = file_hash(tokenizer) if tokenizer is not None else ""
         identity = TrainIdentity(_FORMAT, packed.seq_len, named, packed.hashes, tokenizer=spelled_by, split=drawn)
-        with checkpoint.open_folder(out, identity=identity, ranks=ranks) as folder:
+        keep = config.run.keep_checkpoints
+        with checkpoint.open_folder(out, identity=identity, ranks=ranks, keep=keep) as folder:
             if ranks.leads:
                 _keep(out, tokenizer=tokenizer, drawn=split if drawn else None)
+            if folder.resume is not None and not drawn:
+                split = _tail_split(config, packed, done=folder.resume.progress, known=split)
             held_out = build_held_out(split, batch_size=rows_of(config, ranks=ranks), token_bytes=token_bytes)
             place = Place(machine, ranks, held_out, prepare_model(config, machine=machine, ranks=ranks))
+            if folder.resume is None and config.run.warm_start is not None:
+                on_event(Noted(warm_start(place.model, Path(config.run.warm_start), tokenizer=tokenizer)))
             trainer = _Trainer(config, split=split, folder=folder, place=place, on_event=on_event)
             trainer.run()
             record = trainer.record()
@@ -116,35 +124,49 @@ def train(
             return result
 
 
-def _tail_split(config: TrainConfig, *, data: Path, ranks: Ranks) -> Split:
-    """Stream order, its end held out."""
-    packed = open_packed(data, ranks=ranks)
-    return split_run(packed, n_held_out=config.data.n_held_out_sequences, n_read=config.n_read_sequences)
+def _notes(config: TrainConfig, packed: PackedRun) -> Iterator[str]:
+    """What is odd about a training before it starts."""
+    if not packed.in_manifest:
+        yield f"{packed.folder.parent} has no {MANIFEST_NAME}: its packed shards are taken as they are, unverified"
+    unused = sorted(LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
+    if unused:
+        yield f"model.n_loops is 1: {', '.join(unused)} have no effect"
+
+
+def _tail_split(config: TrainConfig, packed: PackedRun, *, done: TrainProgress, known: Split | None = None) -> Split:
+    """Stream order, its end held out; documents read by `done` and by the steps still to do are not scored.
+
+    That is another set than `known`'s only where steps of another size were done before.
+    """
+    n_read = done.n_sequences + (config.optimiser.n_steps - done.step) * config.data.sequences_per_step
+    if known is not None and n_read == config.n_read_sequences:
+        return known
+    return split_run(packed, n_held_out=config.data.n_held_out_sequences, n_read=n_read)
 
 
 def _keep(out: Path, *, tokenizer: Path | None, drawn: Split | None) -> None:
     """Put into the model folder what `diagnose` and `export` need of the run."""
     if drawn is not None:
         sequences = HeldOutSequences(tuple(map(int, drawn.held_out)))
-        checkpoint.write_file(out / HELD_OUT_NAME, to_json(sequences) + "\n")
+        write_file(out / HELD_OUT_NAME, to_json(sequences) + "\n")
     if tokenizer is not None:
-        checkpoint.write_file(out / TOKENIZER_FILE, tokenizer.read_text(encoding="utf-8"))
+        write_file(out / TOKENIZER_FILE, tokenizer.read_text(encoding="utf-8"))
 
 
 def _write_result(result: TrainResult) -> None:
     """documents.jsonl first: where result.json stands, training is done."""
-    checkpoint.write_file(result.folder / DOCUMENTS_NAME, documents_text(result.documents))
-    checkpoint.write_file(result.folder / RESULT_NAME, result_text(result))
+    write_file(result.folder / DOCUMENTS_NAME, documents_text(result.documents))
+    write_file(result.folder / RESULT_NAME, result_text(result))
 
 
 def dry_run(config: TrainConfig, *, data: Path, n_processes: int = 1) -> list[str]:
     """What `train` would cost, as lines: parameters, FLOPs per token, memory, hours. Trains nothing."""
     run = open_packed(data)
     config = fit_to_data(config, run=run)
-    check_divisible(config, ranks=Ranks(size=n_processes))
     machine = choose_machine(config.run)
     n_epochs = config.n_read_sequences / max(1, run.n_sequences - config.data.n_held_out_sequences)
     lines = cost_lines(config, seq_len=run.seq_len, device_name=machine.name(), n_processes=n_processes)
+    lines += uneven_lines(config, ranks=Ranks(size=n_processes))
     return [*lines, f"{n_epochs:.2f} passes over {run.n_sequences:,} sequences of {run.folder}"]
 
 
@@ -179,8 +201,7 @@ class _Trainer:
         self.place, self.model = place, place.model
         self.machine, self.ranks, self.held_out = place.machine, place.ranks, place.held_out
         self.optimiser = build_optimiser(self.model, config=config.optimiser)
-        self.n_done = 0  # updates
-        self.n_tokens = dict.fromkeys(POOLS, 0)
+        self.start = self.progress = TrainProgress()  # of this life of the run, and now
         self.steps: list[TrainStep] = []
         self.evaluations: list[Evaluation] = []
         self.losses: Floats | None = None  # of the newest evaluation, per held-out piece; unknown after a resume
@@ -197,6 +218,7 @@ class _Trainer:
         if self.n_done == n_steps:
             return
         with ExitStack() as stack:
+            request = stack.enter_context(hold_signals())
             loader = stack.enter_context(Loader(self._read, first_step=self.n_done, n_steps=n_steps))
             if check_tensorboard(self.config.run.tensorboard) and self.ranks.leads:
                 self.add_scalars = stack.enter_context(open_event_file(self.folder.path / BOARD_NAME))
@@ -206,12 +228,26 @@ class _Trainer:
                 last = self.n_done == n_steps
                 if last or self.n_done % self.config.eval.every_steps == 0:
                     self._evaluate()
-                if last or self.n_done % self.config.run.checkpoint_every_steps == 0:
+                signal_number = request.agreed(self.ranks)
+                if last or signal_number or self.n_done % self.config.run.checkpoint_every_steps == 0:
                     self._save()
+                if signal_number:
+                    raise self._stopped(signal_number)
+
+    def _stopped(self, signal_number: int) -> StoppedError:
+        done = f"{Signals(signal_number).name}: stopped after step {self.n_done} of {self.config.optimiser.n_steps}"
+        saved = checkpoint.checkpoint_of(self.folder.path, step=self.n_done)
+        message = f"{done}; {saved} is saved, run the same line again to go on"
+        return StoppedError(message, signal_number=signal_number)
+
+    @property
+    def n_done(self) -> int:
+        """Updates."""
+        return self.progress.step
 
     def record(self) -> TrainRecord:
         """Everything measured, the diagnostics included."""
-        config, n_seen = self.config, self.n_done * self.config.data.sequences_per_step
+        config, n_seen = self.config, self.progress.n_sequences
         counts = token_counts(self.split, n_sequences=n_seen, vocab_size=config.model.vocab_size)
         permuted = self._piece_losses(permuted=True)
         self.documents = document_losses(
@@ -227,7 +263,7 @@ class _Trainer:
             n_steps=self.n_done,
             n_wanted_steps=config.optimiser.n_steps,
             n_epochs=n_seen / self.split.n_train,
-            n_tokens=dict(self.n_tokens),
+            n_tokens=dict(self.progress.n_tokens),
             parts={"code": config.data.code_parts, "text": config.data.text_parts},
             min_group_tokens=config.eval.min_group_tokens,
             n_masked_pieces=self.held_out.n_masked_pieces,
@@ -244,7 +280,8 @@ class _Trainer:
 
     def _read(self, step: int) -> StepBatch:
         n_sequences, n_rows = self.config.data.sequences_per_step, rows_of(self.config, ranks=self.ranks)
-        batch = read_step(self.split, step=step, n_sequences=n_sequences, n_rows=n_rows, ranks=self.ranks)
+        start = self.start.n_sequences + (step - self.start.step) * n_sequences
+        batch = read_step(self.split, start=start, n_sequences=n_sequences, n_rows=n_rows, ranks=self.ranks)
         return batch.pinned() if self.machine.device.type == "cuda" else batch
 
     def _advance(self, loader: Loader) -> bool:
@@ -253,11 +290,12 @@ class _Trainer:
         batch, waited = loader.next()
         done = update(self.place, batch, optimiser=self.optimiser, step=self.n_done, config=self.config)
         if done.applied:
-            self.n_done += 1
-            for pool, n in batch.n_tokens.items():
-                self.n_tokens[pool] += n
+            before = self.progress
+            n_tokens = {pool: n + batch.n_tokens[pool] for pool, n in before.n_tokens.items()}
+            n_sequences = before.n_sequences + self.config.data.sequences_per_step
+            self.progress = TrainProgress(before.step + 1, n_sequences, n_tokens)
         number = self.n_done if done.applied else self.n_done + 1
-        counted, of_pool = (self.n_tokens[pool] for pool in POOLS), (done.pool_losses[pool] for pool in POOLS)
+        counted, of_pool = (self.progress.n_tokens[pool] for pool in POOLS), (done.pool_losses[pool] for pool in POOLS)
         step = TrainStep(number, done.loss, done.lr, done.grad_norm, *counted, *of_pool)
         if not done.applied:  # the weights are still good, so keep them before it ends
             self._evaluate()
@@ -305,8 +343,7 @@ class _Trainer:
             config=self.config.model,
             weights=gather(self.model),
             optimiser_state=pack_state(self.optimiser, model=self.model),
-            step=self.n_done,
-            n_tokens=self.n_tokens,
+            progress=self.progress,
             machine=self._described(),
         )
         self.ranks.wait()
@@ -324,12 +361,15 @@ class _Trainer:
         return diagnose_split(model, self.split, n_sequences=n_sequences, machine=self.machine)
 
     def _resume(self) -> None:
-        counters, newest = self.folder.resume, checkpoint.newest_checkpoint(self.folder.path)
-        if counters is None or newest is None:
+        for note in (*self.folder.notes, *uneven_lines(self.config, ranks=self.ranks)):
+            self.on_event(Noted(note))
+        counters = self.folder.resume
+        if counters is None:
             return
+        newest = checkpoint.checkpoint_of(self.folder.path, step=counters.progress.step)
         tensors = checkpoint.restore_weights(newest, model=self.model)
-        unpack_state(tensors, optimiser=self.optimiser, model=self.model, step=counters.step)
-        self.n_done, self.n_tokens = counters.step, dict(counters.n_tokens)
+        unpack_state(tensors, optimiser=self.optimiser, model=self.model, step=counters.progress.step)
+        self.start = self.progress = counters.progress
         self.steps, self.evaluations = read_metrics(self.folder.path, n_bytes=counters.metrics_bytes)
         machine = self._described()
         changed = [
@@ -337,6 +377,8 @@ class _Trainer:
         ]
         if changed:
             self.on_event(Noted(f"resumed on another machine ({'; '.join(changed)}): the last digits will differ"))
+        for line in change_lines(self.folder.changes, config=self.config, done=self.progress):
+            self.on_event(Noted(line))
 
     def _announce(self) -> None:
         self.on_event(

@@ -18,6 +18,7 @@ from pipeline.plt import checkpoint
 from pipeline.plt.config import ModelConfig, TrainConfig
 from pipeline.plt.data import Ints, PackedRun, Split, open_packed, split_run
 from pipeline.plt.draw import Pieces, draw_held_out, draw_split, read_pieces
+from pipeline.plt.durable import write_file
 from pipeline.plt.evaluate import HeldOut, build_held_out, evaluate
 from pipeline.plt.events import OnEvent, Stepped, TrainEvent, ignore
 from pipeline.plt.flops import flops_per_token, peak_flops
@@ -116,7 +117,7 @@ def validate_run(
         done.append((Variant(name, mixture.name, n_loops, seed, *size, scores, result.verdict.status), result))
     speed = _speed(stepped, mixtures[0], config=config)
     validation = _judge(done, name=mixtures[0].name, speed=speed)
-    checkpoint.write_file(out / VALIDATION_NAME, to_json(validation, indent=1) + "\n")
+    write_file(out / VALIDATION_NAME, to_json(validation, indent=1) + "\n")
     return validation
 
 
@@ -198,7 +199,7 @@ def _speed(stepped: list[Stepped], mixture: _Mixture, *, config: TrainConfig) ->
     n_rows = max(1, 65_536 // mixture.run.seq_len)  # large steps: the loader alone is asked, not the cost of a call
     n_tokens, step, started = 0, 0, time.perf_counter()
     while (seconds := time.perf_counter() - started) < 0.5:
-        n_tokens += sum(read_step(split, step=step, n_sequences=n_rows, n_rows=n_rows).n_tokens.values())
+        n_tokens += sum(read_step(split, start=step * n_rows, n_sequences=n_rows, n_rows=n_rows).n_tokens.values())
         step += 1
     needed = _AIMED_MFU * (peak_flops("H200") or 0.0) / (3 * flops_per_token(_PAPER_7B, mean_context=4096))
     trained = sum(s.seconds for s in stepped)

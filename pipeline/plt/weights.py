@@ -139,15 +139,20 @@ def write_model(config: ModelConfig, folder: Path, *, tensors: dict[str, Tensor]
 
 def read_model(folder: Path) -> PLT:
     """Read both files. Raises CheckpointError where they are missing, damaged or do not fit each other."""
-    config_path, weights_path = folder / CONFIG_NAME, folder / WEIGHTS_NAME
-    keys = read_file(dict[str, Any], config_path, remedy="give a folder written by `loopmix train` or `export`")
-    config = from_released(keys, where=str(config_path))
+    config, weights_path = read_shape(folder), folder / WEIGHTS_NAME
     tensors = read_tensors(weights_path)
     with torch.device("meta"):
         model = PLT(config)
     check_tensors(tensors, model=model, where=str(weights_path))
     model.load_state_dict(tensors, assign=True)
     return model.eval()
+
+
+def read_shape(folder: Path) -> ModelConfig:
+    """The shape that a folder's config.json describes. Raises CheckpointError."""
+    path = folder / CONFIG_NAME
+    keys = read_file(dict[str, Any], path, remedy="give a folder written by `loopmix train` or `export`")
+    return from_released(keys, where=str(path))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

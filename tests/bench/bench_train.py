@@ -193,7 +193,7 @@ def bench_loader(run: Path, *, n_rows: int) -> None:
     for repeat in range(5):
         started, n_tokens = time.process_time(), 0
         for step in range(repeat * 40, repeat * 40 + 40):
-            batch = read_step(split, step=step, n_sequences=n_rows, n_rows=n_rows)
+            batch = read_step(split, start=step * n_rows, n_sequences=n_rows, n_rows=n_rows)
             n_tokens += sum(batch.n_tokens.values())
         rates.append(n_tokens / (time.process_time() - started))
     print(

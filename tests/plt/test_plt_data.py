@@ -86,7 +86,7 @@ def test_steps_when_the_stream_ends_go_round_and_never_touch_the_tail(tmp_path):
     assert list(split.held_out) == [7, 8, 9, 10, 11]
     for k, wanted in enumerate(([0, 1, 2], [3, 4, 5], [6, 0, 1], [2, 3, 4])):
         whole = batch_by_hand([read_row(split.run, i) for i in wanted])
-        step = read_step(split, step=k, n_sequences=3, n_rows=2)
+        step = read_step(split, start=3 * k, n_sequences=3, n_rows=2)
         assert [len(part.pools) for part in step.parts] == [2, 1]
         for name in ("tokens_BT", "doc_index_BT", "targets_BT"):
             assert torch.equal(torch.cat([getattr(part, name) for part in step.parts]), getattr(whole, name))
@@ -97,8 +97,8 @@ def test_steps_when_the_stream_ends_go_round_and_never_touch_the_tail(tmp_path):
 
 def test_steps_when_several_processes_read_are_divided_without_loss(tmp_path):
     split = split_run(open_packed(make_run(tmp_path, n_rows=30)), n_held_out=5)
-    alone = read_step(split, step=4, n_sequences=6, n_rows=6)
-    ranks = [read_step(split, step=4, n_sequences=6, n_rows=2, ranks=Ranks(r, 3)) for r in range(3)]
+    alone = read_step(split, start=24, n_sequences=6, n_rows=6)
+    ranks = [read_step(split, start=24, n_sequences=6, n_rows=2, ranks=Ranks(r, 3)) for r in range(3)]
     assert torch.equal(torch.cat([part.tokens_BT for r in ranks for part in r.parts]), alone.parts[0].tokens_BT)
     assert {(r.n_targets, r.n_tokens["code"], r.n_tokens["text"]) for r in ranks} == {
         (alone.n_targets, alone.n_tokens["code"], alone.n_tokens["text"])
@@ -112,7 +112,7 @@ def test_steps_when_piece_bounds_are_impossible_are_refused(tmp_path, bounds):
     rows[1] |= {"cu_seqlens": bounds, "doc_ids": [f"b{i}" for i in pieces], "groups": ["C" for _ in pieces]}
     split = split_run(open_packed(write_rows(tmp_path, rows, seq_len=8)), n_held_out=1)
     with pytest.raises(SchemaError, match="cu_seqlens do not rise"):
-        read_step(split, step=0, n_sequences=2, n_rows=2)
+        read_step(split, start=0, n_sequences=2, n_rows=2)
 
 
 def test_loader_when_reading_fails_raises_in_the_step_that_needs_it(tmp_path):
@@ -121,7 +121,7 @@ def test_loader_when_reading_fails_raises_in_the_step_that_needs_it(tmp_path):
     def read(step):
         if step == 2:
             raise SchemaError("row 7 is broken")
-        return read_step(split, step=step, n_sequences=2, n_rows=2)
+        return read_step(split, start=2 * step, n_sequences=2, n_rows=2)
 
     with Loader(read, first_step=1, n_steps=9) as loader:
         batch, waited = loader.next()

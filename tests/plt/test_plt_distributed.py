@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from plt_runs import make_run, tiny_config
 
-from pipeline.errors import ConfigError
 from pipeline.plt import Noted, load, train
-from pipeline.plt.distributed import Ranks
-from pipeline.plt.prepare import check_divisible
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _torchrun(config, *, data: Path, out: Path) -> None:
-    """Train in two processes as `torchrun` would start them."""
+def _torchrun(config, *, data: Path, out: Path, n: int = 2) -> str:
+    """Train in `n` processes as `torchrun` starts them; what they say."""
     path = out.with_suffix(".yaml")
     path.write_text(json.dumps(config.model_dump(mode="json", exclude_unset=True)))  # JSON is YAML
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "pipeline"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}", "-m", "pipeline"]
     done = subprocess.run(
         [*command, "train", str(path), "--data", str(data), "--out", str(out)],
         capture_output=True,
@@ -34,6 +33,7 @@ def _torchrun(config, *, data: Path, out: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
 
 
 @pytest.mark.slow
@@ -87,7 +87,45 @@ def test_training_when_sharded_in_bfloat16_follows_one_process(tmp_path):
     assert [s["loss"] for s in found] == pytest.approx([s.loss for s in alone], rel=2e-3)
 
 
-def test_step_when_processes_cannot_divide_it_is_refused():
-    check_divisible(tiny_config(), ranks=Ranks(0, 2))
-    with pytest.raises(ConfigError, match="not a multiple of 4 processes"):
-        check_divisible(tiny_config(), ranks=Ranks(0, 4))
+@pytest.mark.slow
+@pytest.mark.parametrize("sharding", ["none", "full"])
+def test_training_when_processes_cannot_divide_a_step_equals_one_and_goes_on_in_another_number(tmp_path, sharding):
+    """Three sequences a step on two processes: one row of padding; then on three."""
+    run = make_run(tmp_path / "run")
+    short, long = (
+        tiny_config(n_steps=n, sequences_per_step=3, grad_accumulation=1, run={"sharding": sharding}) for n in (2, 4)
+    )
+    train(short, data=run, out=tmp_path / "alone")
+    alone = train(long, data=run, out=tmp_path / "alone").record.steps
+    said = _torchrun(short, data=run, out=tmp_path / "many", n=2)
+    assert "no multiple of 2 processes" in said
+    said = _torchrun(long, data=run, out=tmp_path / "many", n=3)
+    assert "n_processes 2 -> 3" in said and "optimiser.n_steps 2 -> 4" in said
+    found = json.loads((tmp_path / "many" / "result.json").read_text())
+    assert [s["loss"] for s in found["steps"]] == pytest.approx([s.loss for s in alone], rel=1e-5)
+    one, many = (load(tmp_path / name).state_dict() for name in ("alone", "many"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(many[name], tensor, rtol=0, atol=2e-5)
+
+
+@pytest.mark.slow
+def test_training_when_one_of_two_processes_gets_sigterm_both_stop_after_the_same_step(tmp_path):
+    run, out = make_run(tmp_path / "run"), tmp_path / "two"
+    config = tiny_config(n_steps=2000, grad_accumulation=1)
+    path = tmp_path / "train.yaml"
+    path.write_text(config.model_dump_json(exclude_unset=True))
+    environment = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29637", "WORLD_SIZE": "2"}
+    line = [sys.executable, "-m", "pipeline", "train", str(path), "--data", str(run), "--out", str(out)]
+    both = [
+        subprocess.Popen(
+            line, env=environment | {"RANK": str(r), "LOCAL_RANK": str(r)}, cwd=ROOT, stderr=subprocess.PIPE
+        )
+        for r in (0, 1)
+    ]
+    while not list(out.glob("checkpoints/step-*")):
+        assert all(process.poll() is None for process in both)
+        time.sleep(0.1)
+    both[1].send_signal(signal.SIGTERM)
+    first, second = (process.communicate(timeout=120)[1].decode() for process in both)
+    assert [process.returncode for process in both] == [128 + signal.SIGTERM] * 2, first + second
+    assert "SIGTERM: stopped after step" in first and "SIGTERM" not in second, "the first process speaks for all"

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 import pipeline.plt
 from pipeline.errors import CheckpointError, ConfigError
-from pipeline.plt import Saved, Started, diagnose, export, load, train
+from pipeline.plt import Started, diagnose, export, load, train
 from pipeline.plt.vocabulary import END_NAMES, end_of_document
 from pipeline.plt.weights import CODE_NAMES, from_released, gather, read_model, to_released, write_model
 from tokenizer import encode
@@ -236,17 +236,6 @@ def test_diagnose_when_given_folder_or_export_measures_the_same(trained, tmp_pat
     assert saved["loops"][1]["output_shift"]["mean"] == from_folder.loops[1].output_shift.mean
     out = export(folder, out=tmp_path / "export")
     assert diagnose(out, data=run).n_sequences == 16
-
-
-def test_checkpoints_when_training_goes_on_replace_each_other(tmp_path):
-    run, out, steps = make_run(tmp_path / "run"), tmp_path / "model", []
-
-    def look(event):
-        if isinstance(event, Saved):
-            steps.append([p.name for p in (out / "checkpoints").iterdir()])
-
-    train(tiny_config(), data=run, out=out, on_event=look)
-    assert steps == [["step-00000003"], ["step-00000006"], ["step-00000008"]]
 
 
 def test_imports_when_read_from_the_source_are_only_those_of_a_gpu_host():

@@ -153,8 +153,8 @@ def test_manifest_when_it_cannot_be_used_is_refused(run, text, message):
 @pytest.mark.parametrize("n_ranks", [2, 3, 8])
 def test_shards_when_several_processes_open_them_are_each_read_once(run, monkeypatch, n_ranks):
     read: list[str] = []
-    really = shards_module._hash
-    monkeypatch.setattr(shards_module, "_hash", lambda path: read.append(path.name) or really(path))
+    really = shards_module.sha256_of
+    monkeypatch.setattr(shards_module, "sha256_of", lambda path: read.append(path.name) or really(path))
     alone = open_packed(run)
     read.clear()
     found = on_ranks(n_ranks, lambda ranks: open_packed(run, ranks=ranks))
