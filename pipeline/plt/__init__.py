@@ -13,8 +13,9 @@ from pipeline.plt.config import TrainConfig, read_config
 from pipeline.plt.distributed import leads
 from pipeline.plt.events import Evaluated, Noted, Saved, Started, Stepped, TrainEvent
 from pipeline.plt.export import diagnose, export, load
+from pipeline.plt.fit import dry_run
 from pipeline.plt.model import PLT
-from pipeline.plt.train import dry_run, train
+from pipeline.plt.train import train
 from pipeline.plt.validate import ValidateOptions, validate_run
 from pipeline.plt.verdict import judge
 from pipeline.results import to_json

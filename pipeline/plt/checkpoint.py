@@ -31,17 +31,15 @@ from torch import Tensor
 
 from pipeline.errors import CheckpointError
 from pipeline.plt.config import ModelConfig
-from pipeline.plt.distributed import ALONE, Ranks, like
+from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.plt.durable import sha256_of, sync, sync_path
 from pipeline.plt.identity import take_up
-from pipeline.plt.model import PLT
-from pipeline.plt.weights import CONFIG_NAME, WEIGHTS_NAME, check_tensors, read_tensors, write_model
+from pipeline.plt.weights import WEIGHTS_NAME, write_shape, write_weights
 from pipeline.results import METRICS_NAME, TrainIdentity, read_file, to_json
 from pipeline.schema import POOLS
 
 OPTIMISER_NAME = "optimiser.safetensors"
 _STATE_NAME = "state.json"
-_FILES = (CONFIG_NAME, WEIGHTS_NAME, OPTIMISER_NAME)
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,50 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """A checkpoint that is being written, by one process or by all."""
+
+    final: Path
+    partial: Path
+    counters: Counters | None  # None: another process of the same run commits it
+    keep: int
+
+    def write(self, *, weights: dict[str, Tensor], optimiser_state: dict[str, Tensor]) -> None:
+        """All of it by one process."""
+        if self.counters is not None:
+            with failing_with_name(self.final):
+                write_weights(weights, self.partial, dtype=torch.float32)
+                save_file(optimiser_state, str(self.partial / OPTIMISER_NAME))
+            self.commit({name: sha256_of(self.partial / name) for name in (WEIGHTS_NAME, OPTIMISER_NAME)})
+
+    def commit(self, hashes: dict[str, str]) -> None:
+        """Give it its name, when the files in `hashes` and all others stand; then drop the oldest ones."""
+        assert self.counters is not None, "one process commits"
+        with failing_with_name(self.final):
+            others = {p.name: sha256_of(p) for p in self.partial.iterdir() if p.name not in hashes}
+            counters = replace(self.counters, files=dict(sorted((hashes | others).items())))
+            counters = replace(counters, sha256=counters.digest())
+            (self.partial / _STATE_NAME).write_text(to_json(counters, indent=2) + "\n", encoding="utf-8")
+            for path in (*self.partial.iterdir(), self.partial):
+                sync_path(path)
+            self.partial.rename(self.final)
+            sync_path(self.final.parent)
+        # Last: until the new one stands under its name, the old ones are the only way to go on.
+        _clean(self.final.parent, keep=self.keep)
+
+
+@contextmanager
+def failing_with_name(final: Path) -> Iterator[None]:
+    """Turn what a full or closed disk raises into a CheckpointError that names the checkpoint."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{final}: cannot be written ({error}); free the space or fix access, then run again"
+        ) from error
+
+
+@dataclass(frozen=True)
 class ModelFolder:
     """An opened and locked model folder. `resume` is None when training starts from nothing."""
 
@@ -84,43 +126,19 @@ class ModelFolder:
         if self.metrics is not None:
             self.metrics.write(line.encode() + b"\n")
 
-    def save(
-        self,
-        *,
-        config: ModelConfig,
-        weights: dict[str, Tensor],
-        optimiser_state: dict[str, Tensor],
-        progress: TrainProgress,
-        machine: dict[str, str],
-    ) -> Path:
-        """Write the checkpoint of `progress` and drop the oldest ones."""
+    def draft(self, progress: TrainProgress, *, config: ModelConfig, machine: dict[str, str]) -> Draft:
+        """Make room for the checkpoint of `progress`: its hidden folder, and in it the model's shape."""
         final = checkpoint_of(self.path, step=progress.step)
-        if self.metrics is None:
-            return final
-        sync(self.metrics)  # first: a checkpoint must not count lines that a power cut takes away
-        if final.exists():  # resumed here, and nothing was left to do
-            return final
-        metrics_path = self.path / METRICS_NAME
         partial = final.with_name(f".{final.name}.partial")
-        try:
+        if self.metrics is None:
+            return Draft(final, partial, None, self.keep)
+        sync(self.metrics)  # first: a checkpoint must not count lines that a power cut takes away
+        metrics_path = self.path / METRICS_NAME
+        with failing_with_name(final):
             partial.mkdir(parents=True)
-            write_model(config, partial, tensors=weights, dtype=torch.float32)
-            save_file(optimiser_state, str(partial / OPTIMISER_NAME))
-            hashes = {name: sha256_of(partial / name) for name in _FILES}
-            counters = Counters(progress, metrics_path.stat().st_size, sha256_of(metrics_path), machine, hashes)
-            counters = replace(counters, sha256=counters.digest())
-            (partial / _STATE_NAME).write_text(to_json(counters, indent=2) + "\n", encoding="utf-8")
-            for path in (*partial.iterdir(), partial):
-                sync_path(path)
-            partial.rename(final)
-            sync_path(final.parent)
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"{final}: cannot be written ({error}); free the space or fix access, then run again"
-            ) from error
-        # Last: until the new one stands under its name, the old ones are the only way to go on.
-        _clean(final.parent, keep=self.keep)
-        return final
+            write_shape(config, partial, dtype=torch.float32)
+            counters = Counters(progress, metrics_path.stat().st_size, sha256_of(metrics_path), machine, files={})
+        return Draft(final, partial, counters, self.keep)
 
 
 @contextmanager
@@ -229,22 +247,12 @@ def read_state(checkpoint: Path) -> Counters:
 def read_counters(checkpoint: Path) -> Counters:
     """Read a checkpoint's counters and verify the hash of every file. Raises CheckpointError."""
     counters = read_state(checkpoint)
-    for name in sorted({*_FILES, *counters.files}):
+    for name in counters.files:
         path = checkpoint / name
-        found, expected = sha256_of(path) if path.is_file() else "no such file", counters.files.get(name)
+        found, expected = sha256_of(path) if path.is_file() else "no such file", counters.files[name]
         if found != expected:
             raise CheckpointError(f"{path}: damaged: sha256 is {found}, expected {expected}; {_REMEDY}")
     return counters
-
-
-def restore_weights(checkpoint: Path, *, model: PLT) -> dict[str, Tensor]:
-    """Copy a checkpoint's weights into `model`; returns the optimiser's tensors."""
-    weights = read_tensors(checkpoint / WEIGHTS_NAME)
-    check_tensors(weights, model=model, where=str(checkpoint / WEIGHTS_NAME))
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            tensor.copy_(like(weights[name], tensor))
-    return read_tensors(checkpoint / OPTIMISER_NAME)
 
 
 def _clean(checkpoints: Path, *, keep: int) -> None:

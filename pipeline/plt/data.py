@@ -138,8 +138,11 @@ def open_packed(data: Path, *, ranks: Ranks = ALONE) -> PackedRun:
     )
 
 
-def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None) -> Split:
-    """Hold the last `n_held_out` sequences out. Documents of the first `n_read` (None: of all the rest) are `seen`."""
+def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None, ranks: Ranks = ALONE) -> Split:
+    """Hold the last `n_held_out` sequences out. Documents of the first `n_read` (None: of all the rest) are `seen`.
+
+    A collective call: every rank looks through its share of the blocks.
+    """
     n_train = run.n_sequences - n_held_out
     if n_train < 1:
         raise ConfigError(
@@ -149,12 +152,14 @@ def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None) -> 
     n_read = n_train if n_read is None else min(n_read, n_train)
     tail = {d for rows in read_rows(run, n_train, stop=run.n_sequences) for d in rows.doc_ids}
     wanted = pa.array(sorted(tail), pa.string())
-    seen: set[str] = set()
-    for start, block in zip(run.block_starts, run.blocks, strict=True):
+    n_blocks_with = np.zeros(len(wanted), dtype=np.int64)
+    for number in range(ranks.rank, len(run.blocks), ranks.size):
+        start = int(run.block_starts[number])
         if start >= n_read:
             break
-        ids = block.column("doc_ids").slice(0, n_read - int(start)).flatten()
-        seen.update(ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist())
+        ids = run.blocks[number].column("doc_ids").slice(0, n_read - start).flatten()
+        n_blocks_with[pc.unique(pc.index_in(ids, value_set=wanted).drop_null()).to_numpy()] += 1
+    seen = wanted.take(np.flatnonzero(ranks.add_up_numbers(n_blocks_with))).to_pylist()
     return Split(run, train=range(n_train), held_out=range(n_train, run.n_sequences), seen=frozenset(seen))
 
 

@@ -9,7 +9,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -20,6 +23,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from pipeline.plt.model import PLT
 
 _CPU = torch.device("cpu")
+# The others wait while the first process measures what the loops do, which may take a large model longer than the ten
+# minutes that NCCL gives it.
+_TIMEOUT = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Ranks:
     rank: int = 0
     size: int = 1
     device: torch.device = _CPU  # where tensors must lie to be sent: NCCL takes none on the CPU
+    group: dist.ProcessGroup | None = None  # on the CPU, for checkpoints, which are written while training sends too
 
     @property
     def leads(self) -> bool:
@@ -40,6 +47,13 @@ class Ranks:
         if self.size > 1:
             dist.all_reduce(values)
         return values
+
+    def add_up_numbers(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The same for counts on the CPU."""
+        if self.size == 1:
+            return values
+        summed: npt.NDArray[np.int64] = self.add_up(torch.from_numpy(values).to(self.device)).cpu().numpy()
+        return summed
 
     def wait(self) -> None:
         """Return when every process is here."""
@@ -68,9 +82,9 @@ def join_ranks(device: torch.device) -> Iterator[Ranks]:
         return
     own = not dist.is_initialized()
     if own:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size(), device)
+        yield Ranks(dist.get_rank(), dist.get_world_size(), device, dist.new_group(backend="gloo"))
     finally:
         if own:
             dist.destroy_process_group()

@@ -15,9 +15,9 @@ from pipeline.plt.checkpoint import newest_checkpoint, read_counters
 from pipeline.plt.config import EvalConfig, ModelConfig, RunConfig, TrainConfig
 from pipeline.plt.data import PackedRun, Split, open_packed, split_run
 from pipeline.plt.diagnose import diagnose_split
+from pipeline.plt.fit import check_vocabulary
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.model import PLT
-from pipeline.plt.train import check_vocabulary
 from pipeline.plt.vocabulary import (
     added_tokens,
     check_same_tokenizer,

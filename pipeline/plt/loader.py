@@ -91,19 +91,22 @@ def _around(split: Split, *, start: int, count: int) -> Iterator[Rows]:
         start, count = start + n, count - n
 
 
-def token_counts(split: Split, *, n_sequences: int, vocab_size: int) -> dict[str, Ints]:
-    """How often each id occurs in each pool's real tokens, over the first `n_sequences` of the training part."""
+def token_counts(split: Split, *, n_sequences: int, vocab_size: int, ranks: Ranks = ALONE) -> dict[str, Ints]:
+    """How often each id occurs in each pool's real tokens, over the first `n_sequences` of the training part.
+
+    A collective call: every rank counts its share.
+    """
     counts = {pool: np.zeros(vocab_size, dtype=np.int64) for pool in POOLS}
     read = split.train[:n_sequences]
     read = read if isinstance(read, range) else np.sort(read)  # in stream order fewer stretches are read
-    for start in range(0, len(read), _COUNTED):
+    for start in range(ranks.rank * _COUNTED, len(read), ranks.size * _COUNTED):
         for rows in read_sequences(split.run, read[start : start + _COUNTED]):
             real_BT = np.arange(split.run.seq_len) < rows.n_real[:, None]
             for pool in POOLS:
                 mine_B = np.array([p == pool for p in rows.pools])
                 ids = rows.token_ids[mine_B][real_BT[mine_B]]
                 counts[pool] += np.bincount(ids, minlength=vocab_size)
-    return counts
+    return {pool: ranks.add_up_numbers(count) for pool, count in counts.items()}
 
 
 class Loader:

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from pipeline.errors import CheckpointError
 from pipeline.plt.config import OptimiserConfig
-from pipeline.plt.distributed import like, whole
+from pipeline.plt.distributed import like
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def build_optimiser(model: nn.Module, *, config: OptimiserConfig) -> torch.optim.AdamW:
@@ -39,18 +39,30 @@ def learning_rate(step: int, *, config: OptimiserConfig) -> float:
 
 
 def pack_state(optimiser: torch.optim.AdamW, *, model: nn.Module) -> dict[str, Tensor]:
-    """Both moments of every parameter under `exp_avg.NAME` and `exp_avg_sq.NAME`. The checkpoint knows the step."""
+    """Both moments of every parameter under `exp_avg.NAME` and `exp_avg_sq.NAME`, divided among processes as they are.
+
+    The checkpoint knows the step.
+    """
     return {
-        f"{moment}.{name}": whole(optimiser.state[parameter][moment]).cpu().contiguous()
+        f"{moment}.{name}": optimiser.state[parameter][moment]
         for name, parameter in model.named_parameters()
-        for moment in _MOMENTS
+        for moment in MOMENTS
     }
+
+
+def empty_state(optimiser: torch.optim.AdamW, *, model: nn.Module, step: int) -> None:
+    """Moments of zero after `step` updates, to be filled from a checkpoint."""
+    for parameter in model.parameters():
+        optimiser.state[parameter] = {
+            "step": torch.tensor(float(step), device=parameter.device),
+            **{moment: torch.zeros_like(parameter) for moment in MOMENTS},
+        }
 
 
 def unpack_state(tensors: dict[str, Tensor], *, optimiser: torch.optim.AdamW, model: nn.Module, step: int) -> None:
     """Restore what `pack_state` gave after `step` updates."""
     parameters = dict(model.named_parameters())
-    expected = {f"{moment}.{name}": p.shape for name, p in parameters.items() for moment in _MOMENTS}
+    expected = {f"{moment}.{name}": p.shape for name, p in parameters.items() for moment in MOMENTS}
     found = {key: t.shape for key, t in tensors.items()}
     if found != expected:
         wrong = sorted(set(found.items()) ^ set(expected.items()))[:4]
@@ -58,5 +70,5 @@ def unpack_state(tensors: dict[str, Tensor], *, optimiser: torch.optim.AdamW, mo
     for name, parameter in parameters.items():
         optimiser.state[parameter] = {
             "step": torch.tensor(float(step), device=parameter.device),
-            **{moment: like(tensors[f"{moment}.{name}"], parameter) for moment in _MOMENTS},
+            **{moment: like(tensors[f"{moment}.{name}"], parameter) for moment in MOMENTS},
         }

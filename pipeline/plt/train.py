@@ -8,18 +8,19 @@ Under `torchrun` or Ray Train every process runs this file on its own rows (see 
 """
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from signal import Signals
+from typing import NamedTuple
 
-from pipeline.errors import ConfigError, StoppedError
+from pipeline.errors import StoppedError
 from pipeline.plt import checkpoint
+from pipeline.plt.begin import identity_of, keep_beside, opening_notes, tail_split
 from pipeline.plt.checkpoint import ModelFolder, TrainProgress
-from pipeline.plt.config import LOOP_OPTIONS, TrainConfig
-from pipeline.plt.data import PackedRun, Split, open_packed, split_run, unigram_entropies
+from pipeline.plt.config import TrainConfig
+from pipeline.plt.data import Ints, Split, open_packed, unigram_entropies
 from pipeline.plt.diagnose import diagnose_split
-from pipeline.plt.distributed import Ranks, join_ranks
+from pipeline.plt.distributed import join_ranks
 from pipeline.plt.durable import write_file
 from pipeline.plt.evaluate import (
     Floats,
@@ -32,44 +33,39 @@ from pipeline.plt.evaluate import (
     unigram_piece_losses,
 )
 from pipeline.plt.events import Evaluated, Noted, OnEvent, Saved, Started, Stepped, ignore
-from pipeline.plt.flops import cost_lines, count_parameters, flops_per_token, peak_flops
+from pipeline.plt.fit import fit_to_data
+from pipeline.plt.flops import count_parameters, flops_per_token, peak_flops
 from pipeline.plt.going_on import change_lines, uneven_lines
 from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
 from pipeline.plt.machine import choose_machine
-from pipeline.plt.optimiser import build_optimiser, pack_state, unpack_state
+from pipeline.plt.optimiser import build_optimiser
 from pipeline.plt.prepare import Place, prepare_model, rows_of
-from pipeline.plt.shards import MANIFEST_NAME
+from pipeline.plt.saving import Saver
 from pipeline.plt.stopping import hold_signals
 from pipeline.plt.tensorboard import AddScalars, check_tensorboard, open_event_file
 from pipeline.plt.update import update
 from pipeline.plt.verdict import judge
-from pipeline.plt.vocabulary import check_covers, file_hash, read_token_bytes, run_tokenizer
+from pipeline.plt.vocabulary import check_covers, read_token_bytes, run_tokenizer
 from pipeline.plt.warm_start import warm_start
-from pipeline.plt.weights import gather, read_model
+from pipeline.plt.weights import read_model
 from pipeline.results import (
     DOCUMENTS_NAME,
-    HELD_OUT_NAME,
     RESULT_NAME,
     Diagnostics,
     DocumentLoss,
     Evaluation,
-    HeldOutSequences,
-    TrainIdentity,
     TrainRecord,
     TrainResult,
     TrainStep,
     documents_text,
     metrics_line,
     read_metrics,
+    read_result,
     result_text,
-    to_json,
 )
-from pipeline.schema import POOLS, TOKENIZER_FILE
+from pipeline.schema import POOLS
 
 BOARD_NAME = "tensorboard"
-_FORMAT = 3  # of the model folder; raise it when an older folder can no longer be resumed
-# Settings of `run` that may be others in each life of a run; it says so where they move the last digits.
-_OF_NO_MODEL = {"device", "n_threads", "tensorboard", "keep_checkpoints"}
 
 
 def train(
@@ -94,63 +90,28 @@ def train(
             on_event = ignore
         drawn = split.digest() if split is not None else ""
         packed = split.run if split is not None else open_packed(data, ranks=ranks)
-        split = split or _tail_split(config, packed, done=TrainProgress())
-        for note in _notes(config, packed):
+        split = split or tail_split(config, packed, done=TrainProgress(), ranks=ranks)
+        for note in opening_notes(config, packed):
             on_event(Noted(note))
         config = fit_to_data(config, run=packed)
         tokenizer = run_tokenizer(data, given=tokenizer)
         check_covers(tokenizer, run=packed)
         token_bytes = read_token_bytes(tokenizer, vocab_size=config.model.vocab_size)
-        named = config.model_dump(mode="json", exclude={"run": _OF_NO_MODEL})
-        spelled_by = file_hash(tokenizer) if tokenizer is not None else ""
-        identity = TrainIdentity(_FORMAT, packed.seq_len, named, packed.hashes, tokenizer=spelled_by, split=drawn)
-        keep = config.run.keep_checkpoints
-        with checkpoint.open_folder(out, identity=identity, ranks=ranks, keep=keep) as folder:
+        identity = identity_of(config, packed, tokenizer=tokenizer, drawn=drawn)
+        with checkpoint.open_folder(out, identity=identity, ranks=ranks, keep=config.run.keep_checkpoints) as folder:
             if ranks.leads:
-                _keep(out, tokenizer=tokenizer, drawn=split if drawn else None)
+                keep_beside(out, tokenizer=tokenizer, drawn=split if drawn else None)
             if folder.resume is not None and not drawn:
-                split = _tail_split(config, packed, done=folder.resume.progress, known=split)
+                split = tail_split(config, packed, done=folder.resume.progress, ranks=ranks, known=split)
             held_out = build_held_out(split, batch_size=rows_of(config, ranks=ranks), token_bytes=token_bytes)
             place = Place(machine, ranks, held_out, prepare_model(config, machine=machine, ranks=ranks))
             if folder.resume is None and config.run.warm_start is not None:
                 on_event(Noted(warm_start(place.model, Path(config.run.warm_start), tokenizer=tokenizer)))
             trainer = _Trainer(config, split=split, folder=folder, place=place, on_event=on_event)
             trainer.run()
-            record = trainer.record()
-            result = TrainResult(out, record, judge(record), trainer.documents)
-            if ranks.leads:
-                _write_result(result)
+            result = trainer.result()
             ranks.wait()
-            return result
-
-
-def _notes(config: TrainConfig, packed: PackedRun) -> Iterator[str]:
-    """What is odd about a training before it starts."""
-    if not packed.in_manifest:
-        yield f"{packed.folder.parent} has no {MANIFEST_NAME}: its packed shards are taken as they are, unverified"
-    unused = sorted(LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
-    if unused:
-        yield f"model.n_loops is 1: {', '.join(unused)} have no effect"
-
-
-def _tail_split(config: TrainConfig, packed: PackedRun, *, done: TrainProgress, known: Split | None = None) -> Split:
-    """Stream order, its end held out; documents read by `done` and by the steps still to do are not scored.
-
-    That is another set than `known`'s only where steps of another size were done before.
-    """
-    n_read = done.n_sequences + (config.optimiser.n_steps - done.step) * config.data.sequences_per_step
-    if known is not None and n_read == config.n_read_sequences:
-        return known
-    return split_run(packed, n_held_out=config.data.n_held_out_sequences, n_read=n_read)
-
-
-def _keep(out: Path, *, tokenizer: Path | None, drawn: Split | None) -> None:
-    """Put into the model folder what `diagnose` and `export` need of the run."""
-    if drawn is not None:
-        sequences = HeldOutSequences(tuple(map(int, drawn.held_out)))
-        write_file(out / HELD_OUT_NAME, to_json(sequences) + "\n")
-    if tokenizer is not None:
-        write_file(out / TOKENIZER_FILE, tokenizer.read_text(encoding="utf-8"))
+            return result or read_result(out)
 
 
 def _write_result(result: TrainResult) -> None:
@@ -159,36 +120,12 @@ def _write_result(result: TrainResult) -> None:
     write_file(result.folder / RESULT_NAME, result_text(result))
 
 
-def dry_run(config: TrainConfig, *, data: Path, n_processes: int = 1) -> list[str]:
-    """What `train` would cost, as lines: parameters, FLOPs per token, memory, hours. Trains nothing."""
-    run = open_packed(data)
-    config = fit_to_data(config, run=run)
-    machine = choose_machine(config.run)
-    n_epochs = config.n_read_sequences / max(1, run.n_sequences - config.data.n_held_out_sequences)
-    lines = cost_lines(config, seq_len=run.seq_len, device_name=machine.name(), n_processes=n_processes)
-    lines += uneven_lines(config, ranks=Ranks(size=n_processes))
-    return [*lines, f"{n_epochs:.2f} passes over {run.n_sequences:,} sequences of {run.folder}"]
+class _Final(NamedTuple):
+    """What is known of a finished training before its loops are looked at."""
 
-
-def fit_to_data(config: TrainConfig, *, run: PackedRun) -> TrainConfig:
-    """Fill in what the data decide, and refuse a vocabulary that is too small for them."""
-    model = config.model
-    check_vocabulary(run, vocab_size=model.vocab_size)
-    if model.max_positions is not None and model.max_positions < run.seq_len:
-        raise ConfigError(
-            f"model.max_positions is {model.max_positions}, sequences have {run.seq_len} tokens; raise it"
-        )
-    model = model.model_copy(update={"max_positions": model.max_positions or run.seq_len})
-    return config.model_copy(update={"model": model})
-
-
-def check_vocabulary(run: PackedRun, *, vocab_size: int) -> None:
-    """Raise ConfigError if the data hold an id that the model has no embedding for."""
-    if run.max_token_id >= vocab_size:
-        raise ConfigError(
-            f"model.vocab_size is {vocab_size} but {run.folder} holds token id {run.max_token_id}; "
-            f"set it to the tokenizer's size, at least {run.max_token_id + 1}"
-        )
+    counts: dict[str, Ints]  # of the ids trained on, per pool
+    permuted: Floats  # loss of each held-out piece with its tokens permuted
+    documents: tuple[DocumentLoss, ...]
 
 
 class _Trainer:
@@ -201,11 +138,12 @@ class _Trainer:
         self.place, self.model = place, place.model
         self.machine, self.ranks, self.held_out = place.machine, place.ranks, place.held_out
         self.optimiser = build_optimiser(self.model, config=config.optimiser)
+        self.saver = Saver(folder, model=self.model, optimiser=self.optimiser, ranks=place.ranks)
+        self.unsaid: int | None = None  # step of a checkpoint that is being written
         self.start = self.progress = TrainProgress()  # of this life of the run, and now
         self.steps: list[TrainStep] = []
         self.evaluations: list[Evaluation] = []
         self.losses: Floats | None = None  # of the newest evaluation, per held-out piece; unknown after a resume
-        self.documents: tuple[DocumentLoss, ...] = ()  # known once `record` was made
         self.add_scalars: AddScalars = lambda step, scalars: None
         self._resume()
         self._announce()
@@ -215,8 +153,11 @@ class _Trainer:
         n_steps = self.config.optimiser.n_steps
         if self.n_done == 0:
             self._evaluate()
-        if self.n_done == n_steps:
-            return
+        if self.n_done < n_steps:
+            self._train(n_steps)
+        self._saved()
+
+    def _train(self, n_steps: int) -> None:
         with ExitStack() as stack:
             request = stack.enter_context(hold_signals())
             loader = stack.enter_context(Loader(self._read, first_step=self.n_done, n_steps=n_steps))
@@ -232,6 +173,7 @@ class _Trainer:
                 if last or signal_number or self.n_done % self.config.run.checkpoint_every_steps == 0:
                     self._save()
                 if signal_number:
+                    self._saved()
                     raise self._stopped(signal_number)
 
     def _stopped(self, signal_number: int) -> StoppedError:
@@ -245,17 +187,32 @@ class _Trainer:
         """Updates."""
         return self.progress.step
 
-    def record(self) -> TrainRecord:
-        """Everything measured, the diagnostics included."""
+    def result(self) -> TrainResult | None:
+        """What was found, on the disk too; None in all processes but the first, which looks at the loops."""
+        final = self._measure()
+        if not self.ranks.leads:
+            return None
+        record = self._record(final)
+        result = TrainResult(self.folder.path, record, judge(record), final.documents)
+        _write_result(result)
+        return result
+
+    def _measure(self) -> _Final:
+        """What all processes find out together when training has ended."""
         config, n_seen = self.config, self.progress.n_sequences
-        counts = token_counts(self.split, n_sequences=n_seen, vocab_size=config.model.vocab_size)
+        counts = token_counts(self.split, n_sequences=n_seen, vocab_size=config.model.vocab_size, ranks=self.ranks)
         permuted = self._piece_losses(permuted=True)
-        self.documents = document_losses(
+        documents = document_losses(
             self.held_out,
             losses=self._piece_losses() if self.losses is None else self.losses,
             permuted=permuted,
             unigram=unigram_piece_losses(self.held_out, counts),
         )
+        return _Final(counts, permuted, documents)
+
+    def _record(self, final: _Final) -> TrainRecord:
+        """Everything measured, and the diagnostics, which one process makes."""
+        config, n_seen, counts = self.config, self.progress.n_sequences, final.counts
         return TrainRecord(
             n_parameters=count_parameters(config.model),
             n_loops=config.model.n_loops,
@@ -272,7 +229,7 @@ class _Trainer:
             steps=tuple(self.steps),
             evaluations=tuple(self.evaluations),
             diagnostics=self._diagnose(),
-            permuted_losses=tuple(of for each in group_losses(self.held_out, permuted) for of in each),
+            permuted_losses=tuple(of for each in group_losses(self.held_out, final.permuted) for of in each),
         )
 
     def _piece_losses(self, *, permuted: bool = False) -> Floats:
@@ -339,15 +296,18 @@ class _Trainer:
         self.on_event(Evaluated(evaluation, seconds=time.perf_counter() - started))
 
     def _save(self) -> None:
-        path = self.folder.save(
-            config=self.config.model,
-            weights=gather(self.model),
-            optimiser_state=pack_state(self.optimiser, model=self.model),
-            progress=self.progress,
-            machine=self._described(),
-        )
-        self.ranks.wait()
-        self.on_event(Saved(step=self.n_done, folder=path))
+        self._saved()
+        self.saver.save(self.progress, config=self.config.model, machine=self._described())
+        self.unsaid = self.n_done
+        if self.ranks.group is None:
+            self._saved()
+
+    def _saved(self) -> None:
+        """Wait for the checkpoint that is being written, and say that it stands."""
+        self.saver.wait()
+        if self.unsaid is not None:
+            self.on_event(Saved(step=self.unsaid, folder=checkpoint.checkpoint_of(self.folder.path, step=self.unsaid)))
+            self.unsaid = None
 
     def _described(self) -> dict[str, str]:
         return self.machine.describe() | {"n_processes": str(self.ranks.size)}
@@ -366,9 +326,7 @@ class _Trainer:
         counters = self.folder.resume
         if counters is None:
             return
-        newest = checkpoint.checkpoint_of(self.folder.path, step=counters.progress.step)
-        tensors = checkpoint.restore_weights(newest, model=self.model)
-        unpack_state(tensors, optimiser=self.optimiser, model=self.model, step=counters.progress.step)
+        self.saver.restore(counters.progress)
         self.start = self.progress = counters.progress
         self.steps, self.evaluations = read_metrics(self.folder.path, n_bytes=counters.metrics_bytes)
         machine = self._described()

@@ -10,7 +10,7 @@ from pipeline.plt.config import ModelConfig
 from pipeline.plt.distributed import like
 from pipeline.plt.model import PLT
 from pipeline.plt.vocabulary import file_hash
-from pipeline.plt.weights import CONFIG_NAME, WEIGHTS_NAME, check_tensors, read_shape, read_tensors
+from pipeline.plt.weights import CONFIG_NAME, check_tensors, read_shape, read_weights
 from pipeline.results import IDENTITY_NAME
 from pipeline.schema import TOKENIZER_FILE
 
@@ -31,15 +31,12 @@ def warm_start(model: PLT, folder: Path, *, tokenizer: Path | None) -> str:
             "stand for other tokens; train on a run that was curated with its own"
         )
     config = read_shape(source)
-    where = f"run.warm_start: {source / WEIGHTS_NAME}"
-    tensors = read_tensors(source / WEIGHTS_NAME)
-    check_tensors(tensors, model=model, where=where)
+    tensors = read_weights(source)
+    check_tensors(tensors, model=model, where=f"run.warm_start: {source}")
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
             tensor.copy_(like(tensors[name].to(tensor.dtype), tensor))
-    return f"first weights from {source} (SHA-256 {file_hash(source / WEIGHTS_NAME)})" + _differences(
-        config, model.config
-    )
+    return f"first weights from {source}" + _differences(config, model.config)
 
 
 def _source(folder: Path) -> Path:

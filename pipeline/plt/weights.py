@@ -18,6 +18,8 @@ from pipeline.errors import CheckpointError, ConfigError
 from pipeline.plt.config import ModelConfig
 from pipeline.plt.distributed import whole
 from pipeline.plt.model import PLT
+from pipeline.plt.optimiser import MOMENTS
+from pipeline.plt.pieces import INDEX_NAME, PieceIndex, read_index, read_pieces
 from pipeline.results import read_file
 from pipeline.yaml_file import validate
 
@@ -127,25 +129,43 @@ def gather(model: PLT) -> dict[str, Tensor]:
 
 def write_model(config: ModelConfig, folder: Path, *, tensors: dict[str, Tensor], dtype: torch.dtype) -> None:
     """Write both files, and the code of looped ones, into an existing folder. Bytes depend on the arguments alone."""
+    write_shape(config, folder, dtype=dtype)
+    write_weights(tensors, folder, dtype=dtype)
+
+
+def write_shape(config: ModelConfig, folder: Path, *, dtype: torch.dtype) -> None:
+    """config.json and the code of looped models."""
     keys = to_released(config, dtype=dtype)
     (folder / CONFIG_NAME).write_text(json.dumps(keys, indent=2) + "\n", encoding="utf-8")
     if config.n_loops > 1:
         for name in CODE_NAMES:
             (folder / name).write_bytes((_CODE / name).read_bytes())
+
+
+def write_weights(tensors: dict[str, Tensor], folder: Path, *, dtype: torch.dtype) -> None:
+    """model.safetensors."""
     tensors = {name: t.to(dtype).contiguous() for name, t in tensors.items()}
     # One metadata key: its map is written in no fixed order.
     save_file(tensors, str(folder / WEIGHTS_NAME), metadata={"format": "pt"})
 
 
 def read_model(folder: Path) -> PLT:
-    """Read both files. Raises CheckpointError where they are missing, damaged or do not fit each other."""
-    config, weights_path = read_shape(folder), folder / WEIGHTS_NAME
-    tensors = read_tensors(weights_path)
+    """The model of a folder. Raises CheckpointError where files are missing, damaged or do not fit each other."""
+    config, tensors = read_shape(folder), read_weights(folder)
     with torch.device("meta"):
         model = PLT(config)
-    check_tensors(tensors, model=model, where=str(weights_path))
+    check_tensors(tensors, model=model, where=str(folder))
     model.load_state_dict(tensors, assign=True)
     return model.eval()
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of an export, or of a checkpoint that one process or several wrote, whole and on the CPU."""
+    if (folder / WEIGHTS_NAME).exists() or not (folder / INDEX_NAME).exists():
+        return read_tensors(folder / WEIGHTS_NAME)
+    index = read_index(folder)
+    weights = {name: of for name, of in index.tensors.items() if name.partition(".")[0] not in MOMENTS}
+    return read_pieces(folder, PieceIndex(weights))
 
 
 def read_shape(folder: Path) -> ModelConfig:

@@ -24,9 +24,9 @@ from pipeline.plt.data import (
 )
 from pipeline.plt.distributed import Ranks
 from pipeline.plt.evaluate import build_held_out
+from pipeline.plt.fit import fit_to_data
 from pipeline.plt.head import NO_TARGET
 from pipeline.plt.loader import Loader, read_step, token_counts
-from pipeline.plt.train import fit_to_data
 
 
 def _rows(*pieces: list[tuple[str, str, list[int]]], seq_len: int = 8, pool: str = "code") -> list[dict]:

@@ -100,6 +100,12 @@ def test_training_when_processes_cannot_divide_a_step_equals_one_and_goes_on_in_
     said = _torchrun(short, data=run, out=tmp_path / "many", n=2)
     assert "no multiple of 2 processes" in said
     said = _torchrun(long, data=run, out=tmp_path / "many", n=3)
+    newest = tmp_path / "many" / "checkpoints" / "step-00000004"
+    assert len(list(newest.glob("pieces-*-of-00003.safetensors"))) == 3, "each process writes its part"
+    n_numbers = 3 * sum(t.numel() for t in load(tmp_path / "many").state_dict().values())
+    n_bytes = [p.stat().st_size for p in newest.glob("pieces-*")]
+    assert max(n_bytes) < 4 * n_numbers * 0.6, "no process writes the whole model"
+    assert not list(newest.glob(".metadata")), "no pickle"
     assert "n_processes 2 -> 3" in said and "optimiser.n_steps 2 -> 4" in said
     found = json.loads((tmp_path / "many" / "result.json").read_text())
     assert [s["loss"] for s in found["steps"]] == pytest.approx([s.loss for s in alone], rel=1e-5)

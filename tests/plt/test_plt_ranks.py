@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from plt_ranks import TRAIN_MODULE, train_on_ranks
+from plt_ranks import TRAIN_MODULE, on_ranks, train_on_ranks
 from plt_runs import make_run, tiny_config
 
 from pipeline.plt import Noted, load, train
 from pipeline.plt.checkpoint import newest_checkpoint, read_counters
 from pipeline.plt.config import TrainConfig
-from pipeline.plt.data import open_packed, read_rows, split_run
+from pipeline.plt.data import open_packed, read_rows, read_sequences, split_run
 from pipeline.plt.distributed import Ranks
-from pipeline.plt.loader import StepBatch, read_step, rows_of_rank
+from pipeline.plt.loader import StepBatch, read_step, rows_of_rank, token_counts
 from pipeline.plt.prepare import idle_rows, rows_of
 
 SIZES = (1, 2, 3, 8)
@@ -117,11 +117,33 @@ def test_training_when_a_step_has_another_size_masks_what_both_sizes_read(run, t
     """The held-out score leaves out documents that training reads: ten sequences before, then those still to come."""
     asked: list[int] = []
 
-    def watch(packed, *, n_held_out, n_read):
+    def watch(packed, *, n_read, **options):
         asked.append(n_read)
-        return split_run(packed, n_held_out=n_held_out, n_read=n_read)
+        return split_run(packed, n_read=n_read, **options)
 
-    monkeypatch.setattr(TRAIN_MODULE, "split_run", watch)
+    monkeypatch.setattr("pipeline.plt.begin.split_run", watch)
     train(_config(n_steps=2, size=FIRST), data=run, out=tmp_path / "model")
     train(_config(n_steps=5, size=SECOND), data=run, out=tmp_path / "model")
     assert asked == [10, 15, 19]
+
+
+@pytest.mark.parametrize("n_ranks", SIZES[1:])
+def test_counts_and_documents_when_ranks_share_the_reading_are_those_of_one(run, monkeypatch, n_ranks):
+    monkeypatch.setattr("pipeline.plt.loader._COUNTED", 3)
+    read: list[int] = []
+    packed = open_packed(run)
+
+    def watch(of_run, numbers):
+        read.extend(numbers)
+        return read_sequences(of_run, numbers)
+
+    for n_read in (7, 29, None):
+        alone = split_run(packed, n_held_out=6, n_read=n_read)
+        assert alone.seen or n_read == 7
+        shared = on_ranks(n_ranks, lambda ranks, n=n_read: split_run(packed, n_held_out=6, n_read=n, ranks=ranks))
+        assert [s.seen for s in shared] == [alone.seen] * n_ranks
+    counts = token_counts(alone, n_sequences=29, vocab_size=260)
+    monkeypatch.setattr("pipeline.plt.loader.read_sequences", watch)
+    for found in on_ranks(n_ranks, lambda ranks: token_counts(alone, n_sequences=29, vocab_size=260, ranks=ranks)):
+        assert all((found[pool] == counts[pool]).all() for pool in counts)
+    assert sorted(read) == list(range(29)), "each sequence is counted by one rank"
