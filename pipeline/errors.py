@@ -12,6 +12,8 @@ A message says what, where (file, key, doc_id), the value seen, what was expecte
 """
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 
 def first_of(names: Sequence[str], *, most: int) -> str:
@@ -50,3 +52,7 @@ class StoppedError(LoopmixError):
     def __init__(self, message: str, *, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number  # what shells give a program that a signal ended
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Trainings run in worker processes too, and an error that cannot travel would look like a dead worker."""
+        return partial(StoppedError, signal_number=self.exit_code - 128), self.args

@@ -18,12 +18,14 @@ SUBJECT = {"arrays", "engine"} | COMMON
 ROOMS: dict[str, set[str]] = {
     "jobs": {"cli", "language", "arrays", "sources"},
     "cli": {"recipe", "request", "tokenizer_sample", "sources", "language", "reading", "report", "plt", "tokenizer"}
+    | {"propose"}
     | SUBJECT,
     "recipe": {"request", "sources", "language", "quality", "dedup", "select", "mix"} | SUBJECT,
     "request": {"sources", "language", "select"} | COMMON,
     "tokenizer_sample": {"sources", "language", "quality"} | SUBJECT,
     "reading": {"sources", "language", "quality", "dedup", "select", "mix", "tokenizer"} | SUBJECT,
     "report": {"language", "quality", "dedup", "select", "mix", "reading", "results"} | SUBJECT,
+    "propose": {"plt", "mix", "language", "results"} | SUBJECT,
     "plt": {"results"} | COMMON,
     "sources": SUBJECT,
     "language": SUBJECT,

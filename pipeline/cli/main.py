@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import __version__
-from pipeline.cli import examples, training
+from pipeline.cli import examples, proposing, training
 from pipeline.cli.output import complain, json_option, say, say_json
 from pipeline.errors import ConfigError, LoopmixError, StoppedError, StoreError
 
@@ -279,3 +279,4 @@ def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int
 
 
 training.add_to(main)
+proposing.add_to(main)

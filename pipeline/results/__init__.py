@@ -6,6 +6,7 @@
     MODEL/result.json       TrainResult            the verdict and what it judged, when training is done
     MODEL/documents.jsonl   DocumentLoss           a line for each held-out document, written with it
     V/validation.json       Validation             what `loopmix validate` found
+    DIR/proposal.json       Proposal               what `loopmix propose` found
     D/diagnostics.json      Diagnostics            what each loop of a model does
 
 Torch is not needed. A number that JSON lacks (NaN, infinity) is written as null and read as NaN. Unknown keys are
@@ -14,6 +15,18 @@ so an interrupted run leaves the same bytes as an undisturbed one.
 """
 
 from pipeline.results.codec import Number, from_json, read_file, to_json
+from pipeline.results.proposal import (
+    PROPOSAL_NAME,
+    GroupProposal,
+    MixtureTraining,
+    NoiseOfMixture,
+    Outcome,
+    PredictorScore,
+    Proposal,
+    Purpose,
+    SharesComparison,
+    read_proposal,
+)
 from pipeline.results.training import (
     DIAGNOSTICS_NAME,
     DOCUMENTS_NAME,
@@ -60,6 +73,7 @@ __all__ = [
     "HELD_OUT_NAME",
     "IDENTITY_NAME",
     "METRICS_NAME",
+    "PROPOSAL_NAME",
     "RESULT_NAME",
     "VALIDATION_NAME",
     "Check",
@@ -68,10 +82,18 @@ __all__ = [
     "DocumentLoss",
     "Evaluation",
     "GroupLoss",
+    "GroupProposal",
     "GroupScore",
     "HeldOutSequences",
     "LoopDiagnostics",
+    "MixtureTraining",
+    "NoiseOfMixture",
     "Number",
+    "Outcome",
+    "PredictorScore",
+    "Proposal",
+    "Purpose",
+    "SharesComparison",
     "Speed",
     "Stat",
     "Status",
@@ -90,6 +112,7 @@ __all__ = [
     "read_held_out",
     "read_identity",
     "read_metrics",
+    "read_proposal",
     "read_result",
     "read_validation",
     "result_text",
