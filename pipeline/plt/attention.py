@@ -2,12 +2,13 @@
 
 Shapes: B batch, T tokens, H query heads, K key/value heads, C head width; N window blocks of W tokens each.
 
-Two backends. `sdpa` is the reference and runs everywhere: torch's fused attention with boolean masks, which are built
+Three backends. `sdpa` is the reference and runs everywhere: torch's fused attention with boolean masks, which are built
 once per batch and shared by all layers and loops. On the CPU queries go in blocks that see keys from their earliest
 document's start only, so that cost follows the documents' lengths and not T*T; elsewhere in one block, whose mask costs
 B*T*T bytes. The local branch would waste all but W keys of each row, so it is cut into blocks of W queries that see 2W
 keys: linear in T, and exactly the keys i - W .. i.
-`flex` (see `flex.py`) is for CUDA: it skips what documents hide and never forms a mask of T x T.
+`flex` (see `flex.py`) is for CUDA: it skips what documents hide and never forms a mask of T x T. `varlen` (see
+`varlen.py`) too: it is told where documents begin and needs no mask at all.
 """
 
 # ruff: noqa: N815 (shape suffixes)
@@ -20,10 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.plt.flex import FlexMasks, attend, build_flex_masks
+from pipeline.plt.flex import FlexMasks, attend_causal_flex, attend_local_flex, build_flex_masks
+from pipeline.plt.varlen import DocumentBounds, attend_varlen, build_bounds
 
 PADDING = -1  # no document has this number, since they count from 0
-Backend = Literal["sdpa", "flex"]
+Backend = Literal["sdpa", "flex", "varlen"]
 KeyValues = tuple[Tensor, Tensor]  # one layer's keys, rotated, and values; both BKTC
 
 
@@ -49,6 +51,7 @@ class BatchLayout:
     causal: tuple[QueryBlock, ...]  # sdpa: what loop 1 and the global branch may see; empty for flex
     local_M1WS: Tensor | None  # sdpa: the same for the local branch; M = B*N blocks, S = 2W keys
     flex: FlexMasks | None
+    varlen: DocumentBounds | None
 
 
 def build_layout(
@@ -60,25 +63,28 @@ def build_layout(
     dtype: torch.dtype,
     backend: Backend = "sdpa",
     query_block: int | None = None,
+    bounds: DocumentBounds | None = None,
 ) -> BatchLayout:
     """Lay out a batch. A document is a run of equal indexes; runs of -1 are padding, and each pad sees itself only.
 
-    `query_block`: queries of a block in the sdpa backend; None: all at once.
+    `query_block`: queries of a block in the sdpa backend; None: all at once. `bounds`: of the varlen backend, where the
+    batch brings them.
     """
     linked_BT = torch.zeros_like(doc_index_BT, dtype=torch.bool)
     linked_BT[:, 1:] = (doc_index_BT[:, 1:] == doc_index_BT[:, :-1]) & (doc_index_BT[:, 1:] != PADDING)
     segment_BT = (~linked_BT).cumsum(dim=1)  # a pad is never linked, so it is a segment of its own
     cos_B1TC, sin_B1TC = _rotary_tables(_positions(linked_BT), head_dim=head_dim, theta=rope_theta, dtype=dtype)
-    flex = backend == "flex"
+    masked = backend == "sdpa"
     return BatchLayout(
         window=window,
         cos_B1TC=cos_B1TC,
         sin_B1TC=sin_B1TC,
         linked_BT1=linked_BT[:, :, None],
         segment_BT=segment_BT,
-        causal=() if flex else tuple(_query_blocks(segment_BT, size=query_block or segment_BT.shape[1])),
-        local_M1WS=None if flex else _local_mask(segment_BT, window=window),
-        flex=build_flex_masks(segment_BT, window=window) if flex else None,
+        causal=tuple(_query_blocks(segment_BT, size=query_block or segment_BT.shape[1])) if masked else (),
+        local_M1WS=_local_mask(segment_BT, window=window) if masked else None,
+        flex=build_flex_masks(segment_BT, window=window) if backend == "flex" else None,
+        varlen=(bounds or build_bounds(doc_index_BT)) if backend == "varlen" else None,
     )
 
 
@@ -140,7 +146,9 @@ def rotate(x_BHTC: Tensor, *, layout: BatchLayout) -> Tensor:
 def attend_global(q_BHTC: Tensor, key_values: KeyValues, *, layout: BatchLayout) -> Tensor:
     """Full causal attention inside each document."""
     if layout.flex is not None:
-        return attend(q_BHTC, *key_values, mask=layout.flex.causal)
+        return attend_causal_flex(q_BHTC, *key_values, mask=layout.flex.causal)
+    if layout.varlen is not None:
+        return attend_varlen(q_BHTC, *key_values, bounds=layout.varlen, window=None)
     keys, values = (_repeat(x_BKTC, n_heads=q_BHTC.shape[1]) for x_BKTC in key_values)
     parts = [
         functional.scaled_dot_product_attention(
@@ -157,7 +165,9 @@ def attend_global(q_BHTC: Tensor, key_values: KeyValues, *, layout: BatchLayout)
 def attend_local(q_BHTC: Tensor, key_values: KeyValues, *, layout: BatchLayout) -> Tensor:
     """Attention to the token itself and the `window` tokens before it, inside each document."""
     if layout.flex is not None:
-        return attend(q_BHTC, *key_values, mask=layout.flex.local)
+        return attend_local_flex(q_BHTC, *key_values, mask=layout.flex.local)
+    if layout.varlen is not None:
+        return attend_varlen(q_BHTC, *key_values, bounds=layout.varlen, window=layout.window)
     n_rows, n_heads, n_tokens, head_dim = q_BHTC.shape
     window = layout.window
     tail = -n_tokens % window

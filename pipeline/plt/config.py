@@ -117,8 +117,10 @@ class RunConfig(Frozen):
     )
     activation_checkpointing: bool = Field(False, description="recompute layers in the backward pass to save memory")
     compile: bool = Field(False, description="torch.compile each layer; needs a C++ compiler or Triton")
-    attention: Literal["auto", "sdpa", "flex"] = Field(
-        "auto", description="sdpa: masked reference, anywhere; flex: FlexAttention, CUDA; auto: flex where it can run"
+    attention: Literal["auto", "sdpa", "flex", "varlen"] = Field(
+        "auto",
+        description="sdpa: masked reference, anywhere; flex: FlexAttention, CUDA; varlen: torch's kernel for documents "
+        "of many lengths, CUDA and bfloat16; auto: flex where it can run",
     )
     tensorboard: bool | None = Field(
         None, description="event files in MODEL/tensorboard; null: where tensorboardX is installed"

@@ -8,6 +8,7 @@ that its window touches. Cost grows with the tokens that may see each other, whi
 On the CPU the kernel has a forward pass only (torch 2.13) and is used by tests alone, against the masked reference.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -78,16 +79,36 @@ def _listed(wanted_BNN: Tensor) -> tuple[Tensor, Tensor]:
     return counts_B1N.contiguous(), order_B1NN.contiguous()
 
 
-def attend(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, *, mask: BlockMask) -> Tensor:
-    """Grouped-query attention under `mask`; compiled on CUDA, where the eager form would hold all scores."""
+# Two functions, one for each branch, because torch keeps what it compiled by function and stops compiling after eight
+# shapes: in each branch a run meets its own rows with and without gradients, a shorter last batch, single sequences.
+def attend_causal_flex(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, *, mask: BlockMask) -> Tensor:
+    """Grouped-query attention under the causal mask; compiled on CUDA, where the eager form would hold all scores."""
+    return _choose(_causal, q_BHTC)(q_BHTC, k_BKTC, v_BKTC, mask)
+
+
+def attend_local_flex(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, *, mask: BlockMask) -> Tensor:
+    """The same under the mask of the window."""
+    return _choose(_local, q_BHTC)(q_BHTC, k_BKTC, v_BKTC, mask)
+
+
+def _causal(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, mask: BlockMask) -> Tensor:
+    return flex_attention(q_BHTC, k_BKTC, v_BKTC, block_mask=mask, enable_gqa=q_BHTC.shape[1] != k_BKTC.shape[1])
+
+
+def _local(q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, mask: BlockMask) -> Tensor:
+    return flex_attention(q_BHTC, k_BKTC, v_BKTC, block_mask=mask, enable_gqa=q_BHTC.shape[1] != k_BKTC.shape[1])
+
+
+def _choose(branch: Callable[..., Tensor], q_BHTC: Tensor) -> Callable[..., Tensor]:
     # Inside a compiled layer the kernel is part of its graph.
-    alone = q_BHTC.is_cuda and not torch.compiler.is_compiling()
-    kernel = _compiled() if alone else flex_attention
-    grouped = q_BHTC.shape[1] != k_BKTC.shape[1]
-    y_BHTC: Tensor = kernel(q_BHTC, k_BKTC, v_BKTC, block_mask=mask, enable_gqa=grouped)
-    return y_BHTC
+    alone = _compiles_alone(q_BHTC) and not torch.compiler.is_compiling()
+    return _compiled(branch) if alone else branch
+
+
+def _compiles_alone(q_BHTC: Tensor) -> bool:
+    return q_BHTC.is_cuda
 
 
 @cache
-def _compiled() -> Any:
-    return torch.compile(flex_attention, dynamic=False)
+def _compiled(branch: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return torch.compile(branch, dynamic=False)

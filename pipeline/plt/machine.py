@@ -10,6 +10,7 @@ from pipeline.plt.attention import Backend
 from pipeline.plt.config import ModelConfig, RunConfig
 from pipeline.plt.distributed import local_rank
 from pipeline.plt.flex import MIN_HEAD_DIM
+from pipeline.plt.varlen import MAX_HEAD_DIM, find_kernel
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ def choose_backend(config: RunConfig, *, model: ModelConfig, machine: Machine) -
     """The attention kernel: FlexAttention on CUDA where its kernel takes the head's width, else the reference."""
     width = model.head_dim
     fits = width >= MIN_HEAD_DIM and width & (width - 1) == 0
+    if config.attention == "varlen":
+        _check_varlen(width, machine=machine)
+        return "varlen"
     if config.attention != "flex":
         return "flex" if config.attention == "auto" and machine.device.type == "cuda" and fits else "sdpa"
     if machine.device.type != "cuda" or not fits:
@@ -62,3 +66,17 @@ def choose_backend(config: RunConfig, *, model: ModelConfig, machine: Machine) -
             f"{MIN_HEAD_DIM}; here it is {width} on {machine.device.type}; use 'auto'"
         )
     return "flex"
+
+
+def _check_varlen(width: int, *, machine: Machine) -> None:
+    """Raise ConfigError where the variable-length kernel cannot run."""
+    if machine.device.type != "cuda" or machine.dtype != torch.bfloat16 or width % 8 or width > MAX_HEAD_DIM:
+        raise ConfigError(
+            f"run.attention is 'varlen', which needs CUDA, bfloat16 and a head width of at most {MAX_HEAD_DIM} that "
+            f"is a multiple of 8; here it is {width}, {machine.dtype} on {machine.device.type}; use 'auto'"
+        )
+    if find_kernel() is None:
+        raise ConfigError(
+            f"run.attention is 'varlen', but torch {torch.__version__} has no varlen_attn with a window and shared key "
+            "heads; use 'auto' or a newer torch"
+        )

@@ -34,6 +34,7 @@ from torch.utils.checkpoint import checkpoint
 from pipeline.plt.attention import Backend, BatchLayout, KeyValues, attend_global, attend_local, build_layout, rotate
 from pipeline.plt.config import ModelConfig
 from pipeline.plt.head import head_losses
+from pipeline.plt.varlen import DocumentBounds
 
 
 @dataclass(frozen=True)
@@ -176,15 +177,15 @@ class LoopedBlock(nn.Module):
         # fewer calls; 256 is a plain choice between. None where block sizes must not vary.
         self.query_block: int | None = 256
 
-    def forward(self, tokens_BT: Tensor, doc_index_BT: Tensor) -> Tensor:
+    def forward(self, tokens_BT: Tensor, doc_index_BT: Tensor, bounds: DocumentBounds | None = None) -> Tensor:
         """The last loop's state, normalised: what the head reads."""
-        z_BTD = self.passes(tokens_BT, doc_index_BT).states_BTD[-1]
+        z_BTD = self.passes(tokens_BT, doc_index_BT, bounds).states_BTD[-1]
         y_BTD: Tensor = self.norm(z_BTD)
         return y_BTD
 
-    def passes(self, tokens_BT: Tensor, doc_index_BT: Tensor) -> Passes:
+    def passes(self, tokens_BT: Tensor, doc_index_BT: Tensor, bounds: DocumentBounds | None = None) -> Passes:
         """Run all loops and keep each one's state."""
-        layout = self._layout(doc_index_BT)
+        layout = self._layout(doc_index_BT, bounds)
         embeddings_BTD = self.embed_tokens(tokens_BT)
         if torch.is_autocast_enabled(embeddings_BTD.device.type):
             embeddings_BTD = embeddings_BTD.float()  # the residual stream; a sharded model gathers bfloat16
@@ -215,7 +216,7 @@ class LoopedBlock(nn.Module):
         shifted_BTD = torch.where(layout.linked_BT1, z_BTD.roll(1, dims=1), 0.0)
         return self.config.embedding_scale * embeddings_BTD + self.config.hidden_scale * shifted_BTD
 
-    def _layout(self, doc_index_BT: Tensor) -> BatchLayout:
+    def _layout(self, doc_index_BT: Tensor, bounds: DocumentBounds | None) -> BatchLayout:
         config = self.config
         return build_layout(
             doc_index_BT,
@@ -225,6 +226,7 @@ class LoopedBlock(nn.Module):
             dtype=self.norm.weight.dtype,
             backend=self.backend,
             query_block=self.query_block if doc_index_BT.device.type == "cpu" else None,
+            bounds=bounds,
         )
 
     def _call(self, layer: nn.Module, *args: Any) -> Any:
@@ -242,17 +244,24 @@ class PLT(nn.Module):
         self.model = LoopedBlock(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
-    def forward(self, tokens_BT: Tensor, doc_index_BT: Tensor, targets_BT: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        tokens_BT: Tensor,
+        doc_index_BT: Tensor,
+        targets_BT: Tensor | None = None,
+        bounds: DocumentBounds | None = None,
+    ) -> Tensor:
         """`doc_index_BT` numbers the document of each token within its row; -1 is padding.
 
         With `targets_BT` the cross-entropy of each in nats, float32, zero where it is -100; logits are never held.
+        `bounds` (of the varlen backend) spare it a question to the device.
         """
         if tokens_BT.ndim != 2 or tokens_BT.shape != doc_index_BT.shape:
             raise ValueError(
                 f"tokens have shape {tuple(tokens_BT.shape)} and document indexes {tuple(doc_index_BT.shape)}; "
                 "expected one shape (rows, tokens) for both"
             )
-        hidden_BTD = self.model(tokens_BT, doc_index_BT)
+        hidden_BTD = self.model(tokens_BT, doc_index_BT, bounds)
         if targets_BT is not None:
             return head_losses(self.lm_head, hidden_BTD, targets_BT=targets_BT)
         logits_BTV: Tensor = self.lm_head(hidden_BTD)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plt_runs import awake_model, documents_of, random_tokens, tiny_model
+from plt_runs import awake_model, documents_of, make_run, random_tokens, tiny_model
+from torch._dynamo.testing import CompileCounter
 
 from pipeline.plt.attention import attend_global, attend_local, build_layout
+from pipeline.plt.data import open_packed, split_run
+from pipeline.plt.diagnose import diagnose_split
+from pipeline.plt.evaluate import build_held_out, evaluate
 from pipeline.plt.flex import BLOCK, build_flex_masks
+from pipeline.plt.machine import Machine
+from pipeline.plt.model import build_model
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -78,6 +86,27 @@ def test_forward_when_flex_runs_on_the_cpu_equals_the_masked_reference():
             reference = attend(q, (k, v), layout=build_layout(documents, **options))
             flex = attend(q, (k, v), layout=build_layout(documents, **options, backend="flex"))
             torch.testing.assert_close(flex, reference, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("default:.*flex_attention called without torch.compile.*")
+def test_compilations_when_a_run_is_scored_and_looked_at_are_few(tmp_path, monkeypatch):
+    """On the CPU the kernel has no backward pass, so what trains is left out, and the graph is run as it stands."""
+    counter = CompileCounter()
+    monkeypatch.setattr("pipeline.plt.flex._compiles_alone", lambda q: True)
+    monkeypatch.setattr("pipeline.plt.flex._compiled", cache(partial(torch.compile, backend=counter, dynamic=False)))
+    torch._dynamo.reset()
+    machine = Machine(torch.device("cpu"), torch.float32)
+    split = split_run(open_packed(make_run(tmp_path / "run")), n_held_out=7)
+    # Of one function: a fourth shape would end the test.
+    with torch._dynamo.config.patch(recompile_limit=3, fail_on_recompile_limit_hit=True):
+        for n_loops in (1, 2):
+            model = build_model(tiny_model(n_loops=n_loops), seed=0).eval()
+            model.model.backend = "flex"
+            held_out = build_held_out(split, batch_size=4)  # a batch of four and one of three
+            for _ in range(2):
+                evaluate(model, held_out, step=0, machine=machine)
+            diagnose_split(model, split, n_sequences=3, machine=machine)
+    assert counter.frame_count == 2 * 3  # both branches, for rows of four, of three and of one
 
 
 @pytest.mark.gpu
