@@ -29,21 +29,37 @@ def add_to(main: click.Group) -> None:
 @click.option("--out", type=_folder, help="Model folder; the same line again goes on where it stopped.")
 @click.option("--dry-run", is_flag=True, help="Print parameters, FLOPs, memory and hours; train nothing.")
 @click.option("--processes", default=1, show_default=True, help="With --dry-run: GPUs to count on.")
+@click.option(
+    "--device-memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GIB",
+    help="With --dry-run: memory of one GPU; default: of the one here, else of an H100 and an H200.",
+)
 @_tokenizer
-def train(config: Path, data: Path, out: Path | None, dry_run: bool, processes: int, tokenizer: Path | None) -> None:
+def train(
+    config: Path,
+    data: Path,
+    out: Path | None,
+    dry_run: bool,
+    processes: int,
+    device_memory: float | None,
+    tokenizer: Path | None,
+) -> None:
     """Train a PLT on the packed shards of a run and judge the mixture. Run again to go on where it stopped.
 
     On several GPUs: torchrun --nproc-per-node N -m pipeline train CONFIG --data RUN --out MODEL
     """
     if processes != 1 and not dry_run:
         raise click.UsageError("--processes goes with --dry-run; to train on several, start it with torchrun")
+    if device_memory is not None and not dry_run:
+        raise click.UsageError("--device-memory goes with --dry-run; a training takes what its device has")
     plt = _plt()
     from pipeline.cli.live import show_training
     from pipeline.plt.narrate import verdict_lines
 
     loaded = plt.read_config(config)
     if dry_run:
-        say("\n".join(plt.dry_run(loaded, data=data, n_processes=processes)))
+        say("\n".join(plt.dry_run(loaded, data=data, n_processes=processes, device_memory=device_memory)))
         return
     if out is None:
         raise click.UsageError("--out is missing; it may be left out with --dry-run only")

@@ -9,15 +9,21 @@ from pipeline.plt.distributed import Ranks
 from pipeline.plt.flops import cost_lines
 from pipeline.plt.going_on import uneven_lines
 from pipeline.plt.machine import choose_machine
+from pipeline.plt.memory import DEVICES, GIB, memory_lines
 
 
-def dry_run(config: TrainConfig, *, data: Path, n_processes: int = 1) -> list[str]:
-    """What `train` would cost, as lines: parameters, FLOPs per token, memory, hours. Trains nothing."""
+def dry_run(config: TrainConfig, *, data: Path, n_processes: int = 1, device_memory: float | None = None) -> list[str]:
+    """What `train` would cost, as lines: parameters, FLOPs per token, memory, hours. Trains nothing.
+
+    Memory is held against `device_memory` GiB, else against the CUDA device here, else against an H100 and an H200.
+    """
     run = open_packed(data)
     config = fit_to_data(config, run=run)
     machine = choose_machine(config.run)
     n_epochs = config.n_read_sequences / max(1, run.n_sequences - config.data.n_held_out_sequences)
     lines = cost_lines(config, seq_len=run.seq_len, device_name=machine.name(), n_processes=n_processes)
+    devices = {f"a device of {device_memory:g} GiB": int(device_memory * GIB)} if device_memory else machine.memory()
+    lines += memory_lines(config, seq_len=run.seq_len, n_processes=n_processes, devices=devices or DEVICES)
     lines += uneven_lines(config, ranks=Ranks(size=n_processes))
     return [*lines, f"{n_epochs:.2f} passes over {run.n_sequences:,} sequences of {run.folder}"]
 

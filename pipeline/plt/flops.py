@@ -8,6 +8,7 @@ counts in full: R = 2 does about twice the work of R = 1 per token, except for t
 from dataclasses import dataclass
 
 from pipeline.plt.config import ModelConfig, TrainConfig
+from pipeline.plt.memory import Memory, layer_parameters, memory
 
 _PEAK_FLOPS = {
     "H200": 989e12,
@@ -28,19 +29,12 @@ class Cost:
     n_tokens: int  # of all steps
     forward_flops: float  # per token
     train_flops: float  # per token, backward included
-    state_bytes: int  # weights, gradients, both moments, in float32
-    activation_bytes: int  # of one forward pass of one process, rough
-    head_bytes: int  # logits of one chunk
+    memory: Memory  # of one process
 
 
 def count_parameters(config: ModelConfig) -> int:
     """All trainable numbers, embedding and head included."""
-    wide, kv = config.hidden_size, config.n_kv_heads * config.head_dim
-    layer = 2 * wide * wide + 2 * wide * kv + 3 * wide * config.intermediate_size + 2 * wide
-    if config.n_loops > 1:
-        per_head = wide if config.gate == "hidden" else config.head_dim
-        layer += config.n_heads * (per_head + 1) + (wide if config.gate == "hidden" else 0)
-    return config.n_layers * layer + wide + 2 * config.vocab_size * wide
+    return config.n_layers * layer_parameters(config) + config.hidden_size * (2 * config.vocab_size + 1)
 
 
 def flops_per_token(config: ModelConfig, *, mean_context: float) -> float:
@@ -65,47 +59,29 @@ def cost(config: TrainConfig, *, seq_len: int, mean_context: float | None = None
     model = config.model
     forward = flops_per_token(model, mean_context=mean_context or (seq_len + 1) / 2)
     n_parameters = count_parameters(model)
-    rows = config.data.sequences_per_step // (config.data.grad_accumulation * n_processes)
-    shared = n_processes if config.run.sharding == "full" else 1
     return Cost(
         n_parameters=n_parameters,
         n_tokens=config.n_read_sequences * seq_len,
         forward_flops=forward,
         train_flops=3 * forward,
-        state_bytes=16 * n_parameters // shared,
-        activation_bytes=rows * seq_len * _activation_bytes(config),
-        head_bytes=4 * 2**27,  # float32, the chunk that `head.py` takes on CUDA
+        memory=memory(config, seq_len=seq_len, n_processes=n_processes),
     )
-
-
-def _activation_bytes(config: TrainConfig) -> int:
-    """Per token: what the backward pass finds in memory. Matrix inputs count 2 bytes, the residual stream 4."""
-    model = config.model
-    wide, kv = model.hidden_size, model.n_kv_heads * model.head_dim
-    kept = 2 * 2 * kv  # loop-1 keys and values live through all loops
-    if config.run.activation_checkpointing:
-        layer = 4 * wide
-        working = 4 * 4 * wide + 2 * (4 * wide + 2 * kv + 3 * model.intermediate_size)
-    else:
-        layer = 4 * 4 * wide + 2 * (5 * wide + 2 * kv + 3 * model.intermediate_size)
-        working = 0
-    return model.n_layers * (model.n_loops * layer + kept) + working + 8 * wide
 
 
 def cost_lines(config: TrainConfig, *, seq_len: int, device_name: str, n_processes: int = 1) -> list[str]:
     """The cost as a person reads it; hours for the given device where its peak is known, at the MFU aimed at."""
     found = cost(config, seq_len=seq_len, n_processes=n_processes)
-    total = found.train_flops * found.n_tokens
+    total, held = found.train_flops * found.n_tokens, found.memory
     lines = [
         f"{found.n_parameters:,} parameters, R = {config.model.n_loops}",
         f"{found.n_tokens:,} tokens in {config.optimiser.n_steps:,} steps of "
         f"{config.data.sequences_per_step * seq_len:,} tokens, sequences of {seq_len:,}",
         f"{found.train_flops / 1e9:,.2f} GFLOP per token ({found.forward_flops / 1e9:,.2f} forward), "
         f"{total:.3g} FLOP in all; attention as if each sequence were one document",
-        f"memory per process: {_gib(found.state_bytes)} weights, gradients and moments (float32), about "
-        f"{_gib(found.activation_bytes)} activations"
+        f"memory per process: {_gib(held.state)} weights, gradients and moments (float32), about "
+        f"{_gib(held.copies)} weights as products take them, {_gib(held.activations)} activations"
         + (" (recomputed)" if config.run.activation_checkpointing else "")
-        + f", up to {_gib(found.head_bytes)} for the head on CUDA",
+        + f", {_gib(held.head)} for the head on CUDA",
     ]
     aimed = 0.5 if config.model.n_loops == 1 else 0.45  # the aims that docs/training.md names
     names = [device_name] if peak_flops(device_name) else ["H100", "H200"]

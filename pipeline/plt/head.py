@@ -25,9 +25,14 @@ NO_TARGET = -100  # what cross-entropy ignores
 _CHUNK_LOGITS = {"cpu": 2**22, "cuda": 2**27}
 
 
+def chunk_logits(device_type: str) -> int:
+    """Logits that are held at once, in float32."""
+    return _CHUNK_LOGITS[device_type]
+
+
 def chunk_tokens(device: torch.device, *, vocab_size: int) -> int:
     """Tokens whose logits are held at once."""
-    return max(1, _CHUNK_LOGITS[device.type] // vocab_size)
+    return max(1, chunk_logits(device.type) // vocab_size)
 
 
 def head_losses(lm_head: nn.Linear, hidden_BTD: Tensor, *, targets_BT: Tensor) -> Tensor:

@@ -30,6 +30,12 @@ class Machine:
         """The device's name, as its vendor spells it; `cpu` for a CPU."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
 
+    def memory(self) -> dict[str, int]:
+        """Bytes of the CUDA device by its name; empty on a CPU."""
+        if self.device.type != "cuda":
+            return {}
+        return {self.name(): torch.cuda.get_device_properties(self.device).total_memory}
+
     def describe(self) -> dict[str, str]:
         """What rounding depends on besides the configuration: a checkpoint resumed elsewhere gives other bytes."""
         n_threads = str(torch.get_num_threads()) if self.device.type == "cpu" else "any"

@@ -184,6 +184,7 @@ def test_a_key_without_effect_is_a_warning_before_any_work(copy: Path) -> None:
 
 
 def test_an_option_that_would_be_ignored_is_refused(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["train", "t.yaml", "--data", str(tmp_path), "--processes", "2"])
-    assert result.exit_code == 2
-    assert "--processes goes with --dry-run" in result.output
+    for option in ("--processes", "--device-memory"):
+        result = CliRunner().invoke(main, ["train", "t.yaml", "--data", str(tmp_path), option, "2"])
+        assert result.exit_code == 2
+        assert f"{option} goes with --dry-run" in result.output
