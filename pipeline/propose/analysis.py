@@ -29,6 +29,7 @@ from pipeline.propose.surface import (
 from pipeline.results import NoiseOfMixture, PredictorScore, SharesComparison
 
 REGRESSIONS = (LOG, ROOT, KERNEL)
+BEST_OF_THREE = "best of the three"  # chosen anew without each training: what must predict better than the trivial rule
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def recommend(
     `scores` are those of the mixtures of `design`; the first of the bounds' starts is the natural one. `own_share` is
     what the trivial rule recommends: where no regression predicts unseen mixtures better than the rule does, its
     shares are recommended.
-    `noise` is the deviation over seeds: an error of prediction below it would be luck.
+    `noise` is the deviation of one training: an error of prediction below it would be luck.
     """
     unseen = {name: predict_unseen(design, scores, families=(name,)) for name in (OWN_SHARE, *REGRESSIONS)}
     # The regression's error is that of the whole choice, made anew without each training, not of the luckiest family.
@@ -84,7 +85,7 @@ def recommend(
                 rank_correlation=rank_correlation(found, scores),
                 is_chosen=name == smoother.settings.family,
             )
-            for name, found in unseen.items()
+            for name, found in (unseen | {BEST_OF_THREE: chosen_unseen}).items()
         ),
     )
 
@@ -98,9 +99,25 @@ def quantile(freedom: int) -> float:
     return T_95[min(freedom, max(T_95))]
 
 
-def noise_of(name: str, scores: list[float]) -> NoiseOfMixture:
-    """Spread of one mixture over seeds."""
-    return NoiseOfMixture(name, fmean(scores), stdev(scores), len(scores))
+@dataclass(frozen=True)
+class SearchNoise:
+    """How much scores vary over seeds."""
+
+    each: tuple[NoiseOfMixture, ...]
+    paired: float  # when what a seed does to all mixtures alike is taken off
+
+
+def noise_of(scores: dict[str, list[float]]) -> SearchNoise:
+    """From the scores of some mixtures, each with the same seeds in the same order.
+
+    Mixtures of the search share a seed, so what a regression cannot know is how a seed acts on one mixture and not on
+    another: what is left of the scores without the means of mixtures and of seeds.
+    """
+    table = np.array(list(scores.values()))
+    left = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean()
+    n_free = (table.shape[0] - 1) * (table.shape[1] - 1)
+    each = tuple(NoiseOfMixture(name, fmean(of), stdev(of), len(of)) for name, of in scores.items())
+    return SearchNoise(each, float(np.sqrt((left**2).sum() / n_free)))
 
 
 def compare_shares(first: str, second: str, /, pairs: list[tuple[float, float]]) -> SharesComparison:

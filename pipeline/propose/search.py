@@ -4,8 +4,8 @@
     noise     three of them again with other seeds: what a difference must exceed
     confirm   natural and recommended shares on new seeds and documents, only where a gain is predicted
 
-Every training has a seed of its own, which decides first weights, the pieces that it reads and their order; in the
-confirmation the mixtures of a pair share it.
+A seed decides first weights, the pieces that are read and their order. Mixtures that are compared share one: all of the
+search, and the two of a pair in the confirmation. What the seed does to all alike is then no noise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.arrays.keys import stage_key
 from pipeline.engine.executor import Executor
 from pipeline.plt.durable import write_file
-from pipeline.propose.analysis import Recommendation, compare_shares, noise_of, recommend
+from pipeline.propose.analysis import Recommendation, SearchNoise, compare_shares, noise_of, recommend
 from pipeline.propose.frame import (
     N_NOISY,
     NOISE_SEEDS,
@@ -40,7 +40,6 @@ from pipeline.results import (
     PROPOSAL_NAME,
     GroupProposal,
     MixtureTraining,
-    NoiseOfMixture,
     Outcome,
     Proposal,
     Purpose,
@@ -107,38 +106,41 @@ class _Trainings:
         return MixtureSpec(name, tuple(shares.tolist()), seed, held_out)
 
 
-def _search(trainings: _Trainings) -> tuple[list[MixtureTraining], list[NoiseOfMixture]]:
+def _search(trainings: _Trainings) -> tuple[list[MixtureTraining], SearchNoise]:
     """One training of each mixture, and more of three: the natural one, the farthest from it and one between."""
     mixtures = trainings.frame.mixtures
     names = [f"search-{number:03d}" for number in range(len(mixtures))]
     wanted: list[tuple[Purpose, MixtureSpec]] = [
-        ("search", trainings.spec(name, shares, seed_of=name)) for name, shares in zip(names, mixtures, strict=True)
+        ("search", trainings.spec(name, shares, seed_of="search")) for name, shares in zip(names, mixtures, strict=True)
     ]
     distance = (mixtures[0] * np.log(mixtures[0] / mixtures)).sum(axis=1)
     by_distance = np.argsort(distance, kind="stable").tolist()
     noisy = [by_distance[place * (len(by_distance) - 1) // (N_NOISY - 1)] for place in range(N_NOISY)]
     for number in noisy:
-        again = [f"noise-{number:03d}-{seed}" for seed in range(1, NOISE_SEEDS)]
-        wanted += [("noise", trainings.spec(name, mixtures[number], seed_of=name)) for name in again]
+        again = [(f"noise-{number:03d}-{seed}", f"noise-{seed}") for seed in range(1, NOISE_SEEDS)]
+        wanted += [("noise", trainings.spec(name, mixtures[number], seed_of=seed)) for name, seed in again]
     found = trainings.run(wanted)
     searched, repeated = found[: len(mixtures)], found[len(mixtures) :]
-    noise = []
+    scores = {}
     for place, number in enumerate(noisy):
         same = repeated[place * (NOISE_SEEDS - 1) : (place + 1) * (NOISE_SEEDS - 1)]
-        noise.append(noise_of(names[number] if number else NATURAL, [t.score for t in (searched[number], *same)]))
-    return searched, noise
+        scores[names[number] if number else NATURAL] = [t.score for t in (searched[number], *same)]
+    return searched, noise_of(scores)
 
 
-def _recommend(frame: Frame, searched: list[MixtureTraining], *, noise: list[NoiseOfMixture]) -> Recommendation:
-    """Regress scores on the shares that were read. Nothing beyond what the mixtures covered is recommended."""
-    read = np.array([training.shares for training in searched])
+def _recommend(frame: Frame, searched: list[MixtureTraining], *, noise: SearchNoise) -> Recommendation:
+    """Regress scores on shares. Nothing beyond what the mixtures covered is recommended.
+
+    On those that were asked for: what was read differs by a few sequences, and of a tiny group might be nothing, which
+    has no logarithm.
+    """
     mixtures = frame.mixtures
     return recommend(
-        Design(read, frame.weights),
+        Design(mixtures, frame.weights),
         np.array([training.score for training in searched]),
         bounds=Bounds(mixtures.min(axis=0), mixtures.max(axis=0), frame.source.groups.pool, mixtures),
         own_share=frame.own_share,
-        noise=max(of.deviation for of in noise),
+        noise=noise.paired,
         seed=frame.options.seed,
     )
 
@@ -169,7 +171,7 @@ def _conclude(
     trainings: _Trainings,
     found: Recommendation,
     *,
-    noise: list[NoiseOfMixture],
+    noise: SearchNoise,
     comparisons: tuple[SharesComparison, ...],
 ) -> Proposal:
     frame = trainings.frame
@@ -187,7 +189,8 @@ def _conclude(
         max_epochs=options.max_epochs,
         groups=_groups(frame, found),
         predictors=found.predictors,
-        noise=tuple(noise),
+        noise=noise.each,
+        paired_noise=noise.paired,
         predicted_gain=found.predicted_gain,
         predicted_half_width=found.half_width,
         comparisons=comparisons,

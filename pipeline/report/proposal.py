@@ -114,7 +114,8 @@ def _predictors(found: Proposal) -> Html:
     guide = (
         "How well each regression predicts a mixture that it did not see. Own share ranks mixtures by how much they "
         "have of what the target weighs, without learning which group gains most: what does not predict better than "
-        "it is not used. Noise is the spread of one mixture over seeds; no prediction can be better than that."
+        "it is not used. Noise is the spread of one mixture over seeds, and paired noise what is left of it where "
+        "mixtures share a seed, as in the search: no prediction can be better than that."
     )
     gain = f"predicted gain {found.predicted_gain:.4f} ± {found.predicted_half_width:.4f} bits per byte"
     tables = draw(predictors_table(found)), draw(noise_table(found))
@@ -132,7 +133,8 @@ def noise_table(found: Proposal) -> ReportTable:
     """Spread over seeds, which differs from mixture to mixture."""
     rows = [(n.name, n.mean, n.deviation, n.n_trainings) for n in found.noise]
     columns = [Column("mixture", TEXT), Column("mean, bits per byte", TEN_THOUSANDTHS)]
-    return ReportTable("Noise", [*columns, Column("deviation", TEN_THOUSANDTHS), Column("trainings")], rows)
+    note = f"paired {found.paired_noise:.4f}"
+    return ReportTable("Noise", [*columns, Column("deviation", TEN_THOUSANDTHS), Column("trainings")], rows, note)
 
 
 def _trainings(found: Proposal) -> Html:

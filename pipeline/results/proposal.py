@@ -98,6 +98,9 @@ class Proposal:
     groups: tuple[GroupProposal, ...]
     predictors: tuple[PredictorScore, ...]
     noise: tuple[NoiseOfMixture, ...]
+    paired_noise: (
+        Number  # deviation of one training of those mixtures when what a seed does to all of them is taken off
+    )
     predicted_gain: Number  # over natural shares, bits per byte
     predicted_half_width: Number
     comparisons: tuple[SharesComparison, ...]

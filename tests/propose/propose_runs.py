@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -65,8 +66,12 @@ def small_options(tokenizer: Path | None, **changes: Any) -> ProposeOptions:
     return ProposeOptions(**(base | changes))
 
 
+def _hash(shares: tuple[float, ...]) -> int:
+    return int.from_bytes(hashlib.sha256(repr(shares).encode()).digest()[:8], "big")
+
+
 class PlantedExecutor:
-    """Scores each mixture by `losses` of its shares, plus noise that its seed decides. Trains nothing."""
+    """Scores each mixture by `losses` of its shares, plus noise of its own and what its seed does to all alike."""
 
     def __init__(self, losses: Callable[[np.ndarray], np.ndarray], *, noise: float) -> None:
         self.losses, self.noise = losses, noise
@@ -76,8 +81,9 @@ class PlantedExecutor:
         for item in reversed(items):  # the order of completion must not matter
             spec = item[1]
             self.specs.append(spec)
-            rng = np.random.Generator(np.random.Philox(key=[spec.seed, spec.held_out]))
-            losses = self.losses(np.array(spec.shares)) + self.noise * rng.standard_normal(len(spec.shares))
+            own, common = (np.random.Generator(np.random.Philox(key=[spec.seed, k])) for k in (_hash(spec.shares), 0))
+            losses = self.losses(np.array(spec.shares)) + self.noise * own.standard_normal(len(spec.shares))
+            losses += 50 * self.noise * common.standard_normal()
             yield item, MixtureScores(spec, spec.shares, tuple(losses.tolist()), 1000)
 
     def describe(self) -> str:

@@ -52,12 +52,17 @@ def test_search_when_a_gain_is_planted_confirms_it_with_new_seeds_and_documents(
     assert second.low <= second.proposed <= second.high
     assert [(c.first, c.second, c.is_gain) for c in found.comparisons] == [("proposed", "natural", True)]
     assert found.n_trainings == 15 + 9 + 8 == len(told) == len(found.trainings)
+    assert told[-1][1:] == (32, 32)
     assert [t.name for t in found.trainings[:2]] == ["search-000", "search-001"]
     confirms = [s for s in executor.specs if s.name.startswith("confirm")]
     assert {s.held_out for s in confirms} == {1, 2, 3, 4}
     assert {s.held_out for s in executor.specs if s not in confirms} == {0}
-    seeds = [s.seed for s in executor.specs]
-    assert len(set(seeds)) == 15 + 9 + 4, "every training has its own seed, but the two of a pair share one"
+    seeds = {
+        kind: {s.seed for s in executor.specs if s.name.startswith(kind)} for kind in ("search", "noise", "confirm")
+    }
+    assert [len(of) for of in seeds.values()] == [1, 3, 4], "mixtures that are compared share their seeds"
+    assert len(set().union(*seeds.values())) == 8, "and the confirmation has new ones"
+    assert found.paired_noise < 0.02 < min(n.deviation for n in found.noise)
     assert found.noise[0].name == "natural" and [n.n_trainings for n in found.noise] == [4, 4, 4]
     assert all(g.epochs <= options.max_epochs + 1e-6 for g in found.groups)
     assert read_proposal(tmp_path / "p") == found
@@ -135,6 +140,8 @@ def test_training_cut_short_goes_on_and_leaves_the_same_scores(tmp_path, made, m
         with pytest.raises(CheckpointError, match="another mixture"):
             run_training(frame.plan, (0, replace(spec, seed=6)))
     assert results[0] == results[1]
+    other = run_training(frame.plan, (1, replace(spec, name="confirm-x-1", held_out=1)))
+    assert other.read_shares == results[0].read_shares and other.bits_per_byte != results[0].bits_per_byte
     asked, read = np.array(spec.shares), np.array(results[0].read_shares)
     n_rows = frame.plan.config.optimiser.n_steps * 2
     assert np.abs(asked - read).max() <= 6 / n_rows, "a few sequences lie beyond the budget"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.propose import optimum
-from pipeline.propose.analysis import compare_shares, recommend
+from pipeline.propose.analysis import BEST_OF_THREE, compare_shares, noise_of, recommend
 from pipeline.propose.optimum import Bounds, intervals, lowest
 from pipeline.propose.shares import draw
 from pipeline.propose.surface import (
@@ -110,10 +110,21 @@ def test_recommendation_when_the_truth_is_planted_gains_what_it_says_and_its_int
         assert abs(found.predicted_gain - gain) < found.half_width
         best = np.clip(BEST, bounds.low, bounds.high)
         inside += [*((best >= found.low - 1e-3) & (best <= found.high + 1e-3))]
-        assert [p.name for p in found.predictors] == [OWN_SHARE, LOG, ROOT, KERNEL]
+        assert [p.name for p in found.predictors] == [OWN_SHARE, LOG, ROOT, KERNEL, BEST_OF_THREE]
         own, log = found.predictors[0], found.predictors[1]
         assert log.error < own.error and log.rank_correlation > own.rank_correlation
     assert np.mean(inside) >= 0.8, "95 % intervals of 24 shares"
+
+
+def test_predicted_gain_is_held_against_the_noise_where_that_is_more_than_the_error(monkeypatch):
+    monkeypatch.setattr(optimum, "_RESAMPLES", 2)
+    design, scores, bounds, _ = planted(seed=8, noise=0.001)
+    quiet, loud = (
+        recommend(design, scores, bounds=bounds, own_share=NATURAL, noise=noise, seed=0) for noise in (0.0, 1.0)
+    )
+    error = next(p.error for p in quiet.predictors if p.is_chosen)
+    assert quiet.is_promising and not loud.is_promising
+    assert loud.half_width == pytest.approx(quiet.half_width / error, rel=0.2), "half-widths are as their deviations"
 
 
 def test_recommendation_when_the_trivial_rule_predicts_best_is_the_trivial_rule():
@@ -165,6 +176,17 @@ def test_intervals_are_keyed_and_wider_where_there_is_more_noise():
         assert (low == again[0]).all() and (high == again[1]).all()
         widths.append((high - low).mean())
     assert widths[1] > 2 * widths[0]
+
+
+def test_noise_of_mixtures_that_share_seeds_leaves_out_what_a_seed_does_to_all():
+    rng = np.random.Generator(np.random.Philox(key=1))
+    found = []
+    for _ in range(200):
+        table = 0.1 * rng.standard_normal((3, 4)) + rng.standard_normal(4) + 5 * rng.standard_normal((3, 1))
+        found.append(noise_of(dict(zip("abc", table.tolist(), strict=True))))
+    assert np.sqrt(np.mean([noise.paired**2 for noise in found])) == pytest.approx(0.1, rel=0.1)
+    assert [of.name for of in found[0].each] == ["a", "b", "c"] and found[0].each[0].n_trainings == 4
+    assert np.mean([noise.each[0].deviation for noise in found]) > 0.7
 
 
 def test_rank_correlation_is_that_of_places():
