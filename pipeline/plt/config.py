@@ -58,7 +58,11 @@ class ModelConfig(Frozen):
 
 
 class OptimiserConfig(Frozen):
-    """AdamW with linear warmup and cosine decay. Decay falls on matrices only."""
+    """AdamW or Muon with linear warmup and cosine decay. Decay falls on matrices only."""
+
+    kind: Literal["adamw", "muon"] = Field(
+        "adamw", description="muon: for the layers' projections, with updates of AdamW's size; AdamW for all else"
+    )
 
     n_steps: Count = Field(description="updates; the stream is read again from its start when they need more")
     peak_lr: Positive = Field(4.0e-4, description="learning rate after warmup")
@@ -69,6 +73,7 @@ class OptimiserConfig(Frozen):
     # The report's; below the usual 1e-8, so a step hardly depends on the gradient's size even where that is tiny.
     eps: Positive = Field(1.0e-15, description="added to the root of the second moment")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="decoupled; matrices only")
+    muon_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.95, description="decay of Muon's one moment")
     clip_norm: Positive = Field(1.0, description="upper bound of the gradient's norm")
 
 
@@ -115,7 +120,15 @@ class RunConfig(Frozen):
     n_threads: Count | None = Field(
         None, description="CPU threads; null: torch decides. Another count rounds differently"
     )
-    activation_checkpointing: bool = Field(False, description="recompute layers in the backward pass to save memory")
+    activation_checkpointing: bool | Literal["selective"] = Field(
+        False,
+        description="recompute layers in the backward pass to save memory; selective: norms, SwiGLU and other cheap "
+        "steps only, products and attention are kept",
+    )
+    residual: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="the residual stream between layers; bfloat16 halves it and rounds it, with dtype bfloat16",
+    )
     compile: bool = Field(False, description="torch.compile each layer; needs a C++ compiler or Triton")
     attention: Literal["auto", "sdpa", "flex", "varlen"] = Field(
         "auto",

@@ -24,7 +24,7 @@ Shapes: B batch, T tokens, D hidden, H heads, K kv heads, V vocab, C head dim. S
 import hashlib
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ from torch.utils.checkpoint import checkpoint
 from pipeline.plt.attention import Backend, BatchLayout, KeyValues, attend_global, attend_local, build_layout, rotate
 from pipeline.plt.config import ModelConfig
 from pipeline.plt.head import head_losses
+from pipeline.plt.recompute import keep_expensive
 from pipeline.plt.varlen import DocumentBounds
 
 
@@ -171,7 +172,9 @@ class LoopedBlock(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = Norm(config.hidden_size, eps=config.norm_eps)
-        self.recompute_layers = False  # activation checkpointing; loop-1 keys and values stay alive either way
+        # Activation checkpointing; loop-1 keys and values stay alive in any case.
+        self.recompute_layers: bool | Literal["selective"] = False
+        self.residual = torch.float32  # of the stream between layers, under autocast
         self.backend: Backend = "sdpa"
         # Queries of a block of the sdpa backend, on the CPU. Smaller blocks see fewer keys in vain, larger ones make
         # fewer calls; 256 is a plain choice between. None where block sizes must not vary.
@@ -188,7 +191,7 @@ class LoopedBlock(nn.Module):
         layout = self._layout(doc_index_BT, bounds)
         embeddings_BTD = self.embed_tokens(tokens_BT)
         if torch.is_autocast_enabled(embeddings_BTD.device.type):
-            embeddings_BTD = embeddings_BTD.float()  # the residual stream; a sharded model gathers bfloat16
+            embeddings_BTD = embeddings_BTD.to(self.residual)  # a sharded model gathers bfloat16
         z_BTD, kept = self.loop(embeddings_BTD, layout=layout)
         states, gates = [z_BTD], []
         for _ in range(1, self.config.n_loops):
@@ -230,9 +233,11 @@ class LoopedBlock(nn.Module):
         )
 
     def _call(self, layer: nn.Module, *args: Any) -> Any:
-        if self.recompute_layers and torch.is_grad_enabled():
-            return checkpoint(layer, *args, use_reentrant=False)
-        return layer(*args)
+        if not self.recompute_layers or not torch.is_grad_enabled():
+            return layer(*args)
+        if self.recompute_layers == "selective":
+            return checkpoint(layer, *args, use_reentrant=False, context_fn=keep_expensive)
+        return checkpoint(layer, *args, use_reentrant=False)
 
 
 class PLT(nn.Module):

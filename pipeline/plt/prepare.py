@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pipeline.errors import ConfigError
 from pipeline.plt.config import TrainConfig
 from pipeline.plt.distributed import Ranks, like, shard
 from pipeline.plt.evaluate import HeldOut
@@ -35,17 +36,36 @@ def idle_rows(config: TrainConfig, *, ranks: Ranks) -> int:
 def prepare_model(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> PLT:
     """The model of step 0. Values are the same however it is divided; a sharded one is never whole in any process."""
     sharded = ranks.size > 1 and config.run.sharding == "full"
+    _check_options(config, machine=machine, sharded=sharded)
     if sharded:
         model = _sharded(config, machine=machine, ranks=ranks)
     else:
         model = build_model(config.model, seed=config.run.seed).to(machine.device)
     model.model.backend = choose_backend(config.run, model=config.model, machine=machine)
     model.model.recompute_layers = config.run.activation_checkpointing
+    model.model.residual = torch.bfloat16 if config.run.residual == "bfloat16" else torch.float32
     if config.run.compile:
         model.model.query_block = None  # blocks end where documents do: each batch would be compiled anew
         for layer in model.model.layers:
             layer.compile()
     return model
+
+
+def _check_options(config: TrainConfig, *, machine: Machine, sharded: bool) -> None:
+    """Raise ConfigError for options that do not go together."""
+    run = config.run
+    if sharded and config.optimiser.kind == "muon":
+        raise ConfigError(
+            "optimiser.kind is 'muon' and run.sharding 'full': Muon needs whole matrices, which no process holds then; "
+            "use sharding 'none' or 'adamw'"
+        )
+    if run.residual == "bfloat16" and machine.dtype != torch.bfloat16:
+        raise ConfigError(f"run.residual is 'bfloat16' but products are made in {machine.dtype}; set run.dtype too")
+    if run.compile and run.activation_checkpointing == "selective":
+        raise ConfigError(
+            "run.activation_checkpointing is 'selective' and run.compile true: a compiled layer chooses by itself what "
+            "to keep; use one of the two"
+        )
 
 
 def _sharded(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> PLT:

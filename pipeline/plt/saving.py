@@ -11,7 +11,7 @@ from pipeline.plt.checkpoint import OPTIMISER_NAME, ModelFolder, TrainProgress, 
 from pipeline.plt.config import ModelConfig
 from pipeline.plt.distributed import Ranks, like
 from pipeline.plt.model import PLT
-from pipeline.plt.optimiser import MOMENTS, empty_state, pack_state, unpack_state
+from pipeline.plt.optimiser import MOMENTS, Optimiser, empty_state, pack_state, unpack_state
 from pipeline.plt.pieces import INDEX_NAME, index_whole_files, read_index, read_pieces
 from pipeline.plt.sharded import load_shards, save_shards
 from pipeline.plt.weights import WEIGHTS_NAME, check_tensors, gather, read_tensors
@@ -20,7 +20,7 @@ from pipeline.plt.weights import WEIGHTS_NAME, check_tensors, gather, read_tenso
 class Saver:
     """Saves the checkpoints of one life of a run, one at a time."""
 
-    def __init__(self, folder: ModelFolder, *, model: PLT, optimiser: torch.optim.AdamW, ranks: Ranks) -> None:
+    def __init__(self, folder: ModelFolder, *, model: PLT, optimiser: Optimiser, ranks: Ranks) -> None:
         self._folder, self._model, self._optimiser, self._ranks = folder, model, optimiser, ranks
         self._last = -1 if folder.resume is None else folder.resume.progress.step  # step of the newest one
         self._pending: Future[Any] | None = None

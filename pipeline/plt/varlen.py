@@ -9,7 +9,8 @@ their last digits: `auto` never takes it.
 
 import importlib
 import inspect
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -27,6 +28,10 @@ class DocumentBounds:
 
     bounds_N: Tensor  # int32: each document's first token, then the number of tokens, repeated
     max_length: int  # of a document: the length of a row, which needs no question to the device
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "DocumentBounds":
+        """The same with its tensor changed."""
+        return replace(self, bounds_N=change(self.bounds_N))
 
 
 @cache
