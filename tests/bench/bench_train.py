@@ -5,7 +5,8 @@
     python tests/bench/bench_train.py --loader RUN              # tokens per CPU second out of RUN/packed
 
 The peer is written the plain way: nn.Linear, torch's rms_norm, fused causal attention, cross-entropy over all logits,
-fused AdamW. Both train on the same tokens, in turns; times are medians over rounds. Rows are single documents, which is
+fused AdamW. Each model trains in a process of its own, so that its peak memory is its own; times are medians over
+rounds. Rows are single documents, which is
 the most work that masks can leave. MFU counts what `pipeline/plt/flops.py` counts, against the vendor's peak where the
 device is known and against this machine's own float32 matrix product where it is not.
 """
@@ -13,7 +14,11 @@ device is known and against this machine's own float32 matrix product where it i
 from __future__ import annotations
 
 import argparse
+import json
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -130,60 +135,84 @@ def measured_peak(machine: Machine) -> tuple[float, str]:
     return found, f"{found / 1e9:.0f} GFLOP/s, best float32 matrix product here with {torch.get_num_threads()} threads"
 
 
-def plt_step(args: argparse.Namespace, config: ModelConfig, *, machine: Machine, batch):
-    model = build_model(config, seed=0).to(machine.device)
-    model.model.backend = choose_backend(RunConfig(), model=config, machine=machine)
-    model.model.recompute_layers = args.recompute
-    if args.compile:
-        model.model.query_block = None
-        for layer in model.model.layers:
-            layer.compile()
-    return trainer(model, batch=batch, machine=machine)
-
-
-def bench_model(args: argparse.Namespace) -> None:
-    machine = choose_machine(RunConfig(device=args.device))
+def make_step(args: argparse.Namespace, name: str, *, machine: Machine):
+    """The configuration and one update of the model called `name`: "plain", or the number of loops."""
     tokens = torch.randint(0, SHAPES[args.shape]["vocab_size"], (args.rows, args.seq_len + 1)).to(machine.device)
     documents = torch.arange(args.seq_len).expand(args.rows, -1).to(machine.device) // args.doc_tokens
     batch = (tokens[:, :-1].contiguous(), documents, tokens[:, 1:].contiguous())
-    peak, source = measured_peak(machine)
-    print(
-        f"{args.shape}, {args.rows} rows of {args.seq_len}, {machine.dtype}, torch {torch.__version__}; peak: {source}"
-    )
-    base = ModelConfig(**SHAPES[args.shape], n_loops=1)
-    plain = PlainLlama(base, seq_len=args.seq_len).to(machine.device)
+    config = ModelConfig(**SHAPES[args.shape], n_loops=1 if name == "plain" else int(name))
+    model: nn.Module = PlainLlama(config, seq_len=args.seq_len) if name == "plain" else build_model(config, seed=0)
+    model.to(machine.device)
+    if name != "plain":
+        run = RunConfig(device=args.device, attention=args.attention)
+        model.model.backend = choose_backend(run, model=config, machine=machine)
+        model.model.recompute_layers = {"none": False, "selective": "selective", "all": True}[args.recompute]
+        if args.compile:
+            model.model.query_block = None
     if args.compile:
-        for layer in plain.layers:
+        for layer in model.layers if name == "plain" else model.model.layers:
             layer.compile()
-    peer = trainer(plain, batch=batch, machine=machine)
-    context = (min(args.doc_tokens, args.seq_len) + 1) / 2
-    n_tokens, times, memory = args.rows * args.seq_len, {}, {}
-    steps = {"plain": peer}
-    for n in args.loops:
-        steps[f"R = {n}"] = plt_step(args, base.model_copy(update={"n_loops": n}), machine=machine, batch=batch)
-    for name, step in steps.items():
-        step(), step()
-        if machine.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-            step()
-            memory[name] = torch.cuda.max_memory_allocated() / 2**30
-        times[name] = []
-    for _ in range(args.rounds):
-        for name, step in steps.items():
-            times[name].append(step())
-    medians = {name: statistics.median(found) for name, found in times.items()}
-    first = medians.get("R = 1", medians["plain"])
-    print(f"{'':8}{'parameters':>14}{'step ms':>10}{'tokens/s':>12}{'MFU':>8}{'x R = 1':>9}{'x plain':>9}{'GiB':>8}")
-    for name, seconds in medians.items():
-        loops = 1 if name == "plain" else int(name[4:])
-        config = base.model_copy(update={"n_loops": loops})
-        flops = 3 * flops_per_token(config, mean_context=context) * n_tokens
+    return config, trainer(model, batch=batch, machine=machine)
+
+
+def bench_one(args: argparse.Namespace, name: str) -> dict[str, object]:
+    """Step time and peak memory of one model, which this process holds alone."""
+    machine = choose_machine(RunConfig(device=args.device))
+    config, step = make_step(args, name, machine=machine)
+    step(), step()
+    if machine.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    seconds = statistics.median(step() for _ in range(args.rounds))
+    on_cuda = machine.device.type == "cuda"
+    peak_bytes = (
+        torch.cuda.max_memory_allocated() if on_cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    )
+    forward = flops_per_token(config, mean_context=(min(args.doc_tokens, args.seq_len) + 1) / 2)
+    # Layers are computed twice where all is recomputed; the head never is, and selective repeats no product.
+    again = forward - 2 * config.vocab_size * config.hidden_size if args.recompute == "all" and name != "plain" else 0.0
+    peak, source = measured_peak(machine)
+    n_tokens = args.rows * args.seq_len
+    return {
+        "n_parameters": count_parameters(config),
+        "seconds": seconds,
+        "mfu": 3 * forward * n_tokens / seconds / peak,
+        "hfu": (3 * forward + again) * n_tokens / seconds / peak,
+        "gib": peak_bytes / 2**30,
+        "machine": f"{machine.name()}, {machine.dtype}, torch {torch.__version__}; peak: {source}",
+    }
+
+
+def bench_models(args: argparse.Namespace, argv: list[str]) -> dict[str, dict]:
+    """`bench_one` for each model in a process of its own, so that no model's memory is another's."""
+    found = {}
+    for name in ("plain", *map(str, args.loops)):
+        command = [sys.executable, __file__, *argv, "--one", name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{name}: exit {done.returncode}\n{done.stderr[-3000:]}")
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def print_table(args: argparse.Namespace, found: dict[str, dict]) -> None:
+    first = found.get("1", found["plain"])
+    print(
+        f"{args.shape}, {args.rows} rows of {args.seq_len}, {found['plain']['machine']}; recomputed: {args.recompute}"
+    )
+    print(
+        f"{'':8}{'parameters':>14}{'step ms':>10}{'tokens/s':>12}{'MFU':>8}{'HFU':>8}{'x R = 1':>9}{'x plain':>9}"
+        f"{'GiB':>8}{'x R = 1':>9}"
+    )
+    for name, of in found.items():
+        seconds = of["seconds"]
         print(
-            f"{name:8}{count_parameters(config):>14,}{seconds * 1e3:>10.1f}{n_tokens / seconds:>12,.0f}"
-            f"{flops / seconds / peak:>8.1%}{seconds / first:>9.2f}{medians['plain'] / seconds:>9.2f}"
-            f"{memory.get(name, float('nan')):>8.2f}"
+            f"{name if name == 'plain' else f'R = {name}':8}{of['n_parameters']:>14,}{seconds * 1e3:>10.1f}"
+            f"{args.rows * args.seq_len / seconds:>12,.0f}{of['mfu']:>8.1%}{of['hfu']:>8.1%}"
+            f"{seconds / first['seconds']:>9.2f}{found['plain']['seconds'] / seconds:>9.2f}"
+            f"{of['gib']:>8.2f}{of['gib'] / first['gib']:>9.2f}"
         )
-    print("x R = 1: step time over that of R = 1. x plain: speed over the peer's (1.00: as fast as the plain Llama).")
+    print("x R = 1: over that of R = 1. x plain: speed over the peer's. HFU: MFU with what is recomputed counted too.")
+    print("GiB: peak of the device, or on the CPU of the whole process.")
 
 
 def bench_loader(run: Path, *, n_rows: int) -> None:
@@ -211,13 +240,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--compile", action="store_true", help="torch.compile each layer, the peer's too")
-    parser.add_argument("--recompute", action="store_true", help="activation checkpointing, of ours")
+    parser.add_argument(
+        "--recompute", choices=("none", "selective", "all"), default="none", nargs="?", const="all", help="of ours"
+    )
+    parser.add_argument("--attention", choices=("auto", "sdpa", "flex", "varlen"), default="auto")
+    parser.add_argument("--one", help="of one model, as a line of JSON: what the other processes run")
     parser.add_argument("--loader", type=Path, help="a finished run: measure the loader instead")
     args = parser.parse_args()
     if args.loader:
         bench_loader(args.loader, n_rows=args.rows)
+    elif args.one:
+        print(json.dumps(bench_one(args, args.one)))
     else:
-        bench_model(args)
+        print_table(args, bench_models(args, sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def test_training_when_two_processes_share_it_equals_one(tmp_path, sharding):
     config = tiny_config(
         n_steps=4,
         model={"n_loops": 2},
-        grad_accumulation=1,
+        grad_accumulation=2,
         run={"sharding": sharding, "activation_checkpointing": True},
     )
     alone = train(config, data=run, out=tmp_path / "alone")
