@@ -98,11 +98,21 @@ def test_training_when_accumulation_is_not_enough_is_told_to_recompute_and_to_di
     assert "run.sharding: full" in line and "run.activation_checkpointing: true" in line
 
 
-def test_training_when_nothing_fits_is_told_how_many_processes_would():
+def test_training_when_it_must_recompute_keeps_the_accumulation_it_has():
     config = _paper()
-    (line,) = memory_lines(config, seq_len=8192, n_processes=1, devices={"H100": DEVICES["H100"]})
+    data = config.data.model_copy(update={"grad_accumulation": 32})
+    run = config.run.model_copy(update={"activation_checkpointing": False})
+    config = config.model_copy(update={"data": data, "run": run})
+    (line,) = memory_lines(config, seq_len=16384, n_processes=16, devices={"H200": DEVICES["H200"]})
+    assert line.endswith(": run.activation_checkpointing: true"), line
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_training_when_nothing_fits_is_told_how_many_processes_would(device):
+    config = _paper()
+    (line,) = memory_lines(config, seq_len=8192, n_processes=1, devices={device: DEVICES[device]})
     n = int(line.rpartition("; on ")[2].partition(" processes")[0]) if "; on " in line else 0
-    usable = int(0.9 * DEVICES["H100"])
+    usable = int(0.9 * DEVICES[device])
     assert n > 1 and propose(config, seq_len=8192, n_processes=n, usable=usable) is not None
     assert propose(config, seq_len=8192, n_processes=n // 2, usable=usable) is None
     (line,) = memory_lines(config, seq_len=8192, n_processes=1, devices={"small": 2**30})
