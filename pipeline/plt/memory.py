@@ -73,6 +73,8 @@ def _activation_bytes(config: TrainConfig) -> int:
     kept = 2 * 2 * kv  # loop-1 keys and values live through all loops
     if config.run.activation_checkpointing:
         layer = 4 * wide
+        if config.run.activation_checkpointing == "selective":  # what products and attention gave
+            layer += 2 * (5 * wide + 2 * kv + 2 * model.intermediate_size)
         working = 4 * 4 * wide + 2 * (4 * wide + 2 * kv + 3 * model.intermediate_size)
     else:
         layer = 4 * 4 * wide + 2 * (5 * wide + 2 * kv + 3 * model.intermediate_size)
@@ -114,10 +116,10 @@ def propose(config: TrainConfig, *, seq_len: int, n_processes: int, usable: int)
 def _runs(config: TrainConfig, *, n_processes: int) -> Iterator[dict[str, object]]:
     """Changes of `run`, none first."""
     shardings = [config.run.sharding]
-    if n_processes > 1 and config.run.sharding == "none":
+    if n_processes > 1 and config.run.sharding == "none" and config.optimiser.kind != "muon":  # which takes no parts
         shardings.append("full")
     for sharding in shardings:
-        for recompute in sorted({config.run.activation_checkpointing, True}):
+        for recompute in dict.fromkeys((config.run.activation_checkpointing, True)):
             yield {"sharding": sharding, "activation_checkpointing": recompute}
 
 

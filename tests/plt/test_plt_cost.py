@@ -161,3 +161,28 @@ def test_peak_when_the_device_is_unknown_is_none():
     assert peak_flops("NVIDIA H200") == 989e12
     assert peak_flops("NVIDIA H100 PCIe") == 756e12
     assert peak_flops("cpu") is None
+
+
+def test_memory_when_recomputation_is_selective_lies_between_and_muon_is_never_divided():
+    config = read_config(next(p for p in PRESETS if p.name == "train_1b.yaml"))
+
+    def changed(recompute, kind="adamw"):
+        run = config.run.model_copy(update={"activation_checkpointing": recompute, "sharding": "none"})
+        optimiser = config.optimiser.model_copy(update={"kind": kind})
+        return config.model_copy(update={"run": run, "optimiser": optimiser})
+
+    every, some, none = (
+        memory(changed(r), seq_len=8192, n_processes=1).activations for r in (True, "selective", False)
+    )
+    assert every < some < none
+    least = changed(True)
+    least = least.model_copy(
+        update={
+            "data": least.data.model_copy(update={"grad_accumulation": least.data.sequences_per_step}),
+            "run": least.run.model_copy(update={"sharding": "full"}),
+        }
+    )
+    usable = memory(least, seq_len=8192, n_processes=8).total
+    divided = propose(changed("selective"), seq_len=8192, n_processes=8, usable=usable)
+    assert divided is not None and divided.run.sharding == "full"
+    assert propose(changed("selective", "muon"), seq_len=8192, n_processes=8, usable=usable) is None
