@@ -1,13 +1,13 @@
 """The trainer's subcommands of `loopmix`: train, validate, diagnose, export. Parse, call one function, print."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline.cli.output import json_option, say
-from pipeline.errors import ConfigError, StoppedError
+from pipeline.cli.trainer import load_trainer as _plt
+from pipeline.errors import StoppedError
 
 _folder = click.Path(path_type=Path, file_okay=False)
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -150,16 +150,3 @@ def export(model: Path, out: Path, dtype: str, data: Path | None, tokenizer: Pat
     plt.export(model, out=out, dtype=dtype, tokenizer=tokenizer)
     for path in sorted(out.iterdir()):
         say(f"wrote {path}")
-
-
-def _plt() -> Any:
-    """The trainer, or a ConfigError that says how to get it."""
-    # Torch's CPU threads wait for each other by spinning. On a machine that others use too they spin for the core that
-    # another process holds, and a step took many times as long; with this bound they sleep after some microseconds. It
-    # must be set before torch is loaded, and whoever has set it already is left alone.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    try:
-        import pipeline.plt
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed; pip install 'loopmix[train]'") from error
-    return pipeline.plt

@@ -242,7 +242,7 @@ def _outcome(frame: Frame, found: Recommendation, comparisons: tuple[SharesCompa
             f"No gain shown: the best shares are predicted to gain {gain}, within the error of the prediction. "
             "Keep the natural shares, or search with a larger budget.",
         )
-    shown = "; ".join(f"{-c.difference:+.4f} ± {c.half_width:.4f} over {c.second}" for c in comparisons)
+    shown = "; ".join(f"{-c.difference:.4f} ± {c.half_width:.4f} over {c.second}" for c in comparisons)
     seeds = f"{comparisons[0].n_seeds} new seeds on documents that no training saw"
     if all(c.is_gain for c in comparisons):
         return "confirmed", f"The proposed shares gain {shown} (bits per byte, {seeds})."
