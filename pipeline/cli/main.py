@@ -1,4 +1,4 @@
-"""The command `loopmix`: parse, call one function, print. Exit codes: 0 done, 1 our error, 2 usage, 3 verify failed."""
+"""The command `loopmix`: parse, call one function, print. Exit codes: 0 done, 1 error, 2 usage, 3 broken promise."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import click
 
 from pipeline import __version__
 from pipeline.cli import examples, proposing, training
-from pipeline.cli.output import complain, json_option, say, say_json
+from pipeline.cli.output import EXIT_BROKEN, complain, json_option, say, say_json
 from pipeline.errors import ConfigError, LoopmixError, StoppedError, StoreError
 
 if TYPE_CHECKING:
     from pipeline.engine.run_folder import RunFiles
     from pipeline.report import Numbers
 
-EXIT_ERROR, EXIT_BROKEN, EXIT_STOPPED = 1, 3, 130  # 130: what shells give a program that Ctrl-C ended
+EXIT_ERROR, EXIT_STOPPED = 1, 130  # 130: what shells give a program that Ctrl-C ended
 # Input above which Ray is started by itself where it is installed. A plain choice: below it a cluster's start and its
 # workers, which import and load kernels once each, take much of what they would save.
 INLINE_BYTES = 300_000_000

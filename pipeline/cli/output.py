@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+EXIT_BROKEN = 3  # the command did its work and found a broken promise or a failed verdict
+
 
 def say(text: str = "", *, err: bool = False) -> None:
     """Lines to stdout, or to stderr."""

@@ -8,6 +8,7 @@ from pipeline.plt.config import LOOP_OPTIONS, TrainConfig
 from pipeline.plt.data import PackedRun, Split, split_run
 from pipeline.plt.distributed import Ranks
 from pipeline.plt.durable import write_file
+from pipeline.plt.ratio import with_ratio
 from pipeline.plt.shards import MANIFEST_NAME
 from pipeline.plt.vocabulary import file_hash
 from pipeline.results import HELD_OUT_NAME, HeldOutSequences, TrainIdentity, to_json
@@ -32,6 +33,9 @@ def opening_notes(config: TrainConfig, packed: PackedRun) -> Iterator[str]:
     unused = sorted(LOOP_OPTIONS & config.model.model_fields_set) if config.model.n_loops == 1 else []
     if unused:
         yield f"model.n_loops is 1: {', '.join(unused)} have no effect"
+    contradiction = with_ratio(config, data=packed.folder.parent)[1]
+    if contradiction:
+        yield contradiction
 
 
 def tail_split(

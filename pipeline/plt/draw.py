@@ -49,6 +49,11 @@ class Pieces:
     pool: Ints  # of each sequence, index into POOLS
     n_real: Ints  # of each sequence
 
+    def group_tokens(self) -> dict[tuple[str, str], int]:
+        """Scored tokens of each group."""
+        totals = np.bincount(self.group, weights=self.n_scored, minlength=len(self.groups))
+        return dict(zip(self.groups, totals.astype(int).tolist(), strict=True))
+
     def documents_of(self, sequences: Ints) -> pa.Array:
         """Ids of all documents with a piece in one of these."""
         return self.doc_ids.take(pa.array(np.unique(self.document[np.isin(self.sequence, sequences)])))

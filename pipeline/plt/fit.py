@@ -10,6 +10,7 @@ from pipeline.plt.flops import cost_lines
 from pipeline.plt.going_on import uneven_lines
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.memory import DEVICES, GIB, memory_lines
+from pipeline.plt.ratio import with_ratio
 
 
 def dry_run(config: TrainConfig, *, data: Path, n_processes: int = 1, device_memory: float | None = None) -> list[str]:
@@ -37,6 +38,7 @@ def fit_to_data(config: TrainConfig, *, run: PackedRun) -> TrainConfig:
             f"model.max_positions is {model.max_positions}, sequences have {run.seq_len} tokens; raise it"
         )
     model = model.model_copy(update={"max_positions": model.max_positions or run.seq_len})
+    config, _ = with_ratio(config, data=run.folder.parent)
     return config.model_copy(update={"model": model})
 
 

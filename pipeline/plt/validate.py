@@ -12,31 +12,33 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
+from pipeline.errors import ConfigError
 from pipeline.plt import checkpoint
+from pipeline.plt.checks import AIMED_MFU
+from pipeline.plt.conclusion import TrainedVariant, conclude_validation, documents_lines
 from pipeline.plt.config import ModelConfig, TrainConfig
 from pipeline.plt.data import Ints, PackedRun, Split, open_packed, split_run
 from pipeline.plt.draw import Pieces, draw_held_out, draw_split, read_pieces
 from pipeline.plt.durable import write_file
-from pipeline.plt.evaluate import HeldOut, build_held_out, evaluate
+from pipeline.plt.evaluate import HeldOut, build_held_out, document_losses, piece_losses
 from pipeline.plt.events import OnEvent, Stepped, TrainEvent, ignore
 from pipeline.plt.flops import flops_per_token, peak_flops
 from pipeline.plt.loader import read_step
 from pipeline.plt.machine import choose_machine
+from pipeline.plt.ratio import with_ratio
 from pipeline.plt.settings import MIN_GROUP_TOKENS, default_config, fit, fit_length, variant_config
 from pipeline.plt.train import train
-from pipeline.plt.validation import compare, find_spikes, group_scores, pool_scores
-from pipeline.plt.verdict import check, conclude
+from pipeline.plt.validation import document_scores
 from pipeline.plt.vocabulary import file_hash, read_token_bytes, run_tokenizer, vocabulary_size
 from pipeline.plt.weights import read_model
 from pipeline.results import (
+    DOCUMENTS_NAME,
     VALIDATION_NAME,
-    Check,
-    Comparison,
-    GroupScore,
+    DocumentLoss,
     Speed,
-    Status,
     TrainResult,
     Validation,
     Variant,
@@ -44,12 +46,12 @@ from pipeline.results import (
 )
 
 # Scored tokens beside what each language needs: enough for the pools, and as cheap as a few hundred updates to read.
-_HELD_OUT_TOKENS = 200_000
+_HELD_OUT_TOKENS = 120_000
 _MIN_HELD_OUT = 32  # sequences, where they are long
+_HELD_OUT_PART = 10  # a tenth of a small run at most, so that evaluating costs less than training
 _PAPER_7B = ModelConfig(
     vocab_size=76_800, n_layers=14, hidden_size=5120, n_heads=40, n_kv_heads=8, intermediate_size=27_648
 )
-_AIMED_MFU = 0.45  # at R = 2 on an H200; an aim, not a measurement
 
 
 @dataclass(frozen=True)
@@ -87,16 +89,21 @@ def validate_run(
 ) -> Validation:
     """Train, compare, judge. Writes `out`/validation.json and the model folders. Raises what `train` raises."""
     options = options or ValidateOptions()
+    if options.n_seeds < 1:
+        raise ConfigError(f"n_seeds is {options.n_seeds}, expected at least 1")
     mixtures = _open_all(data, options=options)
     run = mixtures[0].run
     config = options.config or default_config(run, vocab_size=_vocabulary(mixtures))
     config = fit(config, run=run, n_tokens=options.n_tokens)
-    configs = {mixture.name: fit_length(config, run=mixture.run, base=run) for mixture in mixtures}
+    configs = {
+        mixture.name: with_ratio(fit_length(config, run=mixture.run, base=run), data=mixture.data)[0]
+        for mixture in mixtures
+    }
     unread = pa.chunked_array([m.pieces.documents_of(m.held_out) for m in mixtures]).combine_chunks()
     tails = _tails(mixtures, configs=configs)
     wanted = list(product(mixtures, options.loops, range(options.n_seeds)))
     stepped: list[Stepped] = []
-    done: list[tuple[Variant, TrainResult]] = []
+    done: list[TrainedVariant] = []
 
     def watch(event: TrainEvent) -> None:
         if isinstance(event, Stepped):
@@ -112,13 +119,27 @@ def validate_run(
         result = train(
             of_variant, data=mixture.data, out=folder, on_event=watch, tokenizer=mixture.tokenizer, split=split
         )
-        record, scores = result.record, _scores(result, mixture=mixture, tails=tails, config=config)
-        size = record.n_parameters, sum(record.n_tokens.values())
-        done.append((Variant(name, mixture.name, n_loops, seed, *size, scores, result.verdict.status), result))
+        losses = _losses(result, mixture=mixture, tails=tails, config=config)
+        read_frac = min(of_variant.n_read_sequences, split.n_train) / mixture.run.n_sequences
+        done.append(
+            TrainedVariant(_variant(name, mixture, seed=seed, result=result, losses=losses), result, losses, read_frac)
+        )
     speed = _speed(stepped, mixtures[0], config=config)
-    validation = _judge(done, name=mixtures[0].name, speed=speed)
+    validation = conclude_validation(done, pieces=mixtures[0].pieces, speed=speed)
+    write_file(out / DOCUMENTS_NAME, documents_lines(done))
     write_file(out / VALIDATION_NAME, to_json(validation, indent=1) + "\n")
     return validation
+
+
+def _variant(
+    name: str, mixture: _Mixture, *, seed: int, result: TrainResult, losses: dict[str, tuple[DocumentLoss, ...]]
+) -> Variant:
+    record = result.record
+    scores = {tail: document_scores(documents) for tail, documents in losses.items()}
+    n_tokens = sum(record.n_tokens.values())
+    return Variant(
+        name, mixture.name, record.n_loops, seed, record.n_parameters, n_tokens, scores, result.verdict.status
+    )
 
 
 def _open_all(data: Path, *, options: ValidateOptions) -> list[_Mixture]:
@@ -133,7 +154,7 @@ def _open_all(data: Path, *, options: ValidateOptions) -> list[_Mixture]:
         pieces, n_wanted = read_pieces(run), max(_MIN_HELD_OUT, _HELD_OUT_TOKENS // run.seq_len)
         held_out = draw_held_out(
             pieces,
-            n_sequences=min(n_wanted, run.n_sequences // 5),
+            n_sequences=min(n_wanted, run.n_sequences // _HELD_OUT_PART),
             min_tokens=options.config.eval.min_group_tokens if options.config else MIN_GROUP_TOKENS,
             # Every training of this validation is scored on the same sequences, whatever its own seed.
             seed=options.config.run.seed if options.config else 0,
@@ -177,20 +198,25 @@ def _tails(mixtures: list[_Mixture], *, configs: dict[str, TrainConfig]) -> dict
     return tails
 
 
-def _scores(
+def _losses(
     result: TrainResult, *, mixture: _Mixture, tails: dict[str, tuple[_Mixture, HeldOut]], config: TrainConfig
-) -> dict[str, dict[str, float]]:
-    """Scores of a model on its own tail and on that of each mixture with the same tokenizer."""
-    scores = {mixture.name: pool_scores(result.record.evaluations[-1])}
+) -> dict[str, tuple[DocumentLoss, ...]]:
+    """Losses of a model on the documents of its own tail, and of that of each mixture with the same tokenizer."""
+    found = {mixture.name: result.documents}
     newest = checkpoint.newest_checkpoint(result.folder)
-    if tails and newest is not None:
+    others = [
+        (name, held_out)
+        for name, (of_tail, held_out) in tails.items()
+        if name != mixture.name and of_tail.tokenizer_hash == mixture.tokenizer_hash
+    ]
+    if others and newest is not None:
         machine = choose_machine(config.run)
         model = read_model(newest).to(machine.device)
-        for tail, (of_tail, held_out) in tails.items():
-            if of_tail.tokenizer_hash == mixture.tokenizer_hash:
-                found = evaluate(model, held_out, step=result.record.n_steps, machine=machine)
-                scores[tail] = pool_scores(found)
-    return scores
+        for name, held_out in others:
+            losses = piece_losses(model, held_out, machine=machine)
+            unknown = np.full(len(losses), np.nan)
+            found[name] = document_losses(held_out, losses=losses, permuted=unknown, unigram=unknown)
+    return {tail: found[tail] for tail in (*tails, mixture.name) if tail in found}
 
 
 def _speed(stepped: list[Stepped], mixture: _Mixture, *, config: TrainConfig) -> Speed:
@@ -201,7 +227,7 @@ def _speed(stepped: list[Stepped], mixture: _Mixture, *, config: TrainConfig) ->
     while (seconds := time.perf_counter() - started) < 0.5:
         n_tokens += sum(read_step(split, start=step * n_rows, n_sequences=n_rows, n_rows=n_rows).n_tokens.values())
         step += 1
-    needed = _AIMED_MFU * (peak_flops("H200") or 0.0) / (3 * flops_per_token(_PAPER_7B, mean_context=4096))
+    needed = AIMED_MFU * (peak_flops("H200") or 0.0) / (3 * flops_per_token(_PAPER_7B, mean_context=4096))
     trained = sum(s.seconds for s in stepped)
     return Speed(
         device=choose_machine(config.run).name(),
@@ -210,84 +236,3 @@ def _speed(stepped: list[Stepped], mixture: _Mixture, *, config: TrainConfig) ->
         loader_tokens_per_second=n_tokens / seconds,
         needed_tokens_per_second=needed,
     )
-
-
-def _judge(done: list[tuple[Variant, TrainResult]], *, name: str, speed: Speed) -> Validation:
-    """The verdict on mixture `name` rests on its first training with two loops, the paper's choice, or on the first."""
-    own, variants = [(v, r) for v, r in done if v.mixture == name], tuple(v for v, _ in done)
-    main = next((r for v, r in own if v.n_loops == 2), own[0][1])
-    record = main.record
-    pools, groups = group_scores(record, pools=True), group_scores(record, pools=False)
-    spikes = find_spikes(record.steps)
-    verdict = conclude((*main.verdict.checks, _languages(groups), _spikes(spikes), _loader(speed)))
-    return Validation(
-        mixture=name,
-        unit="bits per byte" if pools and pools[0].n_bytes else "nats per token",
-        n_tokens=sum(record.n_tokens.values()),
-        seq_len=record.seq_len,
-        n_parameters=record.n_parameters,
-        n_loops=record.n_loops,
-        status=verdict.status,
-        message=verdict.message,
-        checks=verdict.checks,
-        pools=pools,
-        groups=groups,
-        steps=record.steps,
-        spikes=spikes,
-        diagnostics={str(v.n_loops): r.record.diagnostics for v, r in own if v.seed == 0},
-        variants=variants,
-        comparisons=_comparisons(variants),
-        speed=speed,
-    )
-
-
-def _languages(groups: tuple[GroupScore, ...]) -> Check:
-    name = "languages_learn"
-    never, late = ([g.group for g in groups if g.status == status] for status in ("fail", "warn"))
-    numbers = {"n_groups": len(groups), "n_not_learnt": len(never), "n_late": len(late)}
-    if not groups:
-        return check(name, "warn", message="No language has enough held-out tokens to judge.", **numbers)
-    if never:
-        return check(name, "fail", message=f"Not learnt at all: {', '.join(never[:8])}.", **numbers)
-    if late:
-        names = ", ".join(late[:8]) + (f" and {len(late) - 8} more" if len(late) > 8 else "")
-        message = f"{len(late)} of {len(groups)} are not below their token frequencies, or rose again: {names}."
-        # Of many languages some are always late; one in ten is a plain choice.
-        return check(name, "pass" if len(late) <= len(groups) // 10 else "warn", message=message, **numbers)
-    return check(name, "pass", message=f"All {len(groups)} fell below their token frequencies.", **numbers)
-
-
-def _spikes(spikes: tuple[int, ...]) -> Check:
-    message = f"Training loss jumped at steps {', '.join(map(str, spikes[:8]))}."
-    if not spikes:
-        message = "No step's loss stands out of the twenty before it."
-    return check("no_spikes", "warn" if spikes else "pass", message=message, n_spikes=len(spikes))
-
-
-def _loader(speed: Speed) -> Check:
-    factor = speed.loader_tokens_per_second / speed.needed_tokens_per_second
-    message = (
-        f"One reading thread gives {speed.loader_tokens_per_second / 1e6:,.0f} M tokens/s here, {factor:,.0f} times "
-        f"what an H200 at {_AIMED_MFU:.0%} MFU on the paper's 7B (R = 2) takes, {speed.needed_tokens_per_second:,.0f}."
-    )
-    # Ten times is a plain choice: room for the several GPUs that one host feeds.
-    status: Status = "pass" if factor > 10 else "warn"
-    return check("loader_keeps_up", status, message=message, factor=factor, wait_frac=speed.wait_frac)
-
-
-def _comparisons(variants: tuple[Variant, ...]) -> tuple[Comparison, ...]:
-    """Loops of the first mixture against its fewest; other mixtures against the first, loops being equal."""
-    settings: dict[tuple[str, int], list[Variant]] = {}
-    for variant in variants:
-        settings.setdefault((variant.mixture, variant.n_loops), []).append(variant)
-    keys = list(settings)
-    first = keys[0]
-    pairs = [(first, key) for key in keys[1:] if key[0] == first[0]]
-    pairs += [((first[0], n), (mixture, n)) for mixture, n in keys if mixture != first[0]]
-    found = []
-    for a, b in pairs:
-        tails = [t for t in settings[a][0].scores if t in settings[b][0].scores]
-        for tail in tails or []:
-            pools = settings[a][0].scores[tail].keys() & settings[b][0].scores[tail].keys()
-            found += [compare(settings[a], settings[b], tail=tail, pool=pool) for pool in sorted(pools)]
-    return tuple(found)

@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from pipeline.plt.validation import T_95
+from pipeline.plt import student
 from pipeline.propose.optimum import Bounds, intervals, lowest
 from pipeline.propose.pieces import Floats
 from pipeline.propose.surface import (
@@ -95,8 +95,8 @@ def _root_mean_square(residuals: Floats) -> float:
 
 
 def quantile(freedom: int) -> float:
-    """Of Student's t, for a 95 % interval; above the table its last entry, which is a little too wide."""
-    return T_95[min(freedom, max(T_95))]
+    """Of Student's t, for a 95 % interval."""
+    return student.quantile(0.05, freedom=freedom)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def _losses(found: Validation) -> Html:
         "Held-out score of both pools while training. The dotted lines are what token frequencies of the same tokens "
         "reach; step 0 is the untrained model. Bits per byte can be compared between languages and between tokenizers."
     )
-    charts = figure(_pool_chart(found)), figure(_step_chart(found))
+    charts = *((figure(_pool_chart(found)),) if found.pools else ()), figure(_step_chart(found))
     scores = draw(scores_table(found.unit.capitalize(), found.pools))
     return section("losses", "Loss over training", *charts, scores, guide=guide)
 
@@ -66,7 +66,7 @@ def scores_table(title: str, scores: Sequence[GroupScore]) -> ReportTable:
     rows = []
     for g in scores:
         bar = (0.0 if math.isnan(g.gain) else g.gain, g.pool)
-        measured = (g.untrained, g.unigram, g.final, g.gain)
+        measured = (g.untrained, g.unigram, g.final, g.gain, None if math.isnan(g.gap) else g.gap)
         rows.append((g.name, g.pool, g.status, g.message, g.n_tokens, *measured, bar))
     columns = [
         Column("name", TEXT),
@@ -76,7 +76,7 @@ def scores_table(title: str, scores: Sequence[GroupScore]) -> ReportTable:
     ]
     columns += [Column("held-out tokens", COUNT, 2), Column("untrained", THOUSANDTHS)]
     columns += [Column("frequencies", THOUSANDTHS), Column("trained", THOUSANDTHS)]
-    columns += [Column("below frequencies", PERCENT), Column("", BAR)]
+    columns += [Column("below frequencies", PERCENT), Column("permutation gap", THOUSANDTHS), Column("", BAR)]
     return ReportTable(title, columns, rows)
 
 
@@ -104,12 +104,20 @@ def _step_chart(found: Validation) -> str:
 def _languages(found: Validation) -> Html:
     guide = (
         "Every language and text source with enough held-out tokens, worst first. Learnt means below its own token "
-        "frequencies; the bar is how far below. A language that stays above them has too few tokens, too many repeats, "
-        "or is not what its label says."
+        "frequencies; the bar is how far below. A language above them beyond what its documents' spread explains has "
+        "too few tokens, too many repeats, or is not what its label says. The permutation gap is how much more the "
+        "same tokens cost in a drawn order: near zero, there was no order to learn."
     )
     chart = figure(_group_chart(found)) if found.groups else ""
     every = draw(scores_table(f"{len(found.groups)} groups, {found.unit}", found.groups))
-    return section("languages", "Loss per language", chart, every, guide=guide)
+    small = draw(_unjudged_table(found)) if found.not_judged else ""
+    return section("languages", "Loss per language", chart, every, small, guide=guide)
+
+
+def _unjudged_table(found: Validation) -> ReportTable:
+    rows = [(g.group, g.pool, g.n_tokens, g.n_run_tokens) for g in found.not_judged]
+    columns = [Column("name", TEXT), Column("pool", TEXT), Column("held-out tokens"), Column("tokens of the run")]
+    return ReportTable(f"{len(rows)} groups not judged: too few held-out tokens", columns, rows)
 
 
 def _group_chart(found: Validation) -> str:
@@ -125,13 +133,17 @@ def _group_chart(found: Validation) -> str:
 
 def _comparisons(found: Validation) -> Html:
     guide = (
-        "All trainings saw equally many tokens. Differences are second minus first, so below zero the second is "
-        "better; pairs share a seed and with it the first weights. A difference within its interval is no difference, "
-        "and of many lines one in twenty leaves its interval by chance."
+        "All trainings saw equally many tokens. Differences are second minus first: below zero the second is better. "
+        "The interval holds what other seeds (first weights, order, sample of documents) and other held-out documents "
+        "would move, for its line alone; the verdict counts all lines (Holm), so one page of twenty errs."
     )
-    rows = [(c.first, c.second, c.tail, c.pool, c.message, _difference(c), c.n_seeds) for c in found.comparisons]
-    columns = [Column(title, TEXT) for title in ("first", "second", "scored on", "pool", "verdict")]
-    columns += [Column(f"difference, {found.unit}"), Column("seeds")]
+    rows = [
+        (*_named(c), c.first_score, c.second_score, _difference(c), _chance(c), c.n_seeds, c.n_documents)
+        for c in found.comparisons
+    ]
+    columns = [Column(title, TEXT) for title in ("first", "second", "scored on", "part", "verdict")]
+    columns += [Column("loss of first", THOUSANDTHS), Column("loss of second", THOUSANDTHS)]
+    columns += [Column(f"difference, {found.unit}"), Column("corrected p"), Column("seeds"), Column("documents")]
     every = [
         (v.name, tail, v.n_parameters, v.n_tokens, *(of.get(pool) for pool in ("all", "code", "text")))
         for v in found.variants
@@ -141,6 +153,14 @@ def _comparisons(found: Validation) -> Html:
     names += [Column(pool, THOUSANDTHS) for pool in ("all", "code", "text")]
     tables = ReportTable("Differences", columns, rows), ReportTable(f"Every training, {found.unit}", names, every)
     return section("comparisons", "Comparisons at equal tokens", *map(draw, tables), guide=guide)
+
+
+def _named(found: Comparison) -> tuple[str, ...]:
+    return found.first, found.second, found.tail, found.part, found.message
+
+
+def _chance(found: Comparison) -> str:
+    return "-" if found.corrected_p is None else f"{found.corrected_p:.3f}"
 
 
 def _difference(found: Comparison) -> str:
@@ -164,12 +184,16 @@ def _speed(found: Validation) -> Html:
 
 
 def lines(found: Validation, *, n_groups: int = 12) -> Iterator[str]:
-    """The page's first half for a terminal: pools, the worst groups, comparisons, checks, verdict."""
+    """The page's first half for a terminal: pools, the worst groups, those not judged, comparisons, checks, verdict."""
     shown = scores_table(f"{found.unit}, held out", (*found.pools, *found.groups))
     yield from table_lines(shown.head(len(found.pools) + n_groups))
+    if found.not_judged:
+        names = ", ".join(g.group for g in found.not_judged[:n_groups])
+        more = len(found.not_judged) - n_groups
+        yield f"  not judged, too few held-out tokens: {names}" + (f" and {more} more" if more > 0 else "")
     for c in found.comparisons:
-        if (c.tail, c.pool) != (found.mixture, "all"):
-            continue  # the page has the other tails and pools
-        yield f"  {c.second} against {c.first}, on {c.tail}, {c.pool}: {_difference(c)} {found.unit}: {c.message}"
+        if not c.claimed and (c.tail, c.pool) != (found.mixture, "all"):
+            continue  # the page has the other tails, pools and languages
+        yield f"  {c.second} against {c.first}, on {c.tail}, {c.part}: {_difference(c)} {found.unit}: {c.message}"
     yield from table_lines(checks_table(found.checks))
     yield f"verdict: {found.status.upper()}: {found.message}"

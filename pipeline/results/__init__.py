@@ -6,6 +6,7 @@
     MODEL/result.json       TrainResult            the verdict and what it judged, when training is done
     MODEL/documents.jsonl   DocumentLoss           a line for each held-out document, written with it
     V/validation.json       Validation             what `loopmix validate` found
+    V/documents.jsonl       a line for each held-out document, with its loss under each training
     DIR/proposal.json       Proposal               what `loopmix propose` found
     D/diagnostics.json      Diagnostics            what each loop of a model does
 
@@ -62,6 +63,7 @@ from pipeline.results.validation import (
     Comparison,
     GroupScore,
     Speed,
+    Unjudged,
     Validation,
     Variant,
     read_validation,
@@ -101,6 +103,7 @@ __all__ = [
     "TrainRecord",
     "TrainResult",
     "TrainStep",
+    "Unjudged",
     "Validation",
     "Variant",
     "Verdict",

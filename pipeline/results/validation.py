@@ -25,15 +25,31 @@ class GroupScore:
     curve: tuple[tuple[int, Number], ...]  # (step, score)
     status: Status
     message: str
+    permuted: Number = math.nan  # of the trained model on the same tokens in a drawn order
 
     @property
     def name(self) -> str:
         return self.group or f"all {self.pool}"
 
     @property
+    def gap(self) -> float:
+        """The permutation gap: what the order of tokens is worth to the trained model."""
+        return self.permuted - self.final
+
+    @property
     def gain(self) -> float:
         """How far below the token frequencies it ended, as a part of them; NaN where that is no number."""
         return 1 - self.final / self.unigram if self.unigram else math.nan
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """A group with too few held-out tokens to judge."""
+
+    pool: str
+    group: str
+    n_tokens: int  # held out
+    n_run_tokens: int  # scored ones of the whole run
 
 
 @dataclass(frozen=True)
@@ -52,16 +68,32 @@ class Variant:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two settings at equal tokens. `difference` is second minus first, below 0: the second is better."""
+    """Two settings at equal tokens on a tail, or a pool or group of it (`pool` is "all", `group` empty, for the whole).
+
+    `difference` is second minus first, below 0: the second is better. Interval and `p_value` are of this line alone,
+    `corrected_p` and `claimed` count all lines of the page (Holm).
+    """
 
     first: str
     second: str
     tail: str
     pool: str
     difference: Number
-    half_width: Number | None  # of the 95 % interval over paired seeds; None with one seed
+    half_width: Number | None  # of the 95 % interval over seeds and documents; None where no claim can be made
     n_seeds: int
     message: str
+    group: str = ""
+    first_score: Number = math.nan  # means over seeds
+    second_score: Number = math.nan
+    n_documents: int = 0
+    p_value: Number | None = None
+    corrected_p: Number | None = None
+    claimed: bool = False
+
+    @property
+    def part(self) -> str:
+        """What of the tail is compared."""
+        return self.group or self.pool
 
 
 @dataclass(frozen=True)
@@ -99,6 +131,7 @@ class Validation:
     variants: tuple[Variant, ...]
     comparisons: tuple[Comparison, ...]
     speed: Speed
+    not_judged: tuple[Unjudged, ...] = ()  # largest first
 
 
 def read_validation(folder: Path) -> Validation:

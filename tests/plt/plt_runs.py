@@ -87,7 +87,7 @@ def add_piece(row: dict, *, doc_id: str, group: str, ids: list[int], offset: int
     row["groups"].append(group)
 
 
-def write_rows(run: Path, rows: list[dict], *, seq_len: int, n_shards: int = 2) -> Path:
+def write_rows(run: Path, rows: list[dict], *, seq_len: int, n_shards: int = 2, block_rows: int = 3) -> Path:
     """Write `rows` as contiguous shards under run/packed."""
     schema = packed_schema(seq_len)
     (run / "packed").mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def write_rows(run: Path, rows: list[dict], *, seq_len: int, n_shards: int = 2) 
         path = run / "packed" / f"part-{k:05d}-of-{n_shards:05d}.arrow"
         table = pa.Table.from_pylist(rows[bounds[k] : bounds[k + 1]], schema=schema)
         with pa.ipc.new_file(str(path), schema) as writer:
-            writer.write_table(table, max_chunksize=3)
+            writer.write_table(table, max_chunksize=block_rows)
     return run
 
 
