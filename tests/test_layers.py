@@ -16,7 +16,7 @@ COMMON = {"schema", "config", "yaml_file", "globs", "reasons", "errors"}
 SUBJECT = {"arrays", "engine"} | COMMON
 # A room and what it may use of ours beside itself. What is not listed is forbidden.
 ROOMS: dict[str, set[str]] = {
-    "jobs": {"cli", "language", "arrays", "sources"},
+    "jobs": {"cli", "language", "arrays", "sources", "plt", "ruin"},
     "cli": {"recipe", "request", "tokenizer_sample", "sources", "language", "reading", "report", "plt", "tokenizer"}
     | {"propose"}
     | SUBJECT,
@@ -26,7 +26,8 @@ ROOMS: dict[str, set[str]] = {
     "reading": {"sources", "language", "quality", "dedup", "select", "mix", "tokenizer"} | SUBJECT,
     "report": {"language", "quality", "dedup", "select", "mix", "reading", "results"} | SUBJECT,
     "propose": {"plt", "mix", "language", "results"} | SUBJECT,
-    "plt": {"results"} | COMMON,
+    "plt": {"results", "ruin", "tokenizer"} | COMMON,
+    "ruin": {"results", "language", "tokenizer", "arrays"},
     "sources": SUBJECT,
     "language": SUBJECT,
     "quality": SUBJECT,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BUILTIN: Final = "builtin"
 
 # Names of the end-of-document token, ours first, then those of vocabularies that people bring along.
-_END_NAMES: Final = (END_OF_TEXT, "<|end_of_text|>", "<\uff5cend\u2581of\u2581sentence\uff5c>", "</s>", "<eos>")
+END_NAMES: Final = (END_OF_TEXT, "<|end_of_text|>", "<\uff5cend\u2581of\u2581sentence\uff5c>", "</s>", "<eos>")
 
 _MAX_VOCAB_SIZE: Final = 2**24  # a larger id is damage, and would ask for absurd memory
 
@@ -121,7 +121,7 @@ def _build(data: bytes, *, where: str, fast: bool) -> Encoder:
         engine, reason = fastest(text_only, reference=reference, vocabulary=vocabulary)
     return Encoder(
         vocab_size=len(vocabulary),
-        eos_id=next(special[name] for name in _END_NAMES if name in special),
+        eos_id=next(special[name] for name in END_NAMES if name in special),
         special_ids=frozenset(special.values()),
         engine=engine.name,
         reason=reason,
@@ -152,8 +152,8 @@ def _special_ids(config: dict[str, Any]) -> dict[str, int]:
         special = {str(token["content"]): int(token["id"]) for token in config.get("added_tokens") or []}
     except (KeyError, TypeError, ValueError) as error:
         raise TokenizerError(f"damaged added_tokens ({error!r})") from error
-    if special.keys().isdisjoint(_END_NAMES):
-        raise TokenizerError(f"no token to end a document (none of {', '.join(_END_NAMES)} is an added token)")
+    if special.keys().isdisjoint(END_NAMES):
+        raise TokenizerError(f"no token to end a document (none of {', '.join(END_NAMES)} is an added token)")
     return special
 
 

@@ -4,13 +4,15 @@ from dataclasses import dataclass, replace
 
 from pipeline.plt.checks import groups_check, loader_check, order_check, spikes_check, stream_check
 from pipeline.plt.compare import Compared, compare_settings
+from pipeline.plt.data_checks import data_checks
 from pipeline.plt.draw import Pieces
+from pipeline.plt.plausible import losses_plausible
 from pipeline.plt.validation import find_spikes, group_scores, pool_scores
 from pipeline.plt.verdict import conclude
 from pipeline.results import (
-    Check,
     Comparison,
     DocumentLoss,
+    Inspection,
     Speed,
     TrainResult,
     Unjudged,
@@ -31,9 +33,9 @@ class TrainedVariant:
 
 
 def conclude_validation(
-    done: list[TrainedVariant], *, pieces: Pieces, speed: Speed, further: tuple[Check, ...] = ()
+    done: list[TrainedVariant], *, pieces: Pieces, speed: Speed, inspection: Inspection | None
 ) -> Validation:
-    """The verdict on the first mixture, whose pieces these are; `further` checks count like those of the training.
+    """The verdict on the first mixture, whose pieces and `inspection` these are.
 
     It rests on its first training with two loops, the paper's choice, or on its first.
     """
@@ -45,13 +47,14 @@ def conclude_validation(
     not_judged = _not_judged(main, pieces=pieces)
     spikes = find_spikes(record.steps)
     checks = (
+        *data_checks(inspection),
         *main.result.verdict.checks,
         groups_check(groups, not_judged=not_judged),
+        losses_plausible(record),
         order_check(groups, documents),
         stream_check(pieces, parts=record.parts),
         spikes_check(spikes),
         loader_check(speed),
-        *further,
     )
     verdict = conclude(checks)
     return Validation(
@@ -73,6 +76,7 @@ def conclude_validation(
         variants=tuple(of.variant for of in done),
         comparisons=_comparisons(done, min_tokens=record.min_group_tokens),
         speed=speed,
+        inspection=inspection,
     )
 
 

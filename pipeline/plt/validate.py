@@ -38,6 +38,7 @@ from pipeline.results import (
     DOCUMENTS_NAME,
     VALIDATION_NAME,
     DocumentLoss,
+    Inspection,
     Speed,
     TrainResult,
     Validation,
@@ -102,6 +103,7 @@ def validate_run(
     unread = pa.chunked_array([m.pieces.documents_of(m.held_out) for m in mixtures]).combine_chunks()
     tails = _tails(mixtures, configs=configs)
     wanted = list(product(mixtures, options.loops, range(options.n_seeds)))
+    inspection = _inspect(mixtures[0], unread=unread, config=configs[mixtures[0].name], compared=len(mixtures) > 1)
     stepped: list[Stepped] = []
     done: list[TrainedVariant] = []
 
@@ -125,10 +127,20 @@ def validate_run(
             TrainedVariant(_variant(name, mixture, seed=seed, result=result, losses=losses), result, losses, read_frac)
         )
     speed = _speed(stepped, mixtures[0], config=config)
-    validation = conclude_validation(done, pieces=mixtures[0].pieces, speed=speed)
+    validation = conclude_validation(done, pieces=mixtures[0].pieces, speed=speed, inspection=inspection)
     write_file(out / DOCUMENTS_NAME, documents_lines(done))
     write_file(out / VALIDATION_NAME, to_json(validation, indent=1) + "\n")
     return validation
+
+
+def _inspect(mixture: _Mixture, *, unread: pa.Array, config: TrainConfig, compared: bool) -> Inspection | None:
+    """What the data of the first mixture say, before anything is trained: the cheapest proof comes first."""
+    # Late: it loads compiled kernels, classifier and tokenizers, which training alone does without.
+    from pipeline.plt.inspect_run import inspect_run
+
+    split = _split(mixture, unread=unread, config=config, compared=compared)
+    n_read = config.n_read_sequences
+    return inspect_run(mixture.run, split, tokenizer=mixture.tokenizer, n_read=n_read, seed=config.run.seed)
 
 
 def _variant(

@@ -7,6 +7,8 @@ from pathlib import Path
 from pipeline import __version__
 from pipeline.report.charts import N_CURVES, Curve, steps_chart
 from pipeline.report.formats import exact, number, percent, short
+from pipeline.report.inspection import inspection_section
+from pipeline.report.inspection import lines as inspection_lines
 from pipeline.report.loops import loop_section
 from pipeline.report.markup import Html, draw, element, figure, section
 from pipeline.report.page import document
@@ -30,7 +32,10 @@ def write_page(found: Validation, out: Path) -> Path:
 
 def render(found: Validation) -> bytes:
     """The whole page. Equal numbers give equal bytes."""
-    parts = [_verdict(found), _losses(found), _languages(found)]
+    parts = [_verdict(found)]
+    if found.inspection:
+        parts.append(inspection_section(found.inspection))
+    parts += [_losses(found), _languages(found)]
     if found.comparisons:
         parts.append(_comparisons(found))
     if found.diagnostics:
@@ -195,5 +200,7 @@ def lines(found: Validation, *, n_groups: int = 12) -> Iterator[str]:
         if not c.claimed and (c.tail, c.pool) != (found.mixture, "all"):
             continue  # the page has the other tails, pools and languages
         yield f"  {c.second} against {c.first}, on {c.tail}, {c.part}: {_difference(c)} {found.unit}: {c.message}"
+    if found.inspection:
+        yield from inspection_lines(found.inspection)
     yield from table_lines(checks_table(found.checks))
     yield f"verdict: {found.status.upper()}: {found.message}"

@@ -16,6 +16,7 @@ so an interrupted run leaves the same bytes as an undisturbed one.
 """
 
 from pipeline.results.codec import Number, from_json, read_file, to_json
+from pipeline.results.inspection import NO_ORDER, RUIN, GroupSigns, HurtDocument, Inspection, RuinFinding
 from pipeline.results.proposal import (
     PROPOSAL_NAME,
     GroupProposal,
@@ -75,8 +76,10 @@ __all__ = [
     "HELD_OUT_NAME",
     "IDENTITY_NAME",
     "METRICS_NAME",
+    "NO_ORDER",
     "PROPOSAL_NAME",
     "RESULT_NAME",
+    "RUIN",
     "VALIDATION_NAME",
     "Check",
     "Comparison",
@@ -86,7 +89,10 @@ __all__ = [
     "GroupLoss",
     "GroupProposal",
     "GroupScore",
+    "GroupSigns",
     "HeldOutSequences",
+    "HurtDocument",
+    "Inspection",
     "LoopDiagnostics",
     "MixtureTraining",
     "NoiseOfMixture",
@@ -95,6 +101,7 @@ __all__ = [
     "PredictorScore",
     "Proposal",
     "Purpose",
+    "RuinFinding",
     "SharesComparison",
     "Speed",
     "Stat",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.results.codec import Number, read_file
+from pipeline.results.inspection import Inspection
 from pipeline.results.training import Check, Diagnostics, Status, TrainStep
 
 VALIDATION_NAME = "validation.json"
@@ -132,6 +133,7 @@ class Validation:
     comparisons: tuple[Comparison, ...]
     speed: Speed
     not_judged: tuple[Unjudged, ...] = ()  # largest first
+    inspection: Inspection | None = None  # of the data; None where the tokenizer is unknown
 
 
 def read_validation(folder: Path) -> Validation:
