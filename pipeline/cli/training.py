@@ -77,7 +77,7 @@ def train(config: Path, data: Path, out: Path | None, dry_run: bool, processes: 
 @click.command()
 @click.argument("run", type=_folder)
 @click.option("--out", required=True, type=_folder, help="Folder of the verdict: index.html, validation.json, models.")
-@click.option("--tokens", type=_count, default=1_500_000, show_default=True, help="Tokens of each training.")
+@click.option("--tokens", type=_count, default=600_000, show_default=True, help="Tokens of each training.")
 @click.option("--loops", default="2", show_default=True, help="Loop counts, as in 1,2,3,4; equal tokens for each.")
 @click.option("--against", multiple=True, type=_folder, help="Another run to compare with at equal tokens.")
 @click.option("--seeds", type=_count, help="Trainings of each setting; default 1, or 3 where something is compared.")

@@ -59,7 +59,7 @@ _PAPER_7B = ModelConfig(
 class ValidateOptions:
     """What is trained. More than one loop count or mixture asks for comparisons, which want at least three seeds."""
 
-    n_tokens: int = 1_500_000
+    n_tokens: int = 600_000
     loops: tuple[int, ...] = (2,)
     n_seeds: int = 1
     against: tuple[Path, ...] = ()
@@ -127,7 +127,14 @@ def validate_run(
             TrainedVariant(_variant(name, mixture, seed=seed, result=result, losses=losses), result, losses, read_frac)
         )
     speed = _speed(stepped, mixtures[0], config=config)
-    validation = conclude_validation(done, pieces=mixtures[0].pieces, speed=speed, inspection=inspection)
+    return _concluded(done, out=out, mixture=mixtures[0], speed=speed, inspection=inspection)
+
+
+def _concluded(
+    done: list[TrainedVariant], *, out: Path, mixture: _Mixture, speed: Speed, inspection: Inspection | None
+) -> Validation:
+    """The verdict, written."""
+    validation = conclude_validation(done, pieces=mixture.pieces, speed=speed, inspection=inspection)
     write_file(out / DOCUMENTS_NAME, documents_lines(done))
     write_file(out / VALIDATION_NAME, to_json(validation, indent=1) + "\n")
     return validation

@@ -49,7 +49,9 @@ def model(run: Path) -> Path:
     pytest.importorskip("torch")
     folder = run.parent
     (folder / "train.yaml").write_text(TRAIN, encoding="utf-8")
-    output = ok("train", folder / "train.yaml", "--data", run, "--out", folder / "model")
+    result = call("train", folder / "train.yaml", "--data", run, "--out", folder / "model")
+    assert result.exit_code == 3, result.output  # three steps prove no mixture
+    output = result.output
     assert "verdict: " in output
     return folder / "model"
 
@@ -228,7 +230,7 @@ def test_train_tokenizer_writes_equal_bytes_twice(tmp_path: Path) -> None:
 
 
 def test_train_goes_on_diagnoses_exports_and_reports(run: Path, model: Path) -> None:
-    again = ok("train", run.parent / "train.yaml", "--data", run, "--out", model)
+    again = call("train", run.parent / "train.yaml", "--data", run, "--out", model).output
     assert "verdict: " in again
     assert len(json.loads(ok("diagnose", model, "--data", run, "--json"))["loops"]) == 2
     ok("export", model, "--out", run.parent / "exported")
