@@ -9,7 +9,9 @@ from pipeline.ruin.healthy import SLACK, Healthy
 from pipeline.ruin.kinds import Kind
 
 ALPHA = 0.01  # chance that a healthy run gets any finding by the luck of its sample
-MIN_FOUND = 3  # fewer documents are no share
+# Documents that make a share. Of kinds that a habit of one author explains too, more are asked: those with much slack.
+MIN_FOUND, MIN_FOUND_WEAK = 3, 10
+_WEAK = 0.005  # slack from which a kind is such a one
 FAIL_SHARE = 0.1  # of a group's documents beyond the healthy share: so much ruin fails a mixture, less is a warning
 _N_EXAMPLES = 10
 
@@ -37,7 +39,7 @@ def find(
     n_tests = len(sizes) * len(SLACK)
     found = []
     for (label, kind), n in seen.items():
-        if n < MIN_FOUND:
+        if n < (MIN_FOUND_WEAK if SLACK[kind] >= _WEAK else MIN_FOUND):
             continue
         chance = tail_chance(n, sizes[label], healthy.limit(*label, kind))
         if chance * n_tests <= ALPHA:

@@ -55,7 +55,7 @@ def _spoilt(m: Measured) -> Kind | None:
     s, o = m.signs, m.order
     if s.n_bytes >= 64 and s.invalid > 0.02:
         return "noise"
-    if s.n_bytes >= 200 and s.encoded > 0.5:
+    if s.n_bytes >= 200 and s.encoded > 0.6:
         return "encoded"
     if s.n_bytes >= 400 and s.deflate > 6.2 and not o.score >= 0.8:
         return "noise"

@@ -10,6 +10,7 @@ from pipeline.ruin import kernels
 
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{40,}={0,2})")
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2}[\s:]?){24,}")
+_DIGITS = b"0123456789"
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ACCENTED = re.compile(r"[\u00c0-\u00ff]{4,}")
 _READ_AS = ("cp1252", "latin-1", "cp1251", "cp437", "mac_roman", "koi8_r")
@@ -47,7 +48,9 @@ def measure(text: bytes) -> TextSigns:
     size = kernels.grams(masked[:n], kernels.GRAM, gram)
     repeat_masked = kernels.repeated(gram[:size])
     n_lines, order = kernels.line_order(data)
-    encoded = sum(len(m) for m in _BASE64.findall(text)) + sum(len(m) for m in _HEX.findall(text))
+    # Digits tell base64 from a long path. A hash is both base64 and hexadecimal, so the two are not added up.
+    base64 = sum(len(m) for m in _BASE64.findall(text) if m.translate(None, _DIGITS) != m)
+    encoded = max(base64, sum(len(m) for m in _HEX.findall(text)))
     n_mojibake, n_beyond = _mojibake(chars)
     tail = chars.rstrip(" \t")
     clean = tail.endswith("\n") or (tail[-1:] in _ENDS)

@@ -52,6 +52,11 @@ def test_two_documents_are_no_share() -> None:
     assert found(3, of=20, kind="noise") == [("noise", 3, "fail")]
 
 
+def test_of_kinds_that_habits_explain_more_documents_are_asked() -> None:
+    assert found(9, of=11, kind="shuffled_lines") == []
+    assert found(10, of=11, kind="shuffled_lines") == [("shuffled_lines", 10, "fail")]
+
+
 def test_the_limit_counts_every_test_of_the_run() -> None:
     """With one group there are as many tests as kinds; with a thousand groups the same share may be luck."""
     others = [("code", f"L{i}") for i in range(3_000)]
