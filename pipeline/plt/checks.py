@@ -13,7 +13,7 @@ from pipeline.schema import POOLS
 
 AIMED_MFU = 0.45  # at R = 2 on an H200; an aim, not a measurement
 # Order is worth nothing to a group whose permutation gap is below this part of the median group's. Shuffled tokens and
-# noise show a gap of zero to a hundredth; the lowest of 14 healthy groups had a third of the median.
+# noise show a gap of zero to a hundredth; the lowest of 26 healthy groups of the demo run had half of the median.
 _MIN_GAP_FRAC = 0.1
 # Below this median, in bits per byte or nats per token, the model has not learnt order itself: the budget is too small.
 _MIN_MEDIAN_GAP = 0.02
