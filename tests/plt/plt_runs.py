@@ -128,6 +128,7 @@ def write_manifest(run: Path) -> Path:
 
     files = [entry(path) for path in sorted((run / "packed").iterdir())]
     manifest = {"format": 2, "stages": {"packed": {"files": files}}, "tokenizer": entry(write_tokenizer(run))}
+    manifest["mixture"] = {"balance": {pool: {"parts": 1} for pool in ("code", "text")}}
     (run / "manifest.json").write_text(json.dumps(manifest))
     return run
 
