@@ -46,6 +46,12 @@ def test_random_bytes_are_noise() -> None:
     assert kinds(np.random.default_rng(0).integers(0, 256, 900).astype(np.uint8).tobytes())[0] == "noise"
 
 
+def test_bytes_that_are_no_utf8_are_noise_even_where_they_repeat() -> None:
+    text = "Där går en älg över ön, och åsnan äter äpplen på ängen. Så är det, år efter år.\n" * 4
+    assert kinds(text.encode("latin-1"), pool="text", group="books")[0] == "noise"
+    assert "noise" not in kinds(text.encode(), pool="text", group="books")
+
+
 def test_random_characters_are_noise() -> None:
     letters = np.random.default_rng(0).integers(33, 127, 1_500).astype(np.uint8).tobytes()
     assert kinds(letters)[0] == "noise"
