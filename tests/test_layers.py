@@ -27,7 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "report": {"language", "quality", "dedup", "select", "mix", "reading", "results"} | SUBJECT,
     "propose": {"plt", "mix", "language", "results"} | SUBJECT,
     "plt": {"results", "ruin", "tokenizer"} | COMMON,
-    "ruin": {"results", "language", "tokenizer", "arrays"},
+    "ruin": {"results", "language", "tokenizer", "arrays", "errors"},
     "sources": SUBJECT,
     "language": SUBJECT,
     "quality": SUBJECT,

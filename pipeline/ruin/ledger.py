@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+
+from pipeline.errors import StoreError
 
 _COLUMNS = ["doc_id", "path", "source", "pool", "group", "n_copies", "n_packed_tokens"]
 
@@ -21,10 +24,14 @@ class Entry(NamedTuple):
 
 
 def read_ledger(run: Path) -> dict[str, Entry]:
-    """Entries of all packed documents by id; empty where the run has no ledger."""
+    """Entries of all packed documents by id; empty where the run has no ledger. Raises StoreError if it is damaged."""
     found: dict[str, Entry] = {}
     for path in sorted((run / "tables" / "ledger").glob("part-*.parquet")):
-        table = pq.read_table(path, columns=_COLUMNS, filters=[("n_packed_tokens", ">", 0)])
+        try:
+            table = pq.read_table(path, columns=_COLUMNS, filters=[("n_packed_tokens", ">", 0)])
+        except (pa.ArrowException, OSError) as error:
+            message = f"{path}: cannot be read as a ledger ({error}); run `loopmix curate` again, which puts it back"
+            raise StoreError(message) from error
         doc_ids, *columns = (table[name].to_pylist() for name in _COLUMNS)
         found.update(zip(doc_ids, map(Entry._make, zip(*columns, strict=True)), strict=True))
     return found

@@ -1,12 +1,16 @@
 """Shares of copied text, recounted with sets; pieces against a ledger."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from pipeline.errors import StoreError
 from pipeline.ruin import copies
 from pipeline.ruin.copies import contained
-from pipeline.ruin.ledger import Entry
+from pipeline.ruin.ledger import Entry, read_ledger, read_max_copies
 from pipeline.ruin.overlap import Seen, grams
 from pipeline.ruin.rows import repeated_rows, short_rows, wrong_labels
 from pipeline.ruin.sample import PackedPieces, list_pieces
@@ -119,3 +123,22 @@ def test_without_a_ledger_a_piece_may_stand_as_often_as_the_mixture_says() -> No
     (finding,) = repeated_rows(pieces, {}, max_copies=1)
     assert (finding.examples, finding.n_docs) == (("a",), 2)
     assert repeated_rows(pieces, {}, max_copies=2) == []
+
+
+def test_a_damaged_ledger_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "tables" / "ledger"
+    folder.mkdir(parents=True)
+    (folder / "part-00000-of-00001.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(StoreError, match=r"part-00000-of-00001\.parquet: cannot be read as a ledger"):
+        read_ledger(tmp_path)
+
+
+def test_the_ledger_gives_packed_documents_only(tmp_path: Path) -> None:
+    folder = tmp_path / "tables" / "ledger"
+    folder.mkdir(parents=True)
+    columns = {"doc_id": ["a", "b"], "path": ["x", "y"], "source": ["s", "s"], "pool": ["code"] * 2, "group": ["C"] * 2}
+    pq.write_table(pa.table(columns | {"n_copies": [1, 1], "n_packed_tokens": [5, 0]}), folder / "part-0.parquet")
+    assert read_ledger(tmp_path) == {"a": Entry("x", "s", "code", "C", 1, 5)}
+    assert read_ledger(tmp_path / "nowhere") == {}
+    (tmp_path / "manifest.json").write_text('{"mixture": {"balance": {"max_copies": 3}}}')
+    assert (read_max_copies(tmp_path), read_max_copies(tmp_path / "nowhere")) == (3, 1)
