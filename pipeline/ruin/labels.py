@@ -6,7 +6,6 @@ import numpy as np
 
 from pipeline.language.classes import CLASSES, OTHER, class_of
 from pipeline.language.classifier import probabilities
-from pipeline.language.prose import is_prose
 from pipeline.language.structure import program_frac
 from pipeline.language.table import OTHER_CODE, TEXT, UNKNOWN, languages
 
@@ -48,7 +47,7 @@ def _verdict(text: bytes, row: np.ndarray, pool: str, group: str) -> LabelDoubts
     if pool == "text":
         entry = languages().get(says)
         doubted = sure and entry is not None and entry.type == "programming" and program_frac(text) >= 0.4
-        return LabelDoubts(says, False, bool(doubted and not is_prose(text)))
+        return LabelDoubts(says, False, bool(doubted))
     if says == TEXT:
         return LabelDoubts(says, False, bool(sure and not _is_prose(group)))
     label = class_of(group)

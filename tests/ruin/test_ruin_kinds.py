@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.language.classes import CLASSES
+from pipeline.ruin import labels
 from pipeline.ruin.kernels import line_order
 from pipeline.ruin.kinds import Kind, Measured, kinds_of
 from pipeline.ruin.labels import judge
@@ -190,7 +192,11 @@ def document(number: int, text: bytes, group: str = "docs") -> SampledDocument:
 def test_templates_are_found_between_documents_of_a_group() -> None:
     words = b"Entry %d was made on day %d by the office of records, which keeps it for a century in its cellar, "
     same = [
-        document(i, words % (i, i + 7) + b"and under lock, where nobody but its keeper ever goes to read it. " * 2)
+        document(
+            i,
+            words % (10**i, 3 * 10 ** (2 * i))
+            + b"and under lock, where nobody but its keeper ever goes to read it. " * 2,
+        )
         for i in range(3)
     ]
     other = document(3, SOURCE)
@@ -198,3 +204,20 @@ def test_templates_are_found_between_documents_of_a_group() -> None:
     assert share[:3].tolist() == [1, 1, 1]
     assert share[3:].tolist() == [0, 0]
     assert (n > 0).all()
+
+
+def test_a_label_that_the_classifier_leaves_a_chance_is_not_doubted() -> None:
+    row = np.zeros(len(CLASSES), np.float32)
+    row[CLASSES.index("Java")], row[CLASSES.index("Python")] = 0.975, 0.02
+    assert not labels._verdict(b"", row, "code", "Python").wrong_language
+    row[CLASSES.index("Python")] = 0.005
+    assert labels._verdict(b"", row, "code", "Python").wrong_language
+    assert not labels._verdict(b"", row, "code", "A language without a class").wrong_language
+
+
+def test_a_passage_in_common_is_no_copy() -> None:
+    fits = labels.LabelDoubts("Python", False, False)
+    sound = Measured(measure(SOURCE), packaged().order([SOURCE])[0], None, fits, 1.0, 5, 0, 0, True)
+    assert "copied" not in kinds_of(sound)
+    assert "copied" in kinds_of(sound._replace(n_anchors=6))
+    assert "copied" not in kinds_of(sound._replace(n_anchors=6, contained=0.9))
