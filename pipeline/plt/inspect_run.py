@@ -50,7 +50,7 @@ def measure_healthy(
     _, documents, measured = measure_run(packed.blocks, spellings=spellings, seed=seed, table=table)
     gaps: list[float | None] = [None] * len(documents)
     places = reference.first_of_groups(documents, per_group=_HEALTHY_DOCS)
-    texts = [documents[i].text.decode("utf-8", "ignore").encode() for i in places]
+    texts = [documents[i].clean for i in places]
     scored = reference.score(texts, seed=seed, model=reference.read_small(made), encoder=table.encoder)
     for i, one in zip(places, scored, strict=True):
         gaps[i] = None if one is None else one.gap

@@ -129,7 +129,7 @@ def judge_groups(inspection: Inspection, documents: Sequence[SampledDocument], *
     n_groups = len({(d.pool, d.group) for d in documents})
     per_group = max(_MIN_DOCS, min(MAX_DOCS, MAX_ALL_DOCS // max(1, n_groups)))
     chosen = [documents[i] for i in first_of_groups(documents, per_group=per_group)]
-    scored = score([d.text.decode("utf-8", "ignore").encode() for d in chosen], seed=seed)
+    scored = score([d.clean for d in chosen], seed=seed)
     by_group = defaultdict(list)
     for d, one in zip(chosen, scored, strict=True):
         if one is not None:

@@ -12,6 +12,7 @@ from pipeline.ruin.ledger import Entry
 from pipeline.ruin.sample import SampledDocument
 
 PER_GROUP = 10  # documents listed of each group
+_ALWAYS = 200  # the worst of all groups are listed, however many of one group they are
 _START = 160  # characters shown
 # Added to a share before its logarithm: of signs that the table has never seen in a group, none counts as impossible.
 _FLOOR = 1e-5
@@ -25,7 +26,7 @@ def worst_documents(
     healthy: Healthy,
     ledger: Mapping[str, Entry],
 ) -> tuple[HurtDocument, ...]:
-    """At most PER_GROUP of each group and every one with a sign that is rare there, by surprise."""
+    """The _ALWAYS worst of all and PER_GROUP of each group, by surprise."""
     surprises = [_surprise(d, m, of, healthy) for d, m, of in zip(documents, measured, kinds, strict=True)]
     order = np.argsort(-np.array(surprises), kind="stable").tolist()
     taken: dict[tuple[str, str], int] = {}
@@ -41,9 +42,6 @@ def worst_documents(
         kind = kinds[i][0] if kinds[i] else ""
         found.append(HurtDocument(d.doc_id, d.pool, d.group, kind, surprises[i], *place, start))
     return tuple(found)
-
-
-_ALWAYS = 200  # the worst of all groups are listed, however many of one group they are
 
 
 def _surprise(document: SampledDocument, m: Measured, kinds: tuple[Kind, ...], healthy: Healthy) -> float:

@@ -51,7 +51,12 @@ def kinds_of(m: Measured) -> tuple[Kind, ...]:
 
 
 def _spoilt(m: Measured) -> Kind | None:
-    """What happened to the whole content."""
+    """What happened to the whole content.
+
+    The bounds lie beyond what 999 of 1,000 healthy documents show: no byte beyond UTF-8, .35 of the bytes in base64,
+    .76 of the word runs repeated (.9 masked), an order score of 1.2 where shuffled ones have .4 in the mean. Short
+    documents are left out where a few bytes would decide: tiny files are as dense as noise.
+    """
     s, o = m.signs, m.order
     if s.n_bytes >= 64 and s.invalid > 0.02:
         return "noise"

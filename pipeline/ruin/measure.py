@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.arrays.keys import mix
-from pipeline.ruin import kernels
 from pipeline.ruin.kinds import Measured
 from pipeline.ruin.labels import judge
 from pipeline.ruin.pairs import Order, PairTable
-from pipeline.ruin.sample import SampledDocument, Spellings
-from pipeline.ruin.signs import measure
+from pipeline.ruin.sample import SampledDocument, Spellings, utf8
+from pipeline.ruin.signs import measure, word_grams
 
 _POOR = 1.4  # order score below which the tokens are tried backwards
 
@@ -24,11 +23,11 @@ def measure_all(
     table: PairTable,
 ) -> list[Measured]:
     """Everything about each document; `contained` and `n_anchors` are of these documents, see `copies.py`."""
-    clean = [d.text.decode("utf-8", "ignore").encode() for d in documents]
+    clean = [d.clean for d in documents]
     orders = table.order(clean)
     labels = judge(clean, [(d.pool, d.group) for d in documents])
     poor = [i for i, o in enumerate(orders) if o.score < _POOR]
-    turned = [spellings.join(documents[i].ids[::-1]).decode("utf-8", "ignore").encode() for i in poor]
+    turned = [utf8(spellings.join(documents[i].ids[::-1])) for i in poor]
     backwards: dict[int, Order] = dict(zip(poor, table.order(turned), strict=True))
     masked, n_masked = masked_contained(documents)
     return [
@@ -53,13 +52,9 @@ def masked_contained(documents: Sequence[SampledDocument]) -> tuple[np.ndarray, 
     names = sorted({(d.pool, d.group) for d in documents})
     salt = dict(zip(names, mix(np.arange(len(names), dtype=np.uint64)), strict=True))
     for number, d in enumerate(documents):
-        data = np.frombuffer(d.text, np.uint8)
-        plain, masked = np.empty(len(data), np.uint64), np.empty(len(data), np.uint64)
-        n_words = kernels.words(data, plain, masked)
-        out = np.empty(n_words, np.uint64)
-        size = kernels.grams(masked[:n_words], kernels.GRAM, out)
-        kept = np.unique(out[:size] ^ salt[d.pool, d.group])
-        kept = kept[kept % np.uint64(4) == 0]
+        _, _, masked = word_grams(d.text)
+        kept = np.unique(masked ^ salt[d.pool, d.group])
+        kept = kept[kept % np.uint64(4) == 0]  # a keyed quarter is enough for a share
         hashes.append(kept)
         owners.append(np.full(len(kept), number))
     h, o = np.concatenate(hashes), np.concatenate(owners)

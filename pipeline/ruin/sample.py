@@ -52,9 +52,15 @@ def read_spellings(tokenizer: Path) -> Spellings:
     vocabulary = {int(number): spelling for spelling, number in found["model"]["vocab"].items()}
     size = 1 + max(*vocabulary, *special, 0)
     spelt = [b"" if i in special else token_bytes(vocabulary.get(i, "")) for i in range(size)]
-    ends = [i for i, name in special.items() if name in END_NAMES]
+    ids = {name: i for i, name in special.items()}
+    eos_id = next((ids[name] for name in END_NAMES if name in ids), -1)  # as `Encoder` picks it
     starts = np.cumsum([0] + [len(token) for token in spelt])
-    return Spellings(np.frombuffer(b"".join(spelt), np.uint8), starts, ends[0] if ends else -1)
+    return Spellings(np.frombuffer(b"".join(spelt), np.uint8), starts, eos_id)
+
+
+def utf8(text: bytes) -> bytes:
+    """`text` without the bytes that are no UTF-8."""
+    return text.decode("utf-8", "ignore").encode()
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,11 @@ class SampledDocument:
     ids: npt.NDArray[np.uint32]
     text: bytes
     ends: bool  # the end-of-document token was read: nothing of it is missing at the end
+
+    @property
+    def clean(self) -> bytes:
+        """Its text as valid UTF-8, which tokenizers and classifier ask for: what is none is left out."""
+        return utf8(self.text)
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ class PackedPieces:
 
 def list_pieces(blocks: Sequence[pa.RecordBatch]) -> PackedPieces:
     """All pieces of all blocks, from the metadata columns alone."""
-    tables, n_before = [], 0
+    tables = []
     for number, block in enumerate(blocks):
         bounds = block.column("cu_seqlens")
         n_pieces = np.diff(bounds.offsets.to_numpy()) - 1
@@ -113,7 +124,6 @@ def list_pieces(blocks: Sequence[pa.RecordBatch]) -> PackedPieces:
                 }
             )
         )
-        n_before += len(row)
     whole = pa.concat_tables(tables)
     docs = whole["doc"].combine_chunks().dictionary_encode()
     names = [f"{pool}\0{group}" for pool, group in zip(*(whole[c].to_pylist() for c in ("pool", "group")), strict=True)]

@@ -5,8 +5,11 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.ruin import kernels
+
+Hashes = NDArray[np.uint64]
 
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{40,}={0,2})")
 _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2}[\s:]?){24,}")
@@ -22,6 +25,8 @@ _ENDS = frozenset(
 
 @dataclass(frozen=True)
 class TextSigns:
+    """What the bytes of one document say; shares in [0, 1]."""
+
     n_bytes: int
     n_words: int
     n_lines: int
@@ -30,24 +35,28 @@ class TextSigns:
     encoded: float  # share of bytes in base64 or hex
     mojibake: float  # share of characters beyond ASCII that read better in another encoding
     n_mojibake: int
-    repeat: float
-    repeat_masked: float
-    line_order: float
-    clean_end: float
+    repeat: float  # share of runs of GRAM words that stood before
+    repeat_masked: float  # the same with numbers masked
+    line_order: float  # deviations, see `kernels.line_order`
+    clean_end: bool  # with a line, or a mark that ends sentences or blocks
 
 
-def measure(text: bytes) -> TextSigns:
-    chars = text.decode("utf-8", "replace")
-    invalid = max(0, chars.count("\ufffd") - text.count(b"\xef\xbf\xbd"))
+def word_grams(text: bytes) -> tuple[int, Hashes, Hashes]:
+    """How many words a text has, and the hash of every GRAM of them in a row: as they are, and with numbers masked."""
     data = np.frombuffer(text, np.uint8)
     plain, masked = np.empty(len(data), np.uint64), np.empty(len(data), np.uint64)
     n = kernels.words(data, plain, masked)
-    gram = np.empty(n, np.uint64)
-    size = kernels.grams(plain[:n], kernels.GRAM, gram)
-    repeat = kernels.repeated(gram[:size])
-    size = kernels.grams(masked[:n], kernels.GRAM, gram)
-    repeat_masked = kernels.repeated(gram[:size])
-    n_lines, order = kernels.line_order(data)
+    runs = np.empty(n, np.uint64), np.empty(n, np.uint64)
+    n_runs = [kernels.grams(words[:n], kernels.GRAM, out) for words, out in zip((plain, masked), runs, strict=True)]
+    return n, runs[0][: n_runs[0]], runs[1][: n_runs[1]]
+
+
+def measure(text: bytes) -> TextSigns:
+    """All signs of one document's bytes."""
+    chars = text.decode("utf-8", "replace")
+    invalid = max(0, chars.count("\ufffd") - text.count(b"\xef\xbf\xbd"))
+    n, plain, masked = word_grams(text)
+    n_lines, order = kernels.line_order(np.frombuffer(text, np.uint8))
     # Digits tell base64 from a long path. A hash is both base64 and hexadecimal, so the two are not added up.
     base64 = sum(len(m) for m in _BASE64.findall(text) if m.translate(None, _DIGITS) != m)
     encoded = max(base64, sum(len(m) for m in _HEX.findall(text)))
@@ -63,10 +72,10 @@ def measure(text: bytes) -> TextSigns:
         min(1.0, encoded / max(1, len(text))),
         n_mojibake / max(1, n_beyond),
         n_mojibake,
-        repeat,
-        repeat_masked,
+        kernels.repeated(plain),
+        kernels.repeated(masked),
         order,
-        float(clean),
+        clean,
     )
 
 

@@ -1,5 +1,6 @@
 """Shares of copied text, recounted with sets; pieces against a ledger."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from pipeline.ruin.copies import contained
 from pipeline.ruin.ledger import Entry, read_ledger, read_max_copies
 from pipeline.ruin.overlap import Seen, grams
 from pipeline.ruin.rows import repeated_rows, short_rows, wrong_labels
-from pipeline.ruin.sample import PackedPieces, list_pieces
+from pipeline.ruin.sample import PackedPieces, list_pieces, read_spellings
 from pipeline.schema import packed_schema
 
 SEQ_LEN = 64
@@ -142,3 +143,14 @@ def test_the_ledger_gives_packed_documents_only(tmp_path: Path) -> None:
     assert read_ledger(tmp_path / "nowhere") == {}
     (tmp_path / "manifest.json").write_text('{"mixture": {"balance": {"max_copies": 3}}}')
     assert (read_max_copies(tmp_path), read_max_copies(tmp_path / "nowhere")) == (3, 1)
+
+
+def test_the_token_that_ends_documents_is_the_one_that_the_encoder_takes(tmp_path: Path) -> None:
+    added = [{"id": 1, "content": "<eos>"}, {"id": 2, "content": "<|endoftext|>"}]
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({"added_tokens": added, "model": {"vocab": {"a": 0, "<eos>": 1, "<|endoftext|>": 2}}}))
+    spellings = read_spellings(path)
+    assert spellings.eos_id == 2
+    assert spellings.join(np.array([0, 1, 0, 2])) == b"aa"  # special tokens spell nothing
+    path.write_text(json.dumps({"added_tokens": [], "model": {"vocab": {"a": 0}}}))
+    assert read_spellings(path).eos_id == -1
