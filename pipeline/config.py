@@ -7,42 +7,25 @@ the command line decides only where the work runs. Each field's description is w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.globs import check_pattern, check_patterns
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
-Glob = Annotated[str, AfterValidator(check_pattern)]
-Globs = Annotated[tuple[str, ...], AfterValidator(check_patterns)]
-
-
-@dataclass(frozen=True)
-class Known:
-    """Marks text that must be one of a known set of names. `request/names.py` checks it, and resolves aliases."""
-
-    of: Literal["language", "source", "group", "license"]  # group: a language below `code`, a source below `text`
-    others: bool = False  # `others` is allowed too
-
-
-Language = Annotated[str, Known("language")]
-# Formats that may hold prose between their tags, keys and times; each stands for its family in linguist's list.
-ProseFormat = Literal["CSV", "HTML", "JSON", "SubRip Text", "TSV", "WebVTT", "XML", "YAML"]
-PROSE_FORMATS: tuple[ProseFormat, ...] = get_args(ProseFormat)
-SourceName = Annotated[str, Known("source")]
-License = Annotated[str, Known("license")]
-Option = str | int | float | bool | None
-Frac = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Frozen(BaseModel):
-    """Base of all configuration models: immutable, strict, closed."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
+from pipeline.fields import (
+    Count,
+    Frac,
+    Frozen,
+    Glob,
+    Globs,
+    Known,
+    Language,
+    License,
+    Name,
+    Option,
+    ProseFormat,
+    SourceName,
+)
+from pipeline.filters import Quality
 
 _FIELDS = ("path", "repo", "revision", "license", "stars", "language")  # what a prefix may say of its document
 
@@ -185,46 +168,6 @@ class Classify(Frozen):
         if chained := sorted(set(self.merge) & set(self.merge.values())):
             raise ValueError(f"`merge` maps {chained[0]} and maps to it; write the last name for each")
         return self
-
-
-class CodeRules(Frozen):
-    """Thresholds of code rules; a document that crosses one is dropped. Sources stand in `quality/code_rules.py`."""
-
-    min_chars: int = Field(50, description="characters")
-    max_lines: int = Field(100_000, description="lines")
-    max_line_chars: int = Field(1_000, description="longest line; markup and data languages have their own limit")
-    max_mean_line_chars: float = Field(100, description="mean line; markup and data languages are exempt")
-    max_markup_line_chars: int = Field(100_000, description="longest line in markup and data languages")
-    min_alpha_frac: Frac = Field(0.25, description="letters among visible characters")
-    max_encoded_frac: Frac = Field(0.5, description="characters in base64, hex or escape runs")
-    max_encoded_run_chars: int = Field(1_024, description="longest such run")
-    max_data_lines: int = Field(512, description="lines of JSON, YAML, plain data")
-    max_duplicate_line_frac: Frac = Field(0.8, description="characters in lines seen before in the file")
-    max_parse_error_frac: Frac = Field(0.4, description="visible bytes in syntax errors, where a grammar is at hand")
-
-
-class TextRules(Frozen):
-    """Thresholds of prose rules. Sources stand in `quality/text_rules.py`."""
-
-    min_words: int = Field(30, description="words; letters in scripts without spaces")
-    max_words: int = Field(1_000_000, description="words")
-    min_mean_word_chars: float = Field(2, description="mean word")
-    max_mean_word_chars: float = Field(15, description="mean word")
-    max_symbol_word_frac: Frac = Field(0.1, description="hashtags or ellipses for each word")
-    min_alpha_word_frac: Frac = Field(0.6, description="words with at least one letter")
-    max_bullet_line_frac: Frac = Field(0.9, description="lines that begin with a bullet")
-    max_ellipsis_line_frac: Frac = Field(0.5, description="lines that end in an ellipsis")
-    max_duplicate_line_frac: Frac = Field(0.4, description="characters in lines seen before in the document")
-    max_line_chars: int = Field(100_000, description="longest line")
-
-
-class Quality(Frozen):
-    """Measure every document; a rule that fires drops it in `select`."""
-
-    code: CodeRules = Field(default_factory=CodeRules, description="rules for the code pool")
-    text: TextRules = Field(default_factory=TextRules, description="rules for the text pool")
-    parse: bool = Field(True, description="parse code with tree-sitter where a grammar is at hand; most of the time")
-    max_parse_bytes: Count = Field(65_536, description="larger files are not parsed")
 
 
 class Words(Frozen):

@@ -1,9 +1,10 @@
-"""Why a document is dropped: every reason, in the order in which the ledger lists them.
+"""Why a document is dropped, rules aside: every reason, in the order in which the ledger lists them.
 
-The order is part of the contract: first what the input did to the document, then what it is, then the rules of its
-pool, then who it duplicates. A document carries *all* reasons that apply, never only the first.
+The order is part of the contract: first what the input did to the document, then what it is, then the rules that judge
+it (`rules/`), then who it duplicates. A document carries *all* reasons that apply, never only the first.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,28 +27,6 @@ REASONS: dict[str, str] = {
     "prose_in_format": "prose in a format of markup or data that stands in select.drop_prose_in",
     "dropped_license": "its licence class, or that of an equal document, stands in select.drop_licenses",
     "contaminated": "it, or its equal, holds words of an item of a benchmark in `against`",
-    # rules of the code pool
-    "too_short": "fewer characters than quality.code.min_chars",
-    "too_many_lines": "more lines than quality.code.max_lines",
-    "long_line": "a line longer than quality.code.max_line_chars (markup: max_markup_line_chars)",
-    "long_mean_line": "mean line longer than quality.code.max_mean_line_chars",
-    "low_alpha": "fewer letters among visible characters than quality.code.min_alpha_frac",
-    "encoded_data": "more encoded characters than quality.code.max_encoded_frac",
-    "long_encoded_run": "an encoded run longer than quality.code.max_encoded_run_chars",
-    "data_too_long": "a data file of more lines than quality.code.max_data_lines",
-    "duplicate_lines": "more repeated lines than quality.code.max_duplicate_line_frac",
-    "generated": "its first lines say that a program wrote it",
-    "parse_errors": "more bytes under syntax errors than quality.code.max_parse_error_frac",
-    # rules of the text pool
-    "few_words": "fewer words than quality.text.min_words",
-    "many_words": "more words than quality.text.max_words",
-    "word_length": "mean word outside quality.text.min_mean_word_chars .. max_mean_word_chars",
-    "symbols": "more hashtags or ellipses for each word than quality.text.max_symbol_word_frac",
-    "few_alpha_words": "fewer words with a letter than quality.text.min_alpha_word_frac",
-    "bullets": "more bullet lines than quality.text.max_bullet_line_frac",
-    "ellipses": "more lines ending in an ellipsis than quality.text.max_ellipsis_line_frac",
-    "text_duplicate_lines": "more repeated lines than quality.text.max_duplicate_line_frac",
-    "text_long_line": "a line longer than quality.text.max_line_chars",
     # who it duplicates; the ledger names the keeper
     "exact_duplicate": "a better document has the same bytes",
     "known_duplicate": "it, or its equal, reaches near_dups.min_similarity to a document that a run in `against` kept",
@@ -116,8 +95,16 @@ INGEST_PROBLEMS = (
 LOSS_KINDS = ("source", "language", "repository")
 
 
-def in_order(reasons: set[str]) -> list[str]:
-    """`reasons` in documented order; an unknown reason is a programming error."""
-    unknown = reasons - REASONS.keys()
+_AFTER_RULES = ("exact_duplicate", "known_duplicate", "near_duplicate")
+
+
+def in_order(reasons: set[str], *, rules: Sequence[str] = ()) -> list[str]:
+    """`reasons` in documented order; `rules` are the reasons of the rules that judge, in theirs.
+
+    A reason that is neither is a programming error.
+    """
+    before = [reason for reason in REASONS if reason not in _AFTER_RULES]
+    order = list(dict.fromkeys((*before, *rules, *_AFTER_RULES)))
+    unknown = reasons - set(order)
     assert not unknown, f"undocumented reasons {unknown}"
-    return [r for r in REASONS if r in reasons]
+    return [r for r in order if r in reasons]

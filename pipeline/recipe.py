@@ -1,7 +1,7 @@
 """The stages in order: the table of contents of Loopmix.
 
-    raw shards -> documents -> exact_dups -> languages + quality + overlaps + signatures -> similar -> near_dups
-               -> select -> tokens -> balance -> packed -> ledger
+    raw shards -> documents -> exact_dups -> languages + quality + judged + overlaps + signatures -> similar
+               -> near_dups -> select -> tokens -> balance -> packed -> ledger
 
 Each line of `stages` is one stage: its table, its code version, its function, all that decides its bytes, what it
 reads. A stage has one name for its table, its file and its line here. Raise a version when the function's output
@@ -11,7 +11,7 @@ token counts, so it comes after tokens; the ledger joins everything, so it comes
 
 from collections.abc import Sequence
 
-from pipeline.config import Frozen, Mixture
+from pipeline.config import Mixture
 from pipeline.dedup.against import open_benchmarks, open_earlier
 from pipeline.dedup.exact_dups import group_equal
 from pipeline.dedup.near_dups import keep_near, threshold_of
@@ -22,6 +22,7 @@ from pipeline.dedup.similar import find_similar, linking_of
 from pipeline.engine.run import Layout, Run, work_off
 from pipeline.engine.stage import ExchangeStage, MapStage, Stage
 from pipeline.engine.store import part
+from pipeline.fields import Frozen
 from pipeline.language.languages import classify
 from pipeline.mix.balance import balance
 from pipeline.mix.encoder import load_encoder
@@ -30,10 +31,14 @@ from pipeline.mix.packed import Packing, pack
 from pipeline.mix.tokens import encoding_of, end_of_document, tokenize
 from pipeline.quality.quality import measure
 from pipeline.request.inputs import refuse_misplaced, refuse_runs, refuse_unmeetable
+from pipeline.rules.judge import columns_for
+from pipeline.rules.judged import Judging, judge_documents
+from pipeline.rules.resolve import rules_of
 from pipeline.schema import (
     BALANCE,
     DOCUMENTS,
     EXACT_DUPS,
+    JUDGED,
     LANGUAGES,
     LEDGER,
     NEAR_DUPS,
@@ -52,10 +57,11 @@ from pipeline.sources.documents import changed_files, ingest, inputs_of, plan, p
 SIGNATURES_VERSION = 4  # named, because a run in `against` must have the same
 
 _TEXT = ("doc_id", "content")
+_JUDGED = ("doc_id", "problem", "content_hash", "n_bytes")
 _ORIGIN = ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")
 _LEDGER_INPUTS = (
     (LANGUAGES, ("pool", "language", "decided_by", "group")),
-    (QUALITY, ("fired",)),
+    (JUDGED, ("fired",)),
     (SELECT, ("keep", "reasons", "keeper_id", "similarity", "judged_id")),
     (BALANCE, ("n_tokens", "n_copies", "cut_tokens")),
 )
@@ -67,16 +73,22 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     inputs = inputs_of(m, slices)
     linking = linking_of(near, earlier=open_earlier(m, version=SIGNATURES_VERSION))
     threshold = threshold_of(near)
-    selection = Selection(**dict(m.select), n_pair_shards=near.n_partitions, min_similarity=near.min_similarity)
+    rules = rules_of(m.quality)
+    asked = tuple(sorted({"is_blank", *columns_for(rules)}))
+    order = tuple(dict.fromkeys(rule.reason for rule in rules))
+    selection = Selection(
+        **dict(m.select), n_pair_shards=near.n_partitions, min_similarity=near.min_similarity, rules=order
+    )
     packing = Packing(**dict(m.pack), code_parts=parts[0], text_parts=parts[1], pad_id=end_of_document(m.tokenizer))
     declared = ("path", "source", "pool_hint", "language_label")
     first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
-    judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, QUALITY, OVERLAPS, SIMILAR, NEAR_DUPS)
+    judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, JUDGED, OVERLAPS, SIMILAR, NEAR_DUPS)
     return [
         ExchangeStage(DOCUMENTS.name, 6, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
         MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
-        MapStage(QUALITY, 1, measure, m.quality, (*_TEXT, "problem"), (pool,)),
+        MapStage(QUALITY, 2, measure, m.quality.measuring(), (*_TEXT, "problem"), (pool,)),
+        MapStage(JUDGED, 1, judge_documents, Judging(rules=rules), _JUDGED, (pool, (QUALITY, asked))),
         MapStage(OVERLAPS, 2, find_overlaps, open_benchmarks(m), _TEXT),
         MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)))),
         ExchangeStage(SIMILAR.name, 2, find_similar, linking, (DOCUMENTS, LANGUAGES, SIGNATURES)),

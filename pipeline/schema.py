@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from pipeline.errors import SchemaError
+from pipeline.features import FEATURES
 
 POOLS = ("code", "text")
 PROSE_GROUP = "{} prose"  # the group of a format's documents of prose, where a mixture sets them apart
@@ -93,25 +94,20 @@ LANGUAGES = _table(
 
 FIRED = pa.struct([_required("rule", pa.string()), _required("value", pa.float64())])
 
+_FEATURE_TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
+
 QUALITY = _table(
     "quality",
     _required("doc_id", pa.string()),
+    *(pa.field(name, _FEATURE_TYPES[f.kind], nullable=f.nullable) for name, f in FEATURES.items()),
+    _required_list("marks", pa.string()),  # what the document is, beside its language: lock_file, vendored, ...
+    pa.field("extra", pa.map_(pa.string(), pa.float64())),  # numbers of plug-ins and scorers by name; null: none asked
+)
+
+JUDGED = _table(
+    "judged",
+    _required("doc_id", pa.string()),
     _required_list("fired", FIRED),  # every rule that fires, with the measured value, in documented order
-    _required("n_chars", pa.int64()),
-    _required("n_lines", pa.int64()),
-    _required("max_line_chars", pa.int64()),
-    _required("mean_line_chars", pa.float64()),
-    _required("alpha_frac", pa.float64()),  # of visible characters
-    _required("digit_frac", pa.float64()),  # of visible characters
-    _required("space_frac", pa.float64()),
-    _required("duplicate_line_frac", pa.float64()),
-    _required("encoded_frac", pa.float64()),  # chars inside base64, hex or \\u runs
-    _required("n_words", pa.int64()),
-    _required("mean_word_chars", pa.float64()),
-    _required("stop_word_frac", pa.float64()),  # text pool only, else 0
-    pa.field("parse_error_frac", pa.float64()),  # bytes under tree-sitter ERROR nodes; null: not parsed
-    _required("n_secrets", pa.int64()),
-    _required("n_personal", pa.int64()),
 )
 
 SIGNATURES = _table(
@@ -210,6 +206,7 @@ TABLES = (
     EXACT_DUPS,
     LANGUAGES,
     QUALITY,
+    JUDGED,
     OVERLAPS,
     SIGNATURES,
     SIMILAR,

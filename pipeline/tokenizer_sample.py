@@ -13,6 +13,8 @@ from pipeline.config import Mixture
 from pipeline.errors import ConfigError
 from pipeline.language.languages import classify
 from pipeline.quality.quality import measure
+from pipeline.rules.judged import Judging, judge_documents
+from pipeline.rules.resolve import rules_of
 from pipeline.sources import plan_slices, read_slice
 
 MAX_DOCUMENT_BYTES = 50_000  # no single file may shape the vocabulary
@@ -54,13 +56,16 @@ def sample(mixture: Mixture, *, n_bytes: int, on_slice: Callable[[int, int], Non
     """
     lots = {"code": _Lot(n_bytes // 2), "text": _Lot(n_bytes // 2)}
     key = stage_key(mixture.seed, "sample")
+    measuring = mixture.quality.measuring().model_copy(update={"parse": False})
+    judging = Judging(rules=rules_of(mixture.quality))
     slices = [(s, p) for s in mixture.sources for p in plan_slices(s, shard_bytes=mixture.ingest.shard_bytes)]
     for number, (source, piece) in enumerate(slices):
         documents = read_slice(source, piece, max_document_bytes=mixture.ingest.max_document_bytes)
         languages = classify(documents, config=mixture.classify)
-        quality = measure(documents, languages, config=mixture.quality.model_copy(update={"parse": False}))
+        quality = measure(documents, languages, config=measuring)
+        judged = judge_documents(documents, languages, quality, config=judging)
         keys = keyed_hash(key, *doc_words(documents))
-        passes = (pc.list_value_length(quality["fired"]).to_numpy() == 0) & documents["problem"].is_null().to_numpy()
+        passes = (pc.list_value_length(judged["fired"]).to_numpy() == 0) & documents["problem"].is_null().to_numpy()
         pools = languages["pool"].to_pylist()
         for row in np.flatnonzero(passes).tolist():
             content = documents["content"][row].as_py()

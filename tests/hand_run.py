@@ -237,6 +237,8 @@ def _nothing(field: pa.Field) -> Any:
     """What stands in a column that no test looks at."""
     if field.nullable:
         return None
+    if pa.types.is_boolean(field.type):
+        return False
     return [] if pa.types.is_list(field.type) else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,11 @@ from pipeline.engine.run import Run, run_exchange
 from pipeline.engine.stage import ExchangeStage, fingerprint
 from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
-from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, QUALITY, SELECT, TABLES, TOKENS
+from pipeline.filters import Quality
+from pipeline.quality.quality import measure
+from pipeline.rules.judged import Judging, judge_documents
+from pipeline.rules.resolve import rules_of
+from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, OVERLAPS, SELECT, TABLES, TOKENS
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,36 @@ def write_documents(run: Run, shards: Sequence[pa.Table]) -> Tables:
     return tables
 
 
+Made = tuple[str, str, bytes, str | None]  # pool, language, content, problem
+
+
+def tables_of(rows: Sequence[Made]) -> tuple[pa.Table, pa.Table]:
+    """What measuring and judging read of documents, and of their languages."""
+    pools, languages, contents, problems = zip(*rows, strict=True) if rows else ((), (), (), ())
+    documents = {
+        "doc_id": pa.array([f"{k:032x}" for k in range(len(rows))], pa.string()),
+        "content": pa.array(contents, pa.large_binary()),
+        "problem": pa.array(problems, pa.string()),
+        "content_hash": pa.array([hashlib.md5(c).digest() for c in contents], pa.binary(16)),
+        "n_bytes": pa.array([len(c) for c in contents], pa.int64()),
+        "path": pa.array([f"file{k}" for k in range(len(rows))], pa.string()),
+    }
+    told = {"pool": pa.array(pools, pa.string()), "language": pa.array(languages, pa.string())}
+    return pa.table(documents), pa.table(told)
+
+
+def judged(rows: Sequence[Made], *, config: Quality) -> list[list[dict[str, Any]]]:
+    """What fires on each document: measured and judged by the functions of both stages."""
+    documents, languages = tables_of(rows)
+    quality = measure(documents, languages, config=config.measuring())
+    found = judge_documents(documents, languages, quality, config=Judging(rules=rules_of(config)))
+    fired: list[list[dict[str, Any]]] = found["fired"].to_pylist()
+    return fired
+
+
+RULE_REASONS = tuple(dict.fromkeys(rule.reason for rule in rules_of(Quality())))
+
+
 def write_facts(
     run: Run,
     shards: Sequence[pa.Table],
@@ -91,7 +126,7 @@ def write_facts(
     fired: dict[str, str] | None = None,
     benchmarks: dict[str, str] | None = None,
 ) -> Tables:
-    """Tables `languages`, `quality` and `overlaps`: one language for all; a rule, a benchmark for some doc_ids."""
+    """Tables `languages`, `judged` and `overlaps`: one language for all; a rule, a benchmark for some doc_ids."""
     tables = Tables(run.store, len(shards))
     for shard, table in enumerate(shards):
         ids = table["doc_id"].to_pylist()
@@ -99,16 +134,16 @@ def write_facts(
         groups = [language] * len(ids) if pool == "code" else table["source"].to_pylist()
         languages = [told | {"doc_id": i, "group": g} for i, g in zip(ids, groups, strict=True)]
         tables.write(LANGUAGES, shard, data=pa.Table.from_pylist(languages, schema=LANGUAGES.schema))
-        quality = []
-        for i in ids:
-            rules = [{"rule": fired[i], "value": 1.0}] if fired and i in fired else []
-            zeros: dict[str, Any] = {f.name: 0 for f in QUALITY.schema}
-            quality.append(zeros | {"doc_id": i, "fired": rules, "parse_error_frac": None})
-        tables.write(QUALITY, shard, data=pa.Table.from_pylist(quality, schema=QUALITY.schema))
+        judged = [{"doc_id": i, "fired": _fired(i, fired or {})} for i in ids]
+        tables.write(JUDGED, shard, data=pa.Table.from_pylist(judged, schema=JUDGED.schema))
         none = {"n_shared_ngrams": 0, "contained_frac": 0.0}
         overlaps = [none | {"doc_id": i, "benchmark": (benchmarks or {}).get(i)} for i in ids]
         tables.write(OVERLAPS, shard, data=pa.Table.from_pylist(overlaps, schema=OVERLAPS.schema))
     return tables
+
+
+def _fired(doc_id: str, fired: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"rule": fired[doc_id], "value": 1.0}] if doc_id in fired else []
 
 
 def write_tokens(run: Run, shards: Sequence[tuple[pa.Table, Sequence[int | None]]]) -> None:

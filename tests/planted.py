@@ -11,7 +11,7 @@ from typing import Any
 
 import plain_words
 import pyarrow as pa
-from handmade import documents, make_run, run_stage, write_documents, write_facts
+from handmade import RULE_REASONS, documents, make_run, run_stage, write_documents, write_facts
 from plain_words import carries_meaning, jaccard
 
 from pipeline.config import Exchange, NearDups
@@ -63,6 +63,7 @@ def finish(run: Run, *, config: NearDups, n_partitions: int, n_shards: int) -> N
     threshold = threshold_of(config)
     run_stage(run, "near_dups", keep_near, config=threshold, n_shards=n_shards)
     selection = Selection(
+        rules=RULE_REASONS,
         n_partitions=n_partitions,
         n_pair_shards=config.n_partitions,
         min_similarity=config.min_similarity,

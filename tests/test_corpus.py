@@ -16,10 +16,11 @@ from pipeline.engine.progress import Progress
 from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
+from pipeline.filters import Quality
 from pipeline.reading.verify import verify
-from pipeline.reasons import REASONS
 from pipeline.recipe import curate
 from pipeline.request.load import load_mixture
+from pipeline.rules.meanings import meanings
 from pipeline.schema import DOCUMENTS, LEDGER
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -105,7 +106,7 @@ def test_every_document_meets_its_fate(ledger: list[dict[str, Any]]):
 def test_corpus_shows_every_documented_reason(ledger: list[dict[str, Any]]):
     # need another run and a git repository that lacks objects; a repeated entry has the path of the first, which stays
     from_outside = {"known_duplicate", "missing_object", "repeated_entry"}
-    assert {reason for row in ledger for reason in row["reasons"]} == set(REASONS) - from_outside
+    assert {reason for row in ledger for reason in row["reasons"]} == set(meanings(Quality())) - from_outside
 
 
 def test_every_copy_names_the_better_document_when_it_is_dropped(ledger: list[dict[str, Any]]):

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from handmade import digests, documents, make_run, write_documents
 
-from pipeline.config import Balance, Frozen, Mixture, PoolBalance
+from pipeline.config import Balance, Mixture, PoolBalance
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.progress import silent
@@ -22,14 +22,15 @@ from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, fingerpri
 from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
+from pipeline.fields import Frozen
 from pipeline.recipe import curate, stages
 from pipeline.request.load import load_mixture
 from pipeline.schema import EXACT_DUPS, LANGUAGES, QUALITY, TABLES, TOKENS
 from pipeline.sources.documents import plan
 
 DATA = Path(__file__).parent / "data"
-ORDER = ["documents", "exact_dups", "languages", "quality", "overlaps", "signatures", "similar", "near_dups", "select",
-         "tokens", "balance", "packed", "ledger"]  # fmt: skip
+ORDER = ["documents", "exact_dups", "languages", "quality", "judged", "overlaps", "signatures", "similar", "near_dups",
+         "select", "tokens", "balance", "packed", "ledger"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,7 @@ SETTINGS: dict[str, tuple[Callable[[Mixture], dict[str, Any]], str]] = {
     "exact_dups": (lambda m: {"exact_dups": m.exact_dups.model_copy(update={"n_partitions": 4})}, "exact_dups"),
     "classify": (lambda m: {"classify": m.classify.model_copy(update={"min_confidence": 0.5})}, "languages"),
     "quality": (lambda m: {"quality": m.quality.model_copy(update={"parse": False})}, "quality"),
+    "rules": (lambda m: {"quality": m.quality.model_copy(update={"without": ("generated",)})}, "judged select"),
     "shingles": (lambda m: {"near_dups": m.near_dups.model_copy(update={"shingle_words": 6})}, "signatures similar"),
     "bands": (lambda m: {"near_dups": m.near_dups.model_copy(update={"n_bands": 20})}, "similar"),
     "threshold": (lambda m: {"near_dups": m.near_dups.model_copy(update={"min_similarity": 0.8})}, "near_dups select"),

@@ -33,6 +33,15 @@ def doc_words(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     return id_words("".join(table["doc_id"].to_pylist()).encode())
 
 
+def hash_words(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Both 64-bit halves of a column of 16-byte hashes, as this machine's numbers would read them on any machine."""
+    hashes = one_chunk(column)
+    if not len(hashes):
+        return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
+    words = np.frombuffer(hashes.buffers()[1], "<u8").reshape(-1, 2)[hashes.offset : hashes.offset + len(hashes)]
+    return words[:, 0].astype(np.uint64), words[:, 1].astype(np.uint64)
+
+
 def lists_with(lists: pa.ChunkedArray | pa.ListArray, value: str) -> np.ndarray:
     """Which of the lists hold `value`, as booleans."""
     lists = one_chunk(lists) if isinstance(lists, pa.ChunkedArray) else lists

@@ -89,6 +89,8 @@ def _remedy(limit: dict[str, Any]) -> str:
     if limit["key"] is None:
         measured = "" if limit["measured"] is None else f"measured {_value(limit['measured'])}; "
         return f"{measured}fixed: no setting changes it (source: {limit['source']})"
+    if limit["value"] is None:  # a rule that asks whether something is there
+        return f"to pass it, write in the mixture: {limit['change']} (source: {limit['source']})"
     setting = f"{_setting(limit)}; " if limit["measured"] is None else ""
     if limit["change"] is None:
         return f"{setting}no value of {limit['key']} lets both in"

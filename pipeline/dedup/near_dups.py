@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import columns, one_chunk
-from pipeline.config import Frozen, NearDups
+from pipeline.config import NearDups
 from pipeline.dedup.header_pairs import Bands, Sampled, count_pairs, sampled_bands
 from pipeline.dedup.minhash import band_keys
 from pipeline.engine.exchange import Channel, positions, spread
 from pipeline.engine.markers import Marker, Outcome, add_counts, total_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
+from pipeline.fields import Frozen
 from pipeline.schema import NEAR_DUPS, SIGNATURES, SIMILAR
 
 

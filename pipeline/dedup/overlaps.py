@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import bytes_of, one_chunk
-from pipeline.config import Against, Frozen, source_of
+from pipeline.config import Against, source_of
 from pipeline.dedup import jaccard
 from pipeline.dedup.shingles import shingle
 from pipeline.errors import ConfigError
+from pipeline.fields import Frozen
 from pipeline.schema import OVERLAPS
 from pipeline.sources import Slice, read_slice
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.config import Frozen, NearDups, Words
+from pipeline.config import NearDups, Words
 from pipeline.dedup.headers import find_headers
 from pipeline.dedup.shingles import most_shingles, shingle
+from pipeline.fields import Frozen
 
 CHUNK_BYTES = 4_000_000  # shingles take up to four times as much
 # "Few": in a document of fewer words than three shingles hold, what stands between the words says as much as they do.

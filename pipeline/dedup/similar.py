@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import bytes_of, columns, one_chunk
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
-from pipeline.config import Exchange, Frozen, NearDups
+from pipeline.config import Exchange, NearDups
 from pipeline.dedup import jaccard, minhash
 from pipeline.dedup.corpora import Corpora
 from pipeline.dedup.shingling import Signing, shingle_chunks, signing_of
@@ -27,6 +27,7 @@ from pipeline.engine.markers import Marker, Outcome, add_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.store import FileEntry, Store
 from pipeline.engine.tables import Tables
+from pipeline.fields import Frozen
 from pipeline.schema import CROWDS, SIMILAR
 
 _DIGEST = ("digest_high", "digest_low", "n_shingles")

@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.arrays.keys import stage_key
-from pipeline.config import Frozen
 from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor
 from pipeline.engine.markers import Marker, Outcome, WorkStep, commit_item, intact_markers
@@ -28,6 +27,7 @@ from pipeline.engine.progress import Progress
 from pipeline.engine.shards import Shards, commit_shard, key_of
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
+from pipeline.fields import Frozen
 from pipeline.schema import DOCUMENTS, Table
 
 _MARK_CHARS = 32  # 128 bits of SHA-256: no two configurations meet by chance, and paths stay readable

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pipeline.errors import first_of
 from pipeline.mix.pool import Pool
-from pipeline.reasons import REASONS
+from pipeline.rules.meanings import usual_meaning
 from pipeline.schema import OTHERS
 
 _MAX_NAMED = 5  # groups that a message lists, the largest first: one line
@@ -72,7 +72,7 @@ def why_dropped(name: str, *, n_docs: int, n_pool_docs: int, reasons: Mapping[st
             f"(`loopmix classify FILES` says why); say pool: {name} of a source, or add one"
         )
     most = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))[:_MAX_REASONS]
-    said = "; ".join(f"{reason} {n:,} times ({REASONS[reason]})" for reason, n in most)
+    said = "; ".join(f"{reason} {n:,} times ({usual_meaning(reason)})" for reason, n in most)
     return f"no {name} tokens are left to mix: all {n_pool_docs:,} documents of {name} are dropped, most for {said}"
 
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import Frozen
+from pipeline.fields import Frozen
 from pipeline.schema import LEDGER
 
 
 def account(
     documents: pa.Table,
     languages: pa.Table,
-    quality: pa.Table,
+    judged: pa.Table,
     decisions: pa.Table,
     plan: pa.Table,
     *,
@@ -26,7 +26,7 @@ def account(
     joined = {name: documents[name] for name in documents.column_names}
     joined |= {name: languages[name] for name in ("pool", "language", "decided_by", "group")}
     joined |= {name: decisions[name] for name in ("keep", "reasons", "keeper_id", "similarity", "judged_id")}
-    joined |= {"fired": quality["fired"], "n_tokens": plan["n_tokens"]}
+    joined |= {"fired": judged["fired"], "n_tokens": plan["n_tokens"]}
     joined |= {"fate": pa.array(fate.tolist(), pa.string()), "n_copies": plan["n_copies"]}
     joined |= {"n_packed_tokens": n_copies * n_tokens + cut}
     return pa.table({name: joined[name] for name in LEDGER.schema.names}, schema=LEDGER.schema)

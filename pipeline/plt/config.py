@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config import Count, Frac, Frozen
+from pipeline.fields import Count, Frac, Frozen
 from pipeline.yaml_file import build, read_yaml
 
 Positive = Annotated[float, Field(gt=0)]

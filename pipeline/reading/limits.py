@@ -2,20 +2,17 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
-
-import numpy as np
+from typing import Any, Literal
 
 from pipeline.config import Mixture
-from pipeline.quality import code_rules, text_rules
-from pipeline.quality.rules import judge
 from pipeline.reasons import SETTINGS, Setting, in_order
+from pipeline.rules.resolve import WITHOUT, Asked, resolve
 from pipeline.select.licenses import dropped_class
 
-RULES = {"code": code_rules.RULES, "text": text_rules.RULES}
+Side = Literal["above", "below"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,10 @@ def limits_of(mixture: Mixture, document: dict[str, Any]) -> list[Limit]:
     """
     values = {fired["rule"]: fired["value"] for fired in document["fired"]}
     found: list[Limit] = []
-    for reason in in_order({*document["reasons"], *values}):
-        found += _of_rules(mixture, document, reason, values[reason]) if reason in values else ()
+    asked = resolve(mixture.quality)
+    for reason in in_order({*document["reasons"], *values}, rules=[one.rule.reason for one in asked]):
+        if reason in values:
+            found += _of_rules(document, (one for one in asked if one.rule.reason == reason), values[reason])
         for setting in SETTINGS:
             if setting.reason == reason == "contaminated":
                 found += _of_benchmark(mixture, document, setting)
@@ -51,18 +50,22 @@ def limits_of(mixture: Mixture, document: dict[str, Any]) -> list[Limit]:
     return found
 
 
-def _of_rules(mixture: Mixture, document: dict[str, Any], reason: str, value: float) -> Iterator[Limit]:
-    """Puts the value to the rules of that reason again: the one that fires is the one that fired in the run."""
-    pool = document["pool"]
-    rules = [rule for rule in RULES[pool] if rule.reason == reason]
-    thresholds = getattr(mixture.quality, pool).model_dump()
-    # The share of unspaced letters is not kept by the run; where a rule that asks for it fired, it was small.
-    features = dict.fromkeys((rule.feature for rule in rules), np.array([value])) | {"unspaced_frac": np.zeros(1)}
-    languages = np.array([document["language"]])
-    judged = judge(rules, features=features, thresholds=thresholds, languages=languages, among=np.ones(1, bool))
-    for rule in (rule for rule, fired in zip(rules, judged, strict=True) if fired.mask[0]):
-        key = f"quality.{pool}.{rule.threshold}" if rule.threshold else None
-        yield _limit(Setting(reason, key, rule.fires, rule.source), value, thresholds.get(rule.threshold, 0))
+def _of_rules(document: dict[str, Any], asked: Iterable[Asked], value: float) -> Iterator[Limit]:
+    """Of the rules of one reason those that the document crossed; `value` is what the first of them measured."""
+    for one in asked:
+        rule = one.rule
+        fits = rule.pool in (None, document["pool"]) and document["language"] not in rule.exempt
+        crossed = value > one.limit if rule.above is not None else value < one.limit
+        if fits and crossed and (not rule.languages or document["language"] in rule.languages):
+            side: Side = "above" if rule.above is not None else "below"
+            limit = _limit(Setting(rule.reason, one.key, side, rule.source), value, one.limit)
+            if one.key == WITHOUT:
+                limit = replace(limit, measured=None, value=None, change=_without(rule.reason))
+            yield limit
+
+
+def _without(reason: str) -> str:
+    return f"quality: {{without: [{reason}]}}"
 
 
 def _of_setting(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Limit:
@@ -136,6 +139,8 @@ def _passing(measured: float | str | None, applies: str, value: Any) -> str | No
 def _yaml(key: str, wanted: str) -> str:
     """One line of YAML that sets a dotted key: quality: {code: {max_lines: 10}}."""
     first, _, rest = key.partition(".")
+    if rest.startswith("limits."):  # a reason may hold dots
+        return f"{first}: {{limits: {{{rest.removeprefix('limits.')}: {wanted}}}}}"
     name, _, field = rest.rpartition(".")  # the name of a benchmark may hold dots
     if first == "against":
         return f"against: [{{name: {name}, {field}: {wanted}}}]"

@@ -13,7 +13,7 @@ from pipeline.errors import LoopmixError
 from pipeline.language.names import disagrees
 from pipeline.reading.limits import limits_of
 from pipeline.reading.texts import contents, runs_of
-from pipeline.reasons import REASONS
+from pipeline.rules.meanings import meanings
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY, Table
 
 MAX_FOUND = 20  # documents that one name may mean; more fill a screen and say that the name is too short
@@ -30,14 +30,14 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
     (where its first pieces are); of its language `confidence`, `runner_up`, `runner_up_confidence`,
     `content_kind`, and as `name_says` what the name claims where the content is another kind.
     """
-    found = 0
+    found, sentences = 0, meanings(run.mixture.quality)
     for shard in range(run.n_shards):
         ledger = run.tables.read(LEDGER, shard)
         exact = pc.or_(pc.equal(ledger["doc_id"], name), pc.equal(ledger["path"], name))
         ending = pc.ends_with(ledger["path"], "/" + name.lstrip("/"))
         rows = pc.indices_nonzero(pc.or_(exact, ending)).to_pylist()[: MAX_FOUND - found]
         for document in _joined(run, shard, ledger, rows) if rows else ():
-            document["meanings"] = {r: REASONS[r] for r in document["reasons"]}
+            document["meanings"] = {r: sentences[r] for r in document["reasons"]}
             document["judged"] = _judged(run, document["judged_id"]) if document["judged_id"] else None
             document["limits"] = [asdict(limit) for limit in limits_of(run.mixture, document)]
             document["name_says"] = disagrees(document["path"], document["content_kind"])
@@ -65,7 +65,8 @@ def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> lis
         document
         | language
         | equals
-        | {"features": {k: v for k, v in quality.items() if k not in ("doc_id", "fired")}}
+        | {"features": {k: v for k, v in quality.items() if k not in ("doc_id", "marks", "extra")}}
+        | {"marks": quality["marks"], "extra": dict(quality["extra"] or ())}
         | {"overlap": {k: v for k, v in overlap.items() if k != "doc_id"}}
         for document, (language, equals, quality, overlap) in zip(ledger.take(rows).to_pylist(), others, strict=True)
     ]

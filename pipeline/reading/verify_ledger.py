@@ -5,14 +5,14 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import lists_with
 from pipeline.engine.run_folder import RunFiles
-from pipeline.schema import BALANCE, DOCUMENTS, LANGUAGES, LEDGER, QUALITY, SELECT, TOKENS, Table
+from pipeline.schema import BALANCE, DOCUMENTS, JUDGED, LANGUAGES, LEDGER, SELECT, TOKENS, Table
 
 # Where each column of the ledger comes from. Written down here again, so that a column that the stage joins from a
 # wrong place is seen.
 _SAID_BY: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (DOCUMENTS, ("doc_id", "source", "repo", "path", "revision", "license", "n_bytes")),
     (LANGUAGES, ("pool", "language", "decided_by", "group")),
-    (QUALITY, ("fired",)),
+    (JUDGED, ("fired",)),
     (SELECT, ("keep", "reasons", "keeper_id", "similarity", "judged_id")),
     (BALANCE, ("n_tokens", "n_copies")),
     (TOKENS, ("n_tokens",)),

@@ -1,13 +1,14 @@
 """From a finished run to the numbers of its report."""
 
 import posixpath
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
 from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import STAGES, RunFiles
-from pipeline.reasons import LOSS_KINDS, REASONS
+from pipeline.reasons import LOSS_KINDS
 from pipeline.report.count_decisions import count_decisions
 from pipeline.report.count_documents import LOSSES, DocumentCounts, count_documents, from_row, roll_up, stage_of
 from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unread_inputs
@@ -18,6 +19,7 @@ from pipeline.report.shares import groups_of, paper_shares
 from pipeline.report.stream import balance_of, mix_of, packing_of, read_stream
 from pipeline.report.stricter import stricter_of
 from pipeline.report.training import read_training
+from pipeline.rules.meanings import meanings
 from pipeline.schema import PACKED, POOLS, SELECT
 from pipeline.select.licenses import CLASSES, license_class
 
@@ -47,7 +49,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         groups=groups,
         paper=paper_shares([g for g in groups if g.pool == "code"]),
         flow=_flow(total),
-        drops=_drops(counted),
+        drops=_drops(counted, meanings(run.mixture.quality)),
         nearly_lost=_nearly_lost(run),
         duplicates=duplicates_of(run, counted, lost={stage: total[f"n_{stage}_docs"] for stage in LOSSES}),
         license_classes=_license_classes(licenses),
@@ -79,10 +81,10 @@ def _flow(total: dict[str, Any]) -> tuple[FlowStep, ...]:
     return (*steps, FlowStep("balance", *(total[f"n_packed_{unit}"] for unit in ("docs", "bytes", "tokens"))))
 
 
-def _drops(counted: DocumentCounts) -> tuple[Drop, ...]:
+def _drops(counted: DocumentCounts, said: Mapping[str, str]) -> tuple[Drop, ...]:
     """All reasons that were given, most frequent first."""
     drops = [
-        from_row(Drop, row, stage=stage_of(row["reason"]), meaning=REASONS.get(row["reason"], ""))
+        from_row(Drop, row, stage=stage_of(row["reason"]), meaning=said.get(row["reason"], ""))
         for row in counted.reasons.to_pylist()
     ]
     return tuple(sorted(drops, key=lambda d: (-d.n_docs, d.reason)))

@@ -7,26 +7,26 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import one_chunk
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.unread import UNREAD, Unread, unread_of
-from pipeline.reasons import REASONS
 from pipeline.report.count_documents import Sums, from_row
 from pipeline.report.numbers import LostField, SourceDrop
+from pipeline.rules.meanings import meanings
 from pipeline.schema import DOCUMENTS, LEDGER
 
 
 def count_sources(run: RunFiles) -> tuple[dict[str, int], tuple[SourceDrop, ...]]:
-    """Documents of each source in the mixture's order, and its reasons in the ledger's."""
+    """Documents of each source in the mixture's order, and its reasons in the ledger's, source by source."""
     docs, drops = Sums(("source",)), Sums(("source", "reason"))
     for shard in range(run.n_shards):
         ledger = run.tables.read(LEDGER, shard, columns=["source", "n_bytes", "reasons"])
         docs.add(pa.table({"source": ledger["source"], "n_docs": np.ones(ledger.num_rows, np.int64)}))
         drops.add(_reasons(ledger))
     counts = {row["source"]: row["n_docs"] for row in docs.total().to_pylist()}
-    order = list(REASONS)
+    order = list(meanings(run.mixture.quality))
     found = [from_row(SourceDrop, row) for row in drops.total().to_pylist()]
     names = dict.fromkeys([*(source.name for source in run.mixture.sources), *sorted(counts)])
     return (
         {name: counts.get(name, 0) for name in names},
-        tuple(sorted(found, key=lambda d: (d.source, order.index(d.reason)))),
+        tuple(sorted(found, key=lambda d: (order.index(d.reason), d.source))),
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.reasons import REASONS
 from pipeline.report.formats import FLOW_WORDS, between, exact, license_name
 from pipeline.report.numbers import Duplicates, Group, License, Numbers, PaperShare
 from pipeline.report.table import (
@@ -82,7 +81,7 @@ def source_drops_table(numbers: Numbers) -> ReportTable:
     """Reasons down, sources across: documents of each source that a reason was given to, all reasons of a document."""
     sources = list(numbers.source_docs)
     counts = {(d.reason, d.source): d.n_docs for d in numbers.source_drops}
-    reasons = [reason for reason in REASONS if any((reason, source) in counts for source in sources)]
+    reasons = dict.fromkeys(reason for reason, _ in counts)  # which stand in the ledger's order
     rows = [("all documents", *numbers.source_docs.values())]
     rows += [(reason, *(counts.get((reason, source), 0) for source in sources)) for reason in reasons]
     return ReportTable("Reasons by source", [Column("reason", TEXT), *(Column(s, COUNT) for s in sources)], rows)

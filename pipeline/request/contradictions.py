@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from pipeline.config import Mixture, Override, PoolBalance, Source
 from pipeline.language.table import TEXT, group_of
+from pipeline.rules.resolve import misnamed
 from pipeline.schema import OTHERS, POOLS
 from pipeline.select.licenses import dropped_class
 from pipeline.yaml_file import Loc, Problem
@@ -18,7 +19,7 @@ MAX_SEQ_LEN = 2**31 - 1  # places in a sequence are 32-bit numbers
 
 def contradictions(mixture: Mixture) -> Iterator[Problem]:
     """Every contradiction of the mixture; nothing if some input could meet it."""
-    for check in (_licenses, _pools, _code_groups, _text_groups, _caps, _crossed, _sizes):
+    for check in (_licenses, _pools, _code_groups, _text_groups, _caps, _misnamed_rules, _crossed, _sizes):
         yield from check(mixture)
 
 
@@ -159,6 +160,11 @@ def caps_below_one(pool: str, wanted: PoolBalance, groups: set[str]) -> Iterator
             f"allows {said} = {float(total):g} of the {pool} tokens, and nothing else may fill the rest: "
             f"raise the caps to 1 in sum, or let {'other languages' if pool == 'code' else 'another source'} in",
         )
+
+
+def _misnamed_rules(mixture: Mixture) -> Iterator[Problem]:
+    for key, message in misnamed(mixture.quality):
+        yield Problem(("quality", key), message)
 
 
 def _crossed(mixture: Mixture) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel
 
-from pipeline.config import PROSE_FORMATS, Known
+from pipeline.fields import PROSE_FORMATS, Known
 from pipeline.language.decide import language_named
 from pipeline.language.table import UNKNOWN, alias_table, extension_table, group_of, languages
 from pipeline.schema import OTHERS, PROSE_GROUP

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.config import Against, CodeRules, Mixture, PoolBalance, Quality
+from pipeline.config import Against, Mixture, PoolBalance
+from pipeline.filters import CodeRules, Quality
 from pipeline.language.table import languages
 from pipeline.request.contradictions import able_sources, dropped_license, overrides_of
 from pipeline.schema import OTHERS

@@ -11,7 +11,7 @@ from pipeline.arrays.columns import one_chunk
 from pipeline.config import Select
 from pipeline.engine.tables import Tables
 from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS
-from pipeline.schema import DOCUMENTS, LANGUAGES, OVERLAPS, PROSE_GROUP, QUALITY
+from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, OVERLAPS, PROSE_GROUP
 from pipeline.select.licenses import UNKNOWN, dropped_class, license_class
 
 
@@ -20,7 +20,7 @@ def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[
     documents = tables.read(DOCUMENTS, shard, columns=["license", "problem"])
     languages = tables.read(LANGUAGES, shard, columns=["pool", "language", "group", "content_kind"])
     language = languages["language"]
-    fired = one_chunk(tables.read(QUALITY, shard, columns=["fired"])["fired"])
+    fired = one_chunk(tables.read(JUDGED, shard, columns=["fired"])["fired"])
     reasons: dict[int, set[str]] = defaultdict(set)
     rules = fired.flatten().field("rule").to_pylist()
     for row, rule in zip(pc.list_parent_indices(fired).to_pylist(), rules, strict=True):

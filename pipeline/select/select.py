@@ -43,6 +43,7 @@ class Selection(Select):
 
     n_pair_shards: int  # of `near_dups`
     min_similarity: float  # between members of crowds, whose pairs stand in no table
+    rules: tuple[str, ...] = ()  # reasons of the rules that judge, in the order in which they are listed
 
 
 def select(job: Job, *, config: Selection) -> list[Marker]:
@@ -284,7 +285,7 @@ def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _:
     return Outcome((out.scatter(partition, table, partition=shard_of(position)),), {})
 
 
-def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: None) -> Outcome:
+def _decide(tables: Tables, answers: Channel, config: Selection, shard: int, _: None) -> Outcome:
     """Join own reasons and verdicts into the shard of `select`."""
     ids = one_chunk(tables.read(DOCUMENTS, shard, columns=["doc_id"])["doc_id"])
     own = own_reasons(tables, shard, config=config)
@@ -312,7 +313,7 @@ def _decide(tables: Tables, answers: Channel, config: Select, shard: int, _: Non
         {
             "doc_id": ids,
             "keep": keep,
-            "reasons": [in_order(r) if r else [] for r in reasons],
+            "reasons": [in_order(r, rules=config.rules) if r else [] for r in reasons],
             "keeper_id": keepers,
             "similarity": similarities,
             "judged_id": pa.array(judges, pa.string()),

@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config import Frozen, Mixture, Source
+from pipeline.config import Mixture, Source
 from pipeline.engine.markers import Marker, Outcome
 from pipeline.engine.shards import PLAN
 from pipeline.engine.stage import Job
 from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
+from pipeline.fields import Frozen
 from pipeline.schema import DOCUMENTS
 from pipeline.sources import Slice, plan_slices, read_slice
 from pipeline.sources.slices import keep_shards

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from pipeline.config import TextRules
+from pipeline.filters import TextRules
 from pipeline.quality import features, secrets, text_rules
 from pipeline.quality.rules import judge
 

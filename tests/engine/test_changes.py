@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.config import Balance, CodeRules, Columns, Frozen, Mixture, NearDups, PoolBalance, Quality, Source
+from pipeline.config import Balance, Columns, Mixture, NearDups, PoolBalance, Source
 from pipeline.engine.changes import MAX_CAUSES, what_changed
 from pipeline.engine.stage import ExchangeStage, MapStage, Stage
+from pipeline.fields import Frozen
+from pipeline.filters import CodeRules, Quality
 from pipeline.schema import DOCUMENTS, QUALITY, SELECT, TOKENS
 
 CODE = Source(name="code", kind="directory", path="/data/code", pool="code")

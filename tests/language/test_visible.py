@@ -8,7 +8,8 @@ from handmade import documents
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import PROSE_FORMATS, Classify
+from pipeline.config import Classify
+from pipeline.fields import PROSE_FORMATS
 from pipeline.language.decide import classify_one
 from pipeline.language.languages import classify
 from pipeline.language.table import languages

@@ -5,7 +5,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run_stage, write_documents, write_facts
+from handmade import (
+    RULE_REASONS,
+    ShuffledExecutor,
+    digests,
+    doc_id,
+    documents,
+    make_run,
+    run_stage,
+    write_documents,
+    write_facts,
+)
 
 from pipeline.config import Exchange, Select
 from pipeline.dedup.exact_dups import group_equal
@@ -44,7 +54,8 @@ def choose(
         table = pa.Table.from_pylist(rows[i::2], schema=NEAR_DUPS.schema)
         run.store.write_parquet(f"tables/near_dups/{part(i, 2)}", table, schema=NEAR_DUPS.schema)
         run.store.write_ipc(f"tables/similar/{part(i, 2, suffix='arrow')}", [], schema=CROWDS)
-    selection = Selection(**dict(config or Select(n_partitions=3)), n_pair_shards=2, min_similarity=0.7)
+    settings = dict(config or Select(n_partitions=3))
+    selection = Selection(**settings, n_pair_shards=2, min_similarity=0.7, rules=RULE_REASONS)
     run_stage(run, "select", select, config=selection, n_shards=len(shards))
     return {r["doc_id"]: r for s in range(len(shards)) for r in tables.read(SELECT, s).to_pylist()}
 

@@ -1,15 +1,13 @@
 """Every rule of both pools: a document that fires it and nothing else, and one just inside that fires nothing."""
 
-import dataclasses
-
-import numpy as np
 import pytest
+from handmade import judged
 
-from pipeline.config import CodeRules, TextRules
-from pipeline.quality import code_rules, features, text_rules
-from pipeline.quality.rules import Fired, Rule, in_rows, judge
-from pipeline.reasons import REASONS
+from pipeline.filters import Quality
+from pipeline.quality.generated import generated_line
 
+MARKUP = ("HTML", "JSON", "Markdown", "Roff", "Roff Manpage", "SMT", "TeX", "Text", "XML")
+DATA = ("Graphviz (DOT)", "JSON", "Text", "Web Ontology Language", "YAML")
 CODE = "def area(width, height):\n    return width * height\n\n\n"
 PROSE = "The ferry left at six and the last lorry came aboard with its lights still on. " * 5 + "\n"
 MANY_LINES = "".join(f"row{n} = column{n} + {n}\n" for n in range(30))
@@ -17,23 +15,10 @@ SHORT = "area = width * height\nsize = area * depth + count_"
 DIGITS = "".join(f"{n:02d} {'' if n % 10 else chr(10)}" for n in range(100))
 
 
-def fires(document: str, *, pool: str = "code", language: str = "Python", **extra: float) -> dict[str, float]:
-    """Reason -> value of all rules of the pool that fire, with the default thresholds."""
-    raw = document.encode()
-    found = features.measure(np.frombuffer(raw, np.uint8), np.array([0, len(raw)]))
-    columns = {f.name: getattr(found, f.name) for f in dataclasses.fields(found)}
-    head = raw[: int(found.head_bytes[0])]
-    columns["generated_line"] = np.array([code_rules.generated_line(head)])
-    columns["parse_error_frac"] = np.array([extra.get("parse_error_frac", np.nan)])
-    code = pool == "code"
-    result = judge(
-        code_rules.RULES if code else text_rules.RULES,
-        features=columns,
-        thresholds=(CodeRules() if code else TextRules()).model_dump(),
-        languages=np.array([language]),
-        among=np.array([True]),
-    )
-    return {f.reason: f.value[0].item() for f in result if f.mask[0]}
+def fires(document: str, *, pool: str = "code", language: str = "Python") -> dict[str, float]:
+    """Reason -> value of all rules of the pool that fire, with the default limits and without parsing."""
+    (found,) = judged([(pool, language, document.encode(), None)], config=Quality(parse=False))
+    return {fired["rule"]: fired["value"] for fired in found}
 
 
 @pytest.mark.parametrize(
@@ -73,19 +58,13 @@ def test_encoded_rules_fire_when_base64_fills_the_file():
     assert set(fires(f"{CODE}KEYS = [\n{short}\n]\n")) == {"encoded_data"}
 
 
-def test_parse_errors_fire_when_the_share_is_above_the_limit():
-    assert fires(CODE, parse_error_frac=0.41) == {"parse_errors": 0.41}
-    assert fires(CODE, parse_error_frac=0.4) == {}
-    assert fires(CODE) == {}  # not parsed
-
-
-@pytest.mark.parametrize("language", sorted(code_rules.MARKUP))
+@pytest.mark.parametrize("language", MARKUP)
 def test_line_rules_are_wider_when_the_language_is_markup(language):
     assert fires("word " * 20_000, language=language) == {}
     assert fires("word " * 20_000 + "x", language=language) == {"long_line": 100_001}
 
 
-@pytest.mark.parametrize("language", sorted(code_rules.DATA))
+@pytest.mark.parametrize("language", DATA)
 def test_data_too_long_fires_when_data_has_more_than_512_lines(language):
     document = "".join(f"key{n}: value\n" for n in range(513))
     assert fires(document, language=language) == {"data_too_long": 513}
@@ -145,92 +124,6 @@ def test_no_text_rule_fires_when_prose_is_not_english(document):
     assert fires(document, pool="text", language="Text") == {}
 
 
-def test_every_rule_has_a_documented_reason_and_a_threshold_that_exists():
-    for rules, config in ((code_rules.RULES, CodeRules()), (text_rules.RULES, TextRules())):
-        limits = config.model_dump()
-        assert {r.reason for r in rules} <= REASONS.keys()
-        assert {r.threshold for r in rules if r.threshold} == limits.keys()
-        assert all(r.source for r in rules)
-
-
-def test_rules_of_one_reason_exclude_each_other():
-    for rules in (code_rules.RULES, text_rules.RULES):
-        for k, rule in enumerate(rules):
-            for other in rules[:k]:
-                if other.reason == rule.reason:
-                    apart = rule.fires != other.fires or {rule.only, other.only} == {None, rule.exempt or other.exempt}
-                    assert apart, rule.reason
-
-
-ALL = [("code", rule) for rule in code_rules.RULES] + [("text", rule) for rule in text_rules.RULES]
-NAMES = [f"{rule.reason}-{rule.threshold}" for _, rule in ALL]
-
-
-def fires_at(rule: Rule, value: float, *, pool: str, language: str = "", unspaced_frac: float = 0) -> bool:
-    thresholds = (CodeRules() if pool == "code" else TextRules()).model_dump()
-    (fired,) = judge(
-        [rule],
-        features={rule.feature: np.array([value]), "unspaced_frac": np.array([unspaced_frac])},
-        thresholds=thresholds,
-        languages=np.array([language or min(rule.only or {"Pascal"})]),
-        among=np.array([True]),
-    )
-    return bool(fired.mask[0])
-
-
-@pytest.mark.parametrize(("pool", "rule"), ALL, ids=NAMES)
-def test_a_rule_fires_on_one_side_of_its_threshold_and_never_at_it(pool, rule):
-    limit = (CodeRules() if pool == "code" else TextRules()).model_dump().get(rule.threshold, 0)
-    above, below = np.nextafter(limit, np.inf), np.nextafter(limit, -np.inf)
-    side = (rule.threshold or "max_")[:4]  # the name says it
-    assert [fires_at(rule, value, pool=pool) for value in (below, limit, above, np.nan)] == [
-        side == "min_",
-        False,
-        side == "max_",
-        False,
-    ]
-
-
-@pytest.mark.parametrize(("pool", "rule"), ALL, ids=NAMES)
-def test_a_rule_passes_over_languages_that_it_is_not_for(pool, rule):
-    crossed = 1e9 if rule.fires == "above" else -1
-    languages = {"Pascal"} | code_rules.MARKUP | code_rules.DATA | code_rules.NUMBERED
-    fired = {language for language in languages if fires_at(rule, crossed, pool=pool, language=language)}
-    assert fired == languages & (rule.only or languages) - rule.exempt
-
-
-@pytest.mark.parametrize(("pool", "rule"), ALL, ids=NAMES)
-def test_the_length_of_words_says_nothing_from_a_fifth_of_unspaced_letters_on(pool, rule):
-    crossed = 1e9 if rule.fires == "above" else -1
-    assert fires_at(rule, crossed, pool=pool, unspaced_frac=np.nextafter(0.2, 0))
-    assert fires_at(rule, crossed, pool=pool, unspaced_frac=0.2) == (rule.reason != "word_length")
-
-
-def test_judge_fires_nothing_when_a_document_is_not_among_those_asked():
-    rule = Rule("too_short", "n_chars", "min_chars", "hand")
-    (fired,) = judge(
-        [rule],
-        features={"n_chars": np.array([1, 2, 9])},
-        thresholds={"min_chars": 5},
-        languages=np.array(["C", "C", "C"]),
-        among=np.array([True, False, True]),
-    )
-    assert fired.mask.tolist() == [True, False, False]
-    assert fired.value.tolist() == [1, 2, 9]
-
-
-def test_in_rows_lists_firings_in_documented_order_when_rules_come_in_another():
-    fired = [
-        Fired("parse_errors", np.array([True, False, True]), np.array([0.9, 0, 0.8])),
-        Fired("too_short", np.array([True, False, False]), np.array([3.0, 4, 5])),
-        Fired("generated", np.array([False, False, False]), np.zeros(3)),
-    ]
-    offsets, kinds, values = in_rows(fired, n=3)
-    assert offsets.tolist() == [0, 2, 2, 3]
-    assert [list(REASONS)[k] for k in kinds] == ["too_short", "parse_errors", "parse_errors"]
-    assert values.tolist() == [3, 0.9, 0.8]
-
-
 @pytest.mark.parametrize(
     ("head", "line"),
     [
@@ -249,4 +142,4 @@ def test_in_rows_lists_firings_in_documented_order_when_rules_come_in_another():
     ],
 )
 def test_generated_line_is_found_when_a_marker_stands_in_the_head(head, line):
-    assert code_rules.generated_line(head) == line
+    assert generated_line(head) == line

@@ -1,0 +1,39 @@
+"""What fields of a mixture are made of: the strict base of all its models, and the types that several of them share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pipeline.globs import check_pattern, check_patterns
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
+Glob = Annotated[str, AfterValidator(check_pattern)]
+Globs = Annotated[tuple[str, ...], AfterValidator(check_patterns)]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Marks text that must be one of a known set of names. `request/names.py` checks it, and resolves aliases."""
+
+    of: Literal["language", "source", "group", "license"]  # group: a language below `code`, a source below `text`
+    others: bool = False  # `others` is allowed too
+
+
+Language = Annotated[str, Known("language")]
+# Formats that may hold prose between their tags, keys and times; each stands for its family in linguist's list.
+ProseFormat = Literal["CSV", "HTML", "JSON", "SubRip Text", "TSV", "WebVTT", "XML", "YAML"]
+PROSE_FORMATS: tuple[ProseFormat, ...] = get_args(ProseFormat)
+SourceName = Annotated[str, Known("source")]
+License = Annotated[str, Known("license")]
+Option = str | int | float | bool | None
+Frac = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Frozen(BaseModel):
+    """Base of all configuration models: immutable, strict, closed."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)

@@ -1,0 +1,102 @@
+"""The `quality` section of a mixture: what is measured about documents, and which rules judge it.
+
+Measuring is dear and judging is not, so the two are apart: `Measuring` decides the bytes of table `quality`, all else
+those of `judged`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.features import EXTRA, FEATURES, MARK
+from pipeline.fields import Count, Frac, Frozen, Language
+
+# The sets that ship: one file each in `rules/sets`.
+SetName = Literal["loopmix"]
+Reason = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
+
+
+class Condition(Frozen):
+    """A feature on one side of a number; a value that equals it, or was not measured, meets nothing."""
+
+    feature: str = Field(description="a column of `quality`, mark.NAME, or extra.NAME of a plug-in or scorer")
+    above: float | None = Field(None, description="met above it")
+    below: float | None = Field(None, description="met below it")
+
+    @model_validator(mode="after")
+    def _is_one_side(self) -> Condition:
+        if self.feature not in FEATURES and not self.feature.startswith((MARK, EXTRA)):
+            raise ValueError(f"{self.feature!r} is no feature; `loopmix rules --features` lists them")
+        if (self.above is None) == (self.below is None):
+            raise ValueError(f"give one of `above` and `below` for {self.feature}")
+        return self
+
+
+class Rule(Condition):
+    """Drop a document, with this reason, where the condition is met, and all of `when` are too."""
+
+    reason: Reason = Field(description="what the ledger says; rules of one reason may be several")
+    pool: Literal["code", "text"] | None = Field(None, description="null: both")
+    languages: tuple[Language, ...] = Field((), description="only documents in these; none: in all")
+    exempt: tuple[Language, ...] = Field((), description="not documents in these")
+    when: tuple[Condition, ...] = Field((), description="further conditions")
+    keep_frac: Frac = Field(0.0, description="share of those it hits that stays, keyed by their bytes")
+    source: str = Field("this mixture", description="whose rule it is")
+    why: str = Field("", description="what it is good for, in a sentence")
+
+
+class CodeRules(Frozen):
+    """Thresholds of code rules; a document that crosses one is dropped. Sources stand in `rules/sets/loopmix.yaml`."""
+
+    min_chars: int = Field(50, description="characters")
+    max_lines: int = Field(100_000, description="lines")
+    max_line_chars: int = Field(1_000, description="longest line; markup and data languages have their own limit")
+    max_mean_line_chars: float = Field(100, description="mean line; markup and data languages are exempt")
+    max_markup_line_chars: int = Field(100_000, description="longest line in markup and data languages")
+    min_alpha_frac: Frac = Field(0.25, description="letters among visible characters")
+    max_encoded_frac: Frac = Field(0.5, description="characters in base64, hex or escape runs")
+    max_encoded_run_chars: int = Field(1_024, description="longest such run")
+    max_data_lines: int = Field(512, description="lines of JSON, YAML, plain data")
+    max_duplicate_line_frac: Frac = Field(0.8, description="characters in lines seen before in the file")
+    max_parse_error_frac: Frac = Field(0.4, description="visible bytes in syntax errors, where a grammar is at hand")
+
+
+class TextRules(Frozen):
+    """Thresholds of prose rules. Sources stand in `rules/sets/loopmix.yaml`."""
+
+    min_words: int = Field(30, description="words; letters in scripts without spaces")
+    max_words: int = Field(1_000_000, description="words")
+    min_mean_word_chars: float = Field(2, description="mean word")
+    max_mean_word_chars: float = Field(15, description="mean word")
+    max_symbol_word_frac: Frac = Field(0.1, description="hashtags or ellipses for each word")
+    min_alpha_word_frac: Frac = Field(0.6, description="words with at least one letter")
+    max_bullet_line_frac: Frac = Field(0.9, description="lines that begin with a bullet")
+    max_ellipsis_line_frac: Frac = Field(0.5, description="lines that end in an ellipsis")
+    max_duplicate_line_frac: Frac = Field(0.4, description="characters in lines seen before in the document")
+    max_line_chars: int = Field(100_000, description="longest line")
+
+
+class Measuring(Frozen):
+    """All that decides table `quality`."""
+
+    parse: bool = Field(True, description="parse code with tree-sitter where a grammar is at hand; most of the time")
+    max_parse_bytes: Count = Field(65_536, description="larger files are not parsed")
+
+
+class Quality(Measuring):
+    """Measure every document, then judge it: what a rule fires on is dropped."""
+
+    sets: tuple[SetName, ...] = Field(("loopmix",), description="rule sets that judge; `loopmix rules` shows them")
+    without: tuple[Reason, ...] = Field((), description="reasons of rules that do not judge")
+    limits: dict[Reason, float] = Field(
+        default_factory=dict, description="other limits for rules of the sets, by reason: {long_line: 2000}"
+    )
+    code: CodeRules = Field(default_factory=CodeRules, description="limits of set loopmix for the code pool")
+    text: TextRules = Field(default_factory=TextRules, description="limits of set loopmix for the text pool")
+    rules: tuple[Rule, ...] = Field((), description="rules of your own")
+
+    def measuring(self) -> Measuring:
+        """The part that decides table `quality`."""
+        return Measuring(**{name: getattr(self, name) for name in Measuring.model_fields})
