@@ -33,6 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "quality": SUBJECT,
     "dedup": SUBJECT | {"sources"},  # against and overlaps read what a mixture is compared with
     "select": SUBJECT,
+    "privacy": SUBJECT,
     "rules": {"arrays"} | COMMON,
     "mix": SUBJECT | {"tokenizer", "rules"},
     "engine": {"arrays"} | COMMON,
@@ -56,6 +57,7 @@ WITH_ENGINE = {
     "language": set[str](),
     "quality": set[str](),
     "dedup": {"against", "corpora", "exact_dups", "near_dups", "similar"},
+    "privacy": set[str](),
     "select": {"components", "losses", "own_reasons", "select"},
     "mix": {"balance", "packed"},
 }

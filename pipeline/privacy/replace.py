@@ -1,0 +1,112 @@
+"""Put placeholders in the place of finds, until a second look finds nothing that the policies would replace."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import xxhash
+
+from pipeline.privacy.find import Finds, find
+from pipeline.privacy.kinds import kinds
+from pipeline.privacy.placeholders import placeholder
+
+Policy = Literal["report", "redact", "drop"]
+Span = tuple[int, int, str]  # start, end, kind
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Bytes start:end of the document became new_start:new_end of what is written."""
+
+    start: int
+    end: int
+    new_start: int
+    new_end: int
+
+
+def policy_of(kind: str, policies: Mapping[str, Policy]) -> Policy:
+    """That of the kind, else that of its class, else it is redacted."""
+    return policies.get(kind) or policies.get(kinds()[kind].cls) or "redact"
+
+
+def spans_of(finds: Finds) -> dict[int, list[Span]]:
+    """The finds of each document that has any."""
+    found: dict[int, list[Span]] = {}
+    rows = zip(finds.document.tolist(), finds.start.tolist(), finds.end.tolist(), finds.kind, strict=True)
+    for document, start, end, kind in rows:
+        found.setdefault(document, []).append((start, end, kind))
+    return found
+
+
+def replaced(
+    content: bytes, spans: list[Span], *, unquoted: bool, policies: Mapping[str, Policy]
+) -> tuple[bytes | None, list[Span]]:
+    """The content with placeholders, or None where nothing is replaced; and all finds by their bytes in `content`.
+
+    A placeholder may change how its neighbourhood reads (`version` before four numbers), so what is written is looked
+    at again, until nothing more is found. Each round takes in bytes that none before did, so there is a last one.
+    """
+    todo = [span for span in spans if policy_of(span[2], policies) == "redact"]
+    if not todo:
+        return None, spans
+    left = [span for span in spans if policy_of(span[2], policies) != "redact"]
+    key, covered = _key(content, todo), 0
+    while (taken := sum(end - start for start, end, _ in todo)) > covered:
+        covered = taken
+        text, edits = _written(content, todo, key=key)
+        again = spans_of(find(np.frombuffer(text, np.uint8), np.array([0, len(text)]), unquoted=np.array([unquoted])))
+        more = [span for span in again.get(0, []) if policy_of(span[2], policies) == "redact"]
+        todo = _joined([*todo, *(_back(span, edits) for span in more)])
+    return text, sorted([*left, *todo])
+
+
+def _key(content: bytes, spans: list[Span]) -> int:
+    """64 bits of what stays of the document. So equal documents are redacted alike, and the key says nothing about what
+    was taken out: documents that differ in nothing else have the same."""
+    digest, at = xxhash.xxh3_64(), 0
+    for start, end, _ in spans:
+        digest.update(content[at:start])
+        digest.update(b"\0")
+        at = end
+    digest.update(content[at:])
+    return digest.intdigest()
+
+
+def _written(content: bytes, spans: list[Span], *, key: int) -> tuple[bytes, list[Edit]]:
+    """The content with a placeholder for each span, equal ones for equal values, and where they stand."""
+    ordinals: dict[tuple[str, bytes], int] = {}
+    out, at, edits = bytearray(), 0, []
+    for start, end, kind in spans:
+        value = content[start:end]
+        ordinal = ordinals.setdefault((kind, value), len(ordinals))
+        out += content[at:start]
+        new = placeholder(value, kind, key=key, ordinal=ordinal)
+        edits.append(Edit(start, end, len(out), len(out) + len(new)))
+        out += new
+        at = end
+    return bytes(out + content[at:]), edits
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    """In the order of the bytes; those that overlap are one, of the first's kind."""
+    joined: list[Span] = []
+    for start, end, kind in sorted(spans):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]), joined[-1][2])
+        else:
+            joined.append((start, end, kind))
+    return joined
+
+
+def _back(span: Span, edits: list[Edit]) -> Span:
+    """A span of what was written as one of the content; where it touches a placeholder, with all that it stands for."""
+    start, end, kind = span
+    before = [edit for edit in edits if edit.new_end <= start]
+    within = [edit for edit in edits if edit.new_start < end and edit.new_end > start]
+    shift = before[-1].end - before[-1].new_end if before else 0
+    first, last = start + shift, end + shift
+    if within:
+        first = min(first, within[0].start) if start < within[0].new_start else within[0].start
+        last = max(within[-1].end, end + within[-1].end - within[-1].new_end)
+    return first, last, kind
