@@ -17,7 +17,18 @@ SUBJECT = {"arrays", "engine"} | COMMON
 # A room and what it may use of ours beside itself. What is not listed is forbidden.
 ROOMS: dict[str, set[str]] = {
     "jobs": {"cli", "language", "arrays", "sources", "plt", "ruin"},
-    "cli": {"recipe", "request", "tokenizer_sample", "sources", "language", "reading", "report", "plt", "tokenizer"}
+    "cli": {
+        "recipe",
+        "request",
+        "rules",
+        "tokenizer_sample",
+        "sources",
+        "language",
+        "reading",
+        "report",
+        "plt",
+        "tokenizer",
+    }
     | {"propose"}
     | SUBJECT,
     "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix"} | SUBJECT,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import __version__
-from pipeline.cli import examples, proposing, training
+from pipeline.cli import examples, proposing, rules, training
 from pipeline.cli.output import EXIT_BROKEN, complain, json_option, say, say_json
 from pipeline.errors import ConfigError, LoopmixError, StoppedError, StoreError
 
@@ -176,13 +176,14 @@ def report(run: str, model: Path | None, as_json: bool) -> None:
 @main.command()
 @_run
 @click.argument("name", metavar="PATH_OR_DOC_ID")
+@click.option("--text", is_flag=True, help="Print its text as well, as tokens are made of it.")
 @json_option("one JSON object a line")
-def why(run: str, name: str, as_json: bool) -> None:
+def why(run: str, name: str, text: bool, as_json: bool) -> None:
     """Say what happened to a document, by which rules, and who was kept instead."""
     from pipeline.cli.why import why_lines
     from pipeline.reading.lookup import why as look_up
 
-    for document in look_up(_open(run), name):
+    for document in look_up(_open(run), name, text=text):
         say_json(document, sort_keys=True) if as_json else say("\n".join(why_lines(document)) + "\n")
 
 
@@ -280,3 +281,4 @@ def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int
 
 training.add_to(main)
 proposing.add_to(main)
+rules.add_to(main)

@@ -29,6 +29,7 @@ def why_lines(document: dict[str, Any]) -> list[str]:
         *_duplicates(document),
         *_tokens(document),
         *_features(document),
+        *_text(document),
     ]
 
 
@@ -141,6 +142,15 @@ def _features(document: dict[str, Any]) -> list[str]:
     shown = [f"{name} {_feature(name, value)}" for name, value in document["features"].items() if value is not None]
     rows = [shown[i : i + 4] for i in range(0, len(shown), 4)]
     return [f"{_INDENT}{'measured' if i == 0 else '':<9} {', '.join(row)}" for i, row in enumerate(rows)]
+
+
+def _text(document: dict[str, Any]) -> list[str]:
+    """The text line by line, where it was asked for; nothing in it reaches the terminal as a command."""
+    if "text" not in document:
+        return []
+    if document["text"] is None:
+        return [f"{_INDENT}text      is no longer in the run"]
+    return [f"{_INDENT}text", *(plain(line.expandtabs()) for line in document["text"].splitlines())]
 
 
 def _feature(name: str, value: float) -> str:

@@ -21,14 +21,14 @@ MAX_DIFF_LINES = 40  # a screen
 MAX_DIFF_BYTES = 200_000  # of each text; comparing longer ones line by line takes too long
 
 
-def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
+def why(run: RunFiles, name: str, *, text: bool = False) -> Iterator[dict[str, Any]]:
     """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
 
     Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (those
     that it crossed, see `limits.Limit`), `keeper_path`, `judged` (path, licence and overlap of the equal
     document whose judgement holds for it), `diff` (from the keeper to it), `overlap` (with benchmarks) and `sequences`
     (where its first pieces are); of its language `confidence`, `runner_up`, `runner_up_confidence`,
-    `content_kind`, and as `name_says` what the name claims where the content is another kind.
+    `content_kind`, and as `name_says` what the name claims where the content is another kind. With `text` that too.
     """
     found, sentences = 0, meanings(run.mixture.quality)
     for shard in range(run.n_shards):
@@ -45,6 +45,8 @@ def why(run: RunFiles, name: str) -> Iterator[dict[str, Any]]:
             document["keeper_path"] = _path_of(run, keeper) if keeper else None
             document["diff"] = _diff(run, keeper, document["doc_id"]) if keeper else []
             document["sequences"] = list(_places(run, document["doc_id"])) if document["n_packed_tokens"] else []
+            if text:
+                document["text"] = _text(run, document["doc_id"])
             yield document
         found += len(rows)
         if found >= MAX_FOUND:
@@ -70,6 +72,12 @@ def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> lis
         | {"overlap": {k: v for k, v in overlap.items() if k != "doc_id"}}
         for document, (language, equals, quality, overlap) in zip(ledger.take(rows).to_pylist(), others, strict=True)
     ]
+
+
+def _text(run: RunFiles, doc_id: str) -> str | None:
+    """The document's text; None where the run holds it no longer."""
+    found = contents(run, (doc_id,)).get(doc_id)
+    return None if found is None else found[0].decode("utf-8", errors="replace")
 
 
 def _path_of(run: RunFiles, doc_id: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import STAGES, RunFiles
+from pipeline.reading.rule_effects import own_effects
 from pipeline.reasons import LOSS_KINDS
 from pipeline.report.count_decisions import count_decisions
 from pipeline.report.count_documents import LOSSES, DocumentCounts, count_documents, from_row, roll_up, stage_of
@@ -64,6 +65,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         source_docs=source_docs,
         source_drops=source_drops,
         lost_fields=lost_fields(run),
+        rule_effects=own_effects(run),
         default_columns=default_columns(run),
         unread=unread_inputs(run, docs=source_docs, drops=source_drops),
         training=read_training(model, hashes=_packed_hashes(run)) if model else None,

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from pipeline.reading.rule_effects import RuleEffects
 from pipeline.reading.unread import Unread
 from pipeline.report.language_decisions import LanguageDecisions
 from pipeline.report.training import Training
@@ -342,6 +343,7 @@ class Numbers:
     source_docs: dict[str, int]  # documents of each source, in the mixture's order
     source_drops: tuple[SourceDrop, ...]
     lost_fields: tuple[LostField, ...]  # most documents first
+    rule_effects: RuleEffects
     default_columns: dict[str, tuple[str, ...]]  # fields taken from columns of their name, and in which sources
     unread: tuple[Unread, ...]  # sources and files with more unread rows than ingest.max_unreadable_frac
     training: Training | None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pipeline.report import charts, decision_tables, document_tables, stream_tables, training_tables
+from pipeline.report import charts, decision_tables, document_tables, rule_tables, stream_tables, training_tables
 from pipeline.report.formats import FLOW_WORDS
 from pipeline.report.markup import Cell, Html, draw, element, figure, section
 from pipeline.report.numbers import Numbers
@@ -75,6 +75,19 @@ def drops(numbers: Numbers) -> Html:
     if numbers.lost_fields:
         parts.append(draw(document_tables.lost_fields_table(numbers)))
     return section("drops", "What was dropped", *parts, guide=guide)
+
+
+def rules(numbers: Numbers) -> Html | None:
+    """What each rule takes out that no other would, and documents to judge it by."""
+    effects = numbers.rule_effects
+    if not effects.effects:
+        return None
+    guide = (
+        "A rule is worth what it drops beyond the others, if that is junk. Read its examples; then move it, or do "
+        "without it: “loopmix select RUN --against MIXTURE” shows the effect in seconds, before anything is made anew."
+    )
+    tables = rule_tables.by_reason(effects), rule_tables.by_language(effects), rule_tables.examples(effects)
+    return section("rules", "Rules", *map(draw, tables), guide=guide)
 
 
 def duplicates(numbers: Numbers) -> Html:
@@ -166,6 +179,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Numbers], Html | None]], ...] = (
     ("sources", "Text sources", sources),
     ("decisions", "Languages decided", decisions),
     ("drops", "Drops", drops),
+    ("rules", "Rules", rules),
     ("duplicates", "Duplicates", duplicates),
     ("origins", "Licences", origins),
     ("stream", "Stream", stream),

@@ -7,7 +7,7 @@ from rich.console import Group as Stack
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.report import decision_tables, document_tables, stream_tables, training_tables
+from pipeline.report import decision_tables, document_tables, rule_tables, stream_tables, training_tables
 from pipeline.report.formats import exact, number, percent, plain, size
 from pipeline.report.numbers import Numbers
 from pipeline.report.shares import largest
@@ -57,6 +57,7 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
     yield document_tables.flow_table(numbers)
     if numbers.drops:
         yield document_tables.drops_table(numbers).head(N_REASONS)
+        yield rule_tables.by_reason(numbers.rule_effects).head(N_REASONS)
         if len(numbers.source_docs) <= N_SOURCES:
             yield document_tables.source_drops_table(numbers)
     if numbers.lost_fields:

@@ -5,6 +5,7 @@ It only says what fires; `select` drops.
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.arrays.columns import hash_words, one_chunk
 from pipeline.fields import Frozen
@@ -27,29 +28,38 @@ def judge_documents(documents: pa.Table, languages: pa.Table, quality: pa.Table,
     A document that ingest found a problem with, or that is blank, has that as its only reason: rules of its pool
     would say the same again.
     """
-    problem = strings(documents["problem"])
-    blank = one_chunk(quality["is_blank"]).to_numpy(zero_copy_only=False)
-    measured = FeaturesOfShard(
-        quality=quality,
-        pool=strings(languages["pool"]),
-        language=strings(languages["language"]),
-        content_words=hash_words(documents["content_hash"]),
-        among=(problem == "") & ~blank,
-    )
-    fired = _problems(problem, blank=blank, n_bytes=documents["n_bytes"].to_numpy())
-    fired += judge(config.rules, measured)
+    fired = _problems(documents, blank=_blank(quality))
+    fired += judge(config.rules, judged_documents(documents, languages, quality))
     names = [rule.reason for rule in config.rules]
     return _table(documents["doc_id"], fired, order=in_order({f.reason for f in fired}, rules=names))
 
 
+def judged_documents(documents: pa.Table, languages: pa.Table, quality: pa.Table) -> FeaturesOfShard:
+    """What rules ask about a shard; documents needs problem and content_hash, languages pool and language."""
+    return FeaturesOfShard(
+        quality=quality,
+        pool=strings(languages["pool"]),
+        language=strings(languages["language"]),
+        content_words=hash_words(documents["content_hash"]),
+        among=(strings(documents["problem"]) == "") & ~_blank(quality),
+    )
+
+
+def _blank(quality: pa.Table) -> np.ndarray:
+    return np.asarray(one_chunk(quality["is_blank"]).to_numpy(zero_copy_only=False))
+
+
 def strings(column: pa.ChunkedArray) -> np.ndarray:
     """The column as numpy text of fixed width, a null as an empty string."""
-    return np.array([value or "" for value in column.to_pylist()], np.str_)
+    coded = one_chunk(column).dictionary_encode()  # few distinct values: each is decoded once
+    values = np.array([*coded.dictionary.to_pylist(), ""], np.str_)
+    found: np.ndarray = values[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy()]
+    return found
 
 
-def _problems(problem: np.ndarray, *, blank: np.ndarray, n_bytes: np.ndarray) -> list[Fired]:
+def _problems(documents: pa.Table, *, blank: np.ndarray) -> list[Fired]:
     """What ingest found, as rules that fire; a document of white space is empty whatever ingest said."""
-    size = n_bytes.astype(np.float64)
+    problem, size = strings(documents["problem"]), documents["n_bytes"].to_numpy().astype(np.float64)
     found = [Fired(p, problem == p, size) for p in sorted(set(problem.tolist()) - {"", "empty"})]
     return [*found, Fired("empty", (problem == "empty") | ((problem == "") & blank), size)]
 

@@ -25,9 +25,10 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from pipeline.quality.rules import judge
+
 from pipeline.filters import TextRules
 from pipeline.quality import features, secrets, text_rules
-from pipeline.quality.rules import judge
 
 SHARED = frozenset({"few_words", "many_words", "word_length", "few_alpha_words", "bullets", "ellipses"})
 GOPHER = TextRules(

@@ -128,7 +128,7 @@ def test_a_changed_setting_is_told_before_it_is_redone(copy: Path) -> None:
     changed = curate(write(copy, text + "quality: {code: {max_lines: 400}}\n"), copy / "run")
     assert changed.exit_code == 0, changed.output
     line = next(line for line in changed.output.splitlines() if line.startswith("redoing "))
-    assert line.startswith("redoing quality, select, ")
+    assert line.startswith("redoing judged, select, ")
     assert line.endswith("because quality.code.max_lines changed from 100000 to 400")
     assert changed.output.index(line) < changed.output.index("documents ")
     assert "redoing" not in curate(copy / "mix.yaml", copy / "run").output
