@@ -276,6 +276,9 @@ class Tokenizer(Frozen):
     path: str = Field("builtin", description="tokenizer.json, relative to the mixture file; builtin: the shipped one")
 
 
+CappedMark = Literal["changelog", "documentation", "test_data", "vendored"]  # marks that drop nothing by themselves
+
+
 class PoolBalance(Frozen):
     """What one pool contributes."""
 
@@ -287,6 +290,13 @@ class PoolBalance(Frozen):
     )
     max_frac: dict[Annotated[str, Known("group")], Frac] = Field(
         default_factory=dict, description="upper bound of a group within the pool"
+    )
+    max_repo_frac: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="most that one repository gives of the pool's packed tokens; null: no cap"
+    )
+    max_mark_frac: dict[CappedMark, Frac] = Field(
+        default_factory=dict,
+        description="most that all documents of a mark give of them: {vendored: 0.05, test_data: 0.02}",
     )
 
 

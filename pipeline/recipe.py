@@ -63,7 +63,7 @@ _LEDGER_INPUTS = (
     (LANGUAGES, ("pool", "language", "decided_by", "group")),
     (JUDGED, ("fired",)),
     (SELECT, ("keep", "reasons", "keeper_id", "similarity", "judged_id")),
-    (BALANCE, ("n_tokens", "n_copies", "cut_tokens")),
+    (BALANCE, ("n_tokens", "n_copies", "cut_tokens", "over_cap")),
 )
 
 
@@ -83,6 +83,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     declared = ("path", "source", "pool_hint", "language_label")
     first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
     judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, JUDGED, OVERLAPS, SIMILAR, NEAR_DUPS)
+    chosen_from = (DOCUMENTS, LANGUAGES, QUALITY, SELECT, TOKENS)
     return [
         ExchangeStage(DOCUMENTS.name, 6, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
@@ -95,9 +96,9 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(NEAR_DUPS.name, 3, keep_near, threshold, (SIGNATURES, SIMILAR)),
         ExchangeStage(SELECT.name, 3, select, selection, judged),
         MapStage(TOKENS, 1, tokenize, encoding_of(m.tokenizer), _TEXT, (keep,)),
-        ExchangeStage(BALANCE.name, 3, balance, m.balance, (LANGUAGES, SELECT, TOKENS), seed=m.seed),
+        ExchangeStage(BALANCE.name, 4, balance, m.balance, chosen_from, seed=m.seed),
         ExchangeStage(PACKED, 1, pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
-        MapStage(LEDGER, 3, account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
+        MapStage(LEDGER, 4, account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
     ]
 
 

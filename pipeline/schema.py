@@ -173,6 +173,7 @@ BALANCE = _table(
     _required("n_tokens", pa.int64()),
     _required("n_copies", pa.int64()),  # whole copies in the mixture
     _required("cut_tokens", pa.int64()),  # tokens of one more, truncated copy; 0: none
+    pa.field("over_cap", pa.string()),  # of a kept document: the cap that keeps it out, max_repo_frac, max_mark_frac.x
 )
 
 LEDGER = _table(
@@ -198,6 +199,7 @@ LEDGER = _table(
     _required("n_tokens", pa.int64()),
     _required("n_copies", pa.int64()),
     _required("n_packed_tokens", pa.int64()),
+    pa.field("over_cap", pa.string()),  # which cap below balance.code or balance.text keeps it out
 )
 
 SIMILAR = Table("similar", NEAR_DUPS.schema, aligned=False)

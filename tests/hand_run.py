@@ -64,6 +64,9 @@ class Doc:
     content_kind: str = "code"
     n_secrets: int = 0
     n_personal: int = 0
+    repo: str | None = "some/repo"
+    marks: tuple[str, ...] = ()
+    over_cap: str | None = None
 
     @property
     def pool(self) -> str:
@@ -207,6 +210,7 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[Table, dict[str, list[Any]
         for name in (
             "path", "language", "n_bytes", "n_tokens", "n_copies", "reasons", "similarity", "license", "source", "pool",
             "group_size", "is_first", "decided_by", "confidence", "content_kind", "n_secrets", "n_personal",
+            "repo", "marks", "over_cap",
         )
     }  # fmt: skip
     common = own | {
@@ -221,7 +225,6 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[Table, dict[str, list[Any]
         "fired": [[{"rule": r, "value": v} for r, v in d.fired] for d in docs],
         "fate": [_fate(d) for d in docs],
         "token_ids": [list(range(d.n_tokens)) if k else None for d, k in zip(docs, keep, strict=True)],
-        "repo": ["some/repo"] * n,
         "revision": ["abc123"] * n,
         "pool_hint": ["auto"] * n,
         "language_label": [None] * n,

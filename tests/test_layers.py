@@ -70,14 +70,14 @@ WITH_ENGINE = {
     "dedup": {"against", "corpora", "exact_dups", "near_dups", "similar"},
     "privacy": set[str](),
     "select": {"components", "losses", "own_reasons", "select"},
-    "mix": {"balance", "packed"},
+    "mix": {"balance", "capping", "kept", "packed"},
 }
 WITH_CONFIG = {
     "language": {"decide", "languages"},
     "quality": {"quality"},
     "dedup": {"against", "exact_dups", "near_dups", "overlaps", "shingling", "similar"},
     "select": {"losses", "own_reasons", "select"},
-    "mix": {"balance", "ledger", "packed", "tokens"},
+    "mix": {"balance", "capping", "ledger", "packed", "tokens"},
 }
 # Heavy libraries, and the only files that may import them.
 LIBRARIES: dict[str, tuple[str, ...]] = {

@@ -22,7 +22,7 @@ def why_lines(document: dict[str, Any]) -> list[str]:
     """
     return [
         plain(document["path"]),
-        f"{_INDENT}fate      {_OUTCOMES.get(document['fate'], plain(document['fate']))}",
+        f"{_INDENT}fate      {_fate(document)}",
         f"{_INDENT}document  {document['doc_id']}, {exact(document['n_bytes'])} bytes{_origin(document)}",
         *_language(document),
         *_reasons(document),
@@ -31,6 +31,15 @@ def why_lines(document: dict[str, Any]) -> list[str]:
         *_features(document),
         *_text(document),
     ]
+
+
+def _fate(document: dict[str, Any]) -> str:
+    """What became of it, and the cap that keeps it out where it is one."""
+    cap = document["over_cap"]
+    if document["fate"] != "surplus" or cap is None:
+        return _OUTCOMES.get(document["fate"], plain(document["fate"]))
+    who = "its repository gives" if cap == "max_repo_frac" else f"documents marked {plain(cap.partition('.')[2])} give"
+    return f"kept, but {who} all that balance.{document['pool']}.{plain(cap)} allows"
 
 
 def _origin(document: dict[str, Any]) -> str:

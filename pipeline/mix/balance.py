@@ -3,82 +3,106 @@
 A group is a language family (code) or a source (text). Documents of a group stand in a keyed random order; the budget
 takes whole copies from its start and cuts one document where it ends. To find that place without listing every
 document, shards first count tokens in buckets of the key; only the bucket in which a group's budget ends is listed.
+Where repositories or marks are capped, what stays out is told by buckets too (`caps.py`), before the budgets are met.
 """
 
+import itertools
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.columns import doc_words
-from pipeline.arrays.keys import keyed_hash
 from pipeline.config import Balance, PoolBalance
 from pipeline.engine.exchange import Channel, positions
 from pipeline.engine.markers import Marker, Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError
-from pipeline.mix.budget import allocate, pool_budgets
+from pipeline.mix.budget import pool_budgets
+from pipeline.mix.capping import Capping, find_large, is_capped, over_caps, sum_repositories
+from pipeline.mix.caps import CappedCounts, CappedPool, Fit, fit, nearest
 from pipeline.mix.feasible import why_dropped
-from pipeline.mix.pool import Pool
-from pipeline.schema import BALANCE, LANGUAGES, POOLS, SELECT, TOKENS
-
-# 4,096 buckets of the key: a shard counts that many numbers for each group, and of a million documents of a group about
-# 250 stand in the bucket in which its budget ends.
-BUCKET_BITS = 12
-
-
-@dataclass(frozen=True)
-class Quota:
-    """How a group's budget falls on its documents: `whole` copies of all, then more of those before the cut."""
-
-    group: str
-    whole: int
-    bucket: int  # the bucket in which the budget ends; 2**BUCKET_BITS: nothing beyond the whole copies
-    left: int  # tokens to take from that bucket
-    cut_key: int = 0  # documents before (cut_key, cut_position) get one copy more
-    cut_position: int = 0
-    cut_tokens: int = 0  # of the document at the cut
+from pipeline.mix.kept import buckets_of, keys_of, pools_of, read_kept
+from pipeline.mix.pool import exact
+from pipeline.mix.quota import Quota
+from pipeline.mix.why_capped import why_nothing_left, why_under_caps
+from pipeline.schema import BALANCE, LANGUAGES, POOLS, SELECT
 
 
 def balance(job: Job, *, config: Balance) -> list[Marker]:
     """Write table `plan`. ConfigError if the wanted mixture cannot be made from what is there."""
     tables, n_shards = job.tables, job.tables.n_shards
     key = job.key("balance")
-    histograms = job.channel("count", n_sources=n_shards, n_partitions=1)
-    listed = job.channel("list", n_sources=n_shards, n_partitions=1)
-    job.step("count", partial(_count, tables, histograms, key), items=n_shards)
-    counted = histograms.everything()
+    wanted = {"code": config.code, "text": config.text}
+    capping = Capping({}, {})
+    counted = _counts(job, "count", key=key, capping=capping)
     _refuse_empty(tables, counted)
-    quotas = quotas_of(counted, config=config)
-    job.step("list", partial(_list, tables, listed, key, quotas), items=n_shards)
-    quotas = place_cuts(quotas, listed.everything())
-    return job.step("", partial(_plan, tables, key, quotas), items=n_shards)
+    pools = pools_of_counts(counted, config=config, capping=capping)
+    held = {name: pool.pool(pool.open(), natural=None) for name, pool in pools.items()}
+    pool_budgets(held["code"], held["text"], total=config.total_tokens)  # says what is too large without any cap
+    made = fit(pools, total=config.total_tokens)
+    if is_capped(wanted):
+        capping, made = _under_caps(job, key=key, config=config, made=made)
+    rule = partial(_entering, capping, made.ceilings, key)
+    listed = job.channel("list", n_sources=n_shards, n_partitions=1)
+    job.step("list", partial(_list, tables, listed, rule, made.quotas), items=n_shards)
+    quotas = place_cuts(made.quotas, listed.everything())
+    return job.step("", partial(_plan, tables, rule, quotas), items=n_shards)
 
 
-def read_kept(tables: Tables, shard: int) -> pa.Table:
-    """doc_id, pool, group, n_tokens of each document of a shard; group is null where it was dropped."""
-    languages = tables.read(LANGUAGES, shard, columns=["doc_id", "pool", "group"])
-    keep = tables.read(SELECT, shard, columns=["keep"])["keep"]
-    group = pc.if_else(keep, languages["group"], pa.scalar(None, pa.string()))
-    n_tokens = tables.read(TOKENS, shard, columns=["n_tokens"])["n_tokens"]
-    return languages.set_column(2, "group", group).append_column("n_tokens", n_tokens)
+def _under_caps(job: Job, *, key: np.uint64, config: Balance, made: Fit) -> tuple[Capping, Fit]:
+    """The caps and the largest mixture found under them, from the one that could be `made` without them."""
+    wanted = {"code": config.code, "text": config.text}
+    totals = sum_repositories(job, wanted=wanted)
+    for turn in itertools.count():
+        budgets = made.budgets
+        # Half of what could cross a cap in the mixture that was made last: should the caps shrink it to a half, no
+        # repository is overlooked yet, and one more turn is seldom needed.
+        floors = {pool: allowed_repo(wanted[pool], budgets[pool]) // (2 * config.max_copies) for pool in POOLS}
+        capping = Capping(wanted, find_large(job, totals, floors=floors, turn=turn))
+        counted = _counts(job, f"count-{turn}", key=key, capping=capping)
+        pools = pools_of_counts(counted, config=config, capping=capping)
+        try:
+            made = fit(pools, total=config.total_tokens)
+        except ConfigError:
+            raise ConfigError(f"balance: {why_nothing_left(pools, total=config.total_tokens)}") from None
+        if all(floors[p] * config.max_copies <= allowed_repo(wanted[p], made.budgets[p]) for p in POOLS):
+            break
+    parts = config.code.parts + config.text.parts
+    if config.total_tokens is not None and sum(made.budgets.values()) < config.total_tokens // parts * parts:
+        said = why_under_caps(pools, made, total=config.total_tokens, found=nearest(pools, made))
+        raise ConfigError(f"balance.total_tokens: {said}")
+    return capping, made
 
 
-def _keys(table: pa.Table, key: np.uint64) -> np.ndarray:
-    return keyed_hash(key, *doc_words(table))
+def allowed_repo(wanted: PoolBalance, budget: int) -> int:
+    """Whole tokens that one repository may give to a pool of `budget` tokens."""
+    return budget if wanted.max_repo_frac is None else int(exact(wanted.max_repo_frac) * budget)
 
 
-def _count(tables: Tables, out: Channel, key: np.uint64, shard: int, _: None) -> Outcome:
-    """Tokens per pool, group and bucket of the key."""
+def _counts(job: Job, step: str, *, key: np.uint64, capping: Capping) -> pa.Table:
+    """Tokens of each pool, group, kind and bucket of the key, of all shards."""
+    n_shards = job.tables.n_shards
+    histograms = job.channel(step, n_sources=n_shards, n_partitions=1)
+    job.step(step, partial(_count, job.tables, histograms, key, capping), items=n_shards)
+    names = ["pool", "group", "repo", "marks", "bucket"]
+    sums = histograms.everything().group_by(names, use_threads=False).aggregate([("n_tokens_sum", "sum")])
+    return sums.rename_columns([*names, "n_tokens"])
+
+
+def _count(tables: Tables, out: Channel, key: np.uint64, capping: Capping, shard: int, _: None) -> Outcome:
+    """Tokens per pool, group, kind and bucket of the key."""
     table = read_kept(tables, shard)
-    bucket = (_keys(table, key) >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)
-    table = table.append_column("bucket", pa.array(bucket)).filter(table["group"].is_valid())
-    sums = table.group_by(["pool", "group", "bucket"]).aggregate([("n_tokens", "sum")])
-    sums = sums.sort_by([("pool", "ascending"), ("group", "ascending"), ("bucket", "ascending")])
+    repo, marks = capping.under(tables, shard, pools_of(table))
+    for name, values in (("repo", repo), ("marks", marks), ("bucket", buckets_of(keys_of(table, key=key)))):
+        table = table.append_column(name, pa.array(values))
+    table = table.filter(table["group"].is_valid())
+    names = ["pool", "group", "repo", "marks", "bucket"]
+    sums = table.group_by(names, use_threads=False).aggregate([("n_tokens", "sum")])
+    sums = sums.sort_by([(name, "ascending") for name in names])
     entry = out.scatter(shard, sums, partition=np.zeros(sums.num_rows, np.int64))
     return Outcome((entry,), {"n_docs": table.num_rows})
 
@@ -96,57 +120,59 @@ def _refuse_empty(tables: Tables, counted: pa.Table) -> None:
         raise ConfigError(f"balance: {why}")
 
 
-def quotas_of(histograms: pa.Table, *, config: Balance) -> dict[tuple[str, str], Quota]:
-    """The budget of each (pool, group) and the bucket in which it ends."""
-    sums = histograms.group_by(["pool", "group", "bucket"]).aggregate([("n_tokens_sum", "sum")])
-    buckets: dict[tuple[str, str], dict[int, int]] = {}
-    for row in sums.to_pylist():
-        buckets.setdefault((row["pool"], row["group"]), {})[row["bucket"]] = row["n_tokens_sum_sum"]
-    pools = {
-        name: _pool(name, buckets, wanted=wanted, max_copies=config.max_copies)
-        for name, wanted in (("code", config.code), ("text", config.text))
-    }
-    budgets = pool_budgets(pools["code"], pools["text"], total=config.total_tokens)
-    quotas = {}
-    for name, budget in zip(("code", "text"), budgets, strict=True):
-        for group, n_tokens in allocate(pools[name], budget).items():
-            quotas[name, group] = _quota(group, n_tokens, counts=buckets[name, group])
-    return quotas
+def pools_of_counts(counted: pa.Table, *, config: Balance, capping: Capping) -> dict[str, CappedPool]:
+    """Both pools as they were counted, with what the mixture wants of them."""
+    pools = {}
+    for name, wanted in (("code", config.code), ("text", config.text)):
+        mine = counted.filter(pc.equal(counted["pool"], name))
+        group = {found: i for i, found in enumerate(sorted(set(mine["group"].to_pylist())))}
+        kinds = list(zip(mine["repo"].to_pylist(), mine["marks"].to_pylist(), strict=True))
+        number = {kind: i for i, kind in enumerate(sorted(set(kinds)))}
+        counts = CappedCounts(
+            groups=list(group),
+            caps=capping.caps(name),
+            under=[capping.numbers(name, repo=repo, marks=marks) for repo, marks in number],
+            group=np.array([group[g] for g in mine["group"].to_pylist()], np.int64),
+            kind=np.array([number[kind] for kind in kinds], np.int64),
+            bucket=mine["bucket"].to_numpy(),
+            n_tokens=mine["n_tokens"].to_numpy(),
+        )
+        pools[name] = CappedPool(counts, wanted.shares, wanted.max_frac, config.max_copies, wanted.parts)
+    return pools
 
 
-def _pool(name: str, buckets: dict[tuple[str, str], dict[int, int]], *, wanted: PoolBalance, max_copies: int) -> Pool:
-    available = {group: sum(counts.values()) for (pool, group), counts in sorted(buckets.items()) if pool == name}
-    return Pool(available, wanted.shares, wanted.max_frac, max_copies, wanted.parts)
+Rule = Callable[[Tables, int], tuple[pa.Table, np.ndarray, np.ndarray]]
 
 
-def _quota(group: str, n_tokens: int, *, counts: dict[int, int]) -> Quota:
-    whole, left = divmod(n_tokens, sum(counts.values()))
-    # Up the buckets of the key: documents enter in keyed order until the budget is used up.
-    for bucket, held in sorted(counts.items()):
-        if left == 0:
-            break
-        if left <= held:
-            return Quota(group, whole, bucket, left)
-        left -= held
-    return Quota(group, whole, 2**BUCKET_BITS if left else -1, 0)
+def _entering(
+    capping: Capping, ceilings: Mapping[str, np.ndarray], key: np.uint64, tables: Tables, shard: int
+) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+    """The kept documents (group is null for all others, those over a cap too), their keys, the cap each is over."""
+    table = read_kept(tables, shard)
+    pools, keys = pools_of(table), keys_of(table, key=key)
+    repo, marks = capping.under(tables, shard, pools)
+    over = over_caps(capping, ceilings, pools=pools, repo=repo, marks=marks, bucket=buckets_of(keys))
+    kept = table["group"].is_valid().to_numpy()
+    over[~kept] = None
+    enters = pa.array([cap is None for cap in over.tolist()])
+    group = pc.if_else(enters, table["group"], pa.scalar(None, pa.string()))
+    return table.set_column(2, "group", group), keys, over
 
 
 def _list(
-    tables: Tables, out: Channel, key: np.uint64, quotas: dict[tuple[str, str], Quota], shard: int, _: None
+    tables: Tables, out: Channel, rule: Rule, quotas: Mapping[tuple[str, str], Quota], shard: int, _: None
 ) -> Outcome:
     """List the documents of the buckets in which a budget ends."""
-    table = read_kept(tables, shard)
-    keys = _keys(table, key)
+    table, keys, _over = rule(tables, shard)
     ends = _per_document(table, quotas, field="bucket", missing=-1)
-    at_end = (keys >> np.uint64(64 - BUCKET_BITS)).astype(np.int64) == ends
-    rows = np.flatnonzero(at_end & table["group"].is_valid().to_numpy())
+    rows = np.flatnonzero((buckets_of(keys) == ends) & table["group"].is_valid().to_numpy())
     listed = table.select(["pool", "group", "n_tokens"]).take(pa.array(rows))
     listed = listed.append_column("key", pa.array(keys[rows]))
     listed = listed.append_column("position", pa.array(positions(shard, rows)))
     return Outcome((out.scatter(shard, listed, partition=np.zeros(rows.size, np.int64)),), {"n_docs": rows.size})
 
 
-def place_cuts(quotas: dict[tuple[str, str], Quota], listed: pa.Table) -> dict[tuple[str, str], Quota]:
+def place_cuts(quotas: Mapping[tuple[str, str], Quota], listed: pa.Table) -> dict[tuple[str, str], Quota]:
     """Find, in each listed bucket, the document at which the budget ends and how much of it enters."""
     rows: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
     for r in listed.to_pylist():
@@ -165,12 +191,11 @@ def place_cuts(quotas: dict[tuple[str, str], Quota], listed: pa.Table) -> dict[t
     return out
 
 
-def _plan(tables: Tables, key: np.uint64, quotas: dict[tuple[str, str], Quota], shard: int, _: None) -> Outcome:
+def _plan(tables: Tables, rule: Rule, quotas: Mapping[tuple[str, str], Quota], shard: int, _: None) -> Outcome:
     """Each document's copies: the group's whole ones, one more before the cut, a truncated one at the cut."""
-    table = read_kept(tables, shard)
-    keys, own = _keys(table, key), positions(shard, np.arange(table.num_rows))
+    table, keys, over = rule(tables, shard)
+    own, bucket = positions(shard, np.arange(table.num_rows)), buckets_of(keys)
     whole = _per_document(table, quotas, field="whole", missing=0)
-    bucket = (keys >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)
     ends = _per_document(table, quotas, field="bucket", missing=-1)
     cut_key = _per_document(table, quotas, field="cut_key", missing=0).astype(np.uint64)
     cut_position = _per_document(table, quotas, field="cut_position", missing=0).astype(np.uint64)
@@ -187,6 +212,7 @@ def _plan(tables: Tables, key: np.uint64, quotas: dict[tuple[str, str], Quota], 
             "n_tokens": n_tokens,
             "n_copies": n_copies,
             "cut_tokens": cut,
+            "over_cap": pa.array(over, pa.string()),
         },
         schema=BALANCE.schema,
     )
@@ -194,7 +220,7 @@ def _plan(tables: Tables, key: np.uint64, quotas: dict[tuple[str, str], Quota], 
     return Outcome((tables.write(BALANCE, shard, data=plan),), counts)
 
 
-def _per_document(table: pa.Table, quotas: dict[tuple[str, str], Quota], *, field: str, missing: int) -> np.ndarray:
+def _per_document(table: pa.Table, quotas: Mapping[tuple[str, str], Quota], *, field: str, missing: int) -> np.ndarray:
     """The quota's field for each document, `missing` where its group has no quota. Object math stays exact."""
     names = zip(table["pool"].to_pylist(), table["group"].to_pylist(), strict=True)
     values = [getattr(quotas[n], field) if n in quotas else missing for n in names]

@@ -37,6 +37,11 @@ def pool_budgets(code: Pool, text: Pool, *, total: int | None) -> tuple[int, int
     return unit * code.parts, unit * text.parts
 
 
+def most_of(code: Pool, text: Pool) -> int:
+    """The largest total that both pools can fill in their ratio."""
+    return min(code.capacity() // code.parts, text.capacity() // text.parts) * (code.parts + text.parts)
+
+
 def allocate(pool: Pool, budget: int) -> dict[str, int]:
     """Tokens per group, summing to `budget` exactly.
 

@@ -18,7 +18,7 @@ def account(
 ) -> pa.Table:
     """Table `ledger` of one shard; it has no choices of its own.
 
-    Fates: packed, cut (enters only truncated), surplus (kept, not needed), dropped.
+    Fates: packed, cut (enters only truncated), surplus (kept, not needed or over a cap), dropped.
     """
     keep = decisions["keep"].to_numpy()
     n_copies, cut, n_tokens = (plan[c].to_numpy() for c in ("n_copies", "cut_tokens", "n_tokens"))
@@ -28,5 +28,5 @@ def account(
     joined |= {name: decisions[name] for name in ("keep", "reasons", "keeper_id", "similarity", "judged_id")}
     joined |= {"fired": judged["fired"], "n_tokens": plan["n_tokens"]}
     joined |= {"fate": pa.array(fate.tolist(), pa.string()), "n_copies": plan["n_copies"]}
-    joined |= {"n_packed_tokens": n_copies * n_tokens + cut}
+    joined |= {"n_packed_tokens": n_copies * n_tokens + cut, "over_cap": plan["over_cap"]}
     return pa.table({name: joined[name] for name in LEDGER.schema.names}, schema=LEDGER.schema)

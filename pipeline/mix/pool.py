@@ -10,13 +10,17 @@ from pipeline.schema import OTHERS
 
 @dataclass(frozen=True)
 class Pool:
-    """What one pool has and how it shall be shared. `available` counts each document once."""
+    """What one pool has and how it shall be shared. `available` counts each document once.
+
+    `natural` are the tokens that natural shares, and those within `others`, follow; None: what is available.
+    """
 
     available: Mapping[str, int]
     shares: Mapping[str, float]
     max_frac: Mapping[str, float]
     max_copies: int
     parts: int
+    natural: Mapping[str, int] | None = None
 
     def with_copies(self, max_copies: int) -> "Pool":
         """The same pool, its documents repeated more or less often."""
@@ -58,8 +62,9 @@ class Pool:
         return low
 
     def weights(self) -> dict[str, Fraction]:
-        """Relative wanted shares. `others` is divided by availability among the groups that are not named."""
-        groups = {g: n for g, n in self.available.items() if n > 0}
+        """Relative wanted shares. `others` is divided by natural shares among the groups that are not named."""
+        natural = self.available if self.natural is None else self.natural
+        groups = {g: natural[g] for g, n in self.available.items() if n > 0}
         if not self.shares:
             return {g: Fraction(n) for g, n in groups.items()}
         unnamed = {g: n for g, n in groups.items() if g not in self.shares}

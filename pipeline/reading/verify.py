@@ -20,6 +20,7 @@ from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.errors import LoopmixError
 from pipeline.mix.encoder import held_encoder
 from pipeline.reading.unread import unread_of
+from pipeline.reading.verify_caps import caps_hold
 from pipeline.reading.verify_duplicates import duplicates_hold, similarities_hold, texts_agree
 from pipeline.reading.verify_ledger import ledger_holds
 from pipeline.schema import ALIGNED, DOCUMENTS, LEDGER, SELECT, TOKENIZER_FILE, TOKENS
@@ -53,6 +54,7 @@ def verify(run: RunFiles) -> Iterator[Finding]:
         ("similarity", similarities_hold),
         ("agreement", texts_agree),
         ("balance", _balance),
+        ("caps", caps_hold),
         ("sequences", _sequences),
         ("trace", _trace),
         ("text", _text),

@@ -14,7 +14,7 @@ _SAID_BY: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (LANGUAGES, ("pool", "language", "decided_by", "group")),
     (JUDGED, ("fired",)),
     (SELECT, ("keep", "reasons", "keeper_id", "similarity", "judged_id")),
-    (BALANCE, ("n_tokens", "n_copies")),
+    (BALANCE, ("n_tokens", "n_copies", "over_cap")),
     (TOKENS, ("n_tokens",)),
 )
 

@@ -10,6 +10,7 @@ from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.reading.rule_effects import own_effects
 from pipeline.reasons import LOSS_KINDS
+from pipeline.report.count_concentration import count_concentration
 from pipeline.report.count_decisions import count_decisions
 from pipeline.report.count_documents import LOSSES, DocumentCounts, count_documents, from_row, roll_up, stage_of
 from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unread_inputs
@@ -56,6 +57,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         license_classes=_license_classes(licenses),
         licenses=licenses,
         stricter_copies=stricter_of(run),
+        concentration=count_concentration(run),
         language_decisions=count_decisions(run),
         balance=balance_of(stream, code_parts=balance.code.parts, text_parts=balance.text.parts, seq_len=seq_len),
         mix=mix_of(stream),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from pipeline.report.concentration_tables import concentrated
 from pipeline.report.formats import exact, percent, plain
 from pipeline.report.numbers import Level, Notice, Numbers
 
@@ -171,6 +172,12 @@ def _stricter(numbers: Numbers) -> _Found:
         )
 
 
+def _concentrated(numbers: Numbers) -> _Found:
+    """One repository's habits would become the model's."""
+    for message in concentrated(numbers.concentration):
+        yield "note", message
+
+
 def _surplus(numbers: Numbers) -> _Found:
     """Data that passed and is not used: a hint to change parts or add to the other pool."""
     for pool in ("code", "text"):
@@ -195,6 +202,7 @@ _CHECKS = (
     _unknown,
     _misnamed,
     _padding,
+    _concentrated,
     _surplus,
     _licenses,
     _stricter,

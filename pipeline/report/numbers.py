@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from pipeline.reading.rule_effects import RuleEffects
 from pipeline.reading.unread import Unread
+from pipeline.report.concentration import Concentration
 from pipeline.report.language_decisions import LanguageDecisions
 from pipeline.report.training import Training
 
@@ -334,6 +335,7 @@ class Numbers:
     license_classes: tuple[License, ...]
     licenses: tuple[License, ...]
     stricter_copies: StricterCopies
+    concentration: Concentration
     language_decisions: LanguageDecisions
     balance: TokenBalance
     mix: StreamMix

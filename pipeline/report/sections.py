@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from pipeline.report import charts, decision_tables, document_tables, rule_tables, stream_tables, training_tables
+from pipeline.report import (
+    charts,
+    concentration_tables,
+    decision_tables,
+    document_tables,
+    rule_tables,
+    stream_tables,
+    training_tables,
+)
 from pipeline.report.formats import FLOW_WORDS
 from pipeline.report.markup import Cell, Html, draw, element, figure, section
 from pipeline.report.numbers import Numbers
@@ -114,6 +122,18 @@ def origins(numbers: Numbers) -> Html:
     return section("origins", "Licences", draw(document_tables.licenses_table(numbers)), guide=guide)
 
 
+def concentration(numbers: Numbers) -> Html:
+    """What one repository or folder gives, and what documents of a mark do."""
+    guide = (
+        "A model takes on the habits of what it sees most. Look for a repository, or a folder of generated files, that "
+        "gives more of a pool than it should; max_repo_frac and max_mark_frac below balance.code and balance.text cap "
+        "them."
+    )
+    found = numbers.concentration
+    tables = concentration_tables.places_table(found), concentration_tables.marks_table(found)
+    return section("concentration", "Concentration", *(draw(t) for t in tables if t.rows), guide=guide)
+
+
 def stream(numbers: Numbers) -> Html:
     """Balance and languages from the first to the last sequence."""
     b = numbers.balance
@@ -182,6 +202,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Numbers], Html | None]], ...] = (
     ("rules", "Rules", rules),
     ("duplicates", "Duplicates", duplicates),
     ("origins", "Licences", origins),
+    ("concentration", "Concentration", concentration),
     ("stream", "Stream", stream),
     ("packing", "Packing", packing),
     ("training", "Training", training),

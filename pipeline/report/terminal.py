@@ -7,7 +7,14 @@ from rich.console import Group as Stack
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.report import decision_tables, document_tables, rule_tables, stream_tables, training_tables
+from pipeline.report import (
+    concentration_tables,
+    decision_tables,
+    document_tables,
+    rule_tables,
+    stream_tables,
+    training_tables,
+)
 from pipeline.report.formats import exact, number, percent, plain, size
 from pipeline.report.numbers import Numbers
 from pipeline.report.shares import largest
@@ -22,6 +29,7 @@ N_PAIRS = 10
 N_BORDER = 8
 N_UNTOLD = 5
 N_FAMILIES = 5
+N_PLACES = 8
 
 
 def print_report(numbers: Numbers, console: Console, *, brief: bool = False) -> None:
@@ -65,6 +73,10 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
     yield document_tables.duplicates_table(duplicates)
     if duplicates.families:
         yield document_tables.families_table(duplicates).head(N_FAMILIES)
+    if numbers.concentration.places:
+        yield concentration_tables.places_table(numbers.concentration).head(N_PLACES)
+    if numbers.concentration.marks:
+        yield concentration_tables.marks_table(numbers.concentration)
     yield stream_tables.packing_table(numbers)
     yield stream_tables.work_table(numbers)
     yield from _training(numbers)

@@ -11,10 +11,10 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 
 from pipeline.arrays.columns import columns, doc_words, one_chunk
 from pipeline.arrays.keys import mix
+from pipeline.arrays.names import name_hashes
 from pipeline.arrays.runs import starts_run
 from pipeline.config import Select
 from pipeline.engine.exchange import Channel, first_position, positions, row_of, shard_of, spread
@@ -129,17 +129,9 @@ def _order_keys(tables: Tables, shard: int, rows: np.ndarray) -> pa.Table:
             "high": high,
             "low": low,
             "doc_id": one_chunk(documents["doc_id"]),
-            "repo": _repositories(documents["repo"]),
+            "repo": name_hashes(documents["repo"]),
         }
     )
-
-
-def _repositories(column: pa.ChunkedArray) -> np.ndarray:
-    """A 64-bit hash of each repository's name, 0 where there is none."""
-    coded = one_chunk(column).dictionary_encode()
-    hashes = [*(xxhash.xxh3_64_intdigest(name.encode()) for name in coded.dictionary.to_pylist()), 0]
-    found: np.ndarray = np.array(hashes, np.uint64)[pc.fill_null(coded.indices, len(hashes) - 1).to_numpy()]
-    return found
 
 
 def _descending(column: pa.ChunkedArray) -> np.ndarray:

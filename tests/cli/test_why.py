@@ -66,6 +66,18 @@ def test_why_when_documents_differ(tmp_path: Path, name: str, expected: list[str
     assert all(line in lines for line in expected), lines
 
 
+@pytest.mark.parametrize(
+    ("cap", "said"),
+    [
+        ("max_repo_frac", "its repository gives all that balance.code.max_repo_frac allows"),
+        ("max_mark_frac.x", "documents marked x give all that balance.code.max_mark_frac.x allows"),
+    ],
+)
+def test_why_names_the_cap_that_keeps_a_document_out(tmp_path: Path, cap: str, said: str) -> None:
+    (document,) = why(hand_run(tmp_path, shards=renamed(g={"over_cap": cap})), "g.py")
+    assert why_lines(document)[1] == f"  fate      kept, but {said}"
+
+
 def test_why_when_there_is_a_keeper_names_it(tmp_path: Path) -> None:
     (document,) = why(hand_run(tmp_path), "src/d.js")
     line = next(line for line in why_lines(document) if line.strip().startswith("keeper"))
