@@ -235,10 +235,13 @@ class Against(Frozen):
     kind: Literal["run", "parquet", "jsonl", "directory"] = Field(description="run: a run folder; else a benchmark")
     path: str = Field(min_length=1, description="run folder, or file, folder or glob of the benchmark")
     content: str = Field("content", description="benchmarks: column or key of an item's text")
-    ngram_words: Annotated[int, Field(ge=5)] = Field(
-        13, description="benchmarks: one run of equal words of that length"
+    ngram_words: Annotated[int, Field(ge=5)] = Field(13, description="benchmarks: runs of equal words of that length")
+    min_telling_words: Count = Field(
+        2, description="benchmarks: such runs in one place, with so many different words that tell the item"
     )
-    min_contained_frac: Frac = Field(0.7, description="benchmarks: or such a share of an item's 5-word shingles")
+    min_contained_frac: Frac = Field(
+        0.5, description="benchmarks: or, in one place, such a share of an item's 5-word shingles"
+    )
 
 
 def source_of(entry: Against) -> Source:

@@ -26,7 +26,7 @@ REASONS: dict[str, str] = {
     "dropped_language": "its language stands in select.drop_languages",
     "prose_in_format": "prose in a format of markup or data that stands in select.drop_prose_in",
     "dropped_license": "its licence class, or that of an equal document, stands in select.drop_licenses",
-    "contaminated": "it, or its equal, holds words of an item of a benchmark in `against`",
+    "contaminated": "it, or its equal, holds what tells an item of a benchmark in `against`",
     # who it duplicates; the ledger names the keeper
     "exact_duplicate": "a better document has the same bytes",
     "known_duplicate": "it, or its equal, reaches near_dups.min_similarity to a document that a run in `against` kept",
@@ -40,9 +40,7 @@ class Setting:
 
     reason: str
     key: str | None  # dotted; {benchmark} stands for the name of an entry of `against`. None: fixed
-    applies: Literal[
-        "above", "below", "at least", "in", "set", "shares", ""
-    ]  # how the document stands to the key's value
+    applies: Literal["above", "below", "at least", "in", "set", ""]  # how the document stands to the key's value
     source: str  # whose limit it is
 
 
@@ -63,7 +61,12 @@ SETTINGS = (
     Setting("dropped_language", "select.drop_languages", "in", "ours: the default drops none"),
     Setting("prose_in_format", "select.drop_prose_in", "in", "ours: the default drops none"),
     Setting("dropped_license", "select.drop_licenses", "in", "ours: the default drops none"),
-    Setting("contaminated", "against.{benchmark}.ngram_words", "shares", "GPT-3: 13 successive words of a test item"),
+    Setting(
+        "contaminated",
+        "against.{benchmark}.min_telling_words",
+        "at least",
+        "ours, in runs of 13 words as GPT-3 counts them: digits and loops are no leak",
+    ),
     Setting(
         "contaminated", "against.{benchmark}.min_contained_frac", "at least", "ours: finds an item edited throughout"
     ),

@@ -50,6 +50,7 @@ from pipeline.schema import (
     SIMILAR,
     TOKENS,
 )
+from pipeline.select.contaminated import BenchmarkLimits
 from pipeline.select.select import Selection, select
 from pipeline.sources import Slice
 from pipeline.sources.documents import changed_files, ingest, inputs_of, plan, plan_from, read_plan
@@ -77,7 +78,11 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     asked = tuple(sorted({"is_blank", *columns_for(rules)}))
     order = tuple(dict.fromkeys(rule.reason for rule in rules))
     selection = Selection(
-        **dict(m.select), n_pair_shards=near.n_partitions, min_similarity=near.min_similarity, rules=order
+        **dict(m.select),
+        n_pair_shards=near.n_partitions,
+        min_similarity=near.min_similarity,
+        rules=order,
+        benchmarks=_benchmark_limits(m),
     )
     packing = Packing(**dict(m.pack), code_parts=parts[0], text_parts=parts[1], pad_id=end_of_document(m.tokenizer))
     declared = ("path", "source", "pool_hint", "language_label")
@@ -90,16 +95,21 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
         MapStage(QUALITY, 2, measure, m.quality.measuring(), (*_TEXT, "problem"), (pool,)),
         MapStage(JUDGED, 1, judge_documents, Judging(rules=rules), _JUDGED, (pool, (QUALITY, asked))),
-        MapStage(OVERLAPS, 2, find_overlaps, open_benchmarks(m), _TEXT),
+        MapStage(OVERLAPS, 3, find_overlaps, open_benchmarks(m), _TEXT),
         MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)))),
         ExchangeStage(SIMILAR.name, 2, find_similar, linking, (DOCUMENTS, LANGUAGES, SIGNATURES)),
         ExchangeStage(NEAR_DUPS.name, 3, keep_near, threshold, (SIGNATURES, SIMILAR)),
-        ExchangeStage(SELECT.name, 3, select, selection, judged),
+        ExchangeStage(SELECT.name, 4, select, selection, judged),
         MapStage(TOKENS, 1, tokenize, encoding_of(m.tokenizer), _TEXT, (keep,)),
         ExchangeStage(BALANCE.name, 4, balance, m.balance, chosen_from, seed=m.seed),
         ExchangeStage(PACKED, 1, pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
         MapStage(LEDGER, 4, account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
     ]
+
+
+def _benchmark_limits(m: Mixture) -> tuple[BenchmarkLimits, ...]:
+    names = BenchmarkLimits.model_fields
+    return tuple(BenchmarkLimits(**{n: getattr(a, n) for n in names}) for a in m.against if a.kind != "run")
 
 
 def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:

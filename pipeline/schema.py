@@ -120,13 +120,25 @@ SIGNATURES = _table(
     pa.field("signature_with_header", pa.list_(pa.field("element", pa.uint32(), nullable=False))),
 )
 
+# What a document shares with an item of a benchmark, and where; words are counted from 0, `last` is the one behind.
+MATCH = pa.struct(
+    [
+        _required("benchmark", pa.string()),
+        _required("item", pa.int64()),  # its number in that benchmark, from 0
+        _required("n_ngrams", pa.int64()),  # distinct n-grams that stand in the item too
+        _required("n_telling_words", pa.int64()),  # different words in them that tell the item from other texts
+        _required("contained_frac", pa.float64()),  # share of the item's telling 5-word shingles; 0 below 0.3
+        _required("first_word", pa.int64()),  # the place in the document
+        _required("last_word", pa.int64()),
+        _required("first_item_word", pa.int64()),  # the same in the item
+        _required("last_item_word", pa.int64()),
+    ]
+)
+
 OVERLAPS = _table(
     "overlaps",
     _required("doc_id", pa.string()),
-    _required("n_shared_ngrams", pa.int64()),  # distinct n-grams that stand in benchmarks too, counted per item
-    pa.field("benchmark", pa.string()),  # in which it shares most of an item; null: shares too little of any
-    pa.field("item", pa.int64()),  # the item's number in that benchmark, from 0
-    _required("contained_frac", pa.float64()),  # share of the item's n-grams or 5-word shingles, the larger
+    _required_list("matches", MATCH),  # at most two of each benchmark
 )
 
 NEAR_DUPS = _table(

@@ -24,7 +24,7 @@ from pipeline.filters import Quality
 from pipeline.quality.quality import measure
 from pipeline.rules.judged import Judging, judge_documents
 from pipeline.rules.resolve import rules_of
-from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, OVERLAPS, SELECT, TABLES, TOKENS
+from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, MATCH, OVERLAPS, SELECT, TABLES, TOKENS
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,9 @@ def write_facts(
         tables.write(LANGUAGES, shard, data=pa.Table.from_pylist(languages, schema=LANGUAGES.schema))
         judged = [{"doc_id": i, "fired": _fired(i, fired or {})} for i in ids]
         tables.write(JUDGED, shard, data=pa.Table.from_pylist(judged, schema=JUDGED.schema))
-        none = {"n_shared_ngrams": 0, "contained_frac": 0.0}
-        overlaps = [none | {"doc_id": i, "benchmark": (benchmarks or {}).get(i)} for i in ids]
+        numbers = {f.name: 0 for f in MATCH} | {"contained_frac": 1.0}
+        named = {i: [numbers | {"benchmark": name}] for i, name in (benchmarks or {}).items()}
+        overlaps = [{"doc_id": i, "matches": named.get(i, [])} for i in ids]
         tables.write(OVERLAPS, shard, data=pa.Table.from_pylist(overlaps, schema=OVERLAPS.schema))
     return tables
 

@@ -75,8 +75,8 @@ WITH_ENGINE = {
 WITH_CONFIG = {
     "language": {"decide", "languages"},
     "quality": {"quality"},
-    "dedup": {"against", "exact_dups", "near_dups", "overlaps", "shingling", "similar"},
-    "select": {"losses", "own_reasons", "select"},
+    "dedup": {"against", "benchmark_items", "exact_dups", "near_dups", "shingling", "similar"},
+    "select": {"contaminated", "losses", "own_reasons", "select"},
     "mix": {"balance", "capping", "ledger", "packed", "tokens"},
 }
 # Heavy libraries, and the only files that may import them.

@@ -121,13 +121,24 @@ def _duplicates(document: dict[str, Any]) -> list[str]:
         lines.append(f"{_INDENT}judged    as its equal {plain(document['judged']['path'])} ({document['judged_id']})")
     if document["group_size"] > 1:
         lines.append(f"{_INDENT}equals    others with the same bytes: {exact(document['group_size'] - 1)}")
-    overlap = document.get("overlap") or {}
-    if overlap.get("benchmark"):
-        lines.append(
-            f"{_INDENT}overlaps  item {exact(overlap['item'])} of benchmark {plain(overlap['benchmark'])}, of which it "
-            f"holds {percent(overlap['contained_frac'])}; {exact(overlap['n_shared_ngrams'])} n-grams are shared"
-        )
-    return lines + [f"{_INDENT}          {plain(line)}" for line in document.get("diff", [])]
+    lines += [f"{_INDENT}          {plain(line)}" for line in document.get("diff", [])]
+    return lines + [line for match in document.get("matches", ()) for line in _match(match)]
+
+
+def _match(match: dict[str, Any]) -> list[str]:
+    """What it shares with an item of a benchmark, as it stands in both."""
+    lines = [
+        f"{_INDENT}shares    {exact(match['n_ngrams'])} n-grams with {exact(match['n_telling_words'])} telling words, "
+        f"and {percent(match['contained_frac'])} of its shingles, with item {exact(match['item'])} of benchmark "
+        f"{plain(match['benchmark'])}"
+    ]
+    for place, passage in (("here", match.get("passage")), ("item", match.get("item_passage"))):
+        if passage is None:
+            lines.append(f"{_INDENT}          {place}: the benchmark cannot be read any more, or has other items now")
+            continue
+        lines.append(f"{_INDENT}          {place}: from line {exact(passage['line'])} on")
+        lines += [f"{_INDENT}          | {plain(line)}" for line in passage["text"].split("\n")]
+    return lines
 
 
 def _tokens(document: dict[str, Any]) -> list[str]:

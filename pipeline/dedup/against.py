@@ -1,16 +1,13 @@
 """What a mixture is compared with beyond its own sources: earlier runs, and the files of benchmarks."""
 
-from pipeline.config import Mixture, source_of
-from pipeline.dedup.overlaps import Benchmark, Benchmarks, named_as_asked
+from pipeline.config import Mixture
+from pipeline.dedup.benchmark_items import Benchmarks, open_benchmark
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.similar import EarlierRun
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError, StoreError
 from pipeline.schema import SELECT, SIGNATURES
-from pipeline.sources import plan_slices
-
-_LARGE = 2**62  # a benchmark is read whole, however it is cut
 
 
 def open_earlier(mixture: Mixture, *, version: int) -> tuple[EarlierRun, ...]:
@@ -47,10 +44,4 @@ def open_earlier(mixture: Mixture, *, version: int) -> tuple[EarlierRun, ...]:
 
 def open_benchmarks(mixture: Mixture) -> Benchmarks:
     """The benchmarks in `against` with the files that each consists of."""
-    entries = [a for a in mixture.against if a.kind != "run"]
-    sets = []
-    for entry in entries:
-        with named_as_asked(entry):
-            slices = tuple(plan_slices(source_of(entry), shard_bytes=_LARGE))
-        sets.append(Benchmark(entry=entry, slices=slices))
-    return Benchmarks(sets=tuple(sets))
+    return Benchmarks(sets=tuple(open_benchmark(entry) for entry in mixture.against if entry.kind != "run"))

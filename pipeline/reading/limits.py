@@ -13,6 +13,7 @@ from pipeline.rules.resolve import WITHOUT, Asked, resolve
 from pipeline.select.licenses import dropped_class
 
 Side = Literal["above", "below"]
+_MEASURES = {"min_telling_words": "n_telling_words", "min_contained_frac": "contained_frac"}  # of benchmarks
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Limit:
     """One limit behind one reason of one document."""
 
     reason: str
-    measured: float | str | None  # None: not kept by the run, as the size of what was too large
-    crossed: str  # above, below, at least, in, set, shares: how what was measured stands to `value`
+    measured: int | float | str | None  # None: not kept by the run, as the size of what was too large
+    crossed: str  # above, below, at least, in, set: how what was measured stands to `value`
     key: str | None  # dotted key of the mixture; None: fixed
     value: Any  # of the key in the mixture of the run
     source: str  # whose limit it is
@@ -31,8 +32,8 @@ class Limit:
 def limits_of(mixture: Mixture, document: dict[str, Any]) -> list[Limit]:
     """Every limit that a document crossed, in the order of its reasons.
 
-    `document` is a row of the ledger, and as `overlap` its row of `overlaps`; `judged`, if there, is the same of the
-    equal document whose judgement it shares.
+    `document` is a row of the ledger, and as `matches` those of its row of `overlaps`; `judged`, if there, is the same
+    of the equal document whose judgement it shares.
     """
     values = {fired["rule"]: fired["value"] for fired in document["fired"]}
     found: list[Limit] = []
@@ -92,26 +93,18 @@ def _of_license(mixture: Mixture, document: dict[str, Any], setting: Setting) ->
 
 
 def _of_benchmark(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Iterator[Limit]:
-    """Of the two limits of a benchmark those that the document, or the equal one that was judged, crossed for sure.
-
-    Shared n-grams are counted over all benchmarks: they are this one's if it is alone, or contains too little else.
-    """
-    overlap = document["overlap"]
-    if overlap["benchmark"] is None and document.get("judged"):
-        overlap = document["judged"]["overlap"]
-    if overlap["benchmark"] is None:
-        return
-    entry = next(entry for entry in mixture.against if entry.name == overlap["benchmark"])
-    is_contained = overlap["contained_frac"] >= entry.min_contained_frac
-    is_alone = sum(other.kind != "run" for other in mixture.against) == 1
-    named = replace(setting, key=setting.key and setting.key.format(benchmark=entry.name))
-    if setting.applies == "at least" and is_contained:
-        yield _limit(named, overlap["contained_frac"], entry.min_contained_frac)
-    elif setting.applies == "shares" and overlap["n_shared_ngrams"] and (is_alone or not is_contained):
-        yield _limit(named, None, entry.ngram_words)
+    """The limits of benchmarks that the document, or the equal one that was judged, reaches: for each the largest."""
+    matches = [*document["matches"], *(document.get("judged") or {"matches": ()})["matches"]]
+    field = str(setting.key).rpartition(".")[2]
+    measure = _MEASURES[field]
+    for entry in mixture.against:
+        reached = [match[measure] for match in matches if match["benchmark"] == entry.name]
+        limit = getattr(entry, field)
+        if reached and max(reached) >= limit:
+            yield _limit(replace(setting, key=str(setting.key).format(benchmark=entry.name)), max(reached), limit)
 
 
-def _limit(setting: Setting, measured: float | str | None, value: Any) -> Limit:
+def _limit(setting: Setting, measured: int | float | str | None, value: Any) -> Limit:
     change = None
     if setting.key is not None:
         wanted = _passing(measured, setting.applies, value)
@@ -119,12 +112,14 @@ def _limit(setting: Setting, measured: float | str | None, value: Any) -> Limit:
     return Limit(setting.reason, measured, setting.applies, setting.key, value, setting.source, change)
 
 
-def _passing(measured: float | str | None, applies: str, value: Any) -> str | None:
+def _passing(measured: int | float | str | None, applies: str, value: Any) -> str | None:
     """A value near the measured one at which the limit is not crossed, as YAML; `...` where the run cannot tell it."""
     if applies == "in":
         return json.dumps([name for name in value if name != measured], ensure_ascii=False)
     if applies == "set":
         return json.dumps(not value)
+    if isinstance(measured, int) and applies == "at least":
+        return str(measured + 1)
     if not isinstance(measured, float):
         return "..."
     # Three decimals are enough for a threshold; rounded to the side on which nothing fires.

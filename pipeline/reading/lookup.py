@@ -12,6 +12,7 @@ from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
 from pipeline.language.names import disagrees
 from pipeline.reading.limits import limits_of
+from pipeline.reading.passages import with_passages
 from pipeline.reading.texts import contents, runs_of
 from pipeline.rules.meanings import meanings
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY, Table
@@ -25,10 +26,11 @@ def why(run: RunFiles, name: str, *, text: bool = False) -> Iterator[dict[str, A
     """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
 
     Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (those
-    that it crossed, see `limits.Limit`), `keeper_path`, `judged` (path, licence and overlap of the equal
-    document whose judgement holds for it), `diff` (from the keeper to it), `overlap` (with benchmarks) and `sequences`
-    (where its first pieces are); of its language `confidence`, `runner_up`, `runner_up_confidence`,
-    `content_kind`, and as `name_says` what the name claims where the content is another kind. With `text` that too.
+    that it crossed, see `limits.Limit`), `keeper_path`, `judged` (path, licence and matches of the equal
+    document whose judgement holds for it), `diff` (from the keeper to it), `matches` (with items of benchmarks, see
+    `with_passages`) and `sequences` (where its first pieces are); of its language `confidence`, `runner_up`,
+    `runner_up_confidence`, `content_kind`, and as `name_says` what the name claims where the content is another kind.
+    With `text` that too.
     """
     found, sentences = 0, meanings(run.mixture.quality)
     for shard in range(run.n_shards):
@@ -40,6 +42,7 @@ def why(run: RunFiles, name: str, *, text: bool = False) -> Iterator[dict[str, A
             document["meanings"] = {r: sentences[r] for r in document["reasons"]}
             document["judged"] = _judged(run, document["judged_id"]) if document["judged_id"] else None
             document["limits"] = [asdict(limit) for limit in limits_of(run.mixture, document)]
+            document["matches"] = with_passages(run, document["doc_id"], document["matches"])
             document["name_says"] = disagrees(document["path"], document["content_kind"])
             keeper = document["keeper_id"]
             document["keeper_path"] = _path_of(run, keeper) if keeper else None
@@ -69,8 +72,8 @@ def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> lis
         | equals
         | {"features": {k: v for k, v in quality.items() if k not in ("doc_id", "marks", "extra")}}
         | {"marks": quality["marks"], "extra": dict(quality["extra"] or ())}
-        | {"overlap": {k: v for k, v in overlap.items() if k != "doc_id"}}
-        for document, (language, equals, quality, overlap) in zip(ledger.take(rows).to_pylist(), others, strict=True)
+        | {"matches": overlaps["matches"]}
+        for document, (language, equals, quality, overlaps) in zip(ledger.take(rows).to_pylist(), others, strict=True)
     ]
 
 
@@ -95,7 +98,7 @@ def _judged(run: RunFiles, doc_id: str) -> dict[str, Any]:
         row = pc.index(ledger["doc_id"], doc_id).as_py()
         if row >= 0:
             found: dict[str, Any] = ledger.slice(row, 1).to_pylist()[0]
-            return found | {"overlap": run.tables.read(OVERLAPS, shard).slice(row, 1).to_pylist()[0]}
+            return found | {"matches": run.tables.read(OVERLAPS, shard)["matches"][row].as_py()}
     raise LoopmixError(f"{doc_id}: stands as `judged_id` in the ledger, but is no document of this run")
 
 

@@ -12,10 +12,13 @@ from pipeline.config import Select
 from pipeline.engine.tables import Tables
 from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS
 from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, OVERLAPS, PROSE_GROUP
+from pipeline.select.contaminated import BenchmarkLimits, is_contaminated
 from pipeline.select.licenses import UNKNOWN, dropped_class, license_class
 
 
-def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[str]]:
+def own_reasons(
+    tables: Tables, shard: int, *, config: Select, benchmarks: Sequence[BenchmarkLimits] = ()
+) -> dict[int, set[str]]:
     """By row, the reasons that need no other document; rows that nothing speaks against are left out."""
     documents = tables.read(DOCUMENTS, shard, columns=["license", "problem"])
     languages = tables.read(LANGUAGES, shard, columns=["pool", "language", "group", "content_kind"])
@@ -36,8 +39,8 @@ def own_reasons(tables: Tables, shard: int, *, config: Select) -> dict[int, set[
         reasons[row].add("dropped_language")
     for row in np.flatnonzero(_is_dropped_prose(languages, config.drop_prose_in)).tolist():
         reasons[row].add("prose_in_format")
-    overlaps = tables.read(OVERLAPS, shard, columns=["benchmark"])["benchmark"]
-    for row in np.flatnonzero(overlaps.is_valid().to_numpy()).tolist():
+    matches = one_chunk(tables.read(OVERLAPS, shard, columns=["matches"])["matches"])
+    for row in np.flatnonzero(is_contaminated(matches, limits=benchmarks)).tolist():
         reasons[row].add("contaminated")
     for row in np.flatnonzero(~_may_enter(documents["license"], config.drop_licenses)).tolist():
         reasons[row].add("dropped_license")

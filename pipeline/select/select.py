@@ -24,6 +24,7 @@ from pipeline.engine.tables import Tables
 from pipeline.reasons import JUDGEMENTS, in_order
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, SELECT
 from pipeline.select.components import Components, Nodes, find, find_components
+from pipeline.select.contaminated import BenchmarkLimits
 from pipeline.select.keepers import choose_keepers, components, unite
 from pipeline.select.licenses import UNKNOWN
 from pipeline.select.losses import count_losses, refuse_losses, sum_losses
@@ -43,6 +44,7 @@ class Selection(Select):
 
     n_pair_shards: int  # of `near_dups`
     min_similarity: float  # between members of crowds, whose pairs stand in no table
+    benchmarks: tuple[BenchmarkLimits, ...] = ()
     rules: tuple[str, ...] = ()  # reasons of the rules that judge, in the order in which they are listed
 
 
@@ -74,14 +76,14 @@ def select(job: Job, *, config: Selection) -> list[Marker]:
     return add_counts(decided, resolved, summed)
 
 
-def _offer(tables: Tables, ends: Channel, out: Channel, config: Select, shard: int, _: None) -> Outcome:
+def _offer(tables: Tables, ends: Channel, out: Channel, config: Selection, shard: int, _: None) -> Outcome:
     """Send every document that has an equal or a near duplicate, with its order key, to its group's partition."""
     groups = tables.read(EXACT_DUPS, shard, columns=["group_position", "group_size"])
     group, size = columns(groups, "group_position", "group_size")
     paired = np.zeros(group.size, bool)
     paired[row_of(ends.gather(shard)["position"].to_numpy())] = True
     rows = np.flatnonzero(paired | (size > 1))  # whoever has no duplicate is decided by its own reasons alone
-    reasons = own_reasons(tables, shard, config=config)
+    reasons = own_reasons(tables, shard, config=config, benchmarks=config.benchmarks)
     passes = np.ones(group.size, bool)
     passes[list(reasons)] = False
     table = _order_keys(tables, shard, rows)
@@ -280,7 +282,7 @@ def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _:
 def _decide(tables: Tables, answers: Channel, config: Selection, shard: int, _: None) -> Outcome:
     """Join own reasons and verdicts into the shard of `select`."""
     ids = one_chunk(tables.read(DOCUMENTS, shard, columns=["doc_id"])["doc_id"])
-    own = own_reasons(tables, shard, config=config)
+    own = own_reasons(tables, shard, config=config, benchmarks=config.benchmarks)
     reasons = [own.get(row, set()) for row in range(len(ids))]
     keepers: list[str | None] = [None] * len(ids)
     similarities: list[float | None] = [None] * len(ids)

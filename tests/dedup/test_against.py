@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handmade import doc_id, documents
 
+from pipeline.cli.why import why_lines
 from pipeline.config import Against, Mixture, NearDups, Source
-from pipeline.dedup.against import open_benchmarks, open_earlier
-from pipeline.dedup.overlaps import Benchmarks, find_overlaps
+from pipeline.dedup.against import open_earlier
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError
+from pipeline.reading.lookup import why
 from pipeline.reading.verify import verify
 from pipeline.recipe import SIGNATURES_VERSION, curate
 from pipeline.schema import LEDGER
@@ -93,91 +93,31 @@ def test_a_run_whose_signatures_have_another_version_cannot_be_compared(tmp_path
         open_earlier(mixture, version=SIGNATURES_VERSION + 1)
 
 
-@pytest.fixture
-def benchmark(tmp_path: Path) -> Benchmarks:
-    items = ["Write a function that returns the sum of all even numbers in the list given as its only argument " * 2,
-             "short item of five words here", program(9)]  # fmt: skip
+def test_contaminated_documents_are_dropped_with_the_reason_and_shown_beside_the_item(tmp_path: Path) -> None:
     file = tmp_path / "items.jsonl"
-    file.write_text("".join(json.dumps({"text": t}) + "\n" for t in items))
-    sources = (Source(name="x", kind="directory", path="/nowhere"),)
-    against = (Against(name="tasks", kind="jsonl", path=str(file), content="text"),)
-    return open_benchmarks(Mixture(name="new", sources=sources, against=against))
-
-
-def test_documents_that_hold_benchmark_items_are_found(benchmark: Benchmarks) -> None:
-    rng = random.Random(1)
-    every_tenth = program(9).splitlines()
-    for line in range(0, 60, 10):
-        every_tenth[line] = f"    edited_{rng.randrange(999)} = 1"
-    contents = [
-        "x = 1\n# WRITE a function, that returns the sum of all even numbers in the list; given\ny = 2\n",  # 15 words
-        "x = 1\n# write a function that returns the sum of all even numbers\ny = 2\n",  # 11 words
-        "\n".join(every_tenth),
-        program(10),
-        "a short item of five words here and more",
-        "",
-    ]
-    table = find_overlaps(documents(0, contents), config=benchmark)
-    assert table["benchmark"].to_pylist() == ["tasks", None, "tasks", None, "tasks", None]
-    assert table["item"].to_pylist() == [0, None, 2, None, 1, None]
-    assert table["n_shared_ngrams"].to_pylist()[0] == 3
-    assert table["contained_frac"].to_pylist()[4] == 1.0
-    assert table["doc_id"].to_pylist() == [doc_id(0, i) for i in range(6)]
-
-
-UNREAD = {
-    "a key that is not there": ({"text": "a b"}, "against.tasks.content: items.jsonl has no key 'content'"),
-    "a row without text": ({"content": 7}, "against.tasks: 1 of 2 items cannot be read, the first in items.jsonl#"),
-}
-
-
-@pytest.mark.parametrize("kind", UNREAD)
-def test_an_item_that_cannot_be_read_is_an_error(tmp_path: Path, kind: str) -> None:
-    """Nobody would look for it, and the run would say that its benchmark is not in the data."""
-    row, message = UNREAD[kind]
-    first = row if "not there" in kind else {"content": program(9)}
-    (tmp_path / "items.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(row)}\n", encoding="utf-8")
-    sources = (Source(name="x", kind="directory", path="/nowhere"),)
-    against = (Against(name="tasks", kind="jsonl", path=str(tmp_path / "items.jsonl")),)
-    with pytest.raises(ConfigError) as caught:
-        find_overlaps(
-            documents(0, [program(9)]), config=open_benchmarks(Mixture(name="n", sources=sources, against=against))
-        )
-    assert message in str(caught.value)
-
-
-def test_an_item_without_text_is_nothing_to_look_for(tmp_path: Path) -> None:
-    rows = [{"content": ""}, {"content": program(9)}]
-    (tmp_path / "items.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    sources = (Source(name="x", kind="directory", path="/nowhere"),)
-    against = (Against(name="tasks", kind="jsonl", path=str(tmp_path / "items.jsonl")),)
-    found = open_benchmarks(Mixture(name="n", sources=sources, against=against))
-    assert find_overlaps(documents(0, [program(9)]), config=found)["item"].to_pylist() == [1]
-
-
-def test_a_benchmark_that_is_not_there_is_named_as_the_mixture_names_it(tmp_path: Path) -> None:
-    sources = (Source(name="x", kind="directory", path="/nowhere"),)
-    against = (Against(name="tasks", kind="jsonl", path=str(tmp_path / "gone.jsonl")),)
-    with pytest.raises(ConfigError, match=r"^against\.tasks\.path: .*gone\.jsonl does not exist"):
-        open_benchmarks(Mixture(name="new", sources=sources, against=against))
-
-
-@pytest.mark.parametrize(("share", "found"), [(0.5, "tasks"), (0.5 + 1e-9, None)])
-def test_an_item_of_which_just_enough_is_contained_is_found(
-    benchmark: Benchmarks, share: float, found: str | None
-) -> None:
-    """Item 1 has six words, so two shingles of five; the document holds one of them."""
-    entry = benchmark.sets[0].entry.model_copy(update={"min_contained_frac": share})
-    config = Benchmarks(sets=(benchmark.sets[0].model_copy(update={"entry": entry}),))
-    table = find_overlaps(documents(0, ["short item of five words there"]), config=config)
-    assert table["benchmark"].to_pylist() == [found]
-
-
-def test_contaminated_documents_are_dropped_with_the_reason(tmp_path: Path, benchmark: Benchmarks) -> None:
-    files = {"leak.py": program(7) + program(9), "clean.py": program(8)}
-    now = ledger_of(make(tmp_path, "run", files, against=tuple(b.entry for b in benchmark.sets)))
+    file.write_text("".join(json.dumps({"content": text}) + "\n" for text in ("an item", program(9))))
+    files = {"leak.py": "first = 1\n\n" + program(9), "clean.py": program(8)}
+    run = make(tmp_path, "run", files, against=(Against(name="tasks", kind="jsonl", path=str(file)),))
+    now = ledger_of(run)
     assert now["leak.py"]["reasons"] == ["contaminated"]
     assert now["clean.py"]["keep"]
+    (found,) = why(run, "leak.py")
+    (match,) = found["matches"]
+    assert match["passage"]["line"] == 3
+    assert match["passage"]["text"].startswith("def ")
+    assert match["passage"]["text"].removesuffix(" ...") in program(9)
+    assert match["item_passage"] == match["passage"] | {"line": 1, "bytes": [0, len(program(9).rstrip())]}
+    lines = [line.strip() for line in why_lines(found)]
+    assert "here: from line 3 on" in lines
+    assert lines.count(f"| {program(9).splitlines()[0]}") == 2
+    assert [limit["key"] for limit in found["limits"]] == [
+        "against.tasks.min_telling_words",
+        "against.tasks.min_contained_frac",
+    ]
+    file.unlink()
+    (gone,) = why(run, "leak.py")
+    assert gone["matches"][0]["item_passage"] is None
+    assert "item: the benchmark cannot be read any more" in "\n".join(why_lines(gone))
 
 
 @pytest.mark.parametrize("n_partitions", [1, 3])

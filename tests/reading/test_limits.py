@@ -16,7 +16,6 @@ from pipeline.rules.resolve import resolve
 from pipeline.rules.sets import SETS
 from pipeline.yaml_file import validate
 
-NO_OVERLAP = {"n_shared_ngrams": 0, "benchmark": None, "item": None, "contained_frac": 0.0}
 LINES = "".join(f"row{n} = column{n} + {n}\n" for n in range(30))
 PROSE = "The ferry left at six and the last lorry came aboard with its lights still on. " * 5 + "\n"
 
@@ -43,7 +42,7 @@ def fired(text: str, *, language: str, config: Quality) -> list[dict[str, Any]]:
 def document(*reasons: str, language: str = "Python", **columns: Any) -> dict[str, Any]:
     """A row of the ledger with its row of overlaps."""
     pool = "text" if language == "Text" else "code"
-    own = {"license": "MIT", "similarity": None, "overlap": NO_OVERLAP, "fired": []}
+    own = {"license": "MIT", "similarity": None, "matches": [], "fired": []}
     return {"reasons": list(reasons), "pool": pool, "language": language} | own | columns
 
 
@@ -196,10 +195,12 @@ def test_the_change_for_a_licence_leaves_no_class_that_keeps_it_out(
 
 def test_a_shared_judgement_names_the_limit_that_its_equal_crossed() -> None:
     old = mixture(select=Select(drop_licenses=("copyleft",)), against=(EXAM,))
-    shared = {"license": "GPL-2+", "overlap": NO_OVERLAP | {"benchmark": EXAM.name, "n_shared_ngrams": 3}}
-    row = document("dropped_license", "contaminated", license=None, judged=shared)
+    match = {"benchmark": EXAM.name, "n_telling_words": 4, "contained_frac": 0.0}
+    shared = {"license": "GPL-2+", "matches": [match]}
+    less = [match | {"n_telling_words": 3}]
+    row = document("dropped_license", "contaminated", license=None, judged=shared, matches=less)
     assert limit_of(old, row, "dropped_license").measured == "copyleft"
-    assert limit_of(old, row, "contaminated").key == f"against.{EXAM.name}.ngram_words"
+    assert limit_of(old, row, "contaminated").key == f"against.{EXAM.name}.min_telling_words"
 
 
 def test_an_unknown_language_names_the_switch() -> None:
@@ -209,38 +210,39 @@ def test_an_unknown_language_names_the_switch() -> None:
     assert not with_change(mixture(), limit.change).select.drop_unknown
 
 
-EXAM = Against(name="exam.v1", kind="jsonl", path="/e", ngram_words=9, min_contained_frac=0.6)
+EXAM = Against(name="exam.v1", kind="jsonl", path="/e", min_telling_words=4, min_contained_frac=0.6)
 OTHER = Against(name="other", kind="jsonl", path="/o")
 RUN = Against(name="old", kind="run", path="/r")
 
 
 @pytest.mark.parametrize(
-    ("against", "n_shared", "contained", "expected"),
+    ("found", "expected"),
     [
-        ((RUN, EXAM), 0, 0.6, ["min_contained_frac"]),
-        ((RUN, EXAM), 4, 0.9, ["ngram_words", "min_contained_frac"]),
-        ((RUN, EXAM), 4, 0.59, ["ngram_words"]),
-        ((OTHER, EXAM), 4, 0.9, ["min_contained_frac"]),  # the n-grams may be the other's
-        ((OTHER, EXAM), 4, 0.59, ["ngram_words"]),
+        ([("exam.v1", 0, 0.6)], {"min_contained_frac": 0.6}),
+        ([("exam.v1", 4, 0.59)], {"min_telling_words": 4}),
+        ([("exam.v1", 4, 0.1), ("exam.v1", 9, 0.9)], {"min_telling_words": 9, "min_contained_frac": 0.9}),
+        ([("exam.v1", 3, 0.59), ("other", 1, 0.1)], {}),
+        ([("exam.v1", 5, 1.0)], {"min_telling_words": 5, "min_contained_frac": 1.0}),
     ],
 )
-def test_a_contaminated_document_names_the_limits_of_its_benchmark(
-    against: tuple[Against, ...], n_shared: int, contained: float, expected: list[str]
+def test_a_contaminated_document_names_the_limits_that_it_reaches(
+    found: list[tuple[str, int, float]], expected: dict[str, float]
 ) -> None:
-    overlap = {"n_shared_ngrams": n_shared, "benchmark": "exam.v1", "item": 0, "contained_frac": contained}
-    found = limits_of(mixture(against=against), document("contaminated", overlap=overlap))
-    assert [limit.key for limit in found] == [f"against.exam.v1.{field}" for field in expected]
-    by_field = dict(zip(expected, found, strict=True))
-    if "ngram_words" in by_field:
-        limit = by_field["ngram_words"]
-        assert (limit.measured, limit.value) == (None, 9)
-        assert limit.change == "against: [{name: exam.v1, ngram_words: ...}]"
-    if "min_contained_frac" in by_field:
-        limit = by_field["min_contained_frac"]
-        assert (limit.measured, limit.value, limit.crossed) == (contained, 0.6, "at least")
+    matches = [{"benchmark": b, "n_telling_words": n, "contained_frac": share} for b, n, share in found]
+    row = document("contaminated", matches=matches)
+    limits = limits_of(mixture(against=(RUN, OTHER, EXAM)), row)
+    assert {limit.key: limit.measured for limit in limits} == {
+        f"against.exam.v1.{field}": value for field, value in expected.items()
+    }
+    for limit in limits:
+        field = str(limit.key).rpartition(".")[2]
+        assert (limit.crossed, limit.value) == ("at least", getattr(EXAM, field))
+        if limit.measured == 1.0:
+            assert limit.change is None  # no share lets a copy in
+            continue
         (entry,) = yaml.safe_load(limit.change or "")["against"]
         assert entry["name"] == "exam.v1"
-        assert entry["min_contained_frac"] > contained
+        assert entry[field] > limit.measured
 
 
 def test_limits_stand_in_the_order_of_reasons_when_several_are_crossed() -> None:

@@ -22,6 +22,7 @@ from pipeline.dedup.exact_dups import group_equal
 from pipeline.engine.run import Run
 from pipeline.engine.store import part
 from pipeline.schema import CROWDS, LANGUAGES, NEAR_DUPS, SELECT
+from pipeline.select.contaminated import BenchmarkLimits
 from pipeline.select.own_reasons import own_reasons
 from pipeline.select.select import Selection, select
 
@@ -55,7 +56,8 @@ def choose(
         run.store.write_parquet(f"tables/near_dups/{part(i, 2)}", table, schema=NEAR_DUPS.schema)
         run.store.write_ipc(f"tables/similar/{part(i, 2, suffix='arrow')}", [], schema=CROWDS)
     settings = dict(config or Select(n_partitions=3))
-    selection = Selection(**settings, n_pair_shards=2, min_similarity=0.7, rules=RULE_REASONS)
+    limits = (BenchmarkLimits(name="humaneval", min_telling_words=2, min_contained_frac=0.5),)
+    selection = Selection(**settings, n_pair_shards=2, min_similarity=0.7, rules=RULE_REASONS, benchmarks=limits)
     run_stage(run, "select", select, config=selection, n_shards=len(shards))
     return {r["doc_id"]: r for s in range(len(shards)) for r in tables.read(SELECT, s).to_pylist()}
 
