@@ -52,7 +52,7 @@ def examples(effects: RuleEffects) -> ReportTable:
     rows = [(e.reason, "alone" if e.alone else "", e.language, e.value, e.path, e.doc_id) for e in effects.examples]
     columns = [Column("rule", TEXT), Column("", TEXT, 3), Column("language", TEXT, 1)]
     columns += [Column("measured", _NUMBER, 2), Column("path", PATH), Column("document", ID, 4)]
-    return ReportTable("Documents to look at", columns, rows, "their text: loopmix why RUN DOCUMENT --text")
+    return ReportTable("Documents to look at", columns, rows, "their text: loopmix why RUN PATH --text")
 
 
 def totals(effects: RuleEffects) -> list[str]:
@@ -63,6 +63,6 @@ def totals(effects: RuleEffects) -> list[str]:
     return [
         kept,
         f"would go too: {effects.n_dropped_docs:,} documents, {size(effects.n_dropped_bytes)}",
-        f"would come back: {effects.n_restored_docs:,} documents, {size(effects.n_restored_bytes)}; near duplicates of "
-        "what goes or comes are decided by a new run alone",
+        f"would come back: {effects.n_restored_docs:,} documents, {size(effects.n_restored_bytes)}",
+        "near duplicates of what goes or comes are decided by a new run alone",
     ]

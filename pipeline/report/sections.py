@@ -94,7 +94,7 @@ def rules(numbers: Numbers) -> Html | None:
         "A rule is worth what it drops beyond the others, if that is junk. Read its examples; then move it, or do "
         "without it: “loopmix select RUN --against MIXTURE” shows the effect in seconds, before anything is made anew."
     )
-    tables = rule_tables.by_reason(effects), rule_tables.by_language(effects), rule_tables.examples(effects)
+    tables = rule_tables.by_reason(effects), rule_tables.by_language(effects, limit=10), rule_tables.examples(effects)
     return section("rules", "Rules", *map(draw, tables), guide=guide)
 
 
