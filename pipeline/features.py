@@ -48,12 +48,75 @@ _OF_CODE = {
     ),
     "parse_error_frac": Feature("float", "visible bytes in syntax errors; null: not parsed", "code", nullable=True),
 }
+# Of running text (`quality/prose.py`). At equal words and sentences these are the numbers of datatrove's filters.
+_GRAMS = {
+    **{
+        f"top_{n}_gram_frac": Feature(
+            "float",
+            f"characters of the commonest {n} words in a row, each time they stand there",
+            "text",
+            nullable=True,
+        )
+        for n in (2, 3, 4)
+    },
+    **{
+        f"duplicate_{n}_gram_frac": Feature(
+            "float", f"characters in {n} words in a row that stood there before", "text", nullable=True
+        )
+        for n in (5, 6, 7, 8, 9, 10)
+    },
+}
+_OF_TEXT = {
+    **_GRAMS,
+    "repeated_line_frac": Feature("float", "lines that stood there before, empty ones aside", "text", nullable=True),
+    "repeated_line_char_frac": Feature("float", "characters in such lines, of all characters", "text", nullable=True),
+    "repeated_paragraph_frac": Feature("float", "paragraphs that stood there before", "text", nullable=True),
+    "repeated_paragraph_char_frac": Feature("float", "characters in such paragraphs", "text", nullable=True),
+    "repeated_prose_frac": Feature(
+        "float",
+        "characters in lines seen before outside programs, tables, banners; of lines not blank",
+        "text",
+        nullable=True,
+    ),
+    "lettered_word_frac": Feature(
+        "float", "words with a letter, of words with a letter or digit", "text", nullable=True
+    ),
+    "plain_word_chars": Feature("float", "characters of the mean word that holds no address", "text", nullable=True),
+    "hash_sign_ratio": Feature("float", "hash signs for each piece between spaces", "text", nullable=True),
+    "ellipsis_ratio": Feature("float", "ellipses for each piece between spaces", "text", nullable=True),
+    "n_stop_word_kinds": Feature(
+        "int", "of Gopher's eight English stop words, how many stand there", "text", nullable=True
+    ),
+    "dash_line_frac": Feature("float", "lines that begin with - or a bullet, of all lines", "text", nullable=True),
+    "stopped_line_frac": Feature(
+        "float", "lines that end in a sign that ends sentences, of lines not blank", "text", nullable=True
+    ),
+    "short_line_frac": Feature("float", "lines of 30 characters or fewer, of lines not blank", "text", nullable=True),
+    "line_word_ratio": Feature("float", "line ends for each piece between spaces", "text", nullable=True),
+    "c4_line_frac": Feature("float", "lines that C4 would keep, of lines not blank", "text", nullable=True),
+    "c4_sentences": Feature("int", "sentences in the lines that C4 would keep", "text", nullable=True),
+    "c4_lorem_lines": Feature("int", "lines with lorem ipsum among those C4 looks at", "text", nullable=True),
+    "c4_curly_lines": Feature("int", "lines with a curly bracket among those C4 looks at", "text", nullable=True),
+    "link_line_frac": Feature(
+        "float", "lines that are a link and nothing else, of lines not blank", "text", nullable=True
+    ),
+    "web_phrase_line_frac": Feature(
+        "float", "short lines with words of menus and cookie notices, of lines not blank", "text", nullable=True
+    ),
+    "selling_line_frac": Feature(
+        "float", "lines with words of shops and spam, of lines not blank", "text", nullable=True
+    ),
+    "mojibake_frac": Feature("float", "characters too many because an encoding was misread", "text", nullable=True),
+    "prose_confidence": Feature(
+        "float", "share of the prose that is in its language; null: no language could be told", "text", nullable=True
+    ),
+}
 _PRIVATE = {
     "n_secrets": Feature("int", "likely secrets"),
     "n_personal": Feature("int", "likely personal data: e-mail addresses, IPv4 addresses"),
 }
 
-FEATURES: dict[str, Feature] = {**_OF_ALL, **_OF_CODE, **_PRIVATE}
+FEATURES: dict[str, Feature] = {**_OF_ALL, **_OF_CODE, **_OF_TEXT, **_PRIVATE}
 
 # What a rule may name beside a feature: a mark (1 where the document has it), a number of a plug-in or scorer.
 MARK, EXTRA = "mark.", "extra."

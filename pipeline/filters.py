@@ -14,7 +14,7 @@ from pipeline.features import EXTRA, FEATURES, MARK
 from pipeline.fields import Count, Frac, Frozen, Language
 
 # The sets that ship: one file each in `rules/sets`.
-SetName = Literal["loopmix"]
+SetName = Literal["loopmix", "gopher", "c4", "fineweb"]
 Reason = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
 
 
@@ -60,7 +60,9 @@ class CodeRules(Frozen):
     max_encoded_run_chars: int = Field(1_024, description="longest such run")
     max_data_lines: int = Field(512, description="lines of JSON, YAML, plain data")
     max_duplicate_line_frac: Frac = Field(0.8, description="characters in lines seen before in the file")
-    max_parse_error_frac: Frac = Field(0.4, description="visible bytes in syntax errors, where a grammar is at hand")
+    max_parse_error_frac: Frac = Field(
+        1.0, description="visible bytes in syntax errors, where a grammar is at hand; 1: the rule is off"
+    )
 
 
 class TextRules(Frozen):
@@ -69,12 +71,12 @@ class TextRules(Frozen):
     min_words: int = Field(30, description="words; letters in scripts without spaces")
     max_words: int = Field(1_000_000, description="words")
     min_mean_word_chars: float = Field(2, description="mean word")
-    max_mean_word_chars: float = Field(15, description="mean word")
+    max_mean_word_chars: float = Field(25, description="mean word, those that hold an address aside")
     max_symbol_word_frac: Frac = Field(0.1, description="hashtags or ellipses for each word")
-    min_alpha_word_frac: Frac = Field(0.6, description="words with at least one letter")
+    min_alpha_word_frac: Frac = Field(0.4, description="words with at least one letter")
     max_bullet_line_frac: Frac = Field(0.9, description="lines that begin with a bullet")
     max_ellipsis_line_frac: Frac = Field(0.5, description="lines that end in an ellipsis")
-    max_duplicate_line_frac: Frac = Field(0.4, description="characters in lines seen before in the document")
+    max_duplicate_line_frac: Frac = Field(0.5, description="characters in lines of prose seen before in the document")
     max_line_chars: int = Field(100_000, description="longest line")
 
 

@@ -100,6 +100,7 @@ QUALITY = _table(
     "quality",
     _required("doc_id", pa.string()),
     *(pa.field(name, _FEATURE_TYPES[f.kind], nullable=f.nullable) for name, f in FEATURES.items()),
+    pa.field("prose_language", pa.string()),  # of texts: a code as en or zh-Hant; null: code, or it could not be told
     _required_list("marks", pa.string()),  # what the document is, beside its language: lock_file, vendored, ...
     pa.field("extra", pa.map_(pa.string(), pa.float64())),  # numbers of plug-ins and scorers by name; null: none asked
 )

@@ -96,7 +96,11 @@ def prose_lines(text: str) -> dict[str, float]:
     filled = [line for line in lines if line.strip()]
     ends = len(re.findall(r"\r\n|\r|\n", text))
     ellipses = text.count("...") + text.count("…")
+    named = [word for word in words if any(c.isalpha() or c.isdecimal() for c in word)]
+    plain = [word for word in named if "://" not in word and "](" not in word]
     return {
+        "lettered_word_frac": ratio(sum(any(c.isalpha() for c in word) for word in named), len(named)),
+        "plain_word_chars": ratio(sum(map(len, plain)), len(plain)),
         "hash_sign_ratio": ratio(text.count("#"), len(words)),
         "ellipsis_ratio": ratio(ellipses, len(words)),
         "n_stop_word_kinds": len(set(words) & set(scan.STOP_WORDS)),

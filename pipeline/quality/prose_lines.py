@@ -20,8 +20,15 @@ from pipeline.quality.prose_scan import (
     FIRST_AT,
     LAST,
     LAST_AT,
+    N_ELLIPSES,
+    N_HASH_SIGNS,
+    N_LETTERED,
+    N_NAMED,
+    N_PLAIN,
+    PLAIN_CHARS,
     RUNS,
     START,
+    STOP_WORD_KINDS,
 )
 from pipeline.quality.scan import SPACE, character_classes
 
@@ -79,11 +86,13 @@ def measure(
     counts = _count(
         data, offsets, lines.rows, lines.hashes, lines.offsets, found, is_prose, character_classes(), sentence_ends()
     ).T
-    n_words = np.diff(words.offsets)
+    n_words, count = np.diff(words.offsets), words.counts.T
     return {
-        "hash_sign_ratio": _ratio(words.signs[:, prose_scan.N_HASH_SIGNS], n_words),
-        "ellipsis_ratio": _ratio(words.signs[:, prose_scan.N_ELLIPSES], n_words),
-        "n_stop_word_kinds": np.bitwise_count(words.signs[:, prose_scan.STOP_WORD_KINDS]).astype(np.int64),
+        "lettered_word_frac": _ratio(count[N_LETTERED], count[N_NAMED]),
+        "plain_word_chars": _ratio(count[PLAIN_CHARS], count[N_PLAIN]),
+        "hash_sign_ratio": _ratio(count[N_HASH_SIGNS], n_words),
+        "ellipsis_ratio": _ratio(count[N_ELLIPSES], n_words),
+        "n_stop_word_kinds": np.bitwise_count(count[STOP_WORD_KINDS]).astype(np.int64),
         "dash_line_frac": _ratio(counts[N_DASHED], counts[N_LINES]),
         "stopped_line_frac": _ratio(counts[N_STOPPED], counts[N_FILLED]),
         "short_line_frac": _ratio(counts[N_SHORT], counts[N_FILLED]),

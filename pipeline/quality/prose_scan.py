@@ -11,18 +11,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.arrays.compiled import compiled
+from pipeline.arrays.compiled import compiled, inlined
 from pipeline.quality.scan import DIGIT, LETTER, SPACE, STOP_WORDS, UNSPACED, character_classes
 
 # Documents are taken apart in groups of so many bytes, which bounds the arrays: a word of two bytes costs twelve.
 BATCH_BYTES = 1 << 20
-_HIGH, _SIGN = 128, 16  # a byte of a character beyond ASCII; a sign that is counted
+# A byte of a character beyond ASCII; a sign that is looked at; a word that holds an address.
+_HIGH, _SIGN, ADDRESS = 128, 16, 32
 _LF, _CR, _HASH, _DOT, _ELLIPSIS = 10, 13, 35, 46, 0x2026
+_COLON, _SLASH, _CLOSE, _PAREN = 58, 47, 93, 40
 # FNV-1a of 64 bits over bytes. Equal hashes are taken for equal words: by chance once in some 10^9 words of a document.
 _FNV_PRIME, _FNV_START = np.uint64(0x100000001B3), np.uint64(0xCBF29CE484222325)
 _STOP_KEYS = np.array([int.from_bytes(b"\x01" + word.encode(), "big") for word in STOP_WORDS], np.int64)
-# Columns of the signs of a document.
-N_HASH_SIGNS, N_ELLIPSES, STOP_WORD_KINDS = range(3)
+# Columns of the counts of a document.
+(
+    N_HASH_SIGNS,
+    N_ELLIPSES,  # "..." without overlap, and the one-character form
+    STOP_WORD_KINDS,  # one bit for each of STOP_WORDS that stands there
+    N_NAMED,  # words with a letter or digit
+    N_LETTERED,  # words with a letter
+    N_PLAIN,  # words with a letter or digit that hold no address
+    PLAIN_CHARS,  # characters of those
+) = range(7)
+_N_COUNTS = 7
 # Columns of a line.
 (
     START,  # of its first byte
@@ -42,7 +53,7 @@ N_LINE_COLUMNS = 10
 def _byte_classes() -> np.ndarray:
     classes = np.full(256, _HIGH, np.uint8)
     classes[:128] = character_classes()[:128] & (LETTER | DIGIT | SPACE)
-    classes[[_HASH, _DOT]] |= _SIGN
+    classes[[_HASH, _DOT, _COLON, _CLOSE]] |= _SIGN
     return classes
 
 
@@ -56,7 +67,7 @@ class TextWords:
     hashes: np.ndarray  # uint64
     chars: np.ndarray  # int32
     offsets: np.ndarray  # int64 [documents + 1]
-    signs: np.ndarray  # int64 [documents, 3]: hash signs, ellipses, one bit for each kind of English stop word seen
+    counts: np.ndarray  # int64 [documents, 7]: columns N_HASH_SIGNS to PLAIN_CHARS
 
 
 @dataclass(frozen=True)
@@ -79,8 +90,8 @@ def batches(offsets: np.ndarray) -> Iterator[slice]:
 
 
 def words(data: np.ndarray, offsets: np.ndarray) -> TextWords:
-    hashes, chars, ends, signs = _words(data, offsets, character_classes())
-    return TextWords(hashes[: ends[-1]], chars[: ends[-1]], ends, signs)
+    hashes, chars, ends, counts = _words(data, offsets, character_classes())
+    return TextWords(hashes[: ends[-1]], chars[: ends[-1]], ends, counts)
 
 
 def lines(data: np.ndarray, offsets: np.ndarray) -> TextLines:
@@ -115,10 +126,10 @@ def _words(
     # A word and the space behind it have two bytes, and a letter that is a word of its own has three.
     most = (offsets[-1] - offsets[0]) // 2 + n_documents
     hashes, chars = np.empty(most, np.uint64), np.empty(most, np.int32)
-    ends, signs = np.zeros(n_documents + 1, np.int64), np.zeros((n_documents, 3), np.int64)
+    ends, counts = np.zeros(n_documents + 1, np.int64), np.zeros((n_documents, _N_COUNTS), np.int64)
     for k in range(n_documents):
-        ends[k + 1] = _words_of(data, offsets[k], offsets[k + 1], classes, hashes, chars, ends[k], signs[k])
-    return hashes, chars, ends, signs
+        ends[k + 1] = _words_of(data, offsets[k], offsets[k + 1], classes, hashes, chars, ends[k], counts[k])
+    return hashes, chars, ends, counts
 
 
 @compiled
@@ -130,7 +141,7 @@ def _words_of(
     hashes: np.ndarray,
     chars: np.ndarray,
     n: int,
-    signs: np.ndarray,
+    counts: np.ndarray,
 ) -> int:
     """Append the words of data[i:end] at place n; the place behind them."""
     touches = False  # the open word follows a letter that is a word of its own
@@ -143,32 +154,58 @@ def _words_of(
             if flags & _HIGH:
                 code, size = _decode(data, i, end)
                 flags = classes[code] & (LETTER | DIGIT | SPACE | UNSPACED)
-                signs[N_ELLIPSES] += code == _ELLIPSIS
+                counts[N_ELLIPSES] += code == _ELLIPSIS
             if flags & (SPACE | UNSPACED):
                 break
             if flags & _SIGN:
-                if data[i] == _HASH:
-                    signs[N_HASH_SIGNS] += 1
-                elif i >= dots_end and i + 2 < end and data[i + 1] == _DOT and data[i + 2] == _DOT:
-                    signs[N_ELLIPSES] += 1
-                    dots_end = i + 3
+                dots_end, address = _count_sign(data, i, end, dots_end, counts)
+                bits |= address
             for k in range(i, i + size):
                 key = (key ^ np.uint64(data[k])) * _FNV_PRIME
             length += 1
-            bits |= flags
+            bits |= flags & (LETTER | DIGIT)
             i += size
         alone = i < end and flags & UNSPACED != 0
         if length > 0 and (bits & (LETTER | DIGIT) != 0 or not (touches or alone)):
             hashes[n], chars[n] = key, length
             n += 1
-            if i - start <= 4:  # the longest stop word has four letters
-                signs[STOP_WORD_KINDS] |= _stop_word_bit(data, start, i)
+            _count_word(data, start, i, length, bits, counts)
         if alone:
             hashes[n], chars[n] = (_FNV_START ^ np.uint64(code)) * _FNV_PRIME, 1
             n += 1
+            counts[N_NAMED : PLAIN_CHARS + 1] += 1
         touches = alone
         i += size
     return n
+
+
+@inlined
+def _count_sign(data: np.ndarray, i: int, end: int, dots_end: int, counts: np.ndarray) -> tuple[int, int]:
+    """Count the sign at i; where the last counted ellipsis ends, and ADDRESS if one is here: "://", or the "](" of a
+    link."""
+    byte, address = data[i], 0
+    if byte == _HASH:
+        counts[N_HASH_SIGNS] += 1
+    elif byte == _COLON:
+        address = ADDRESS * (i + 2 < end and data[i + 1] == _SLASH and data[i + 2] == _SLASH)
+    elif byte == _CLOSE:
+        address = ADDRESS * (i + 1 < end and data[i + 1] == _PAREN)
+    elif i >= dots_end and i + 2 < end and data[i + 1] == _DOT and data[i + 2] == _DOT:
+        counts[N_ELLIPSES] += 1
+        dots_end = i + 3
+    return dots_end, address
+
+
+@inlined
+def _count_word(data: np.ndarray, start: int, end: int, length: int, bits: int, counts: np.ndarray) -> None:
+    if bits & (LETTER | DIGIT):
+        counts[N_NAMED] += 1
+        counts[N_LETTERED] += bits & LETTER
+        if bits & ADDRESS == 0:
+            counts[N_PLAIN] += 1
+            counts[PLAIN_CHARS] += length
+    if end - start <= 4:  # the longest stop word has four letters
+        counts[STOP_WORD_KINDS] |= _stop_word_bit(data, start, end)
 
 
 @compiled

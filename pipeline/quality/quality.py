@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipeline.arrays.columns import bytes_of, one_chunk
 from pipeline.features import FEATURES
 from pipeline.filters import Measuring
-from pipeline.quality import features, generated, secrets
+from pipeline.quality import features, generated, prose, secrets
 from pipeline.quality.parse import parse_error_frac
 from pipeline.schema import QUALITY
 
@@ -31,6 +31,7 @@ def measure(documents: pa.Table, languages: pa.Table, *, config: Measuring) -> p
     columns["generated_line"] = _generated_lines(data, offsets, found.head_bytes, wanted=sound & is_code)
     columns["n_secrets"], columns["n_personal"] = private.n_secrets * sound, private.n_personal * sound
     columns["stop_word_frac"] = np.where(is_code, 0.0, found.stop_word_frac)
+    columns |= _prose(content, wanted=sound & ~is_code)
     return _table(documents["doc_id"], columns)
 
 
@@ -54,6 +55,17 @@ def _parse_errors(
     return result
 
 
+def _prose(content: pa.LargeBinaryArray, *, wanted: np.ndarray) -> dict[str, np.ndarray]:
+    """What is measured of texts; NaN, and None for the language, where a document is not wanted."""
+    found = prose.measure(*bytes_of(content if wanted.all() else content.filter(pa.array(wanted))))
+    result = {}
+    for name, values in found.items():
+        is_text = values.dtype == object
+        result[name] = np.full(wanted.size, None if is_text else np.nan, object if is_text else np.float64)
+        result[name][wanted] = values
+    return result
+
+
 def _generated_lines(
     data: np.ndarray, offsets: np.ndarray, head_bytes: np.ndarray, *, wanted: np.ndarray
 ) -> np.ndarray:
@@ -71,7 +83,9 @@ def _table(doc_ids: pa.ChunkedArray, columns: dict[str, np.ndarray]) -> pa.Table
     joined: dict[str, pa.Array] = {"doc_id": one_chunk(doc_ids)}
     for name, feature in FEATURES.items():
         values = columns[name]
-        joined[name] = pa.array(values, mask=np.isnan(values) if feature.nullable else None)
+        array = pa.array(values, mask=np.isnan(values) if feature.nullable else None)
+        joined[name] = array.cast(QUALITY.schema.field(name).type)
+    joined[prose.LANGUAGE] = pa.array(columns[prose.LANGUAGE], pa.string())
     joined["marks"] = pa.array([[]] * len(doc_ids), QUALITY.schema.field("marks").type)
     joined["extra"] = pa.nulls(len(doc_ids), QUALITY.schema.field("extra").type)
     return pa.table(joined, schema=QUALITY.schema)

@@ -23,7 +23,7 @@ SIGN = 16  # hash sign, dot and ellipsis, which are looked at more closely
     N_SPACES,
     N_UNSPACED,  # letters of scripts that put no space between words
     N_HASHTAGS,
-    N_ELLIPSES,  # "..." without overlap, and the one-character form
+    N_ELLIPSES,  # runs of three dots or more, and the one-character form
     N_PIECES,  # see `_scan_characters`
     N_WORDS,
     N_ALPHA_WORDS,
@@ -171,6 +171,8 @@ def _scan_characters(data: np.ndarray, i: int, end: int, classes: np.ndarray, ro
             elif at >= dots_end and at + 2 < end and data[at + 1] == _DOT and data[at + 2] == _DOT:
                 row[N_ELLIPSES] += 1
                 dots_end = at + 3
+                while dots_end < end and data[dots_end] == _DOT:  # dots that lead to a page number are one ellipsis
+                    dots_end += 1
         length += 1
         bits |= flags
     if length > 0:

@@ -90,7 +90,7 @@ def reference(document: bytes) -> dict[str, float]:
     n_visible = sum(not c.isspace() for c in text)
     n_hashtags = sum(is_hashtag(text, k) for k in range(len(text)))
     head = re.match(rb"(?:[^\r\n]*(?>\r\n|\r|\n)){5}", document)
-    ellipses = text.count("...") + text.count("…")
+    ellipses = len(re.findall(r"\.{3,}", text)) + text.count("…")
     stop_words = [w for w in words if re.sub("[A-Z]", lambda m: m.group().lower(), w) in scan.STOP_WORDS]
     return {
         "n_chars": len(text),

@@ -171,5 +171,5 @@ def test_measure_takes_any_bytes(documents):
     assert all(len(values) == len(documents) for values in found.values())
     # Of n-grams that overlap themselves each counts in full, so those shares have no bound.
     shares = {name: values for name, values in found.items() if name.endswith("_frac") and not name.startswith("top_")}
-    assert len(shares) == 19
+    assert len(shares) == 20
     assert all(0 <= share <= 1 for values in shares.values() for share in values)

@@ -29,8 +29,8 @@ def measure(*documents: str) -> list[dict[str, float]]:
 PARTS = st.sampled_from(
     ["the", "to be", "words", " ", "\n", "\n\n", "\r\n", "\r", "    ", "\t", ".", ". ", "...", "…", "!", '"', "?)",
      "Yes. No", "。", "你好", "#", "- ", "• ", "* ", "| a", "+--", "```", "~~~\n", "\n```\n", "----", "[1]", "[edit]",
-     "[citation needed]", "[", "]", "Lorem ipsum", "JavaScript", "{", "terms of use", "privacy policy",
-     "use of cookies", "x" * 1001, "é", "\u00a0"]
+     "[citation needed]", "[", "](", "://", "]", ": ", "Lorem ipsum", "JavaScript", "{", "terms of use",
+     "privacy policy", "use of cookies", "x" * 1001, "é", "\u00a0"]
 )  # fmt: skip
 TEXT = st.lists(PARTS | st.characters(codec="utf-8"), max_size=60).map("".join)
 REPEATED = st.tuples(TEXT, st.integers(1, 4)).map(lambda pair: (pair[0] + "\n") * pair[1])

@@ -95,7 +95,16 @@ def test_digits_count_when_the_language_is_an_assembly_of_numbers():
         ("Take this along:\n\n" + "".join(f"- take {w} along too\n" for w in "abcdefgh"), {}),
         ("".join(f"and then there came, late, one {w} after it and sat down ...\n" for w in "abcdef"), {"ellipses": 1}),
         (PROSE + "And so we sang it all over again.\n" * 9, {}),
-        (PROSE * 2 + "And so we sang it all over again.\n", {"text_duplicate_lines": 400 / 838}),
+        (PROSE * 2 + "And so we sang it all over again.\n", {}),
+        (PROSE * 3, {"text_duplicate_lines": 2 / 3}),
+        (PROSE + ("```\n" + PROSE + "```\n") * 9, {}),  # the samples of a manual
+        (PROSE + "| 12 | 34 | 56 | 78 |\n" * 2, {}),  # the signs of a table are no words
+        (
+            "".join(f"[`a_long_name_{w}`](https://docs.example/reference/a_long_name_{w})\n" for w in range(40))
+            + PROSE,
+            {},
+        ),
+        ("Wait " + "." * 90 + " " + PROSE, {}),  # dots that lead to a page number
         (PROSE[:-1] * 260, {"text_long_line": 102_700}),
     ],
 )
