@@ -24,6 +24,7 @@ _OF_ALL = {
     "n_chars": Feature("int", "characters"),
     "n_lines": Feature("int", "lines, ended by LF, CR LF, CR or the end; the end after a line end begins no new line"),
     "max_line_chars": Feature("int", "characters of the longest line"),
+    "long_line_frac": Feature("float", "characters in lines of more than 1,000, of those in lines"),
     "mean_line_chars": Feature("float", "characters of the mean line, without line ends"),
     "alpha_frac": Feature("float", "letters of any script, of visible characters (indentation says nothing)"),
     "alnum_frac": Feature("float", "letters and digits, of visible characters"),

@@ -53,13 +53,13 @@ class CodeRules(Frozen):
     min_chars: int = Field(50, description="characters")
     max_lines: int = Field(100_000, description="lines")
     max_line_chars: int = Field(1_000, description="longest line; markup and data languages have their own limit")
-    max_mean_line_chars: float = Field(100, description="mean line; markup and data languages are exempt")
+    max_mean_line_chars: float = Field(150, description="mean line; markup and data languages are exempt")
     max_markup_line_chars: int = Field(100_000, description="longest line in markup and data languages")
     min_alpha_frac: Frac = Field(0.25, description="letters among visible characters")
     max_encoded_frac: Frac = Field(0.5, description="characters in base64, hex or escape runs")
     max_encoded_run_chars: int = Field(1_024, description="longest such run")
     max_data_lines: int = Field(512, description="lines of JSON, YAML, plain data")
-    max_duplicate_line_frac: Frac = Field(0.8, description="characters in lines seen before in the file")
+    max_duplicate_line_frac: Frac = Field(0.9, description="characters in lines seen before in the file")
     max_parse_error_frac: Frac = Field(
         1.0, description="visible bytes in syntax errors, where a grammar is at hand; 1: the rule is off"
     )

@@ -18,6 +18,7 @@ class Features:
     n_chars: np.ndarray
     n_lines: np.ndarray  # ended by LF, CR LF, CR or the end; the end after a line end begins no new line
     max_line_chars: np.ndarray
+    long_line_frac: np.ndarray  # of characters in lines: those in lines of more than 1,000
     mean_line_chars: np.ndarray  # float; line ends are not counted
     alpha_frac: np.ndarray  # of visible characters (indentation says nothing): letters of any script
     alnum_frac: np.ndarray  # of visible characters: letters and digits
@@ -62,6 +63,7 @@ def _name(counts: np.ndarray) -> Features:
         n_chars=n_chars,
         n_lines=n_lines,
         max_line_chars=column[scan.MAX_LINE_CHARS],
+        long_line_frac=_ratio(column[scan.N_LONG_LINE_CHARS], column[scan.N_LINE_CHARS]),
         mean_line_chars=_ratio(column[scan.N_LINE_CHARS], n_lines),
         alpha_frac=_ratio(n_letters, n_visible),
         alnum_frac=_ratio(n_letters + n_digits, n_visible),

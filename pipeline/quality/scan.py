@@ -32,6 +32,7 @@ SIGN = 16  # hash sign, dot and ellipsis, which are looked at more closely
     N_LINES,
     N_LINE_CHARS,  # without line ends
     MAX_LINE_CHARS,
+    N_LONG_LINE_CHARS,  # in lines of more than LONG_LINE_CHARS
     N_FILLED_CHARS,  # in lines that are not blank
     N_DUPLICATE_CHARS,  # in lines that stood in the document before, blank ones aside
     N_BULLET_LINES,
@@ -39,9 +40,10 @@ SIGN = 16  # hash sign, dot and ellipsis, which are looked at more closely
     HEAD_BYTES,  # bytes of the first HEAD_LINES lines
     N_ENCODED_CHARS,
     MAX_ENCODED_RUN_CHARS,
-) = range(22)
-N_COUNTS = 22
+) = range(23)
+N_COUNTS = 23
 
+LONG_LINE_CHARS = 1_000  # StarCoder2's limit for a line of code
 HEAD_LINES = 5  # StarCoder2 looks for a generator's marker in the first five lines
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # of Gopher, section A.1.1
 MIN_ENCODED_CHARS = 64  # StarCoder2's, for a base64-like run; a shorter one may be a name or a path
@@ -226,6 +228,7 @@ def _scan_lines(data: np.ndarray, start: int, end: int, classes: np.ndarray, row
         row[N_LINES] += 1
         row[N_LINE_CHARS] += n_chars
         row[MAX_LINE_CHARS] = max(row[MAX_LINE_CHARS], n_chars)
+        row[N_LONG_LINE_CHARS] += n_chars * (n_chars > LONG_LINE_CHARS)
         if row[N_LINES] == HEAD_LINES:
             row[HEAD_BYTES] = i - start
         if first >= 0:

@@ -96,6 +96,7 @@ def reference(document: bytes) -> dict[str, float]:
         "n_chars": len(text),
         "n_lines": len(lines),
         "max_line_chars": max(map(len, lines), default=0),
+        "long_line_frac": ratio(sum(len(line) for line in lines if len(line) > 1000), sum(map(len, lines))),
         "mean_line_chars": ratio(sum(map(len, lines)), len(lines)),
         "alpha_frac": ratio(letters, n_visible),
         "alnum_frac": ratio(letters + digits, n_visible),
@@ -214,6 +215,14 @@ def test_hangul_words_are_split_at_spaces_when_measured():
 
 def test_duplicate_lines_are_weighed_by_characters_when_lines_repeat():
     assert one("abcd\n\n\nxy\nabcd\n  \n")["duplicate_line_frac"] == 4 / 10
+
+
+def test_long_lines_are_those_of_more_than_a_thousand_characters():
+    assert one("x" * 1001 + "\n" + "y" * 1000 + "\nab\n")["long_line_frac"] == 1001 / 2003
+
+
+def test_dots_that_lead_to_a_page_number_are_one_ellipsis():
+    assert one("One .......... 7\nTwo ... 9\n")["symbol_word_frac"] == 2 / 6
 
 
 def test_head_ends_when_five_lines_are_over():
