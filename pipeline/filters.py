@@ -80,11 +80,49 @@ class TextRules(Frozen):
     max_line_chars: int = Field(100_000, description="longest line")
 
 
+class Scorer(Frozen):
+    """A model of your own that gives documents a number, which rules ask for as extra.NAME."""
+
+    name: Reason = Field(description="the score is extra.NAME")
+    kind: Literal["fasttext", "onnx"] = Field(description="fastText classifier, or any model in ONNX that takes text")
+    path: str = Field(min_length=1, description="local file, relative to the mixture file; on Ray on every node")
+    label: str | Annotated[int, Field(ge=0)] | None = Field(
+        None, description="fasttext: the label whose probability it is; onnx: number of the output's column"
+    )
+    pool: Literal["code", "text"] | None = Field(None, description="only documents of this pool; null: of both")
+    languages: tuple[Language, ...] = Field((), description="only documents in these; none: in all")
+    max_chars: Count = Field(100_000, description="characters that it reads from the start")
+    max_tokens: Count = Field(512, description="onnx with token ids: tokens that it reads from the start")
+    batch: Count = Field(32, description="documents that go through the model at once")
+
+    @model_validator(mode="after")
+    def _label_fits(self) -> Scorer:
+        if "://" in self.path:
+            raise ValueError(f"{self.path} is no local file; copy the model to where every machine has it")
+        if self.kind == "fasttext" and not isinstance(self.label, str):
+            raise ValueError(f"a fastText scorer needs the name of a label, not {self.label!r}")
+        if self.kind == "onnx" and isinstance(self.label, str):
+            raise ValueError(f"`label` of an ONNX scorer is the number of a column, from 0, not {self.label!r}")
+        return self
+
+
 class Measuring(Frozen):
     """All that decides table `quality`."""
 
+    plugins: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="entry points in loopmix.features of installed packages; their columns are extra.COLUMN"
+    )
+    scorers: tuple[Scorer, ...] = Field((), description="models of your own that score documents")
+
     parse: bool = Field(True, description="parse code with tree-sitter where a grammar is at hand; most of the time")
     max_parse_bytes: Count = Field(65_536, description="larger files are not parsed")
+
+    @model_validator(mode="after")
+    def _scores_are_apart(self) -> Measuring:
+        names = [scorer.name for scorer in self.scorers]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two scorers are called {twice[0]!r}, and extra.{twice[0]} is one number")
+        return self
 
 
 class Quality(Measuring):

@@ -12,6 +12,7 @@ from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.config import Mixture
 from pipeline.errors import ConfigError
 from pipeline.language.languages import classify
+from pipeline.quality.extra import measuring_with
 from pipeline.quality.quality import measure
 from pipeline.rules.judged import Judging, judge_documents
 from pipeline.rules.resolve import rules_of
@@ -56,7 +57,7 @@ def sample(mixture: Mixture, *, n_bytes: int, on_slice: Callable[[int, int], Non
     """
     lots = {"code": _Lot(n_bytes // 2), "text": _Lot(n_bytes // 2)}
     key = stage_key(mixture.seed, "sample")
-    measuring = mixture.quality.measuring().model_copy(update={"parse": False})
+    measuring = measuring_with(mixture.quality.measuring()).model_copy(update={"parse": False})
     judging = Judging(rules=rules_of(mixture.quality))
     slices = [(s, p) for s in mixture.sources for p in plan_slices(s, shard_bytes=mixture.ingest.shard_bytes)]
     for number, (source, piece) in enumerate(slices):

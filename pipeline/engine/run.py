@@ -194,7 +194,10 @@ def _annotate_shard(stages: tuple[tuple[MapStage, Tables], ...], item: tuple[int
             made[table.name].select(list(names)) if table.name in made else tables.read(table, shard, columns=names)
             for table, names in stage.inputs
         ]
-        table = stage.annotate(documents.select(list(stage.columns)), *inputs, config=stage.config)
+        try:
+            table = stage.annotate(documents.select(list(stage.columns)), *inputs, config=stage.config)
+        except StageError as error:
+            raise StageError(f"{stage.name}: shard {shard}: {error}") from error
         if table.num_rows != documents.num_rows:
             raise StageError(f"{stage.name}: shard {shard} has {table.num_rows} rows, documents {documents.num_rows}")
         made[stage.name] = table

@@ -13,6 +13,7 @@ from pipeline.arrays.columns import bytes_of, one_chunk
 from pipeline.features import FEATURES
 from pipeline.filters import Measuring
 from pipeline.quality import features, generated, prose, secrets
+from pipeline.quality.extra import extra_column
 from pipeline.quality.parse import parse_error_frac
 from pipeline.schema import QUALITY
 
@@ -32,7 +33,8 @@ def measure(documents: pa.Table, languages: pa.Table, *, config: Measuring) -> p
     columns["n_secrets"], columns["n_personal"] = private.n_secrets * sound, private.n_personal * sound
     columns["stop_word_frac"] = np.where(is_code, 0.0, found.stop_word_frac)
     columns |= _prose(content, wanted=sound & ~is_code)
-    return _table(documents["doc_id"], columns)
+    extra = extra_column(documents, config=config, sound=sound, language=names, pool=_strings(languages["pool"]))
+    return _table(documents["doc_id"], columns, extra=extra)
 
 
 def _strings(column: pa.ChunkedArray) -> np.ndarray:
@@ -78,7 +80,7 @@ def _generated_lines(
     return result
 
 
-def _table(doc_ids: pa.ChunkedArray, columns: dict[str, np.ndarray]) -> pa.Table:
+def _table(doc_ids: pa.ChunkedArray, columns: dict[str, np.ndarray], *, extra: pa.Array) -> pa.Table:
     """The columns in the order of the schema; NaN becomes null where a feature may be."""
     joined: dict[str, pa.Array] = {"doc_id": one_chunk(doc_ids)}
     for name, feature in FEATURES.items():
@@ -87,5 +89,5 @@ def _table(doc_ids: pa.ChunkedArray, columns: dict[str, np.ndarray]) -> pa.Table
         joined[name] = array.cast(QUALITY.schema.field(name).type)
     joined[prose.LANGUAGE] = pa.array(columns[prose.LANGUAGE], pa.string())
     joined["marks"] = pa.array([[]] * len(doc_ids), QUALITY.schema.field("marks").type)
-    joined["extra"] = pa.nulls(len(doc_ids), QUALITY.schema.field("extra").type)
+    joined["extra"] = extra
     return pa.table(joined, schema=QUALITY.schema)

@@ -8,11 +8,12 @@ from fractions import Fraction
 from pydantic import BaseModel
 
 from pipeline.config import Mixture, Override, PoolBalance, Source
+from pipeline.features import EXTRA
 from pipeline.language.table import TEXT, group_of
 from pipeline.rules.resolve import misnamed
 from pipeline.schema import OTHERS, POOLS
 from pipeline.select.licenses import dropped_class
-from pipeline.yaml_file import Loc, Problem
+from pipeline.yaml_file import Loc, Problem, nearest
 
 MAX_SEQ_LEN = 2**31 - 1  # places in a sequence are 32-bit numbers
 
@@ -165,6 +166,13 @@ def caps_below_one(pool: str, wanted: PoolBalance, groups: set[str]) -> Iterator
 def _misnamed_rules(mixture: Mixture) -> Iterator[Problem]:
     for key, message in misnamed(mixture.quality):
         yield Problem(("quality", key), message)
+    scored = [f"{EXTRA}{scorer.name}" for scorer in mixture.quality.scorers]
+    for i, rule in enumerate(mixture.quality.rules):
+        for feature in (rule.feature, *(condition.feature for condition in rule.when)):
+            # What columns a plug-in returns is known when it runs.
+            if feature.startswith(EXTRA) and feature not in scored and not mixture.quality.plugins:
+                said = f"asks for {feature}, and the mixture has no plug-in and no scorer of that name"
+                yield Problem(("quality", "rules", i, "feature"), said + nearest(feature, scored))
 
 
 def _crossed(mixture: Mixture) -> Iterator[Problem]:

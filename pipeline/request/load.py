@@ -30,7 +30,10 @@ def with_paths(mixture: Mixture, *, base: str) -> Mixture:
     tokenizer = mixture.tokenizer
     if tokenizer.path != "builtin":
         tokenizer = tokenizer.model_copy(update={"path": absolute(tokenizer.path, base=base)})
-    return mixture.model_copy(update={"sources": sources, "against": against, "tokenizer": tokenizer})
+    scorers = tuple(s.model_copy(update={"path": absolute(s.path, base=base)}) for s in mixture.quality.scorers)
+    quality = mixture.quality.model_copy(update={"scorers": scorers})
+    new = {"sources": sources, "against": against, "tokenizer": tokenizer, "quality": quality}
+    return mixture.model_copy(update=new)
 
 
 def absolute(path: str, *, base: str) -> str:

@@ -25,7 +25,22 @@ def load(folder: Path, text: str) -> None:
     load_mixture(path)
 
 
+SCORER = (
+    "quality: {scorers: [{name: nice, kind: onnx, path: m.onnx}], rules: [{reason: r, feature: extra.%s, above: 1}]}\n"
+)
 REFUSED = {
+    "a number that nobody gives": (
+        BOTH + SCORER % "nise",
+        r"asks for extra\.nise, and the mixture has no plug-in and no scorer of that name; did you mean extra\.nice\?",
+    ),
+    "a number that nobody gives, in a condition": (
+        BOTH + "quality: {rules: [{reason: r, feature: n_lines, above: 1, when: [{feature: extra.x, below: 1}]}]}\n",
+        r"asks for extra\.x, and the mixture has no plug-in",
+    ),
+    "two scorers of one name": (
+        BOTH + "quality: {scorers: [{name: a, kind: onnx, path: x}, {name: a, kind: onnx, path: y}]}\n",
+        "two scorers are called 'a', and extra.a is one number",
+    ),
     "all code": (
         CODE,
         r"line 2: sources: none can give text.* 1:1: a \(pool: code\), b \(pool: code\); add a source",
@@ -102,6 +117,9 @@ def test_what_no_input_can_meet_is_refused(tmp_path: Path, name: str) -> None:
 
 
 FINE = {
+    "a number of a scorer": BOTH + SCORER % "nice",
+    "a number that a plug-in may give": BOTH
+    + "quality: {plugins: [p], rules: [{reason: r, feature: extra.x, above: 1}]}\n",
     "auto gives both": AUTO,
     "an override gives the text": CODE + "classify: {overrides: [{path: docs/, language: Text, pool: text}]}\n",
     "prose that moves": AUTO + "classify: {overrides: [{language: XML}], prose_in: {XML: text}}\n",

@@ -1,0 +1,98 @@
+"""Numbers of plug-ins and scorers: the column `extra` of table `quality`."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.errors import ConfigError, StageError
+from pipeline.filters import Measuring, Scorer
+from pipeline.quality.plugins import find_plugin, measure_with
+from pipeline.quality.scorers import check, hash_of, scores_of
+from pipeline.schema import QUALITY
+
+# Columns of `documents` that plug-ins see, beside language and pool.
+SHOWN = ("doc_id", "source", "repo", "path", "license", "content")
+
+
+class MeasuringWith(Measuring):
+    """What is measured, and what stands in the fingerprint for code and files outside of the run, in the same order."""
+
+    plugin_versions: tuple[str, ...] = ()
+    scorer_hashes: tuple[str, ...] = ()
+
+
+def measuring_with(config: Measuring) -> MeasuringWith:
+    """Look up the plug-ins and load the models once. ConfigError for what is missing or cannot be used."""
+    versions = [find_plugin(name).version for name in config.plugins]
+    hashes = [hash_of(scorer) for scorer in config.scorers]
+    for scorer, file_hash in zip(config.scorers, hashes, strict=True):
+        check(scorer, file_hash=file_hash)
+    values = {name: getattr(config, name) for name in Measuring.model_fields}
+    return MeasuringWith(**values, plugin_versions=tuple(versions), scorer_hashes=tuple(hashes))
+
+
+def extra_column(
+    documents: pa.Table, *, config: Measuring, sound: np.ndarray, language: np.ndarray, pool: np.ndarray
+) -> pa.Array:
+    """The column `extra` of one shard; `sound` are the documents that are neither blank nor damaged.
+
+    A document has no number of a scorer that is not for it. StageError where a plug-in or model fails.
+    """
+    if not config.plugins and not config.scorers:
+        return pa.nulls(documents.num_rows, QUALITY.schema.field("extra").type)
+    assert isinstance(config, MeasuringWith), "measuring_with says which plug-ins and models are meant"
+    columns: dict[str, np.ndarray] = {}
+    owner: dict[str, str] = {}
+    shown = documents.select([name for name in SHOWN if name in documents.column_names])
+    shown = shown.append_column("language", pa.array(language.tolist(), pa.string()))
+    shown = shown.append_column("pool", pa.array(pool.tolist(), pa.string()))
+    for who, name, values in (*_plugged_in(shown, config), *_scored(shown, config, sound, language, pool)):
+        if name in owner:
+            raise StageError(f"{who} and {owner[name]} both give extra.{name}; rename one")
+        owner[name], columns[name] = who, values
+    return _as_map(columns, n=documents.num_rows)
+
+
+def _plugged_in(documents: pa.Table, config: MeasuringWith) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Who gives it, name, and numbers with NaN for nothing."""
+    for name, version in zip(config.plugins, config.plugin_versions, strict=True):
+        plugin = find_plugin(name)
+        if plugin.version != version:
+            raise ConfigError(
+                f"quality.plugins: {name} is of {plugin.version} here and was of {version} at the start; install the "
+                "same on every machine"
+            )
+        for column, values in measure_with(plugin, documents).items():
+            yield f"plug-in {name}", column, values
+
+
+def _scored(
+    documents: pa.Table, config: MeasuringWith, sound: np.ndarray, language: np.ndarray, pool: np.ndarray
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Who gives it, name, and numbers with NaN for nothing."""
+    for scorer, file_hash in zip(config.scorers, config.scorer_hashes, strict=True):
+        rows = np.flatnonzero(_wanted(scorer, sound=sound, language=language, pool=pool))
+        values = np.full(documents.num_rows, np.nan)
+        texts = documents["content"].take(pa.array(rows)).to_pylist()
+        values[rows] = scores_of(scorer, texts, file_hash=file_hash)
+        yield f"scorer {scorer.name}", scorer.name, values
+
+
+def _wanted(scorer: Scorer, *, sound: np.ndarray, language: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    wanted = sound.copy()
+    if scorer.pool is not None:
+        wanted &= pool == scorer.pool
+    if scorer.languages:
+        wanted &= np.isin(language, scorer.languages)
+    return wanted
+
+
+def _as_map(columns: dict[str, np.ndarray], *, n: int) -> pa.MapArray:
+    """One map a document, its names in order; what is NaN has no entry."""
+    names = sorted(columns)
+    values = np.stack([columns[name] for name in names], axis=1) if names else np.zeros((n, 0))
+    row, column = np.nonzero(~np.isnan(values))
+    offsets = np.concatenate(([0], np.cumsum(np.bincount(row, minlength=n))))
+    keys = pa.array(names, pa.string()).take(pa.array(column))
+    return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), keys, pa.array(values[row, column]))
