@@ -112,12 +112,61 @@ _OF_TEXT = {
         "float", "share of the prose that is in its language; null: no language could be told", "text", nullable=True
     ),
 }
+# Of code (`quality/code_features.py`), null where there is nothing to measure. `opencoder_`: a word is a run of letters
+# and digits or of other signs once ASCII's signs are white space; code is what it does not take for comments.
+_OF_PROGRAMS = {
+    name: Feature("float", meaning, "code", nullable=True)
+    for name, meaning in {
+        "comment_frac": "characters in comments and Python's docstrings, of all; null: not known how they are written",
+        "todo_line_frac": "lines of comments that say todo, fixme or your code here, of all lines",
+        "replacement_frac": "replacement characters (U+FFFD), of all characters",
+        "alpha_of_all_frac": "letters of any script, of all characters",
+        "alnum_of_all_frac": "letters and digits, of all characters",
+        "mean_ended_line_chars": "characters of the mean line, line ends included",
+        "pattern_encoded_frac": "characters that match StarCoder2's three patterns of encoded data, of all characters",
+        "opencoder_comment_frac": "characters in what OpenCoder takes for comments, of all characters",
+        "opencoder_mean_word_chars": "characters of OpenCoder's mean word",
+        "opencoder_unique_word_frac": "words that differ, of OpenCoder's words",
+        **{
+            f"opencoder_top_{n}_gram_frac": f"characters in the commonest {n} words in a row, of words'"
+            for n in (2, 3, 4)
+        },
+        **{
+            f"opencoder_duplicate_{n}_gram_frac": f"characters in {n} words in a row that come again, of words'"
+            for n in range(5, 11)
+        },
+        "opencoder_repeated_line_frac": "lines that stand there several times, white space aside, of lines of code",
+        "opencoder_long_string_line_frac": "lines of strings with more than 20 words, for each line of code",
+        "opencoder_string_frac": "characters between two equal quotes, of those of code",
+        "opencoder_long_word_frac": "characters in words of more than 20 in strings, URLs aside, of those of code",
+        "hex_word_frac": "characters of numbers like 0x1F, of those of code",
+        "assert_line_frac": "lines that say assert, of lines of code",
+        "print_line_frac": "lines that print by the usual function, of lines of code; null: not one of seven",
+        "import_line_frac": "lines that say import, of lines of code; null: no Python",
+        "pass_line_frac": "lines that say pass, of lines of code; null: no Python",
+        "preprocessor_line_frac": "lines of the preprocessor, with struct or using, of code; null: no C, C++; a header",
+        "function_line_frac": "functions for each line of code; null: not C, C++, C#, Go, Java or Python",
+        "no_logic_line_frac": "functions, classes, imports, plain variables, returns for each line of code; null: so",
+        "simple_function_line_frac": "functions that only return, for each line of code; null: no Python",
+        "n_mains": "entries of programs; null: no C or C++",
+        "has_no_variable": "1: declares no variable; null: no Java or Python",
+        "visible_chars": "characters outside tags, comments, scripts and styles; null: no HTML",
+        "visible_frac": "such characters, of all; null: no HTML",
+    }.items()
+} | {
+    "max_pattern_encoded_chars": Feature("int", "characters of the longest match of those patterns", "code"),
+    "size_bytes": Feature("int", "bytes of UTF-8", "code"),
+    "opencoder_n_words": Feature("int", "OpenCoder's words", "code"),
+    "has_xml_head": Feature("bool", "<?xml version= in the first 100 characters", "code"),
+    "opencoder_generated": Feature("bool", "generate, autogen or do not edit in the first 200 characters", "code"),
+    "is_go_test": Feature("bool", "the file's name ends in _test.go", "code"),
+}
 _PRIVATE = {
     "n_secrets": Feature("int", "likely secrets"),
     "n_personal": Feature("int", "likely personal data: e-mail addresses, IPv4 addresses"),
 }
 
-FEATURES: dict[str, Feature] = {**_OF_ALL, **_OF_CODE, **_OF_TEXT, **_PRIVATE}
+FEATURES: dict[str, Feature] = {**_OF_ALL, **_OF_CODE, **_OF_PROGRAMS, **_OF_TEXT, **_PRIVATE}
 
 # What a rule may name beside a feature: a mark (1 where the document has it), a number of a plug-in or scorer.
 MARK, EXTRA = "mark.", "extra."

@@ -41,12 +41,10 @@ class Features:
 
 def measure(data: np.ndarray, offsets: np.ndarray) -> Features:
     """Features of the documents data[offsets[k]:offsets[k + 1]]; uint8 data, int64 offsets with one entry more."""
-    return _name(
-        scan.scan(_read_only(data), _read_only(offsets.astype(np.int64, copy=False)), scan.character_classes())
-    )
+    return _name(scan.scan(read_only(data), read_only(offsets.astype(np.int64, copy=False)), scan.character_classes()))
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
+def read_only(array: np.ndarray) -> np.ndarray:
     """A view that cannot be written to, as most Arrow buffers are: numba compiles for each kind of array anew."""
     view = array.view()
     view.flags.writeable = False

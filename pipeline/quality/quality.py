@@ -12,14 +12,15 @@ import pyarrow as pa
 from pipeline.arrays.columns import bytes_of, one_chunk
 from pipeline.features import FEATURES
 from pipeline.filters import Measuring
-from pipeline.quality import features, generated, prose, secrets
+from pipeline.quality import code_features, features, generated, prose, secrets
 from pipeline.quality.extra import extra_column
+from pipeline.quality.features import Features, read_only
 from pipeline.quality.parse import parse_error_frac
 from pipeline.schema import QUALITY
 
 
 def measure(documents: pa.Table, languages: pa.Table, *, config: Measuring) -> pa.Table:
-    """Table `quality` of one shard: documents needs doc_id, content and problem; languages pool and language."""
+    """Table `quality` of one shard: documents needs doc_id, path, content, problem; languages pool and language."""
     content = one_chunk(documents["content"])
     data, offsets = bytes_of(content)
     found = features.measure(data, offsets)
@@ -32,6 +33,7 @@ def measure(documents: pa.Table, languages: pa.Table, *, config: Measuring) -> p
     columns["generated_line"] = _generated_lines(data, offsets, found.head_bytes, wanted=sound & is_code)
     columns["n_secrets"], columns["n_personal"] = private.n_secrets * sound, private.n_personal * sound
     columns["stop_word_frac"] = np.where(is_code, 0.0, found.stop_word_frac)
+    columns |= _of_programs(content, found, names, _strings(documents["path"]), wanted=sound & is_code)
     columns |= _prose(content, wanted=sound & ~is_code)
     extra = extra_column(documents, config=config, sound=sound, language=names, pool=_strings(languages["pool"]))
     return _table(documents["doc_id"], columns, extra=extra)
@@ -78,6 +80,20 @@ def _generated_lines(
         start = int(offsets[row])
         result[row] = generated.generated_line(data[start : start + int(sizes[row])].tobytes())
     return result
+
+
+def _of_programs(
+    content: pa.LargeBinaryArray, found: Features, languages: np.ndarray, paths: np.ndarray, *, wanted: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What only programs have; others have NaN, 0 where a feature cannot be missing."""
+    data, offsets = bytes_of(content if wanted.all() else content.filter(pa.array(wanted)))
+    among = Features(**{f.name: getattr(found, f.name)[wanted] for f in dataclasses.fields(found)})
+    programs = code_features.Programs(read_only(data), read_only(offsets), languages[wanted], paths[wanted])
+    columns = {}
+    for name, values in code_features.measure(programs, among).items():
+        columns[name] = np.full(len(content), np.nan if FEATURES[name].nullable else 0).astype(values.dtype)
+        columns[name][wanted] = values
+    return columns
 
 
 def _table(doc_ids: pa.ChunkedArray, columns: dict[str, np.ndarray], *, extra: pa.Array) -> pa.Table:

@@ -17,6 +17,7 @@ from pipeline.rules.resolve import WITHOUT, Asked, resolve
 from pipeline.rules.sets import SETS, shipped
 
 MARK = "<!-- Below: made from the rule sets by `pipeline/rules/page.py`. -->"
+MOST_NAMES = 16  # of a rule's languages in a cell; `loopmix rules` lists all
 
 
 @cache
@@ -63,11 +64,16 @@ def _where(asked: Asked) -> Iterator[str]:
     if rule.pool:
         yield rule.pool
     if rule.languages:
-        yield "only " + ", ".join(rule.languages)
+        yield "only " + _some(rule.languages)
     if rule.exempt:
-        yield "not " + ", ".join(rule.exempt)
+        yield "not " + _some(rule.exempt)
     if rule.keep_frac:
         yield f"of them {rule.keep_frac:.0%} stay"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:MOST_NAMES])} and {more} more"
 
 
 def _percent(frac: float | None) -> str:

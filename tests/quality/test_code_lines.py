@@ -1,0 +1,93 @@
+"""Lines and strings of programs against regular expressions and a dictionary, and worked examples."""
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.quality import code_lines
+
+
+def count(text: str, language: str = "") -> np.ndarray:
+    raw = text.encode()
+    data = np.frombuffer(b"'a\n" + raw + b"assert '", np.uint8)  # neighbours must not count
+    kind = code_lines.LANGUAGES.index(language) + 1 if language else 0
+    return code_lines.count(data, np.array([0, 3, 3 + len(raw), data.size]), np.array([0, kind, 0]))[1]
+
+
+def lines_of(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line.strip()]
+
+
+IN_LINE = re.compile(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'([^\n]*?)'|\"([^\n]*?)\"", re.DOTALL)
+OVER_LINES = re.compile(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'(.*?)'|\"(.*?)\"", re.DOTALL)
+
+
+def reference(text: str) -> dict[int, int]:
+    lines = lines_of(text)
+    bare = Counter(re.sub(r"\s", "", line) for line in lines)
+    strings = ["".join(groups) for groups in IN_LINE.findall(text)]
+    words = [word for s in strings for word in s.split()]
+    texts = ["".join(groups) for groups in OVER_LINES.findall(text)]
+    return {
+        code_lines.N_CHARS: len(text),
+        code_lines.N_LINES: len(lines),
+        code_lines.N_REPEATED: sum(n for line, n in bare.items() if n > 1 and line != "}," and len(line) > 1),
+        code_lines.N_HEX_CHARS: sum(map(len, re.findall(r"\b0[xX][0-9a-fA-F]+\b", text))),
+        code_lines.N_STRING_CHARS: sum(map(len, strings)),
+        code_lines.N_LONG_WORD_CHARS: sum(len(w) for w in words if len(w) > 20 and not re.search(r"https?://.", w)),
+        code_lines.N_LONG_STRINGS: sum(
+            len(re.findall(r"\w+|[^\w\s]+", line)) > 20 for t in texts for line in t.split("\n")
+        ),
+        code_lines.N_ASSERT: sum("assert" in line.lower() for line in lines),
+    }
+
+
+QUOTES = ["'", '"', "'''", '"""', "'\n", "\n", "\n\n", "\t", " "]
+TEXTS = ["a", "Assert", "assert", "asse", "rt", "0x1F", "0xg", "0X", "},", "}", "é", "a b. " * 8, "x" * 11, "->", "1"]
+PIECES = st.sampled_from([*QUOTES, *TEXTS, "http://", "https://a", "ß" * 21])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=40).map("".join))
+def test_counts_are_those_of_regular_expressions(text: str) -> None:
+    row = count(text)
+    assert {column: row[column].item() for column in reference(text)} == reference(text)
+
+
+@pytest.mark.parametrize(
+    ("language", "column", "hit", "miss"),
+    [
+        ("C", code_lines.N_PRINT, "fprintf(f)", "print(f)"),
+        ("C++", code_lines.N_PRINT, "std::cout << a", "cerr << a"),
+        ("C++", code_lines.N_PRINT, "printf(a)", "Printf(a)"),
+        ("C#", code_lines.N_PRINT, "Console.WriteLine(a)", "Console.Write(a)"),
+        ("Go", code_lines.N_PRINT, "fmt.Println(a)", "fmt.print(a)"),
+        ("Java", code_lines.N_PRINT, "System.out.println(a)", "System.err.println(a)"),
+        ("JavaScript", code_lines.N_PRINT, "console.log(a)", "console.error(a)"),
+        ("Python", code_lines.N_PRINT, "pprint(a)", "Print(a)"),
+        ("Python", code_lines.N_IMPORT, "from a IMPORT b", "impart"),
+        ("Python", code_lines.N_PASS, "bypass", "pas s"),
+        ("Go", code_lines.N_IMPORT, "", 'import "fmt"'),
+        ("C", code_lines.N_PREPROCESSOR, "  #  ifdef A", "# ident"),
+        ("C++", code_lines.N_PREPROCESSOR, "using std::a;", "# 1"),
+        ("C", code_lines.N_PREPROCESSOR, "mystruct a;", "union a;"),
+        ("Java", code_lines.N_PREPROCESSOR, "", "#include struct using"),
+        ("Java", code_lines.N_ASSERT, "AssertEquals(a)", "as sert"),
+    ],
+)
+def test_what_a_line_says(language: str, column: int, hit: str, miss: str) -> None:
+    assert count(f"x\n{hit} {hit}\n{miss}\n", language)[column] == (1 if hit else 0)
+
+
+def test_a_text_at_the_very_end_of_a_line_or_file_counts() -> None:
+    assert count("a assert\nassert", "Python")[code_lines.N_ASSERT] == 2
+    assert count("asser\nt", "Python")[code_lines.N_ASSERT] == 0
+
+
+@pytest.mark.parametrize("quote", ["'", '"', "'''", "\"'", "'\n"])
+def test_many_quotes_take_one_walk(quote: str) -> None:
+    assert count(quote * 50_000 + "x")[code_lines.N_LINES] >= 1
