@@ -51,9 +51,11 @@ def _repositories(run: RunFiles, total: dict[str, int]) -> Iterator[tuple[int, i
             sums[pool].add(repo[rows], n_tokens[rows])
     for pool, of_pool in sums.items():
         repos, tokens = of_pool.total()
-        most = int(tokens.max(initial=0))
-        name = _name_of(run, int(repos[tokens[:, 0].argmax()])) if repos.size else "none"
         allowed = int(exact(caps[pool]) * total[pool])
+        if not repos.size:
+            yield 0, allowed, f"{pool}: no document has a repository"
+            continue
+        most, name = int(tokens.max()), _name_of(run, int(repos[tokens[:, 0].argmax()]))
         yield most, allowed, f"{pool}: repository {name} {most:,} of {allowed:,} tokens allowed"
 
 

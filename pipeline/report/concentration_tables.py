@@ -11,10 +11,11 @@ MAX_PLACE_FRAC = 0.05
 _DOCUMENTS, _TOKENS, _SHARE = Column("documents"), Column("tokens packed", COUNT), Column("of the pool", PERCENT)
 
 
-def places_table(found: Concentration) -> ReportTable:
-    """Repositories and folders above the share."""
+def places_table(found: Concentration, *, folders: bool = True) -> ReportTable:
+    """Repositories and, with `folders`, the folders below them above the share."""
     columns = [Column("repository, or source: folder", TEXT), Column("pool", TEXT), Column("folder", PATH, 1)]
-    rows = [(p.name, p.pool, p.folder or "all of it", p.n_docs, p.n_tokens, p.frac) for p in found.places]
+    shown = [p for p in found.places if folders or not p.folder]
+    rows = [(p.name, p.pool, p.folder or "all of it", p.n_docs, p.n_tokens, p.frac) for p in shown]
     note = f"of at least {percent(found.min_frac)} of a pool's packed tokens; the deepest folder that holds nearly all"
     held = [f"{exact(n)} documents of {pool}" for pool, n in found.n_over_docs.items() if n]
     if held:

@@ -37,19 +37,19 @@ class Folder:
 
 def count_concentration(run: RunFiles) -> Concentration:
     """Name what gives at least MIN_FRAC of a pool's packed tokens."""
-    sums = {pool: HashSums(n_values=2) for pool in POOLS}
+    sums = {pool: HashSums(n_values=1) for pool in POOLS}
     total, over = Counter[str](), Counter[str]()
     for pool, ledger in _packed(run):
-        n_tokens, ones = ledger["n_packed_tokens"].to_numpy(), np.ones(ledger.num_rows, np.int64)
+        n_tokens = ledger["n_packed_tokens"].to_numpy()
         total[pool] += int(n_tokens.sum())
         over[pool] += pc.sum(pc.equal(ledger["over_cap"], "max_repo_frac")).as_py() or 0
-        place, packed = name_hashes(_places(ledger)), n_tokens > 0
-        rows = packed & (place != 0)
-        sums[pool].add(place[rows], ones[rows], n_tokens[rows])
+        place = name_hashes(_places(ledger))
+        rows = (place != 0) & (n_tokens > 0)  # a place that gives nothing costs no memory
+        sums[pool].add(place[rows], n_tokens[rows])
     large = {}
     for pool, of_pool in sums.items():
         keys, values = of_pool.total()
-        large[pool] = keys[values[:, 1] >= MIN_FRAC * max(1, total[pool])]
+        large[pool] = keys[values[:, 0] >= MIN_FRAC * max(1, total[pool])]
     found = sorted(_folders(run, large), key=lambda one: (one[0], -one[3].n_tokens, one[1]))  # pools: code, text
     places = [p for pool, name, is_repo, root in found for p in _named(pool, name, is_repo, root, total[pool])]
     wanted = {"code": run.mixture.balance.code, "text": run.mixture.balance.text}

@@ -185,7 +185,10 @@ def _surplus(numbers: Numbers) -> _Found:
         n_kept, n_packed = sum(g.n_kept_tokens for g in groups), sum(g.n_packed_tokens for g in groups)
         if n_kept - n_packed > MAX_SURPLUS_FRAC * n_kept:
             share = percent((n_kept - n_packed) / n_kept)
-            yield "note", f"{share} of the kept {pool} tokens stay out, because the balance does not need them."
+            found = numbers.concentration
+            capped = found.n_over_docs[pool] or any(m.n_over_docs for m in found.marks if m.pool == pool)
+            why = "the balance does not need them" + (", or they are over a cap" if capped else "")
+            yield "note", f"{share} of the kept {pool} tokens stay out, because {why}."
 
 
 _CHECKS = (

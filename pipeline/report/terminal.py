@@ -74,7 +74,7 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
     if duplicates.families:
         yield document_tables.families_table(duplicates).head(N_FAMILIES)
     if numbers.concentration.places:
-        yield concentration_tables.places_table(numbers.concentration).head(N_PLACES)
+        yield concentration_tables.places_table(numbers.concentration, folders=False).head(N_PLACES)
     if numbers.concentration.marks:
         yield concentration_tables.marks_table(numbers.concentration)
     yield stream_tables.packing_table(numbers)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hand_run import hand_run, renamed
 
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.verify import verify
 from pipeline.reading.verify_caps import caps_hold
+from pipeline.schema import LEDGER
 
 # Of the code 16 tokens are packed, 10 of a.py and 6 of c.js; of the text 16, 12 of e.txt and 4 of h.txt.
 MARKED = {"a": {"repo": "a/b", "marks": ("vendored",)}, "c": {"repo": None, "marks": ("vendored", "test_data")},
@@ -45,6 +47,14 @@ def test_a_cap_holds_to_the_token(tmp_path: Path, pool: str, caps: dict[str, Any
     found = caps_hold(capped(tmp_path, **{pool: caps}))
     assert found[0] == kept
     assert found[1].startswith(said)
+
+
+def test_a_pool_without_repositories_holds_any_cap(tmp_path: Path) -> None:
+    run = capped(tmp_path, text={"max_repo_frac": 0.1})
+    for shard in range(run.n_shards):
+        rows = [row | {"repo": None} for row in run.tables.read(LEDGER, shard).to_pylist()]
+        run.tables.write(LEDGER, shard, data=pa.Table.from_pylist(rows, schema=LEDGER.schema))
+    assert caps_hold(run) == (True, "text: no document has a repository")
 
 
 def test_verify_says_so(tmp_path: Path) -> None:

@@ -37,6 +37,16 @@ def test_a_folder_of_generated_files_is_named_with_its_repository(tmp_path: Path
     ]
 
 
+def test_a_folder_that_is_divided_is_named_before_its_parts(tmp_path: Path) -> None:
+    docs = [code(f"src/deep/{'a' if i < 85 else 'b'}/{i}.c", 100, repo="one/two") for i in range(100)]
+    assert places(tmp_path, docs) == [
+        ("one/two", "", 100, 10_000),
+        ("one/two", "src/deep", 100, 10_000),
+        ("one/two", "src/deep/a", 85, 8_500),
+        ("one/two", "src/deep/b", 15, 1_500),
+    ]
+
+
 def test_without_repositories_first_folders_and_hosts_stand_for_them(tmp_path: Path) -> None:
     docs = [code(f"project/a/b/c/d/e/{i}.c", 100, repo=None) for i in range(5)]
     docs += [code(f"https://host.example/x/{i}", 100, repo=None) for i in range(4)]
@@ -62,12 +72,13 @@ def test_only_what_is_packed_counts_and_copies_do(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert found.n_over_docs == {"code": 9, "text": 0}
     assert "at its cap: 9 documents of code" in places_table(found).note
+    assert len(places_table(found, folders=False).rows) == 3 < len(places_table(found).rows)
 
 
 def test_marks_are_summed_with_their_caps(tmp_path: Path) -> None:
     over = "max_mark_frac.vendored"
     changes = {"a": {"marks": ("vendored", "test_data")}, "g": {"marks": ("vendored",), "over_cap": over},
-               "d": {"marks": ("vendored",)}, "e": {"marks": ("documentation",)}}  # fmt: skip
+               "d": {"marks": ("vendored", "of_dropped")}, "e": {"marks": ("documentation",)}}  # fmt: skip
     found = count_concentration(hand_run(tmp_path, shards=renamed(**changes)))
     rows = [(m.mark, m.pool, m.n_docs, m.n_packed_tokens, m.n_over_docs) for m in found.marks]
     assert rows == [  # d is dropped, g stays out
@@ -95,3 +106,12 @@ def test_the_report_says_it_once(tmp_path: Path) -> None:
         ("note", "Much of the code comes from one place: some/repo 100.0% (100"),
         ("note", "Much of the text comes from one place: some/repo 100.0%; bal"),
     ]
+
+
+@pytest.mark.parametrize("cap", [None, "max_repo_frac", "max_mark_frac.vendored"])
+def test_tokens_that_stay_out_for_a_cap_are_said_so(tmp_path: Path, cap: str | None) -> None:
+    docs = [Doc(f"{i}.c", "C", 10, n_tokens=50, marks=("vendored",), over_cap=cap) for i in range(9)]
+    (said,) = [
+        n.message for n in compute(hand_run(tmp_path, shards=(*SHARDS, docs))).notices if "stay out" in n.message
+    ]
+    assert ("or they are over a cap" in said) == (cap is not None)
