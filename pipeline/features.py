@@ -48,6 +48,7 @@ _OF_CODE = {
         "int", "line of the first five that says a program wrote the file, from 1; 0: none", "code"
     ),
     "parse_error_frac": Feature("float", "visible bytes in syntax errors; null: not parsed", "code", nullable=True),
+    "parser_died": Feature("bool", "the grammar crashed on it or did not end; it is not parsed", "code"),
 }
 # Of running text (`quality/prose.py`). At equal words and sentences these are the numbers of datatrove's filters.
 _GRAMS = {

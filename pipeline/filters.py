@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.features import EXTRA, FEATURES, MARK
 from pipeline.fields import Count, Frac, Frozen, Language
@@ -106,6 +106,11 @@ class Scorer(Frozen):
         return self
 
 
+def _as_word(value: object) -> object:
+    """`parse` was a switch."""
+    return {True: "all", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
 class Measuring(Frozen):
     """All that decides table `quality`."""
 
@@ -114,7 +119,14 @@ class Measuring(Frozen):
     )
     scorers: tuple[Scorer, ...] = Field((), description="models of your own that score documents")
 
-    parse: bool = Field(True, description="parse code with tree-sitter where a grammar is at hand; most of the time")
+    parse: Annotated[Literal["sample", "all", "off"], BeforeValidator(_as_word)] = Field(
+        "sample",
+        description="code that tree-sitter parses, where a grammar is at hand: some documents for the report, all "
+        "(most of the time), or none",
+    )
+    parse_sample_docs: Count = Field(
+        20, description="documents of one language in a shard that parse: sample parses, keyed by their bytes"
+    )
     max_parse_bytes: Count = Field(65_536, description="larger files are not parsed")
 
     @model_validator(mode="after")

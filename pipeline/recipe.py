@@ -89,13 +89,13 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     declared = ("path", "source", "pool_hint", "language_label")
     first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
     judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, JUDGED, OVERLAPS, SIMILAR, NEAR_DUPS)
-    shown = tuple(dict.fromkeys((*_TEXT, "path", "problem", *(SHOWN if m.quality.plugins else ()))))
+    shown = tuple(dict.fromkeys((*_TEXT, "path", "problem", "content_hash", *(SHOWN if m.quality.plugins else ()))))
     chosen_from = (DOCUMENTS, LANGUAGES, QUALITY, SELECT, TOKENS)
     return [
         ExchangeStage(DOCUMENTS.name, 6, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
         MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
-        MapStage(QUALITY, 4, measure, measuring_with(m.quality.measuring()), shown, (pool,)),
+        MapStage(QUALITY, 5, measure, measuring_with(m.quality.measuring()), shown, (pool,)),
         MapStage(JUDGED, 1, judge_documents, Judging(rules=rules), _JUDGED, (pool, (QUALITY, asked))),
         MapStage(OVERLAPS, 3, find_overlaps, open_benchmarks(m), _TEXT),
         MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)))),

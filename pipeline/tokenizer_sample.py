@@ -57,7 +57,7 @@ def sample(mixture: Mixture, *, n_bytes: int, on_slice: Callable[[int, int], Non
     """
     lots = {"code": _Lot(n_bytes // 2), "text": _Lot(n_bytes // 2)}
     key = stage_key(mixture.seed, "sample")
-    measuring = measuring_with(mixture.quality.measuring()).model_copy(update={"parse": False})
+    measuring = measuring_with(mixture.quality.measuring()).model_copy(update={"parse": "off"})
     judging = Judging(rules=rules_of(mixture.quality))
     slices = [(s, p) for s in mixture.sources for p in plan_slices(s, shard_bytes=mixture.ingest.shard_bytes)]
     for number, (source, piece) in enumerate(slices):

@@ -74,7 +74,7 @@ WITH_ENGINE = {
 }
 WITH_CONFIG = {
     "language": {"decide", "languages"},
-    "quality": {"extra", "quality", "scorers"},
+    "quality": {"extra", "quality", "scorers", "syntax"},
     "dedup": {"against", "benchmark_items", "exact_dups", "near_dups", "shingling", "similar"},
     "select": {"contaminated", "losses", "own_reasons", "select"},
     "mix": {"balance", "capping", "ledger", "packed", "tokens"},

@@ -4,7 +4,8 @@ Deterministic: the work is bounded by counting (bytes, brackets, parser steps), 
 gives the same answer. None says that the file was not parsed: no grammar in GRAMMARS, longer than the caller allows,
 not UTF-8 (some grammars crash on that), nested deeper than MAX_DEPTH, or given up after the allowed steps. The last two
 are for garbage: the time and memory that grammars take on it can grow with the square of its length, up to minutes and
-gigabytes for 64 kB. With these limits the worst found by fuzzing is 4 s.
+gigabytes for 64 kB. What no count sees (in Haskell's grammar a file of backslashes takes a minute) ends with the
+process that parses, see `parse_process.py`.
 
 Characters above ASCII are parsed as the letter x. Many grammars ask the C library what class a character has, and the
 answer depends on the locale; the one for Shell reads past the library's tables there and may crash.
@@ -46,6 +47,7 @@ GRAMMARS = {name: name.lower() for name in _CALLED_ALIKE.split()} | {
 # Open brackets of one kind. Real files stay below 100, but for "<", which is also a comparison; ten times that is a
 # plain bound against garbage.
 MAX_DEPTH = 1_000
+_CHUNK_BYTES = 1_024  # handed to the parser at a time
 
 _ABOVE_ASCII = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{1,3}")  # one character, in content that is UTF-8
 _OPERATORS_ABOVE_ASCII = frozenset({"Julia"})  # "x in y" written with a sign; its grammar has tables of its own
@@ -92,16 +94,16 @@ def _depth(content: bytes) -> int:
 def _parse(content: bytes, grammar: Language) -> Node | None:
     """The root of the syntax tree, or None if the parser was stopped."""
     # Counted are its steps of 100 operations (real files need up to 0.04 a byte, so 0.1 is allowed) and its requests
-    # for text, made whenever it has looked ahead to the end of the file (a few in most files, in Scala up to 0.2 a
-    # byte). The constants are for files of a few bytes.
-    max_steps, max_reads = 64 + len(content) // 10, 1_000 + len(content) // 5
+    # for text, which it makes again whenever it has looked ahead beyond a chunk and comes back (ten a chunk in most
+    # files, sixty in Scala's). Small chunks make looking ahead count. The constants are for files of a few bytes.
+    max_steps, max_reads = 64 + len(content) // 10, 300 + 100 * len(content) // _CHUNK_BYTES
     n_steps = n_reads = 0
-    view = memoryview(content)  # tree-sitter 0.26 never frees what it is given here; let it be small
+    view = memoryview(content)  # tree-sitter 0.26 never frees what it is given here
 
     def read(offset: int, _point: Any) -> memoryview:
         nonlocal n_reads
         n_reads += 1
-        return view[offset:] if n_reads <= max_reads else view[:0]
+        return view[offset : offset + _CHUNK_BYTES] if n_reads <= max_reads else view[:0]
 
     def stop(_offset: int, _has_error: bool) -> bool:
         nonlocal n_steps
@@ -147,7 +149,7 @@ def _load(grammar: str) -> Language:
     except (GrammarLoadError, UnsupportedPlatformError) as error:
         raise StageError(
             f"measure: the grammar {grammar!r} cannot be loaded: {error}; point {_CACHE_VARIABLE} to a folder that can "
-            "be written and executed from, or set quality.parse to false"
+            "be written and executed from, or set quality.parse to off"
         ) from error
     return language
 

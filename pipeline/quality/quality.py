@@ -12,10 +12,9 @@ import pyarrow as pa
 from pipeline.arrays.columns import bytes_of, one_chunk
 from pipeline.features import FEATURES
 from pipeline.filters import Measuring
-from pipeline.quality import code_features, features, generated, prose, secrets
+from pipeline.quality import code_features, features, generated, prose, secrets, syntax
 from pipeline.quality.extra import extra_column
 from pipeline.quality.features import Features, read_only
-from pipeline.quality.parse import parse_error_frac
 from pipeline.schema import QUALITY
 
 
@@ -29,7 +28,7 @@ def measure(documents: pa.Table, languages: pa.Table, *, config: Measuring) -> p
     sound = (_strings(documents["problem"]) == "") & ~found.is_blank
     is_code = _strings(languages["pool"]) == "code"
     columns = {f.name: getattr(found, f.name) for f in dataclasses.fields(found)}
-    columns["parse_error_frac"] = _parse_errors(content, names, wanted=sound & is_code, config=config)
+    columns |= syntax.measure(documents, languages=names, wanted=sound & is_code, config=config)
     columns["generated_line"] = _generated_lines(data, offsets, found.head_bytes, wanted=sound & is_code)
     columns["n_secrets"], columns["n_personal"] = private.n_secrets * sound, private.n_personal * sound
     columns["stop_word_frac"] = np.where(is_code, 0.0, found.stop_word_frac)
@@ -42,21 +41,6 @@ def measure(documents: pa.Table, languages: pa.Table, *, config: Measuring) -> p
 def _strings(column: pa.ChunkedArray) -> np.ndarray:
     """The column as numpy text of fixed width, a null as an empty string."""
     return np.array([value or "" for value in column.to_pylist()], np.str_)
-
-
-def _parse_errors(
-    content: pa.LargeBinaryArray, languages: np.ndarray, *, wanted: np.ndarray, config: Measuring
-) -> np.ndarray:
-    """Share of visible bytes in syntax errors; NaN where the file was not parsed."""
-    result = np.full(len(content), np.nan)
-    if not config.parse:
-        return result
-    for row in np.flatnonzero(wanted).tolist():
-        source = content[row].as_buffer()
-        if source.size <= config.max_parse_bytes:
-            share = parse_error_frac(source.to_pybytes(), str(languages[row]))
-            result[row] = np.nan if share is None else share
-    return result
 
 
 def _prose(content: pa.LargeBinaryArray, *, wanted: np.ndarray) -> dict[str, np.ndarray]:

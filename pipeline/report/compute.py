@@ -20,6 +20,7 @@ from pipeline.report.numbers import BadShard, Drop, FlowStep, License, NearlyLos
 from pipeline.report.shares import groups_of, paper_shares
 from pipeline.report.stream import balance_of, mix_of, packing_of, read_stream
 from pipeline.report.stricter import stricter_of
+from pipeline.report.syntax import count_syntax
 from pipeline.report.training import read_training
 from pipeline.rules.meanings import meanings
 from pipeline.schema import PACKED, POOLS, SELECT
@@ -59,6 +60,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         stricter_copies=stricter_of(run),
         concentration=count_concentration(run),
         language_decisions=count_decisions(run),
+        syntax=count_syntax(run),
         balance=balance_of(stream, code_parts=balance.code.parts, text_parts=balance.text.parts, seq_len=seq_len),
         mix=mix_of(stream),
         packing=packing_of(stream, seq_len=seq_len, n_split_docs=total["n_split_docs"]),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pipeline.report.concentration_tables import concentrated
 from pipeline.report.formats import exact, percent, plain
 from pipeline.report.numbers import Level, Notice, Numbers
+from pipeline.report.syntax import killers
 
 MAX_MISSED_FRAC = 0.005  # of the pool: a share further from its target was stopped by a limit
 MAX_UNKNOWN_FRAC = 0.05  # of the documents: beyond it a source probably lacks its paths
@@ -178,6 +179,12 @@ def _concentrated(numbers: Numbers) -> _Found:
         yield "note", message
 
 
+def _killers(numbers: Numbers) -> _Found:
+    """A document that kills a parser is one that somebody made to, or a grammar's fault."""
+    for message in killers(numbers.syntax):
+        yield "warn", message
+
+
 def _surplus(numbers: Numbers) -> _Found:
     """Data that passed and is not used: a hint to change parts or add to the other pool."""
     for pool in ("code", "text"):
@@ -206,6 +213,7 @@ _CHECKS = (
     _misnamed,
     _padding,
     _concentrated,
+    _killers,
     _surplus,
     _licenses,
     _stricter,

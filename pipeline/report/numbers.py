@@ -14,6 +14,7 @@ from pipeline.reading.rule_effects import RuleEffects
 from pipeline.reading.unread import Unread
 from pipeline.report.concentration import Concentration
 from pipeline.report.language_decisions import LanguageDecisions
+from pipeline.report.syntax import ParsedLanguage
 from pipeline.report.training import Training
 
 Level = Literal["fail", "warn", "note"]
@@ -337,6 +338,7 @@ class Numbers:
     stricter_copies: StricterCopies
     concentration: Concentration
     language_decisions: LanguageDecisions
+    syntax: tuple[ParsedLanguage, ...]  # most parsed documents first
     balance: TokenBalance
     mix: StreamMix
     packing: SequencePacking

@@ -15,6 +15,7 @@ from pipeline.report.formats import FLOW_WORDS
 from pipeline.report.markup import Cell, Html, draw, element, figure, section
 from pipeline.report.numbers import Numbers
 from pipeline.report.shares import largest
+from pipeline.report.syntax import syntax_table
 from pipeline.report.training import loss_changes
 
 # Bars that a chart holds without becoming a wall; the table below it has all of them.
@@ -96,6 +97,18 @@ def rules(numbers: Numbers) -> Html | None:
     )
     tables = rule_tables.by_reason(effects), rule_tables.by_language(effects, limit=10), rule_tables.examples(effects)
     return section("rules", "Rules", *map(draw, tables), guide=guide)
+
+
+def syntax(numbers: Numbers) -> Html | None:
+    """How much of each language a parser could not read."""
+    if not numbers.syntax:
+        return None
+    guide = (
+        "Where a grammar is at hand, tree-sitter parsed the documents of a sample (quality.parse: sample), or all. "
+        "Sound files have errors too, for grammars know no dialects and macros; a language of which many are broken "
+        "has a damaged source, or files that are something else."
+    )
+    return section("syntax", "Syntax", draw(syntax_table(numbers.syntax)), guide=guide)
 
 
 def duplicates(numbers: Numbers) -> Html:
@@ -200,6 +213,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Numbers], Html | None]], ...] = (
     ("decisions", "Languages decided", decisions),
     ("drops", "Drops", drops),
     ("rules", "Rules", rules),
+    ("syntax", "Syntax", syntax),
     ("duplicates", "Duplicates", duplicates),
     ("origins", "Licences", origins),
     ("concentration", "Concentration", concentration),

@@ -58,13 +58,14 @@ def _losses(mixture: Mixture) -> Iterator[str]:
 
 
 def _parsing(mixture: Mixture) -> Iterator[str]:
-    quality = mixture.quality
-    if quality.parse:
-        return
-    if quality.max_parse_bytes != Quality().max_parse_bytes:
-        yield "quality.max_parse_bytes has no effect: quality.parse is false"
-    if quality.code.max_parse_error_frac != CodeRules().max_parse_error_frac:
-        yield "quality.code.max_parse_error_frac has no effect: quality.parse is false"
+    quality, own = mixture.quality, Quality()
+    if quality.parse == "off" and quality.max_parse_bytes != own.max_parse_bytes:
+        yield "quality.max_parse_bytes has no effect: quality.parse is off"
+    if quality.parse != "sample" and quality.parse_sample_docs != own.parse_sample_docs:
+        yield f"quality.parse_sample_docs has no effect: quality.parse is {quality.parse}"
+    if quality.parse != "all" and quality.code.max_parse_error_frac != CodeRules().max_parse_error_frac:
+        what = "judges the sample alone" if quality.parse == "sample" else "has no effect"
+        yield f"quality.code.max_parse_error_frac {what}: quality.parse is {quality.parse}; set it to all"
 
 
 def _against(mixture: Mixture) -> Iterator[str]:

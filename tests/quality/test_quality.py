@@ -71,7 +71,7 @@ def test_measure_counts_private_data_when_the_document_is_sound():
 
 
 def test_measure_parses_nothing_when_it_is_switched_off_or_files_are_long():
-    off = measure(*tables_of(ROWS), config=Measuring(parse=False))
+    off = measure(*tables_of(ROWS), config=Measuring(parse="off"))
     assert off["parse_error_frac"].null_count == len(ROWS)
     short = measure(*tables_of(ROWS), config=Measuring(max_parse_bytes=80))
     assert short["parse_error_frac"].is_valid().to_pylist() == [True] + [False] * 8

@@ -40,10 +40,15 @@ TOLD = {
     BOTH + "classify: {merge: {TSX: TypeScript}}\nselect: {drop_languages: [TSX]}": (
         "select.drop_languages: TSX has no effect: classify.merge counts it as TypeScript; drop that"
     ),
-    BOTH
-    + "quality: {parse: false, max_parse_bytes: 5}": "quality.max_parse_bytes has no effect: quality.parse is false",
+    BOTH + "quality: {parse: false, max_parse_bytes: 5}": "quality.max_parse_bytes has no effect: quality.parse is off",
     BOTH + "quality: {parse: false, code: {max_parse_error_frac: 0.1}}": (
-        "quality.code.max_parse_error_frac has no effect: quality.parse is false"
+        "quality.code.max_parse_error_frac has no effect: quality.parse is off; set it to all"
+    ),
+    BOTH + "quality: {code: {max_parse_error_frac: 0.1}}": (
+        "quality.code.max_parse_error_frac judges the sample alone: quality.parse is sample; set it to all"
+    ),
+    BOTH + "quality: {parse: all, parse_sample_docs: 3}": (
+        "quality.parse_sample_docs has no effect: quality.parse is all"
     ),
     BOTH + "against: [{name: old, kind: run, path: x, ngram_words: 8}]": (
         "against.old.ngram_words has no effect with kind: run"

@@ -17,7 +17,7 @@ DIGITS = "".join(f"{n:02d} {'' if n % 10 else chr(10)}" for n in range(100))
 
 def fires(document: str, *, pool: str = "code", language: str = "Python") -> dict[str, float]:
     """Reason -> value of all rules of the pool that fire, with the default limits and without parsing."""
-    (found,) = judged([(pool, language, document.encode(), None)], config=Quality(parse=False))
+    (found,) = judged([(pool, language, document.encode(), None)], config=Quality(parse="off"))
     return {fired["rule"]: fired["value"] for fired in found}
 
 

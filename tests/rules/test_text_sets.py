@@ -22,7 +22,7 @@ WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 
 
 def fires(document: str, name: SetName, *, pool: str = "text") -> set[str]:
-    (found,) = judged([(pool, "Text", document.encode(), None)], config=Quality(sets=(name,), parse=False))
+    (found,) = judged([(pool, "Text", document.encode(), None)], config=Quality(sets=(name,), parse="off"))
     return {fired["rule"].removeprefix(f"{name}.") for fired in found}
 
 

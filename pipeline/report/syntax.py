@@ -1,0 +1,64 @@
+"""What a parser made of the documents that it was asked to read, by language."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from pipeline.engine.run_folder import RunFiles
+from pipeline.report.formats import exact, plain
+from pipeline.report.table import PERCENT, TEXT, Column, ReportTable
+from pipeline.schema import LANGUAGES, QUALITY
+
+BROKEN_FRAC = 0.1  # of a document's visible bytes in errors: beyond it is no dialect or macro, which all grammars miss
+
+
+@dataclass(frozen=True)
+class ParsedLanguage:
+    """Documents of one language that were parsed: all, or a sample of each shard (`quality.parse`)."""
+
+    language: str
+    n_docs: int
+    n_with_errors: int  # any syntax error
+    n_broken: int  # more than BROKEN_FRAC of the visible bytes in errors
+    n_died: int  # not parsed: the grammar crashed on them, or did not end
+
+
+def count_syntax(run: RunFiles) -> tuple[ParsedLanguage, ...]:
+    """Languages of which documents were parsed, those with most first."""
+    parsed: Counter[str] = Counter()
+    errors, broken, died = Counter(parsed), Counter(parsed), Counter(parsed)
+    for shard in range(run.n_shards):
+        found = run.tables.read(QUALITY, shard, columns=["parse_error_frac", "parser_died"])
+        language = run.tables.read(LANGUAGES, shard, columns=["language"])["language"]
+        share = found["parse_error_frac"]
+        for counter, mask in (
+            (parsed, share.is_valid()),
+            (errors, pc.greater(share, 0)),
+            (broken, pc.greater(share, BROKEN_FRAC)),
+            (died, found["parser_died"]),
+        ):
+            counter.update(language.filter(mask).to_pylist())
+    rows = [ParsedLanguage(name, parsed[name], errors[name], broken[name], died[name]) for name in parsed | died]
+    return tuple(sorted(rows, key=lambda row: (-row.n_docs, row.language)))
+
+
+def syntax_table(found: tuple[ParsedLanguage, ...]) -> ReportTable:
+    """Shares of what was parsed."""
+    columns = [Column("language", TEXT), Column("parsed"), Column("with errors", PERCENT)]
+    columns += [Column("broken", PERCENT), Column("parser died", priority=1)]
+    rows = [(p.language, p.n_docs, _of(p.n_with_errors, p), _of(p.n_broken, p), p.n_died) for p in found]
+    note = f"broken: more than {BROKEN_FRAC:.0%} of the visible bytes in syntax errors"
+    return ReportTable("Syntax", columns, rows, note)
+
+
+def _of(n: int, parsed: ParsedLanguage) -> float:
+    return n / max(1, parsed.n_docs)
+
+
+def killers(found: tuple[ParsedLanguage, ...]) -> Iterator[str]:
+    """One sentence if documents killed their parsers."""
+    if n_died := sum(p.n_died for p in found):
+        named = ", ".join(f"{plain(p.language)} {exact(p.n_died)}" for p in found if p.n_died)
+        yield f"Grammars crashed or did not end on {exact(n_died)} documents, which are not parsed: {named}."
