@@ -39,12 +39,17 @@ def load_onnx(path: str, file_hash: str, max_tokens: int) -> OnnxModel:
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # a task was given one CPU; sums keep their order
     options.use_deterministic_compute = True
     options.log_severity_level = 3  # its warnings are about the graph, not about the data
-    try:  # from bytes: a model cannot name further files to be opened
+    # A model may name further files for its weights, which the hash does not cover and which would be looked for in the
+    # working folder. There is nothing below a file, so such a model fails instead.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", f"{path}/nothing")
+    try:
         session = onnxruntime.InferenceSession(
             Path(path).read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:
-        raise ConfigError(f"{path}: is no ONNX model that can be loaded: {_one_line(error)}") from error
+        raise ConfigError(
+            f"{path}: is no ONNX model that can be loaded (its weights must be in it): {_one_line(error)}"
+        ) from error
     inputs = session.get_inputs()
     floats = [o.name for o in session.get_outputs() if o.type in ("tensor(float)", "tensor(double)", "tensor(float16)")]
     if not floats:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.config import Against, Mixture, PoolBalance
+from pipeline.config import Against, Mixture, PoolBalance, Source
 from pipeline.filters import CodeRules, Quality
 from pipeline.language.table import languages
 from pipeline.request.contradictions import able_sources, dropped_license, overrides_of
@@ -112,6 +112,13 @@ def _caps(mixture: Mixture) -> Iterator[str]:
                 yield f"{where}: source {group} gives no text"
             elif wanted.shares and OTHERS not in wanted.shares and group not in wanted.shares:
                 yield f"{where}: {group} has no share, and there is no `{OTHERS}`"
+        if wanted.max_repo_frac is not None and not any(map(_names_repositories, able_sources(mixture, pool))):
+            yield f"balance.{pool}.max_repo_frac has no effect: no source of {pool} names repositories"
+
+
+def _names_repositories(source: Source) -> bool:
+    said = source.repo is not None or source.columns.repo is not None or source.strip_prefix is not None
+    return said or source.kind == "git"
 
 
 def _total(mixture: Mixture) -> Iterator[str]:

@@ -106,4 +106,18 @@ def write_broken(path: Path) -> Path:
     return write_model(path, [label, helper.make_node("Log", ["one"], ["log"])], inputs, "log", dims=["n"])
 
 
-assert onnx  # the writer of these files; `onnxruntime` reads them
+def write_external(path: Path) -> Path:
+    """A model whose weights lie in a file of their own beside it."""
+    weights = {"weights": np.arange(1000, dtype=np.float32)}
+    inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["n", "length"])]
+    nodes = [
+        helper.make_node("Gather", ["weights", "input_ids"], ["each"]),
+        helper.make_node("ReduceMax", ["each"], ["most"], axes=[1], keepdims=0),
+    ]
+    write_tokens(path.parent)  # for its tokenizer
+    write_model(path, nodes, inputs, "most", dims=["n"], weights=weights)
+    onnx.save_model(
+        onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=10,
+        convert_attribute=False,
+    )  # fmt: skip
+    return path

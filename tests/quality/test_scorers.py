@@ -12,6 +12,7 @@ from small_models import (
     fasttext_by_hand,
     tokens_by_hand,
     write_broken,
+    write_external,
     write_fasttext,
     write_strings,
     write_tokens,
@@ -102,6 +103,15 @@ def test_a_file_that_is_no_model_is_said(tmp_path: Path, kind: str) -> None:
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(ConfigError, match=r"quality\.scorers\.s: .*model: is no (fastText classifier|ONNX model)"):
         check(scorer, file_hash=hash_of(scorer))
+
+
+def test_weights_in_another_file_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library would look for them in the working folder, and no hash would cover them."""
+    path = write_external(tmp_path / "m.onnx")
+    monkeypatch.chdir(tmp_path)
+    assert (tmp_path / "weights.bin").is_file()
+    with pytest.raises(ConfigError, match=r"cannot be loaded|its weights must be in it"):
+        check(onnx(path), file_hash=hash_of(onnx(path)))
 
 
 def test_a_label_that_the_model_lacks_is_said(tmp_path: Path) -> None:

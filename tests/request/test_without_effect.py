@@ -28,6 +28,9 @@ def lines(folder: Path, text: str) -> list[str]:
 
 GPL = BOTH + "  - {name: gpl, kind: git, path: gpl, pool: code, license: GPL-2.0-only}\n"
 TOLD = {
+    BOTH + "balance: {code: {max_repo_frac: 0.1}}": (
+        "balance.code.max_repo_frac has no effect: no source of code names repositories"
+    ),
     GPL + "select: {drop_licenses: [copyleft]}": (
         "sources.gpl: nothing of it enters: its licence is copyleft, which select.drop_licenses drops"
     ),
@@ -90,6 +93,10 @@ def test_a_cap_of_what_has_no_share_is_told(tmp_path: Path) -> None:
 
 FINE = (
     BOTH,
+    GPL + "balance: {code: {max_repo_frac: 0.1}}",  # a checkout is a repository
+    BOTH.replace("license: MIT", "repo: a/b") + "balance: {code: {max_repo_frac: 0.1}}",
+    BOTH.replace("directory, path: text", "jsonl, path: t, columns: {repo: r}")
+    + "balance: {text: {max_repo_frac: 0.1}}",
     GPL,
     BOTH + "balance: {code: {shares: {C: 1, others: 1}, max_frac: {C: 0.5, Go: 0.5}}, total_tokens: 100}",
     BOTH + "balance: {text: {shares: {books: 1}}}",
