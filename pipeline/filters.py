@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.features import EXTRA, FEATURES, MARK
+from pipeline.features import EXTRA, FEATURES, MARK, MARKS
 from pipeline.fields import Count, Frac, Frozen, Language
 
 # The sets that ship: one file each in `rules/sets`.
@@ -27,7 +27,8 @@ class Condition(Frozen):
 
     @model_validator(mode="after")
     def _is_one_side(self) -> Condition:
-        if self.feature not in FEATURES and not self.feature.startswith((MARK, EXTRA)):
+        known = {*FEATURES, *(MARK + name for name in MARKS)}
+        if self.feature not in known and not self.feature.startswith(EXTRA):
             raise ValueError(f"{self.feature!r} is no feature; `loopmix rules --features` lists them")
         if (self.above is None) == (self.below is None):
             raise ValueError(f"give one of `above` and `below` for {self.feature}")

@@ -15,6 +15,7 @@ from pipeline.filters import Measuring
 from pipeline.quality import code_features, features, generated, prose, secrets, syntax
 from pipeline.quality.extra import extra_column
 from pipeline.quality.features import Features, read_only
+from pipeline.quality.marks.marks import as_lists, find_marks
 from pipeline.schema import QUALITY
 
 
@@ -35,7 +36,8 @@ def measure(documents: pa.Table, languages: pa.Table, *, config: Measuring) -> p
     columns |= _of_programs(content, found, names, _strings(documents["path"]), wanted=sound & is_code)
     columns |= _prose(content, wanted=sound & ~is_code)
     extra = extra_column(documents, config=config, sound=sound, language=names, pool=_strings(languages["pool"]))
-    return _table(documents["doc_id"], columns, extra=extra)
+    marks = find_marks(one_chunk(documents["path"]), data, offsets, languages=names, features=columns)
+    return _table(documents["doc_id"], columns, marks=as_lists(marks, among=sound), extra=extra)
 
 
 def _strings(column: pa.ChunkedArray) -> np.ndarray:
@@ -80,7 +82,9 @@ def _of_programs(
     return columns
 
 
-def _table(doc_ids: pa.ChunkedArray, columns: dict[str, np.ndarray], *, extra: pa.Array) -> pa.Table:
+def _table(
+    doc_ids: pa.ChunkedArray, columns: dict[str, np.ndarray], *, marks: pa.ListArray, extra: pa.Array
+) -> pa.Table:
     """The columns in the order of the schema; NaN becomes null where a feature may be."""
     joined: dict[str, pa.Array] = {"doc_id": one_chunk(doc_ids)}
     for name, feature in FEATURES.items():
@@ -88,6 +92,6 @@ def _table(doc_ids: pa.ChunkedArray, columns: dict[str, np.ndarray], *, extra: p
         array = pa.array(values, mask=np.isnan(values) if feature.nullable else None)
         joined[name] = array.cast(QUALITY.schema.field(name).type)
     joined[prose.LANGUAGE] = pa.array(columns[prose.LANGUAGE], pa.string())
-    joined["marks"] = pa.array([[]] * len(doc_ids), QUALITY.schema.field("marks").type)
+    joined["marks"] = marks.cast(QUALITY.schema.field("marks").type)
     joined["extra"] = extra
     return pa.table(joined, schema=QUALITY.schema)

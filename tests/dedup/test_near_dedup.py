@@ -149,7 +149,7 @@ def test_a_crowd_whose_best_is_dropped_by_a_rule_still_has_one_keeper(tmp_path: 
         tmp_path,
         [documents],
         config=NearDups(n_partitions=2, max_bucket_docs=8),
-        fired=dict.fromkeys(best, "generated"),
+        fired=dict.fromkeys(best, "generated_content"),
     )
     got = decisions_of(run, n_shards=1)
     kept = [i for i, row in got.items() if row["keep"]]
@@ -161,9 +161,9 @@ def test_a_crowd_whose_best_is_dropped_by_a_rule_still_has_one_keeper(tmp_path: 
 def test_documents_of_equal_words_are_one_class_though_their_first_is_dropped(tmp_path: Path) -> None:
     letters = "abcdefghijklmnop"
     spellings = [" ".join(letters), ", ".join(letters), "\n".join(letters)]
-    fired = {doc_id(0, 0): "generated"}
+    fired = {doc_id(0, 0): "generated_content"}
     got = decisions_of(dedup(tmp_path, [spellings], config=SURE, fired=fired), n_shards=1)
-    assert [got[doc_id(0, i)]["reasons"] for i in range(3)] == [["generated"], [], ["near_duplicate"]]
+    assert [got[doc_id(0, i)]["reasons"] for i in range(3)] == [["generated_content"], [], ["near_duplicate"]]
     assert got[doc_id(0, 2)]["keeper_id"] == doc_id(0, 1)
     assert got[doc_id(0, 2)]["similarity"] == 1.0
 

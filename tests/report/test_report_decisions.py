@@ -248,7 +248,7 @@ def test_page_when_paths_are_hostile_shows_them_escaped_and_cut(tmp_path: Path) 
 def test_prose_in_markup_and_unknown_extensions_equal_plain_counting(tmp_path: Path) -> None:
     more = [
         *(Doc(f"novels/{i}.xml", "XML", 100, n_tokens=10, content_kind="prose") for i in range(9)),
-        Doc("pom.xml", "Maven POM", 7, n_tokens=1, content_kind="prose", reasons=("generated",)),
+        Doc("pom.xml", "Maven POM", 7, n_tokens=1, content_kind="prose", reasons=("generated_content",)),
         Doc("lamps.xml", "XML", 50, n_tokens=5),
         Doc("page.html", "HTML", 20, n_tokens=2, content_kind="prose"),
         Doc("essay.py", "Python", 20, n_tokens=2, content_kind="prose"),

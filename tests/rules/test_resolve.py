@@ -41,8 +41,9 @@ def test_a_setting_moves_its_rule_and_no_other() -> None:
 
 
 def test_limits_move_a_rule_by_its_reason_and_without_takes_it_out() -> None:
-    assert limits(Quality(limits={"generated": 3}), "generated") == [3]
-    assert limits(Quality(without=("generated",)), "generated") == []
+    own = Rule(reason="many_calls", feature="n_lines", above=2)
+    assert limits(Quality(rules=(own,), limits={"many_calls": 3}), "many_calls") == [3]
+    assert limits(Quality(without=("generated_content",)), "generated_content") == []
     assert len(resolve(Quality(without=("long_line",)))) == len(resolve(Quality())) - 2
 
 

@@ -108,7 +108,7 @@ def test_order_is_stars_then_newest_then_longer(tmp_path: Path) -> None:
 
 def test_a_good_copy_is_never_lost_to_a_bad_one(tmp_path: Path) -> None:
     shards = [documents(0, ["x", "x", "near x"], stars=[100, 1, 50])]
-    fired = {doc_id(0, 0): "long_line", doc_id(0, 2): "generated"}
+    fired = {doc_id(0, 0): "long_line", doc_id(0, 2): "generated_content"}
     got = choose(make_run(tmp_path), shards, pairs=[((0, 0), (0, 2), 0.8)], fired=fired)
     assert got[doc_id(0, 1)]["keep"]
     assert got[doc_id(0, 0)]["reasons"] == ["long_line", "exact_duplicate"]
@@ -116,7 +116,7 @@ def test_a_good_copy_is_never_lost_to_a_bad_one(tmp_path: Path) -> None:
     assert got[doc_id(0, 2)] | {"doc_id": ""} == {
         "doc_id": "",
         "keep": False,
-        "reasons": ["generated"],
+        "reasons": ["generated_content"],
         "keeper_id": None,
         "similarity": None,
         "judged_id": None,
@@ -138,8 +138,8 @@ def test_a_chain_keeps_its_ends_and_equal_documents_follow_their_champion(tmp_pa
 def test_all_reasons_stand_in_documented_order(tmp_path: Path) -> None:
     shards = [documents(0, ["x"], license=["GPL-2.0"], problem=["too_large"])]
     config = Select(drop_licenses=("other",), drop_languages=("Python",))
-    got = choose(make_run(tmp_path), shards, fired={doc_id(0, 0): "generated"}, config=config)
-    assert got[doc_id(0, 0)]["reasons"] == ["too_large", "dropped_language", "dropped_license", "generated"]
+    got = choose(make_run(tmp_path), shards, fired={doc_id(0, 0): "generated_content"}, config=config)
+    assert got[doc_id(0, 0)]["reasons"] == ["too_large", "dropped_language", "dropped_license", "generated_content"]
 
 
 def test_the_source_stays_though_its_build_is_longer_and_has_more_stars(tmp_path: Path) -> None:
