@@ -59,6 +59,5 @@ def _of(n: int, parsed: ParsedLanguage) -> float:
 
 def killers(found: tuple[ParsedLanguage, ...]) -> Iterator[str]:
     """One sentence if documents killed their parsers."""
-    if n_died := sum(p.n_died for p in found):
-        named = ", ".join(f"{plain(p.language)} {exact(p.n_died)}" for p in found if p.n_died)
-        yield f"Grammars crashed or did not end on {exact(n_died)} documents, which are not parsed: {named}."
+    if named := ", ".join(f"{plain(p.language)} {exact(p.n_died)}" for p in found if p.n_died):
+        yield f"Documents on which a grammar crashed or did not end, so that they are not parsed: {named}."

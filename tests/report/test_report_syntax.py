@@ -35,5 +35,5 @@ def test_shares_are_of_what_was_parsed_and_dead_parsers_are_told() -> None:
     rows = syntax_table(found).rows
     assert rows[0] == ("C", 4, 0.75, 0.25, 0)
     (told,) = killers(found)
-    assert told == "Grammars crashed or did not end on 1 documents, which are not parsed: Haskell 1."
+    assert told == "Documents on which a grammar crashed or did not end, so that they are not parsed: Haskell 1."
     assert list(killers(found[:2])) == []
