@@ -190,6 +190,16 @@ NEAR_DUP_PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+class Privacy(Frozen):
+    """Find secrets and personal data, and put placeholders in their place before anything is made of the text."""
+
+    policies: dict[Annotated[str, Known("secret")], Literal["report", "redact", "drop"]] = Field(
+        default_factory=dict,
+        description="by kind or class (key, token, private_key, password, email, address): report: count only; redact: "
+        "a placeholder; drop: the document; a kind goes before its class, and what is not named is redacted",
+    )
+
+
 class NearDups(Exchange):
     """MinHash-LSH over shingles of words, every candidate verified by exact Jaccard."""
 
@@ -331,6 +341,7 @@ class Mixture(Frozen):
     exact_dups: Exchange = Field(default_factory=Exchange, description="Group equal documents.")
     classify: Classify = Field(default_factory=Classify)
     quality: Quality = Field(default_factory=Quality)
+    privacy: Privacy = Field(default_factory=Privacy)
     near_dups: NearDups = Field(default_factory=NearDups)
     select: Select = Field(default_factory=Select)
     tokenizer: Tokenizer = Field(default_factory=Tokenizer)

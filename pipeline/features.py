@@ -162,12 +162,8 @@ _OF_PROGRAMS = {
     "opencoder_generated": Feature("bool", "generate, autogen or do not edit in the first 200 characters", "code"),
     "is_go_test": Feature("bool", "the file's name ends in _test.go", "code"),
 }
-_PRIVATE = {
-    "n_secrets": Feature("int", "likely secrets"),
-    "n_personal": Feature("int", "likely personal data: e-mail addresses, IPv4 addresses"),
-}
 
-FEATURES: dict[str, Feature] = {**_OF_ALL, **_OF_CODE, **_OF_PROGRAMS, **_OF_TEXT, **_PRIVATE}
+FEATURES: dict[str, Feature] = {**_OF_ALL, **_OF_CODE, **_OF_PROGRAMS, **_OF_TEXT}
 
 # What a rule may name beside a feature: a mark (1 where the document has it), a number of a plug-in or scorer.
 MARK, EXTRA = "mark.", "extra."

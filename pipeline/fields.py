@@ -18,7 +18,7 @@ Globs = Annotated[tuple[str, ...], AfterValidator(check_patterns)]
 class Known:
     """Marks text that must be one of a known set of names. `request/names.py` checks it, and resolves aliases."""
 
-    of: Literal["language", "source", "group", "license"]  # group: a language below `code`, a source below `text`
+    of: Literal["language", "source", "group", "license", "secret"]  # group: of `code` a language, of `text` a source
     others: bool = False  # `others` is allowed too
 
 

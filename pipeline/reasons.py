@@ -27,6 +27,8 @@ REASONS: dict[str, str] = {
     "prose_in_format": "prose in a format of markup or data that stands in select.drop_prose_in",
     "dropped_license": "its licence class, or that of an equal document, stands in select.drop_licenses",
     "contaminated": "it, or its equal, holds what tells an item of a benchmark in `against`",
+    "secret": "it holds a secret of a kind whose policy in privacy.policies is drop",
+    "personal_data": "it holds personal data of a kind whose policy in privacy.policies is drop",
     # who it duplicates; the ledger names the keeper
     "exact_duplicate": "a better document has the same bytes",
     "known_duplicate": "it, or its equal, reaches near_dups.min_similarity to a document that a run in `against` kept",
@@ -40,7 +42,7 @@ class Setting:
 
     reason: str
     key: str | None  # dotted; {benchmark} stands for the name of an entry of `against`. None: fixed
-    applies: Literal["above", "below", "at least", "in", "set", ""]  # how the document stands to the key's value
+    applies: Literal["above", "below", "at least", "in", "set", "drops", ""]  # how the document stands to the key
     source: str  # whose limit it is
 
 
@@ -70,6 +72,8 @@ SETTINGS = (
     Setting(
         "contaminated", "against.{benchmark}.min_contained_frac", "at least", "ours: finds an item edited throughout"
     ),
+    Setting("secret", "privacy.policies", "drops", "ours: the default redacts all"),
+    Setting("personal_data", "privacy.policies", "drops", "ours: the default redacts all"),
     Setting("exact_duplicate", None, "", "every peer: one of equal documents stays"),
     Setting("known_duplicate", "near_dups.min_similarity", "at least", "The Stack v2: Jaccard of 0.7"),
     Setting("near_duplicate", "near_dups.min_similarity", "at least", "The Stack v2: Jaccard of 0.7"),

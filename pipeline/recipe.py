@@ -1,6 +1,6 @@
 """The stages in order: the table of contents of Loopmix.
 
-    raw shards -> documents -> exact_dups -> languages + quality + judged + overlaps + signatures -> similar
+    raw shards -> documents -> exact_dups -> languages + redacted + quality + judged + overlaps + signatures -> similar
                -> near_dups -> select -> tokens -> balance -> packed -> ledger
 
 Each line of `stages` is one stage: its table, its code version, its function, all that decides its bytes, what it
@@ -29,6 +29,7 @@ from pipeline.mix.encoder import load_encoder
 from pipeline.mix.ledger import account
 from pipeline.mix.packed import Packing, pack
 from pipeline.mix.tokens import encoding_of, end_of_document, tokenize
+from pipeline.privacy.redacted import dropping, redact
 from pipeline.quality.extra import SHOWN, measuring_with
 from pipeline.quality.quality import measure
 from pipeline.request.inputs import refuse_misplaced, refuse_runs, refuse_unmeetable
@@ -46,6 +47,7 @@ from pipeline.schema import (
     OVERLAPS,
     PACKED,
     QUALITY,
+    REDACTED,
     SELECT,
     SIGNATURES,
     SIMILAR,
@@ -56,7 +58,7 @@ from pipeline.select.select import Selection, select
 from pipeline.sources import Slice
 from pipeline.sources.documents import changed_files, ingest, inputs_of, plan, plan_from, read_plan
 
-SIGNATURES_VERSION = 4  # named, because a run in `against` must have the same
+SIGNATURES_VERSION = 5  # named, because a run in `against` must have the same
 
 _TEXT = ("doc_id", "content")
 _JUDGED = ("doc_id", "problem", "content_hash", "n_bytes")
@@ -84,25 +86,28 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         min_similarity=near.min_similarity,
         rules=order,
         benchmarks=_benchmark_limits(m),
+        drops=dropping(m.privacy),
     )
     packing = Packing(**dict(m.pack), code_parts=parts[0], text_parts=parts[1], pad_id=end_of_document(m.tokenizer))
     declared = ("path", "source", "pool_hint", "language_label")
     first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
-    judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, JUDGED, OVERLAPS, SIMILAR, NEAR_DUPS)
+    judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, REDACTED, JUDGED, OVERLAPS, SIMILAR, NEAR_DUPS)
     shown = tuple(dict.fromkeys((*_TEXT, "path", "problem", "content_hash", *(SHOWN if m.quality.plugins else ()))))
     chosen_from = (DOCUMENTS, LANGUAGES, QUALITY, SELECT, TOKENS)
+    text = (REDACTED, ("content",))
     return [
         ExchangeStage(DOCUMENTS.name, 6, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
         MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
-        MapStage(QUALITY, 6, measure, measuring_with(m.quality.measuring()), shown, (pool,)),
+        MapStage(REDACTED, 1, redact, m.privacy, _TEXT, ((LANGUAGES, ("language",)),)),
+        MapStage(QUALITY, 7, measure, measuring_with(m.quality.measuring()), shown, (pool,)),
         MapStage(JUDGED, 1, judge_documents, Judging(rules=rules), _JUDGED, (pool, (QUALITY, asked))),
-        MapStage(OVERLAPS, 3, find_overlaps, open_benchmarks(m), _TEXT),
-        MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)))),
-        ExchangeStage(SIMILAR.name, 2, find_similar, linking, (DOCUMENTS, LANGUAGES, SIGNATURES)),
+        MapStage(OVERLAPS, 3, find_overlaps, open_benchmarks(m), _TEXT, (text,)),
+        MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)), text)),
+        ExchangeStage(SIMILAR.name, 2, find_similar, linking, (DOCUMENTS, LANGUAGES, REDACTED, SIGNATURES)),
         ExchangeStage(NEAR_DUPS.name, 3, keep_near, threshold, (SIGNATURES, SIMILAR)),
         ExchangeStage(SELECT.name, 4, select, selection, judged),
-        MapStage(TOKENS, 1, tokenize, encoding_of(m.tokenizer), _TEXT, (keep,)),
+        MapStage(TOKENS, 2, tokenize, encoding_of(m.tokenizer), _TEXT, (keep, text)),
         ExchangeStage(BALANCE.name, 4, balance, m.balance, chosen_from, seed=m.seed),
         ExchangeStage(PACKED, 1, pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
         MapStage(LEDGER, 4, account, Frozen(), _ORIGIN, _LEDGER_INPUTS),

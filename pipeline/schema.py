@@ -92,6 +92,16 @@ LANGUAGES = _table(
     _required("content_kind", pa.string()),
 )
 
+FINDING = pa.struct([_required("kind", pa.string()), _required("start", pa.int64()), _required("end", pa.int64())])
+
+REDACTED = _table(
+    "redacted",
+    _required("doc_id", pa.string()),
+    # secrets and personal data by their bytes in `documents`, in order, whatever their policy; never their values
+    _required_list("findings", FINDING),
+    pa.field("content", pa.large_binary()),  # with placeholders; null: as in documents
+)
+
 FIRED = pa.struct([_required("rule", pa.string()), _required("value", pa.float64())])
 
 _FEATURE_TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
@@ -220,6 +230,7 @@ TABLES = (
     DOCUMENTS,
     EXACT_DUPS,
     LANGUAGES,
+    REDACTED,
     QUALITY,
     JUDGED,
     OVERLAPS,

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from handmade import doc_id, make_run
 
-from pipeline.config import Balance, Pack, PoolBalance, Source
+from pipeline.config import Balance, Pack, PoolBalance, Privacy, Source
 from pipeline.engine.manifest import hold_tokenizer, record
 from pipeline.engine.markers import Marker
 from pipeline.engine.run import Run
@@ -35,7 +35,7 @@ from pipeline.results import (
     result_text,
     to_json,
 )
-from pipeline.schema import ALIGNED, NEAR_DUPS, Table, packed_schema
+from pipeline.schema import ALIGNED, DOCUMENTS, NEAR_DUPS, Table, packed_schema
 
 SEQ_LEN = 10
 
@@ -62,8 +62,7 @@ class Doc:
     confidence: float = 1.0
     runner_up: tuple[str, float] | None = None
     content_kind: str = "code"
-    n_secrets: int = 0
-    n_personal: int = 0
+    finds: tuple[str, ...] = ()  # kinds of secrets and personal data
     repo: str | None = "some/repo"
     marks: tuple[str, ...] = ()
     over_cap: str | None = None
@@ -79,7 +78,7 @@ class Doc:
 
 SHARDS: tuple[tuple[Doc, ...], ...] = (
     (
-        Doc("src/a.py", "Python", 100, n_tokens=10, n_copies=1, group_size=2, n_secrets=2),
+        Doc("src/a.py", "Python", 100, n_tokens=10, n_copies=1, group_size=2, finds=("github_token", "aws_access_key")),
         Doc(
             "src/b.py",
             "Python",
@@ -100,7 +99,7 @@ SHARDS: tuple[tuple[Doc, ...], ...] = (
             keeper=(0, 2),
             similarity=0.8125,
             license=None,
-            n_secrets=1,
+            finds=("npm_token",),
         ),
         Doc(
             "e.txt",
@@ -137,7 +136,7 @@ SHARDS: tuple[tuple[Doc, ...], ...] = (
             source="prose",
             decided_by="prose",
             confidence=0.75,
-            n_personal=1,
+            finds=("email",),
         ),
         Doc(
             "src/i",
@@ -195,6 +194,7 @@ def _mixture(folder: Path) -> Run:
         sources=(Source(name="web", kind="directory", path="/w"), Source(name="prose", kind="directory", path="/p")),
         balance=Balance(code=PoolBalance(shares=shares, max_frac={"JavaScript": 0.375})),
         pack=Pack(seq_len=SEQ_LEN, n_shards=2),
+        privacy=Privacy(policies={"email": "report", "github_token": "report"}),
     )
 
 
@@ -209,7 +209,7 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[Table, dict[str, list[Any]
         name: [getattr(d, name) for d in docs]
         for name in (
             "path", "language", "n_bytes", "n_tokens", "n_copies", "reasons", "similarity", "license", "source", "pool",
-            "group_size", "is_first", "decided_by", "confidence", "content_kind", "n_secrets", "n_personal",
+            "group_size", "is_first", "decided_by", "confidence", "content_kind",
             "repo", "marks", "over_cap",
         )
     }  # fmt: skip
@@ -228,12 +228,14 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[Table, dict[str, list[Any]
         "revision": ["abc123"] * n,
         "pool_hint": ["auto"] * n,
         "language_label": [None] * n,
-        "content": [b""] * n,
+        "findings": [[{"kind": k, "start": i, "end": i + 1} for i, k in enumerate(d.finds)] for d in docs],
         "content_hash": [bytes(16)] * n,
         "encoding": ["utf-8"] * n,
         "input_file": [d.path for d in docs],
     }
-    return {table: {f.name: common.get(f.name, [_nothing(f)] * n) for f in table.schema} for table in ALIGNED}
+    found = {table: {f.name: common.get(f.name, [_nothing(f)] * n) for f in table.schema} for table in ALIGNED}
+    found[DOCUMENTS]["content"] = [b""] * n
+    return found
 
 
 def _nothing(field: pa.Field) -> Any:

@@ -24,7 +24,7 @@ from pipeline.filters import Quality
 from pipeline.quality.quality import measure
 from pipeline.rules.judged import Judging, judge_documents
 from pipeline.rules.resolve import rules_of
-from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, MATCH, OVERLAPS, SELECT, TABLES, TOKENS
+from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, MATCH, OVERLAPS, REDACTED, SELECT, TABLES, TOKENS
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,15 @@ def write_documents(run: Run, shards: Sequence[pa.Table]) -> Tables:
     tables = Tables(run.store, len(shards))
     for shard, table in enumerate(shards):
         tables.write(DOCUMENTS, shard, data=table)
+        tables.write(REDACTED, shard, data=unredacted(table))
     return tables
+
+
+def unredacted(documents: pa.Table) -> pa.Table:
+    """Table `redacted` of documents in which nothing was found."""
+    n = documents.num_rows
+    columns = {"doc_id": documents["doc_id"], "findings": [[]] * n, "content": pa.nulls(n, pa.large_binary())}
+    return pa.table(columns, schema=REDACTED.schema)
 
 
 Made = tuple[str, str, bytes, str | None]  # pool, language, content, problem

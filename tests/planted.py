@@ -26,7 +26,7 @@ from pipeline.engine.run import Run
 from pipeline.engine.stage import Job
 from pipeline.engine.store import part
 from pipeline.engine.tables import Tables
-from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, NEAR_DUPS, SELECT, SIGNATURES
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, NEAR_DUPS, REDACTED, SELECT, SIGNATURES
 from pipeline.select.select import Selection, select
 
 Pair = tuple[str, str]
@@ -77,7 +77,7 @@ def _sign_all(job: Job, *, config: Any) -> list[Marker]:
 
 
 def _sign(tables: Tables, config: Any, shard: int, _: None) -> Outcome:
-    inputs = (tables.read(name, shard) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES))
+    inputs = (tables.read(name, shard) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES, REDACTED))
     return Outcome((tables.write(SIGNATURES, shard, data=sign(*inputs, config=config)),), {})
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from handmade import digests, documents, make_run, write_documents
 
-from pipeline.config import Balance, Mixture, PoolBalance
+from pipeline.config import Balance, Mixture, PoolBalance, Privacy
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.progress import silent
@@ -29,8 +29,8 @@ from pipeline.schema import EXACT_DUPS, LANGUAGES, QUALITY, TABLES, TOKENS
 from pipeline.sources.documents import plan
 
 DATA = Path(__file__).parent / "data"
-ORDER = ["documents", "exact_dups", "languages", "quality", "judged", "overlaps", "signatures", "similar", "near_dups",
-         "select", "tokens", "balance", "packed", "ledger"]  # fmt: skip
+ORDER = ["documents", "exact_dups", "languages", "redacted", "quality", "judged", "overlaps", "signatures", "similar",
+         "near_dups", "select", "tokens", "balance", "packed", "ledger"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,7 @@ SETTINGS: dict[str, tuple[Callable[[Mixture], dict[str, Any]], str]] = {
     "classify": (lambda m: {"classify": m.classify.model_copy(update={"min_confidence": 0.5})}, "languages"),
     "quality": (lambda m: {"quality": m.quality.model_copy(update={"parse": "off"})}, "quality"),
     "rules": (lambda m: {"quality": m.quality.model_copy(update={"without": ("generated_content",)})}, "judged select"),
+    "privacy": (lambda m: {"privacy": Privacy(policies={"email": "drop"})}, "redacted select"),
     "shingles": (lambda m: {"near_dups": m.near_dups.model_copy(update={"shingle_words": 6})}, "signatures similar"),
     "bands": (lambda m: {"near_dups": m.near_dups.model_copy(update={"n_bands": 20})}, "similar"),
     "threshold": (lambda m: {"near_dups": m.near_dups.model_copy(update={"min_similarity": 0.8})}, "near_dups select"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from handmade import documents
+from handmade import documents, unredacted
 
 import tokenizer
 from pipeline.config import Mixture
@@ -80,7 +80,7 @@ def test_verify_when_the_held_tokenizer_is_another_says_so(made, vocabularies) -
     held = folder / "run/tokenizer.json"
     held.write_bytes(vocabularies[1])
     try:
-        assert broken(folder / "run") == ["files", "text"]
+        assert broken(folder / "run") == ["files", "text", "privacy"]
         with pytest.raises(StoreError, match="not the tokenizer that made this run"):
             RunFiles(open_store(str(folder / "run"))).tokenizer()
         work(folder / "run", mixture)
@@ -125,7 +125,7 @@ def test_tokenize_when_the_file_changes_under_a_run_is_refused(tmp_path: Path, v
     changed = config.model_copy(update={"file_hash": "0" * 64})
     shard = documents(0, ["one", "two"])
     with pytest.raises(ConfigError, match="changed while the run was made"):
-        tokenize(shard, pa.table({"keep": [True, True]}), config=changed)
+        tokenize(shard, pa.table({"keep": [True, True]}), unredacted(shard), config=changed)
 
 
 def test_trainer_when_given_another_vocabulary_refuses(made, vocabularies, tmp_path: Path) -> None:

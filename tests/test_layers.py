@@ -31,11 +31,11 @@ ROOMS: dict[str, set[str]] = {
     }
     | {"propose"}
     | SUBJECT,
-    "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix"} | SUBJECT,
-    "request": {"sources", "language", "rules", "select"} | COMMON,
+    "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix", "privacy"} | SUBJECT,
+    "request": {"sources", "language", "rules", "select", "privacy"} | COMMON,
     "tokenizer_sample": {"sources", "language", "quality", "rules"} | SUBJECT,
-    "reading": {"sources", "language", "rules", "dedup", "select", "mix", "tokenizer"} | SUBJECT,
-    "report": {"language", "quality", "rules", "dedup", "select", "mix", "reading", "results"} | SUBJECT,
+    "reading": {"sources", "language", "rules", "dedup", "select", "privacy", "mix", "tokenizer"} | SUBJECT,
+    "report": {"language", "quality", "rules", "dedup", "select", "privacy", "mix", "reading", "results"} | SUBJECT,
     "propose": {"plt", "mix", "language", "results"} | SUBJECT,
     "plt": {"results", "ruin", "tokenizer"} | COMMON,
     "ruin": {"results", "language", "tokenizer", "arrays", "errors"},
@@ -73,6 +73,7 @@ WITH_ENGINE = {
     "mix": {"balance", "capping", "kept", "packed"},
 }
 WITH_CONFIG = {
+    "privacy": {"redacted"},
     "language": {"decide", "languages"},
     "quality": {"extra", "quality", "scorers", "syntax"},
     "dedup": {"against", "benchmark_items", "exact_dups", "near_dups", "shingling", "similar"},

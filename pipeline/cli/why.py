@@ -26,6 +26,7 @@ def why_lines(document: dict[str, Any]) -> list[str]:
         f"{_INDENT}document  {document['doc_id']}, {exact(document['n_bytes'])} bytes{_origin(document)}",
         *_language(document),
         *_reasons(document),
+        *_findings(document),
         *_duplicates(document),
         *_tokens(document),
         *_features(document),
@@ -90,7 +91,7 @@ def _crossed(limit: dict[str, Any]) -> str:
 
 def _setting(limit: dict[str, Any]) -> str:
     value = limit["value"]
-    shown = json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | tuple) else _value(value)
+    shown = json.dumps(value, ensure_ascii=False) if isinstance(value, bool | list | tuple | dict) else _value(value)
     return f"{limit['key']} = {shown} (source: {limit['source']})"
 
 
@@ -106,6 +107,18 @@ def _remedy(limit: dict[str, Any]) -> str:
         return f"{setting}no value of {limit['key']} lets both in"
     # Only this limit: another reason, or a second near duplicate, may still keep the document out.
     return f"{setting}to pass this limit, write in the mixture: {limit['change']}"
+
+
+_N_PLACES = 12  # lines; `--json` has all
+
+
+def _findings(document: dict[str, Any]) -> list[str]:
+    """Where secrets and personal data stand in the source, and what was done; never what they are."""
+    found = document.get("findings", [])
+    words = {"redact": "redacted", "report": "left as it is", "drop": "drops the document"}
+    lines = [f"line {f['line']}, column {f['column']}: {f['kind']}, {words[f['policy']]}" for f in found[:_N_PLACES]]
+    lines += [f"and {exact(len(found) - _N_PLACES)} more"] if len(found) > _N_PLACES else []
+    return [f"{_INDENT}{'finds' if i == 0 else '':<9} {line}" for i, line in enumerate(lines)]
 
 
 def _duplicates(document: dict[str, Any]) -> list[str]:

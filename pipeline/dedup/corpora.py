@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import lists_with, one_chunk
+from pipeline.arrays.trained import trained
 from pipeline.engine.exchange import first_position
 from pipeline.engine.tables import Tables
-from pipeline.schema import DOCUMENTS, LANGUAGES, SELECT, SIGNATURES
+from pipeline.schema import DOCUMENTS, LANGUAGES, REDACTED, SELECT, SIGNATURES
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ class Corpora:
         """The bytes of some documents, and whether each is in the code pool."""
         tables, local = self._locate(shard)
         index = pa.array(rows)
-        content = tables.read(DOCUMENTS, local, columns=["content"])["content"]
+        content = trained(*(tables.read(table, local, columns=["content"]) for table in (DOCUMENTS, REDACTED)))
         pool = tables.read(LANGUAGES, local, columns=["pool"])["pool"]
-        return one_chunk(content.take(index)), np.asarray(pc.equal(pool, "code"))[rows]
+        return content.take(index), np.asarray(pc.equal(pool, "code"))[rows]
 
     def _kept_ids(self, shard: int) -> pa.Array:
         """For each document its id if it was kept, its equal's if that was kept instead, else null.

@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays.columns import bytes_of, one_chunk
+from pipeline.arrays.columns import bytes_of
+from pipeline.arrays.trained import trained
 from pipeline.dedup.benchmark_index import Runs, index_runs, search
 from pipeline.dedup.benchmark_items import Benchmarks, read_items
 from pipeline.dedup.shingles import shingle
@@ -60,11 +61,11 @@ class Index:
     shingles: Runs
 
 
-def find_overlaps(documents: pa.Table, *, config: Benchmarks) -> pa.Table:
+def find_overlaps(documents: pa.Table, redacted: pa.Table, *, config: Benchmarks) -> pa.Table:
     """Table `overlaps` of one shard: for each document and benchmark the item of which it says most, and the item of
     which it contains most, if these are two."""
     rows: list[list[dict[str, object]]] = [[] for _ in range(documents.num_rows)]
-    data, offsets = bytes_of(one_chunk(documents["content"]))
+    data, offsets = bytes_of(trained(documents, redacted))
     for part in _parts(offsets) if config.sets else ():
         index = _index(config)
         pairs = _pairs(index, data, offsets[part], offsets[part + 1])

@@ -6,15 +6,18 @@ Nothing here knows a band or a threshold, so both can change without hashing a b
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays.columns import bytes_of, one_chunk
+from pipeline.arrays.columns import bytes_of
+from pipeline.arrays.trained import trained
 from pipeline.dedup import minhash, shingles
 from pipeline.dedup.shingling import Signing, header_chunks, shingle_chunks
 from pipeline.schema import SIGNATURES
 
 
-def sign(documents: pa.Table, exact_dups: pa.Table, languages: pa.Table, *, config: Signing) -> pa.Table:
+def sign(
+    documents: pa.Table, exact_dups: pa.Table, languages: pa.Table, redacted: pa.Table, *, config: Signing
+) -> pa.Table:
     """Table `signatures`: MinHash of each document that is the first of its group and has any words."""
-    data, offsets = bytes_of(one_chunk(documents["content"]))
+    data, offsets = bytes_of(trained(documents, redacted))
     is_code = np.asarray(pa.compute.equal(languages["pool"], "code"))
     rows_of = {"rows": np.flatnonzero(exact_dups["is_first"].to_numpy()), "is_code": is_code}
     n = documents.num_rows

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
+from pipeline.arrays.trained import trained
 from pipeline.config import Tokenizer
 from pipeline.errors import ConfigError
 from pipeline.mix.encoder import load_encoder
@@ -25,7 +26,7 @@ def end_of_document(config: Tokenizer) -> int:
     return load_encoder(config.path).eos_id
 
 
-def tokenize(documents: pa.Table, decisions: pa.Table, *, config: Encoding) -> pa.Table:
+def tokenize(documents: pa.Table, decisions: pa.Table, redacted: pa.Table, *, config: Encoding) -> pa.Table:
     """Table `tokens` of one shard; a dropped document has null ids and no tokens.
 
     ConfigError if the tokenizer's file is not the one that the run began with: two would share one table of ids.
@@ -37,7 +38,7 @@ def tokenize(documents: pa.Table, decisions: pa.Table, *, config: Encoding) -> p
             f"tokenizer.path: {config.path} has SHA-256 {encoder.file_hash}, at the start it had {config.file_hash}: "
             "it changed while the run was made, or differs between machines; run the same command again"
         )
-    kept = documents["content"].filter(pa.array(keep)).to_pylist()
+    kept = trained(documents, redacted).filter(pa.array(keep)).to_pylist()
     offsets, ids = encoder.encode_batch(kept)
     n_tokens = np.zeros(documents.num_rows, np.int64)
     n_tokens[keep] = np.diff(offsets)

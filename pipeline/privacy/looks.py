@@ -54,12 +54,13 @@ def looks_random(value: bytes) -> bool:
 
 
 def nests(value: bytes) -> bool:
-    """Whether each bracket that closes closes the last that is open, as in code up to any byte of it."""
+    """Whether each bracket that closes closes the last that was opened in the value, as in any part of code; what it
+    closes may also stand before the value."""
     open_ones: list[int] = []
     for byte in value:
         if byte in b"([{":
             open_ones.append(byte)
-        elif byte in b")]}" and (not open_ones or byte not in (open_ones[-1] + 1, open_ones.pop() + 2)):
+        elif byte in b")]}" and open_ones and byte - open_ones.pop() not in (1, 2):  # as far as they lie in ASCII
             return False
     return True
 

@@ -7,11 +7,10 @@ or backslash that the value had not, so a program parses as before, and no secon
 
 import string
 
-import numpy as np
+import xxhash
 
-from pipeline.arrays.keys import keyed_hash
 from pipeline.privacy import armour
-from pipeline.privacy.kinds import Token, kinds
+from pipeline.privacy.kinds import Token, kinds, tokens
 from pipeline.privacy.looks import EXAMPLE
 
 _DIGITS, _HEX = b"0123456789", b"0123456789abcdef"
@@ -35,13 +34,14 @@ def placeholder(value: bytes, kind: str, *, key: int, ordinal: int) -> bytes:
     found = kinds()[kind]
     if isinstance(found, Token) and found.is_armour:
         return _armour(value, stream)
-    prefix = _prefix(value, found) if isinstance(found, Token) else b""
+    prefix = _prefix(value, kind)
     return prefix + _body(value[len(prefix) :], stream, whole=found.cls == "password")
 
 
-def _prefix(value: bytes, kind: Token) -> bytes:
-    """The public sign at the head of a token."""
-    return max((text for text in kind.literals if value.startswith(text)), key=len, default=b"")
+def _prefix(value: bytes, kind: str) -> bytes:
+    """The public sign at the head of a token; nothing for other kinds."""
+    literals = (text for token in tokens() if token.name == kind for text in token.literals)
+    return max((text for text in literals if value.startswith(text)), key=len, default=b"")
 
 
 def _armour(value: bytes, stream: "_Stream") -> bytes:
@@ -90,19 +90,18 @@ def _alphabet(body: bytes) -> bytes:
 
 
 class _Stream:
-    """Keyed numbers, one after the other."""
+    """Keyed bytes, one after the other."""
 
     def __init__(self, key: int, ordinal: int) -> None:
-        self._key, self._ordinal, self._n = np.uint64(key), np.array([ordinal], np.uint64), 0
+        self._seed, self._n = b"%d %d " % (key, ordinal), 0
+
+    def _next(self) -> bytes:
+        self._n += 1
+        return xxhash.xxh3_128_digest(self._seed + b"%d" % self._n)
 
     def number(self, below: int) -> int:
-        self._n += 1
-        return int(keyed_hash(self._key, self._ordinal, np.array([self._n], np.uint64))[0]) % below
+        return int.from_bytes(self._next()[:8], "little") % below
 
     def draw(self, alphabet: bytes, n: int) -> bytes:
-        if n <= 0:
-            return b""
-        self._n += 1
-        words = np.arange(n, dtype=np.uint64)
-        hashes = keyed_hash(self._key, np.full(n, self._ordinal[0]), np.full(n, self._n, np.uint64), words)
-        return np.frombuffer(alphabet, np.uint8)[(hashes % np.uint64(len(alphabet))).astype(np.int64)].tobytes()
+        drawn = b"".join(self._next() for _ in range(-(-n // 16)))
+        return bytes(alphabet[byte % len(alphabet)] for byte in drawn[: max(n, 0)])

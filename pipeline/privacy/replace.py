@@ -1,6 +1,6 @@
 """Put placeholders in the place of finds, until a second look finds nothing that the policies would replace."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,26 +39,62 @@ def spans_of(finds: Finds) -> dict[int, list[Span]]:
     return found
 
 
+@dataclass
+class Rewriting:
+    """One document on its way: its bytes, what is to be replaced, and what stands there now."""
+
+    content: bytes
+    unquoted: bool
+    spans: list[Span]  # to be replaced, by their bytes in `content`
+    left: list[Span]  # to be reported only
+    key: int
+    text: bytes = b""
+
+
 def replaced(
-    content: bytes, spans: list[Span], *, unquoted: bool, policies: Mapping[str, Policy]
-) -> tuple[bytes | None, list[Span]]:
-    """The content with placeholders, or None where nothing is replaced; and all finds by their bytes in `content`.
+    contents: Sequence[bytes], spans: Sequence[list[Span]], *, unquoted: Sequence[bool], policies: Mapping[str, Policy]
+) -> list[tuple[bytes | None, list[Span]]]:
+    """Of each document its content with placeholders, or None where nothing is replaced, and all finds by their bytes
+    in the content.
 
     A placeholder may change how its neighbourhood reads (`version` before four numbers), so what is written is looked
     at again, until nothing more is found. Each round takes in bytes that none before did, so there is a last one.
     """
+    drafts = [_draft(*one, policies) for one in zip(contents, spans, unquoted, strict=True)]
+    todo = [draft for draft in drafts if draft.spans]
+    while todo:
+        todo = _round(todo, policies)
+    return [(draft.text if draft.spans else None, sorted([*draft.left, *draft.spans])) for draft in drafts]
+
+
+def _draft(content: bytes, spans: list[Span], unquoted: bool, policies: Mapping[str, Policy]) -> Rewriting:
     todo = [span for span in spans if policy_of(span[2], policies) == "redact"]
-    if not todo:
-        return None, spans
     left = [span for span in spans if policy_of(span[2], policies) != "redact"]
-    key, covered = _key(content, todo), 0
-    while (taken := sum(end - start for start, end, _ in todo)) > covered:
-        covered = taken
-        text, edits = _written(content, todo, key=key)
-        again = spans_of(find(np.frombuffer(text, np.uint8), np.array([0, len(text)]), unquoted=np.array([unquoted])))
-        more = [span for span in again.get(0, []) if policy_of(span[2], policies) == "redact"]
-        todo = _joined([*todo, *(_back(span, edits) for span in more)])
-    return text, sorted([*left, *todo])
+    return Rewriting(content, unquoted, todo, left, key=_key(content, todo))
+
+
+def _round(drafts: list[Rewriting], policies: Mapping[str, Policy]) -> list[Rewriting]:
+    """Write each draft, look at all again, and return those that have more to replace."""
+    edits = []
+    for draft in drafts:
+        draft.text, made = _written(draft.content, draft.spans, key=draft.key)
+        edits.append(made)
+    offsets = np.cumsum([0, *(len(draft.text) for draft in drafts)])
+    data = np.frombuffer(b"".join(draft.text for draft in drafts), np.uint8)
+    again = spans_of(find(data, offsets, unquoted=np.array([draft.unquoted for draft in drafts])))
+    more = []
+    for number, found in again.items():
+        draft = drafts[number]
+        new = [_back(span, edits[number]) for span in found if policy_of(span[2], policies) == "redact"]
+        joined = _joined([*draft.spans, *new])
+        if _size(joined) > _size(draft.spans):
+            draft.spans = joined
+            more.append(draft)
+    return more
+
+
+def _size(spans: list[Span]) -> int:
+    return sum(end - start for start, end, _ in spans)
 
 
 def _key(content: bytes, spans: list[Span]) -> int:

@@ -1,4 +1,4 @@
-"""Measure: the features of every document, what looks like a secret or personal, what kind of file it is.
+"""Measure: the features of every document, and what kind of file it is.
 
 It only measures; rules judge (`rules/judged.py`) and `select` drops. All but syntax errors comes from compiled passes
 over the shard's bytes.
@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipeline.arrays.columns import bytes_of, one_chunk
 from pipeline.features import FEATURES
 from pipeline.filters import Measuring
-from pipeline.quality import code_features, features, generated, prose, secrets, syntax
+from pipeline.quality import code_features, features, generated, prose, syntax
 from pipeline.quality.extra import extra_column
 from pipeline.quality.features import Features, read_only
 from pipeline.quality.marks.marks import as_lists, find_marks
@@ -24,14 +24,12 @@ def measure(documents: pa.Table, languages: pa.Table, *, config: Measuring) -> p
     content = one_chunk(documents["content"])
     data, offsets = bytes_of(content)
     found = features.measure(data, offsets)
-    private = secrets.count(data, offsets)
     names = _strings(languages["language"])
     sound = (_strings(documents["problem"]) == "") & ~found.is_blank
     is_code = _strings(languages["pool"]) == "code"
     columns = {f.name: getattr(found, f.name) for f in dataclasses.fields(found)}
     columns |= syntax.measure(documents, languages=names, wanted=sound & is_code, config=config)
     columns["generated_line"] = _generated_lines(data, offsets, found.head_bytes, wanted=sound & is_code)
-    columns["n_secrets"], columns["n_personal"] = private.n_secrets * sound, private.n_personal * sound
     columns["stop_word_frac"] = np.where(is_code, 0.0, found.stop_word_frac)
     columns |= _of_programs(content, found, names, _strings(documents["path"]), wanted=sound & is_code)
     columns |= _prose(content, wanted=sound & ~is_code)

@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Any, Literal
 
 from pipeline.config import Mixture
+from pipeline.privacy.kinds import PERSONAL, kinds
 from pipeline.reasons import SETTINGS, Setting, in_order
 from pipeline.rules.resolve import WITHOUT, Asked, resolve
 from pipeline.select.licenses import dropped_class
@@ -46,6 +47,8 @@ def limits_of(mixture: Mixture, document: dict[str, Any]) -> list[Limit]:
                 found += _of_benchmark(mixture, document, setting)
             elif setting.reason == reason == "dropped_license":
                 found.append(_of_license(mixture, document, setting))
+            elif setting.reason == reason and setting.applies == "drops":
+                found.append(_of_privacy(mixture, document, setting))
             elif setting.reason == reason:
                 found.append(_of_setting(mixture, document, setting))
     return found
@@ -90,6 +93,16 @@ def _of_license(mixture: Mixture, document: dict[str, Any], setting: Setting) ->
             free.append(name)
     limit = _limit(setting, dropped_class(license_id, dropped), dropped)
     return replace(limit, change=_yaml("select.drop_licenses", json.dumps(free)))
+
+
+def _of_privacy(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Limit:
+    """The kinds of its finds that drop it."""
+    names = {"secret": False, "personal_data": True}
+    found = dict.fromkeys(one["kind"] for one in document.get("findings", ()) if one["policy"] == "drop")
+    dropping = [kind for kind in found if (kinds()[kind].cls in PERSONAL) == names[setting.reason]]
+    limit = _limit(setting, ", ".join(dropping), mixture.privacy.policies)
+    wanted = ", ".join(f"{kind}: redact" for kind in dropping)
+    return replace(limit, change=f"privacy: {{policies: {{{wanted}}}}}")
 
 
 def _of_benchmark(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Iterator[Limit]:

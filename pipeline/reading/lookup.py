@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
 from pipeline.language.names import disagrees
+from pipeline.reading.findings import findings_of
 from pipeline.reading.limits import limits_of
 from pipeline.reading.passages import with_passages
 from pipeline.reading.texts import contents, runs_of
@@ -25,12 +26,12 @@ MAX_DIFF_BYTES = 200_000  # of each text; comparing longer ones line by line tak
 def why(run: RunFiles, name: str, *, text: bool = False) -> Iterator[dict[str, Any]]:
     """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
 
-    Each row gains `features` (the measured numbers), `group_size`, `meanings` (a sentence per reason), `limits` (those
-    that it crossed, see `limits.Limit`), `keeper_path`, `judged` (path, licence and matches of the equal
-    document whose judgement holds for it), `diff` (from the keeper to it), `matches` (with items of benchmarks, see
-    `with_passages`) and `sequences` (where its first pieces are); of its language `confidence`, `runner_up`,
-    `runner_up_confidence`, `content_kind`, and as `name_says` what the name claims where the content is another kind.
-    With `text` that too.
+    Each row gains `features` (the measured numbers), `group_size`, `findings` (places of secrets and personal data, see
+    `findings_of`), `meanings` (a sentence per reason), `limits` (those that it crossed, see `limits.Limit`),
+    `keeper_path`, `judged` (path, licence and matches of the equal document whose judgement holds for it), `diff` (from
+    the keeper to it), `matches` (with items of benchmarks, see `with_passages`) and `sequences` (where its first pieces
+    are); of its language `confidence`, `runner_up`, `runner_up_confidence`, `content_kind`, and as `name_says` what the
+    name claims where the content is another kind. With `text` that too.
     """
     found, sentences = 0, meanings(run.mixture.quality)
     for shard in range(run.n_shards):
@@ -39,6 +40,7 @@ def why(run: RunFiles, name: str, *, text: bool = False) -> Iterator[dict[str, A
         ending = pc.ends_with(ledger["path"], "/" + name.lstrip("/"))
         rows = pc.indices_nonzero(pc.or_(exact, ending)).to_pylist()[: MAX_FOUND - found]
         for document in _joined(run, shard, ledger, rows) if rows else ():
+            document["findings"] = findings_of(run, shard, document.pop("row"))
             document["meanings"] = {r: sentences[r] for r in document["reasons"]}
             document["judged"] = _judged(run, document["judged_id"]) if document["judged_id"] else None
             document["limits"] = [asdict(limit) for limit in limits_of(run.mixture, document)]
@@ -70,10 +72,13 @@ def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> lis
         document
         | language
         | equals
+        | {"row": row}
         | {"features": {k: v for k, v in quality.items() if k not in ("doc_id", "marks", "extra")}}
         | {"marks": quality["marks"], "extra": dict(quality["extra"] or ())}
         | {"matches": overlaps["matches"]}
-        for document, (language, equals, quality, overlaps) in zip(ledger.take(rows).to_pylist(), others, strict=True)
+        for row, document, (language, equals, quality, overlaps) in zip(
+            rows, ledger.take(rows).to_pylist(), others, strict=True
+        )
     ]
 
 

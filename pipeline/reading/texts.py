@@ -1,4 +1,4 @@
-"""The texts of a run's documents by doc_id, for those who look at a few: `why` and `verify`."""
+"""The texts of a run's documents as they were compared and trained on, by doc_id: for `why` and `verify`."""
 
 from collections.abc import Iterable
 
@@ -7,12 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import bytes_of
+from pipeline.arrays.trained import trained
 from pipeline.dedup import jaccard
 from pipeline.dedup.shingling import shingle_chunks, signing_of
 from pipeline.engine.exchange import row_of, shard_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
-from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, REDACTED
 
 
 def runs_of(run: RunFiles) -> list[RunFiles]:
@@ -33,7 +34,8 @@ def contents(run: RunFiles, ids: Iterable[str]) -> dict[str, tuple[bytes, str]]:
             if not rows.size:
                 continue
             index = pa.array(rows)
-            content = place.tables.read(DOCUMENTS, shard, columns=["content"])["content"].take(index)
+            tables = (place.tables.read(table, shard, columns=["content"]) for table in (DOCUMENTS, REDACTED))
+            content = trained(*(table.take(index) for table in tables))
             first = place.tables.read(EXACT_DUPS, shard, columns=["group_position"])["group_position"].take(index)
             texts = zip(
                 column.take(index).to_pylist(), content.to_pylist(), _pools(place, first.to_numpy()), strict=True

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import doc_words
 from pipeline.arrays.compiled import compiled
 from pipeline.arrays.keys import keyed_hash, stage_key
+from pipeline.arrays.trained import trained
 from pipeline.engine.exchange import positions, row_of, shard_of
 from pipeline.engine.manifest import files_of, tokenizer_of
 from pipeline.engine.run_folder import STAGES, RunFiles
@@ -23,7 +24,8 @@ from pipeline.reading.unread import unread_of
 from pipeline.reading.verify_caps import caps_hold
 from pipeline.reading.verify_duplicates import duplicates_hold, similarities_hold, texts_agree
 from pipeline.reading.verify_ledger import ledger_holds
-from pipeline.schema import ALIGNED, DOCUMENTS, LEDGER, SELECT, TOKENIZER_FILE, TOKENS
+from pipeline.reading.verify_privacy import redaction_holds
+from pipeline.schema import ALIGNED, DOCUMENTS, LEDGER, REDACTED, SELECT, TOKENIZER_FILE, TOKENS
 
 # A sample, because texts are decoded: with this size an error in one of a hundred documents is missed with probability
 # 4e-5, and it takes seconds at any size of run.
@@ -58,6 +60,7 @@ def verify(run: RunFiles) -> Iterator[Finding]:
         ("sequences", _sequences),
         ("trace", _trace),
         ("text", _text),
+        ("privacy", redaction_holds),
     )
     for promise, check in checks:
         try:
@@ -209,8 +212,12 @@ def slice_hashes(tokens: np.ndarray, starts: np.ndarray, lengths: np.ndarray) ->
     return out
 
 
+def _trained(run: RunFiles, shard: int) -> pa.LargeBinaryArray:
+    return trained(*(run.tables.read(table, shard, columns=["content"]) for table in (DOCUMENTS, REDACTED)))
+
+
 def _text(run: RunFiles) -> tuple[bool, str]:
-    """Decode a keyed sample of kept documents back to their bytes."""
+    """Decode a keyed sample of kept documents back to their bytes, placeholders included."""
     encoder = held_encoder(run.tokenizer(), where=run.store.full(TOKENIZER_FILE))
     n_kept = sum(int(pc.sum(t["keep"]).as_py() or 0) for t in run.shards(SELECT, columns=["keep"]))
     limit = min(1.0, N_DECODED / max(1, n_kept)) * 2**64
@@ -219,7 +226,7 @@ def _text(run: RunFiles) -> tuple[bool, str]:
         tokens = run.tables.read(TOKENS, shard)
         key = keyed_hash(stage_key(0, "verify"), *doc_words(tokens))
         rows = np.flatnonzero((key.astype(np.float64) < limit) & tokens["token_ids"].is_valid().to_numpy())
-        content = run.tables.read(DOCUMENTS, shard, columns=["content"])["content"] if rows.size else None
+        content = _trained(run, shard) if rows.size else None
         for row in rows.tolist():
             assert content is not None
             decoded = encoder.decode(np.asarray(tokens["token_ids"][row].values)[:-1])

@@ -13,6 +13,7 @@ from pipeline.reasons import LOSS_KINDS
 from pipeline.report.count_concentration import count_concentration
 from pipeline.report.count_decisions import count_decisions
 from pipeline.report.count_documents import LOSSES, DocumentCounts, count_documents, from_row, roll_up, stage_of
+from pipeline.report.count_privacy import count_privacy
 from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unread_inputs
 from pipeline.report.duplicates import duplicates_of
 from pipeline.report.notices import notices_of
@@ -59,6 +60,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         licenses=licenses,
         stricter_copies=stricter_of(run),
         concentration=count_concentration(run),
+        privacy=count_privacy(run),
         language_decisions=count_decisions(run),
         syntax=count_syntax(run),
         balance=balance_of(stream, code_parts=balance.code.parts, text_parts=balance.text.parts, seq_len=seq_len),

@@ -5,7 +5,7 @@ says about documents, but for how their languages were decided (`count_decisions
 parts agree with each other by construction. The cube is as large as the number of combinations, not of documents.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -15,8 +15,10 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import columns, one_chunk
 from pipeline.engine.run_folder import RunFiles
+from pipeline.privacy.kinds import PERSONAL, kinds
+from pipeline.privacy.replace import policy_of
 from pipeline.reasons import INGEST_PROBLEMS
-from pipeline.schema import EXACT_DUPS, LEDGER, QUALITY
+from pipeline.schema import EXACT_DUPS, LEDGER, REDACTED
 
 # Where documents are lost, in the order of the ledger's reasons.
 LOSSES = ("ingest", "rules", "exact", "near")
@@ -51,12 +53,13 @@ def stage_of(reason: str) -> str:
 
 def count_documents(run: RunFiles) -> DocumentCounts:
     """Count all documents of a run, shard by shard."""
+    left = {name for name in kinds() if policy_of(name, run.mixture.privacy.policies) == "report"}
     cube, reasons, sizes = Sums(_KEYS), Sums(("reason",)), []
     for shard in range(run.n_shards):
         ledger = run.tables.read(LEDGER, shard, columns=_LEDGER)
-        found = run.tables.read(QUALITY, shard, columns=["n_secrets", "n_personal"])
+        found = one_chunk(run.tables.read(REDACTED, shard, columns=["findings"])["findings"])
         equal = run.tables.read(EXACT_DUPS, shard, columns=["group_size", "is_first"])
-        cube.add(_counted(ledger, found=found, seq_len=run.mixture.pack.seq_len))
+        cube.add(_counted(ledger, found=found, left=left, seq_len=run.mixture.pack.seq_len))
         reasons.add(_reasons(ledger))
         sizes.append(equal["group_size"].filter(equal["is_first"]).to_numpy())
     size, n_groups = np.unique(np.concatenate([s[s > 1] for s in sizes]), return_counts=True)
@@ -93,12 +96,13 @@ class Sums:
         return _sum(pa.concat_tables(self.pending), keys=self.keys)
 
 
-def _counted(ledger: pa.Table, *, found: pa.Table, seq_len: int) -> pa.Table:
+def _counted(ledger: pa.Table, *, found: pa.ListArray, left: set[str], seq_len: int) -> pa.Table:
     """What each document of a shard adds to each count, named like the fields of `Totals` and `Group`."""
     n_bytes, n_tokens, n_copies, n_packed = columns(ledger, "n_bytes", "n_tokens", "n_copies", "n_packed_tokens")
     lost, fate = _lost(ledger["reasons"]), np.asarray(ledger["fate"])
     keep, packed = fate != "dropped", np.isin(fate, ["packed", "cut"])
-    secret, personal = (found[name].to_numpy() > 0 for name in ("n_secrets", "n_personal"))
+    of_people = {name for name, kind in kinds().items() if kind.cls in PERSONAL}
+    secret, personal = _holds(found, kinds().keys() - of_people), _holds(found, of_people)
     cut = n_packed - n_copies * n_tokens
     yes_or_no = {
         "n_docs": np.ones(keep.size, bool),
@@ -108,9 +112,9 @@ def _counted(ledger: pa.Table, *, found: pa.Table, seq_len: int) -> pa.Table:
         "n_cut_docs": cut > 0,
         "n_split_docs": np.where(n_copies > 0, n_tokens, cut) > seq_len,
         "n_secret_docs": secret,
-        "n_packed_secret_docs": secret & packed,
+        "n_packed_secret_docs": _holds(found, left - of_people) & packed,
         "n_personal_docs": personal,
-        "n_packed_personal_docs": personal & packed,
+        "n_packed_personal_docs": _holds(found, left & of_people) & packed,
     }
     numbers = {
         "n_bytes": n_bytes,
@@ -125,6 +129,14 @@ def _counted(ledger: pa.Table, *, found: pa.Table, seq_len: int) -> pa.Table:
         numbers[f"n_{stage}_bytes"] = n_bytes * (lost == stage)
     keys = {"pool": ledger["pool"], "group": ledger["group"], "license": pc.fill_null(ledger["license"], "")}
     return pa.table(keys | {name: counted.astype(np.int64) for name, counted in (yes_or_no | numbers).items()})
+
+
+def _holds(found: pa.ListArray, names: Set[str]) -> np.ndarray:
+    """Which documents hold a find of one of these kinds."""
+    hits = np.asarray(pc.is_in(found.flatten().field("kind"), value_set=pa.array(sorted(names), pa.string())))
+    holds = np.zeros(len(found), bool)
+    holds[np.asarray(pc.list_parent_indices(found))[hits]] = True
+    return holds
 
 
 def _lost(reasons: pa.ChunkedArray) -> np.ndarray:

@@ -145,9 +145,15 @@ def _sensitive(numbers: Numbers) -> _Found:
     """Credentials ask for a decision; personal data is common in prose and only noted."""
     t = numbers.totals
     if t.n_packed_secret_docs:
-        yield "warn", f"Documents in the mixture with what looks like a credential: {exact(t.n_packed_secret_docs)}."
+        yield (
+            "warn",
+            f"Documents in the mixture that keep what looks like a credential: {exact(t.n_packed_secret_docs)}.",
+        )
     if t.n_packed_personal_docs:
-        yield "note", f"Documents in the mixture with what looks like personal data: {exact(t.n_packed_personal_docs)}."
+        yield (
+            "note",
+            f"Documents in the mixture that keep what looks like personal data: {exact(t.n_packed_personal_docs)}.",
+        )
 
 
 def _licenses(numbers: Numbers) -> _Found:

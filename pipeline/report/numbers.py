@@ -14,6 +14,7 @@ from pipeline.reading.rule_effects import RuleEffects
 from pipeline.reading.unread import Unread
 from pipeline.report.concentration import Concentration
 from pipeline.report.language_decisions import LanguageDecisions
+from pipeline.report.privacy import PrivacyCounts
 from pipeline.report.syntax import ParsedLanguage
 from pipeline.report.training import Training
 
@@ -34,7 +35,7 @@ class Totals:
     n_packed_tokens: int
     n_cut_docs: int  # enter truncated, because a budget ends inside them
     n_secret_docs: int  # hold something that looks like a credential
-    n_packed_secret_docs: int
+    n_packed_secret_docs: int  # and the mixture leaves it as it is
     n_personal_docs: int  # hold something that looks like personal data
     n_packed_personal_docs: int
 
@@ -337,6 +338,7 @@ class Numbers:
     licenses: tuple[License, ...]
     stricter_copies: StricterCopies
     concentration: Concentration
+    privacy: PrivacyCounts
     language_decisions: LanguageDecisions
     syntax: tuple[ParsedLanguage, ...]  # most parsed documents first
     balance: TokenBalance

@@ -7,6 +7,7 @@ from pipeline.report import (
     concentration_tables,
     decision_tables,
     document_tables,
+    privacy_tables,
     rule_tables,
     stream_tables,
     training_tables,
@@ -147,6 +148,22 @@ def concentration(numbers: Numbers) -> Html:
     return section("concentration", "Concentration", *(draw(t) for t in tables if t.rows), guide=guide)
 
 
+def privacy(numbers: Numbers) -> Html | None:
+    """What was found of each kind, where, and what happened to it."""
+    found = numbers.privacy
+    if not found.kinds:
+        return None
+    guide = (
+        "Places that look like a secret or like personal data, never what stands there; “loopmix why” shows the lines "
+        "of one document. What is redacted has a placeholder of its kind in the mixture. Look for what is left in it."
+    )
+    places = (
+        privacy_tables.places_table("By language", "language", found.languages),
+        privacy_tables.places_table("By source", "source", found.sources),
+    )
+    return section("privacy", "Privacy", draw(privacy_tables.kinds_table(found)), *map(draw, places), guide=guide)
+
+
 def stream(numbers: Numbers) -> Html:
     """Balance and languages from the first to the last sequence."""
     b = numbers.balance
@@ -217,6 +234,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Numbers], Html | None]], ...] = (
     ("duplicates", "Duplicates", duplicates),
     ("origins", "Licences", origins),
     ("concentration", "Concentration", concentration),
+    ("privacy", "Privacy", privacy),
     ("stream", "Stream", stream),
     ("packing", "Packing", packing),
     ("training", "Training", training),

@@ -11,6 +11,7 @@ from pipeline.report import (
     concentration_tables,
     decision_tables,
     document_tables,
+    privacy_tables,
     rule_tables,
     stream_tables,
     training_tables,
@@ -30,6 +31,7 @@ N_BORDER = 8
 N_UNTOLD = 5
 N_FAMILIES = 5
 N_PLACES = 8
+N_KINDS = 10
 
 
 def print_report(numbers: Numbers, console: Console, *, brief: bool = False) -> None:
@@ -77,6 +79,8 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
         yield concentration_tables.places_table(numbers.concentration, folders=False).head(N_PLACES)
     if numbers.concentration.marks:
         yield concentration_tables.marks_table(numbers.concentration)
+    if numbers.privacy.kinds:
+        yield privacy_tables.kinds_table(numbers.privacy).head(N_KINDS)
     yield stream_tables.packing_table(numbers)
     yield stream_tables.work_table(numbers)
     yield from _training(numbers)

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pipeline.fields import PROSE_FORMATS, Known
 from pipeline.language.decide import language_named
 from pipeline.language.table import UNKNOWN, alias_table, extension_table, group_of, languages
+from pipeline.privacy.kinds import CLASSES, kinds
 from pipeline.schema import OTHERS, PROSE_GROUP
 from pipeline.select.license_names import find, known_names
 from pipeline.yaml_file import Loc, Problem, closest, did_you_mean, nearest
@@ -131,6 +132,11 @@ class Names:
         said = f"{unknown[0]!r} is no licence that is known{did_you_mean(near) if near else ''}"
         return text, f"{said}; write LicenseRef-NAME for one of your own"
 
+    def _secret(self, name: str) -> tuple[str, str | None]:
+        """A kind of secret or of personal data, or a class of kinds."""
+        known = (*CLASSES, *kinds())
+        return name, None if name in known else f"{name!r} is no kind of secret and no class{nearest(name, known)}"
+
 
 _LICENSE_OPERATORS = re.compile(r"\s+(?:and|or|with)\s+|[()/,;|&]", re.IGNORECASE)
 CODE_GROUPS = (UNKNOWN,)  # groups that are no language of linguist
@@ -140,6 +146,7 @@ _CHECKS: dict[str, Callable[[Names, str], tuple[str, str | None]]] = {
     "text group": Names._text_group,
     "source": Names._source,
     "license": Names._license,
+    "secret": Names._secret,
 }
 
 

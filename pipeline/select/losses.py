@@ -23,7 +23,17 @@ from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS, LOSS_KINDS
 from pipeline.schema import DOCUMENTS, LANGUAGES, SELECT
 
 # Reasons that are no loss, because the input or the mixture asks for them.
-NO_LOSS = frozenset((*INGEST_PROBLEMS, *JUDGEMENTS, "unknown_language", "dropped_language", "known_duplicate"))
+NO_LOSS = frozenset(
+    (
+        *INGEST_PROBLEMS,
+        *JUDGEMENTS,
+        "unknown_language",
+        "dropped_language",
+        "secret",
+        "personal_data",
+        "known_duplicate",
+    )
+)
 # One family of copies may well be all that a small folder holds; of 40 documents a twentieth are two that must remain.
 MIN_DOCS = 40
 # Of all documents counted, for a repository. Sources and languages are few enough to be looked at one by one; among

@@ -1,7 +1,7 @@
 """What speaks against a document by itself, before any other is looked at."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,15 +11,23 @@ from pipeline.arrays.columns import one_chunk
 from pipeline.config import Select
 from pipeline.engine.tables import Tables
 from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS
-from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, OVERLAPS, PROSE_GROUP
+from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, OVERLAPS, PROSE_GROUP, REDACTED
 from pipeline.select.contaminated import BenchmarkLimits, is_contaminated
 from pipeline.select.licenses import UNKNOWN, dropped_class, license_class
 
 
 def own_reasons(
-    tables: Tables, shard: int, *, config: Select, benchmarks: Sequence[BenchmarkLimits] = ()
+    tables: Tables,
+    shard: int,
+    *,
+    config: Select,
+    benchmarks: Sequence[BenchmarkLimits] = (),
+    drops: Mapping[str, str] | None = None,
 ) -> dict[int, set[str]]:
-    """By row, the reasons that need no other document; rows that nothing speaks against are left out."""
+    """By row, the reasons that need no other document; rows that nothing speaks against are left out.
+
+    `drops` maps the kinds of secrets and personal data that drop a document to the reason.
+    """
     documents = tables.read(DOCUMENTS, shard, columns=["license", "problem"])
     languages = tables.read(LANGUAGES, shard, columns=["pool", "language", "group", "content_kind"])
     language = languages["language"]
@@ -39,12 +47,25 @@ def own_reasons(
         reasons[row].add("dropped_language")
     for row in np.flatnonzero(_is_dropped_prose(languages, config.drop_prose_in)).tolist():
         reasons[row].add("prose_in_format")
+    for row, reason in _private(tables, shard, drops or {}):
+        reasons[row].add(reason)
     matches = one_chunk(tables.read(OVERLAPS, shard, columns=["matches"])["matches"])
     for row in np.flatnonzero(is_contaminated(matches, limits=benchmarks)).tolist():
         reasons[row].add("contaminated")
     for row in np.flatnonzero(~_may_enter(documents["license"], config.drop_licenses)).tolist():
         reasons[row].add("dropped_license")
     return dict(reasons)
+
+
+def _private(tables: Tables, shard: int, drops: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    """Rows that hold a find whose policy is to drop, and the reason."""
+    if not drops:
+        return
+    findings = one_chunk(tables.read(REDACTED, shard, columns=["findings"])["findings"])
+    found = findings.flatten().field("kind").to_pylist()
+    for row, kind in zip(pc.list_parent_indices(findings).to_pylist(), found, strict=True):
+        if kind in drops:
+            yield row, drops[kind]
 
 
 def _is(column: pa.ChunkedArray, *values: str) -> np.ndarray:

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from pipeline.arrays.columns import columns, doc_words, one_chunk
 from pipeline.arrays.keys import mix
@@ -46,6 +47,7 @@ class Selection(Select):
     min_similarity: float  # between members of crowds, whose pairs stand in no table
     benchmarks: tuple[BenchmarkLimits, ...] = ()
     rules: tuple[str, ...] = ()  # reasons of the rules that judge, in the order in which they are listed
+    drops: dict[str, str] = Field(default_factory=dict)  # kinds of finds that drop their document, with the reason
 
 
 def select(job: Job, *, config: Selection) -> list[Marker]:
@@ -83,7 +85,7 @@ def _offer(tables: Tables, ends: Channel, out: Channel, config: Selection, shard
     paired = np.zeros(group.size, bool)
     paired[row_of(ends.gather(shard)["position"].to_numpy())] = True
     rows = np.flatnonzero(paired | (size > 1))  # whoever has no duplicate is decided by its own reasons alone
-    reasons = own_reasons(tables, shard, config=config, benchmarks=config.benchmarks)
+    reasons = own_reasons(tables, shard, config=config, benchmarks=config.benchmarks, drops=config.drops)
     passes = np.ones(group.size, bool)
     passes[list(reasons)] = False
     table = _order_keys(tables, shard, rows)
@@ -282,7 +284,7 @@ def _answer(offers: Channel, verdicts: Channel, out: Channel, partition: int, _:
 def _decide(tables: Tables, answers: Channel, config: Selection, shard: int, _: None) -> Outcome:
     """Join own reasons and verdicts into the shard of `select`."""
     ids = one_chunk(tables.read(DOCUMENTS, shard, columns=["doc_id"])["doc_id"])
-    own = own_reasons(tables, shard, config=config, benchmarks=config.benchmarks)
+    own = own_reasons(tables, shard, config=config, benchmarks=config.benchmarks, drops=config.drops)
     reasons = [own.get(row, set()) for row in range(len(ids))]
     keepers: list[str | None] = [None] * len(ids)
     similarities: list[float | None] = [None] * len(ids)

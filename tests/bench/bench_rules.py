@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from prose_twin import sentences_of, words_of
 
 from pipeline.arrays.columns import bytes_of
-from pipeline.quality import features, phrases, prose, prose_language, prose_markup, prose_scan, repetition, secrets
+from pipeline.quality import features, phrases, prose, prose_language, prose_markup, prose_scan, repetition
 from pipeline.rules.sets import shipped
 
 # What datatrove calls a rule, and what we do where no simple change of letters leads from one to the other.
@@ -217,7 +217,6 @@ def main() -> None:
         ("repetition", repetition.measure),
         ("language of prose", languages),
         ("all that is of text", prose.measure),
-        ("secrets and personal data", secrets.count),
     ):
         work(data[:1], np.array([0, 1]))
         print(f"  ours: {name:26} {megabytes / seconds_of(lambda work=work: work(data, offsets)):8.1f}")  # type: ignore[misc]

@@ -36,7 +36,7 @@ from pipeline.engine.run import Run
 from pipeline.engine.stage import Job
 from pipeline.engine.store import open_store, part
 from pipeline.engine.tables import Tables
-from pipeline.schema import DOCUMENTS, EXACT_DUPS, JUDGED, LANGUAGES, OVERLAPS, SELECT, SIGNATURES, Table
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, JUDGED, LANGUAGES, OVERLAPS, REDACTED, SELECT, SIGNATURES, Table
 from pipeline.select.select import Selection, select
 
 pa.set_cpu_count(1)
@@ -83,7 +83,7 @@ def facts_of(documents: pa.Table) -> dict[Table, pa.Table]:
         schema=LANGUAGES.schema,
     )
     facts = {LANGUAGES: languages}
-    for table in (JUDGED, OVERLAPS):
+    for table in (REDACTED, JUDGED, OVERLAPS):
         columns = [ids if f.name == "doc_id" else _empty(f, n) for f in table.schema]
         facts[table] = pa.table(columns, schema=table.schema)
     return facts
@@ -120,7 +120,7 @@ def prepare(contents: Iterable[pa.Array], folder: Path, *, executor: Executor | 
         made += 1
     tables = Tables(run.store, made)
     for shard in range(made):
-        for table in (DOCUMENTS, LANGUAGES, JUDGED, OVERLAPS):
+        for table in (DOCUMENTS, LANGUAGES, REDACTED, JUDGED, OVERLAPS):
             target = folder / tables.path(table, shard)
             target.parent.mkdir(parents=True, exist_ok=True)
             (folder / f"shard/{table.name}/{shard}").rename(target)
@@ -157,7 +157,8 @@ def _sign_all(job: Job, *, tables: Tables, config: NearDups) -> list[Marker]:
 def _sign(tables: Tables, config: NearDups, shard: int, _: None) -> Outcome:
     content = tables.read(DOCUMENTS, shard, columns=["content"])
     first = tables.read(EXACT_DUPS, shard, columns=["is_first"])
-    table = sign(content, first, tables.read(LANGUAGES, shard, columns=["pool"]), config=signing_of(config))
+    pool, text = tables.read(LANGUAGES, shard, columns=["pool"]), tables.read(REDACTED, shard, columns=["content"])
+    table = sign(content, first, pool, text, config=signing_of(config))
     return Outcome((tables.write(SIGNATURES, shard, data=table),), {})
 
 

@@ -11,7 +11,7 @@ from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
 from pipeline.dedup.similar import find_similar, linking_of
 from pipeline.engine.executor import InlineExecutor
-from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, SIGNATURES
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, REDACTED, SIGNATURES
 
 CONFIG = NearDups(n_partitions=3, preset="text")
 
@@ -57,7 +57,7 @@ def find(folder: Path, executor: object) -> dict[tuple[str, str], float]:
     write_facts(run, made)
     run_stage(run, "exact_dups", group_equal, config=Exchange(), n_shards=3)
     for shard in range(3):
-        inputs = (tables.read(name, shard) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES))
+        inputs = (tables.read(name, shard) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES, REDACTED))
         tables.write(SIGNATURES, shard, data=sign(*inputs, config=signing_of(CONFIG)))
     run_stage(run, "similar", find_similar, config=linking_of(CONFIG), n_shards=3)
     threshold = threshold_of(CONFIG)
@@ -99,7 +99,7 @@ def test_signatures_are_null_for_repeats_and_for_documents_whose_words_say_too_l
     tables = write_documents(run, made)
     write_facts(run, made)
     run_stage(run, "exact_dups", group_equal, config=Exchange(), n_shards=1)
-    inputs = (tables.read(name, 0) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES))
+    inputs = (tables.read(name, 0) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES, REDACTED))
     table = sign(*inputs, config=signing_of(CONFIG))
     assert table["n_shingles"].to_pylist() == [12, 0, 0, 0, 0, 0, 0]
     assert table["signature"].is_valid().to_pylist() == [True] + [False] * 6

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from handmade import doc_id, documents
+from handmade import doc_id, documents, unredacted
 
 from pipeline.arrays.columns import bytes_of
 from pipeline.config import Against, Mixture, Source
@@ -51,16 +51,19 @@ def items_in(folder: Path, items: list[str], *, name: str = "tasks", **settings:
     return Against(name=name, kind="jsonl", path=str(file), content="text", **settings)
 
 
+def found_in(contents: list[str], config: Benchmarks) -> pa.Table:
+    made = documents(0, contents)
+    return find_overlaps(made, unredacted(made), config=config)
+
+
 def matches_of(entry: Against, contents: list[str]) -> list[list[dict[str, Any]]]:
-    found: list[list[dict[str, Any]]] = find_overlaps(documents(0, contents), config=benchmarks_of(entry))[
-        "matches"
-    ].to_pylist()
+    found: list[list[dict[str, Any]]] = found_in(contents, benchmarks_of(entry))["matches"].to_pylist()
     return found
 
 
 def flagged(entry: Against, contents: list[str]) -> list[bool]:
     """Which documents the limits of the entry drop."""
-    table = find_overlaps(documents(0, contents), config=benchmarks_of(entry))
+    table = found_in(contents, benchmarks_of(entry))
     names = BenchmarkLimits.model_fields
     limits = (BenchmarkLimits(**{name: getattr(entry, name) for name in names}),)
     dropped: list[bool] = is_contaminated(table["matches"].combine_chunks(), limits=limits).tolist()
@@ -79,7 +82,7 @@ def test_documents_that_hold_items_are_found_with_the_place_in_both(tmp_path: Pa
         program(10),
         "",
     ]
-    table = find_overlaps(documents(0, contents), config=benchmarks_of(entry))
+    table = found_in(contents, benchmarks_of(entry))
     assert table["doc_id"].to_pylist() == [doc_id(0, i) for i in range(5)]
     found = table["matches"].to_pylist()
     assert [[match["item"] for match in matches] for matches in found] == [[0], [0], [1], [], []]
@@ -165,7 +168,7 @@ def test_each_benchmark_is_judged_by_its_own_limits_and_runs(tmp_path: Path) -> 
         items_in(tmp_path, [program(3), STATEMENT], name="long"),
     )
     text = "the shortest suffix that turns a given string"
-    (matches,) = find_overlaps(documents(0, [text]), config=benchmarks_of(*entries))["matches"].to_pylist()
+    (matches,) = found_in([text], benchmarks_of(*entries))["matches"].to_pylist()
     assert [(match["benchmark"], match["item"], match["n_ngrams"]) for match in matches] == [("short", 0, 3)]
 
 
@@ -257,7 +260,7 @@ def test_an_item_that_cannot_be_read_is_an_error(tmp_path: Path, kind: str) -> N
     (tmp_path / "items.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(row)}\n", encoding="utf-8")
     entry = Against(name="tasks", kind="jsonl", path=str(tmp_path / "items.jsonl"))
     with pytest.raises(ConfigError) as caught:
-        find_overlaps(documents(0, [program(9)]), config=benchmarks_of(entry))
+        found_in([program(9)], benchmarks_of(entry))
     assert message in str(caught.value)
 
 
@@ -265,7 +268,7 @@ def test_an_item_without_text_is_nothing_to_look_for(tmp_path: Path) -> None:
     rows = [{"content": ""}, {"content": program(9)}]
     (tmp_path / "items.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     config = benchmarks_of(Against(name="tasks", kind="jsonl", path=str(tmp_path / "items.jsonl")))
-    (matches,) = find_overlaps(documents(0, [program(9)]), config=config)["matches"].to_pylist()
+    (matches,) = found_in([program(9)], config)["matches"].to_pylist()
     assert [match["item"] for match in matches] == [1]
 
 

@@ -252,6 +252,7 @@ def test_nothing_is_found_without_quotes_when_it_is_code_a_path_or_a_name(line):
         ('if (apiKey !== "' + noise(16) + '") {', noise(16)),
         ('char secret[17] = "' + noise(16) + '";', noise(16)),
         ('password = @"Zt!4$kk^p(q";', "Zt!4$kk^p(q"),
+        ("password := k{Zt)!4$kk^p(q\n", "k{Zt)!4$kk^p(q"),  # brackets that are not code's
     ],
 )
 def test_a_string_is_found_when_its_name_says_so_without_an_equals_sign_before_it(text, value):
@@ -266,6 +267,7 @@ def test_a_string_is_found_when_its_name_says_so_without_an_equals_sign_before_i
         'token = "^[a-z]+[0-9]*$1"',
         'private $token = "/^[\\x21\\x23-\\x27]/1";',
         'password = "str2bytes(hex1)"',
+        "encrypt({PublicKey=#jose_jwk{}, StaticSecretKey=#jose_jwk{}}, Key)",
     ],
 )
 def test_no_string_is_found_when_it_is_asked_for_or_is_code(text):
@@ -292,14 +294,14 @@ def test_a_private_key_is_its_body_when_it_stands_in_a_string_of_a_program():
     joined = f'"{KEY.strip()}\\n"\n' + "\n".join(f'    "{line}\\n"' for line in lines) + '\n    "-----END'
     for text in (escaped, joined):
         [[(kind, body)]] = found(text)
-        assert kind == "private_key"
+        assert kind == "pem_private_key"
         assert body.startswith(lines[0].encode()) and body.endswith(lines[2].encode())
 
 
 def test_finds_that_overlap_are_one_of_the_kind_that_says_most():
     token = "ghp_" + noise(36)
-    assert found(f'github_token = "{token}"') == [[("github_personal_token", token.encode())]]
-    assert found(f'github_token = "{token}/more-1"') == [[("github_personal_token", f"{token}/more-1".encode())]]
+    assert found(f'github_token = "{token}"') == [[("github_token", token.encode())]]
+    assert found(f'github_token = "{token}/more-1"') == [[("github_token", f"{token}/more-1".encode())]]
 
 
 def test_entropy_is_that_of_a_coin_when_two_letters_alternate():

@@ -1,5 +1,7 @@
 """The tables of kinds: each row fits together, and is found in what its issuer describes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from privacy import documented
@@ -7,6 +9,7 @@ from privacy import documented
 from pipeline.privacy.by_hyperscan import hyperscan_places
 from pipeline.privacy.find import find
 from pipeline.privacy.kinds import CLASSES, MAX_BYTES, MIN_LITERAL, kinds, named, tokens
+from pipeline.privacy.page import page
 from pipeline.privacy.places import literal_places
 from pipeline.privacy.replace import replaced, spans_of
 
@@ -22,8 +25,9 @@ def found(text: str) -> list[tuple[str, str]]:
 
 
 def test_kinds_have_one_name_a_class_and_literals_that_the_pass_can_step_by():
-    names = [kind.name for kind in (*tokens(), *named())]
-    assert len(names) == len(set(names)) and len(kinds()) >= 300
+    names = {token.name for token in tokens()} | {kind.name for kind in named()}
+    assert not {token.name for token in tokens()} & {kind.name for kind in named()}
+    assert len(kinds()) >= len(names) >= 300 and not names & set(CLASSES)
     assert {kind.cls for kind in kinds().values()} == set(CLASSES)
     assert all(len(text) >= MIN_LITERAL for token in tokens() for text in token.literals)
     assert all("*" not in p and "+" not in p for p in (_unclassed(t.then.pattern.decode()) for t in tokens()))
@@ -78,14 +82,14 @@ def test_a_placeholder_has_the_sign_and_shape_of_its_kind_and_is_no_find(kind):
     before = f'x = "{value}"\n'
     raw = before.encode()
     finds = find(np.frombuffer(raw, np.uint8), np.array([0, len(raw)]), unquoted=np.array([False]))
-    text, spans = replaced(raw, spans_of(finds)[0], unquoted=False, policies={})
+    [(text, spans)] = replaced([raw], [spans_of(finds)[0]], unquoted=[False], policies={})
     assert text is not None and found(text.decode()) == []
     assert len(text) == len(raw) and b"EXAMPLE" in text
     [(start, end, _)] = spans
     assert text[:start] == raw[:start] and text[end:] == raw[end:] and text[start:end] != raw[start:end]
-    token = next(t for t in tokens() if t.name == kind)
-    if token.lead is None:
-        assert any(text[start:end].startswith(literal) for literal in token.literals)
+    mine = [token for token in tokens() if token.name == kind]
+    if mine[0].lead is None:
+        assert any(text[start:end].startswith(literal) for token in mine for literal in token.literals)
     assert not (set(text[start:end]) - set(raw[start:end])) & set(b"\"'\\ \n")
 
 
@@ -97,3 +101,8 @@ def test_both_passes_find_the_literals_of_every_description():
     assert places.size >= len(documented.TOKENS)
     if hyperscan is not None:
         assert [a.tolist() for a in hyperscan(data)] == [places.tolist(), rows.tolist()]
+
+
+def test_the_page_lists_every_kind():
+    text = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text(encoding="utf-8")
+    assert text.endswith("\n" + page()), "docs/privacy.md should end with:\n" + page()

@@ -61,15 +61,6 @@ def test_measure_fills_the_features_when_documents_are_sound():
     assert prose["stop_word_frac"] == 12 / 48
 
 
-def test_measure_counts_private_data_when_the_document_is_sound():
-    quality = measure(*tables_of(ROWS), config=MEASURING)
-    assert quality["n_personal"].to_pylist() == [0, 0, 0, 0, 0, 0, 0, 0, 1]
-    assert quality["n_secrets"].to_pylist() == [0] * 9
-    token = b"glpat-" + b"aZ3kQ9xW7bN2mL5vT8cR"
-    rows = [("code", "C", token, problem) for problem in (None, "binary")]
-    assert measure(*tables_of(rows), config=MEASURING)["n_secrets"].to_pylist() == [1, 0]
-
-
 def test_measure_parses_nothing_when_it_is_switched_off_or_files_are_long():
     off = measure(*tables_of(ROWS), config=Measuring(parse="off"))
     assert off["parse_error_frac"].null_count == len(ROWS)

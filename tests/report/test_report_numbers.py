@@ -201,7 +201,7 @@ def test_notices_when_several_things_deserve_a_look(numbers: Numbers) -> None:
     text = "\n".join(f"{n.level}: {n.message}" for n in numbers.notices)
     assert "warn: Targets missed" in text
     assert "Go 0.0% for 25.0%" in text
-    assert "warn: Documents in the mixture with what looks like a credential: 1." in text
+    assert "warn: Documents in the mixture that keep what looks like a credential: 1." in text
     assert "warn: 20.0% of the packed tokens are padding" in text
     assert "note: 18.8% of the packed tokens have a licence that is not permissive." in text
     assert "fail" not in text

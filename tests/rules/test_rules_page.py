@@ -21,6 +21,8 @@ BENCHMARK = Against(name="exam", kind="jsonl", path="/e")
 
 
 def shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value)
     if isinstance(value, tuple | bool):
         return str(list(value) if isinstance(value, tuple) else value).lower()
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"
