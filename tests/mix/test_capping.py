@@ -23,7 +23,8 @@ LOOSE = (None, 100, 5)
 
 def fill(run: Run, repos: Sequence[tuple[str | None, int, int]] = (*REPOS, LOOSE)) -> Tables:
     """The documents of each repository, dealt to the shards in turn, in C and Go; and more text than is needed."""
-    rows = [(repo, n_tokens, i) for repo, n, n_tokens in repos for i in range(n)]
+    rows: list[tuple[str | None, int | None, int]] = [(repo, k, i) for repo, n, k in repos for i in range(n)]
+    rows += [("big/one", None, i) for i in range(60)]  # dropped
     lengths, shards = [], []
     for shard in range(N_SHARDS):
         mine = rows[shard::N_SHARDS]
@@ -76,6 +77,7 @@ def test_no_repository_is_above_its_share_though_the_pool_shrinks_to_a_quarter(t
     over = [r for r in rows if r["over_cap"]]
     assert over and {r["over_cap"] for r in over} == {"max_repo_frac"}
     assert all(r["n_copies"] == r["cut_tokens"] == 0 for r in over)
+    assert all(r["n_tokens"] for r in over)  # none that was dropped
 
 
 @pytest.mark.parametrize("total", [None, 3_001])
@@ -135,7 +137,7 @@ MARKS = {"vendored": 1 / 4, "test_data": 1 / 8}
 
 
 def mark(tables: Tables) -> None:
-    """Each fourth document of code is vendored, each eighth test data too; all text is test data, uncapped."""
+    """Each fourth document of code is vendored, each eighth test data too; all text is test data, uncapped there."""
     for shard in range(N_SHARDS):
         ids = tables.read(DOCUMENTS, shard)["doc_id"].to_pylist()
         pools = tables.read(LANGUAGES, shard)["pool"].to_pylist()
@@ -154,7 +156,8 @@ def test_marks_are_held_to_their_shares_beside_repositories(tmp_path: Path, tota
     tables = fill(run)
     mark(tables)
     caps = {"vendored": 0.1, "test_data": 0.02}
-    config = Balance(code=PoolBalance(max_mark_frac=caps, max_repo_frac=0.3), total_tokens=total)
+    code, text = PoolBalance(max_mark_frac=caps, max_repo_frac=0.3), PoolBalance(max_mark_frac={"changelog": 0.1})
+    config = Balance(code=code, text=text, total_tokens=total)
     run_stage(run, "balance", balance, config=config, n_shards=N_SHARDS)
     sums, rows = planned(tables)
     marks = [m for shard in range(N_SHARDS) for m in tables.read(QUALITY, shard)["marks"].to_pylist()]
