@@ -168,8 +168,16 @@ def test_each_benchmark_is_judged_by_its_own_limits_and_runs(tmp_path: Path) -> 
         items_in(tmp_path, [program(3), STATEMENT], name="long"),
     )
     text = "the shortest suffix that turns a given string"
-    (matches,) = found_in([text], benchmarks_of(*entries))["matches"].to_pylist()
+    column = found_in([text], benchmarks_of(*entries))["matches"].combine_chunks()
+    (matches,) = column.to_pylist()
     assert [(match["benchmark"], match["item"], match["n_ngrams"]) for match in matches] == [("short", 0, 3)]
+    n = matches[0]["n_telling_words"]
+    for short, long, dropped in ((n, n + 1, True), (n + 1, n, False)):
+        limits = [
+            BenchmarkLimits(name=name, min_telling_words=words, min_contained_frac=1.0)
+            for name, words in (("short", short), ("long", long))
+        ]
+        assert is_contaminated(column, limits=limits).tolist() == [dropped]
 
 
 @pytest.mark.parametrize(("share", "found"), [(0.25, True), (0.25 + 1e-9, False)])
