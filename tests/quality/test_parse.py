@@ -95,6 +95,10 @@ def test_the_parser_is_stopped_when_its_steps_grow_with_the_square_of_the_length
     assert parse_error_frac(b"<!--" * 1_000, "C") is None
 
 
+def test_the_parser_is_stopped_when_it_looks_ahead_to_the_end_again_and_again():
+    assert parse_error_frac(b"do " * 2_700, "Haskell") is None
+
+
 def test_a_parser_goes_on_afresh_when_the_one_before_was_stopped():
     before = parse_error_frac(SOUND["C"], "C")
     parse_error_frac(b"<!--" * 1_000, "C")
