@@ -12,6 +12,7 @@ from pipeline.filters import Rule
 from pipeline.language.table import OTHER_CODE, TEXT, UNKNOWN, languages
 from pipeline.quality import features
 from pipeline.quality.marks.marks import as_lists, find_marks
+from pipeline.quality.marks.paths import find_by_path, path_rules, rooted
 from pipeline.quality.marks.signs import sign_ids, signs_of
 from pipeline.quality.marks.tables import read_table
 
@@ -69,7 +70,7 @@ PATHS = {
     "source_map": "dist/tide.js.map a.css.map",
     "localisation": "po/de.po en.lproj/Pier.strings res/values-pt-rBR/strings.xml i18n/tide.xlf",
     "package_record": "tide-1.0.dist-info/RECORD pkg/.cargo-checksum.json SHA256SUMS tide.md5 META-INF/MANIFEST.MF",
-    "changelog": "CHANGELOG.md NEWS docs/changes.rst debian/changelog changelog.d/12.rst",
+    "changelog": "CHANGELOG.md NEWS docs/changes.rst debian/tide.changelog changelog.d/12.rst",
     "data_dump": "tides.csv data/pier.geojson a.ndjson mesh.ply",
     "build_output": "CMakeCache.txt build/CMakeFiles/x.make a/__snapshots__/t.snap config.log dist/tide.js t.bundle.js",
     "minified": "js/tide.min.js tide-min.css",
@@ -92,6 +93,19 @@ def test_paths_that_say_it(mark: str) -> None:
     paths = PATHS[mark].split()
     found = marks(*((path, "Other code", "x\n") for path in paths))
     assert [path for path, has in zip(paths, found, strict=True) if mark not in has] == []
+
+
+def test_every_row_of_paths_is_shown_above() -> None:
+    """A row that nobody reaches could be anything."""
+    tables = read_table("paths.yaml")
+    for mark, row in ((mark, row) for mark, rows in tables.items() for row in rows):
+        rest = tables | {mark: [other for other in tables[mark] if other is not row]}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pipeline.quality.marks.paths.read_table", lambda name, rest=rest: rest)
+            path_rules.cache_clear()
+            found = find_by_path(rooted(pa.array(PATHS[mark].split())))
+        path_rules.cache_clear()
+        assert not found.get(mark, np.zeros(1, bool)).all(), row["why"]
 
 
 def test_paths_that_only_look_like_it() -> None:

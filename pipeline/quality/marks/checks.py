@@ -69,12 +69,21 @@ def _rights_frac(text: str) -> float:
     return sum(len(p) for p in parts if _RIGHTS.search(p)) / max(1, sum(map(len, parts)))
 
 
+def _without_blocks(text: str, opening: str, close: str) -> str:
+    """The text without its blocks of comments; one that never closes stays."""
+    kept, place = [], 0
+    while (start := text.find(opening, place)) >= 0 and (end := text.find(close, start + len(opening))) >= 0:
+        kept.append(text[place:start])
+        place = end + len(close)
+    return "\n".join([*kept, text[place:]])
+
+
 def licence_header(text: str, language: str) -> bool:
     """A source of nothing but its notice of rights, and a package line at most."""
     syntax = syntax_of(language)
     rest = text.removeprefix("\ufeff")
     for opening, close in syntax.blocks:
-        rest = re.sub(re.escape(opening) + r"[\s\S]*?" + re.escape(close), "\n", rest)
+        rest = _without_blocks(rest, opening, close)
     lines = [line.strip() for line in rest.split("\n")]
     code = (
         [line for line in lines if line and not line.startswith(syntax.lines)]
