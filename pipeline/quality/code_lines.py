@@ -29,7 +29,8 @@ N_COUNTS = 12
 MAX_WORD_CHARS, MAX_STRING_WORDS = 20, 20  # OpenCoder's
 
 _LF, _QUOTE, _APOSTROPHE = 10, 34, 39
-_FNV_PRIME, _FNV_START = np.uint64(0x100000001B3), np.uint64(0xCBF29CE484222325)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: multiplying spreads a byte over all bits
+_TURN, _TURNED = np.uint64(7), np.uint64(57)  # a line's hash turns with every character; see code_words.py
 
 # What a line is searched for: the text in small letters, the column that counts the line, whether capitals are equal to
 # small letters, OpenCoder's names of the languages for which it counts (None: all).
@@ -136,13 +137,14 @@ def _count_lines(
     i = start
     while i < end:
         first, found, n_hidden = i, 0, 0
-        key = _FNV_START
+        key = _GOLDEN
         byte = data[i]
         while byte != _LF:
             after = data[i + 1] if i + 1 < end else _LF
             what = bytes_of[byte] & seconds[after]
             n_hidden += what & _SPACE
-            key = key if what & _SPACE else (key ^ np.uint64(byte)) * _FNV_PRIME
+            added = key + np.uint64(byte + 1) * _GOLDEN
+            key = key if what & _SPACE else added << _TURN | added >> _TURNED
             if what & _EVENTS:
                 if what & (_LETTER | _SIGN):
                     found |= _search(data, i, end, kind)
@@ -227,7 +229,7 @@ def _repeats(keys: np.ndarray, seen: np.ndarray, key: np.uint64, is_closing: boo
     """How many more lines stand there several times, now that the line `key` was met once more."""
     if key == 0:
         key = np.uint64(1)
-    mixed = (key ^ key >> np.uint64(32)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (key ^ key >> np.uint64(32)) * _GOLDEN
     mask = np.uint64(keys.size - 1)
     place = mixed >> np.uint64(20) & mask
     while keys[place] != 0 and keys[place] != key:

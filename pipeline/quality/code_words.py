@@ -23,7 +23,9 @@ _MOST_WORDS = 10
 
 _SPACE, _WORD, _SIGN, _NOTHING = 0, 1, 2, 3
 _CLASS_BITS = 2  # of an entry of the table; the character in small letters stands above them
-_FNV_PRIME, _FNV_START = np.uint64(0x100000001B3), np.uint64(0xCBF29CE484222325)
+# A hash turns by some bits with every character, whose number is spread over all bits first: cheaper than FNV, since
+# the multiplications do not wait for each other.
+_TURN, _TURNED = np.uint64(7), np.uint64(57)
 _ONE, _GOLDEN = np.uint64(1), np.uint64(0x9E3779B97F4A7C15)
 
 # Wide and typographic forms that OpenCoder replaces by signs of ASCII, beside U+FF01 to U+FF5E.
@@ -33,31 +35,24 @@ _SIGNS = string.punctuation + "".join(map(chr, range(0xFF01, 0xFF5F))).translate
 _TYPOGRAPHIC = "。、《》【】「」“”\u2018\u2019"
 _REMOVED = (*range(0x09), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x202C)
 _BLANKED = (0x2009, 0x200B)
+_LAST_DECOMPOSED = 0x30000  # no character above has a decomposition
 
 
 @lru_cache(maxsize=1)
 def character_table() -> np.ndarray:
     """uint32 for every code point: what becomes of it, and its form in small letters (NFKC if it is one character)."""
-    table = np.zeros(0x110000, np.uint32)
-    for code in range(0x110000):
-        table[code] = _entry(code)
-    return table
-
-
-def _entry(code: int) -> int:
-    char = chr(code)
-    if code in _REMOVED:
-        return _NOTHING
-    if code in _BLANKED or char in _SIGNS or char in _TYPOGRAPHIC or char.isspace():
-        return _SPACE
-    if code >= 128:
-        folded = unicodedata.normalize("NFKC", char.lower())
-        char = folded if len(folded) == 1 else char
-        if char.isspace():
-            return _SPACE
-    else:
-        char = char.lower()
-    return ord(char) << _CLASS_BITS | (_WORD if char.isalnum() or char == "_" else _SIGN)
+    characters = np.arange(0x110000, dtype=np.uint32).view("U1")
+    folded = np.char.lower(characters)
+    for code in range(0x80, _LAST_DECOMPOSED):
+        if unicodedata.decomposition(chr(code)) or folded[code] != characters[code]:
+            plain = unicodedata.normalize("NFKC", str(folded[code]))
+            folded[code] = plain if len(plain) == 1 else folded[code]
+    kinds = np.where(np.char.isalnum(folded) | (folded == "_"), _WORD, _SIGN)
+    table = folded.view(np.uint32) << np.uint32(_CLASS_BITS) | kinds.astype(np.uint32)
+    table[np.char.isspace(characters) | np.char.isspace(folded)] = _SPACE
+    table[[*_BLANKED, *map(ord, _SIGNS + _TYPOGRAPHIC)]] = _SPACE
+    table[list(_REMOVED)] = _NOTHING
+    return np.asarray(table)
 
 
 def count(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -86,7 +81,7 @@ def _count(data: np.ndarray, offsets: np.ndarray, table: np.ndarray) -> np.ndarr
 def _words(data: np.ndarray, i: int, end: int, table: np.ndarray, hashes: np.ndarray, ends: np.ndarray) -> int:
     """Hash of each word; in ends[w + 1] the characters of all words to the end of w. Returns the number of words."""
     n_words, n_chars, before = 0, 0, _SPACE
-    key = _FNV_START
+    key = _ONE
     ends[0] = 0
     while i < end:
         code, size = data[i] & 0xFF, 1
@@ -96,7 +91,7 @@ def _words(data: np.ndarray, i: int, end: int, table: np.ndarray, hashes: np.nda
         entry = table[code]
         kind = entry & 3
         if kind == before and kind != _SPACE:  # most characters
-            key = (key ^ np.uint64(entry)) * _FNV_PRIME
+            key = (key << _TURN | key >> _TURNED) + np.uint64(entry) * _GOLDEN
             n_chars += 1
             continue
         if kind in (before, _NOTHING):
@@ -107,7 +102,7 @@ def _words(data: np.ndarray, i: int, end: int, table: np.ndarray, hashes: np.nda
             ends[n_words] = n_chars
         before = kind
         if kind != _SPACE:
-            key = (_FNV_START ^ np.uint64(entry)) * _FNV_PRIME
+            key = np.uint64(entry) * _GOLDEN
             n_chars += 1
     if before != _SPACE:
         hashes[n_words] = key
@@ -156,27 +151,25 @@ def _grams(
     gram[n] = -1
     for length in range(2, _MOST_WORDS + 1):
         n_wanted = 0
-        for k in range(n_places):
+        for k in range(n_places):  # no branches here and below: half of them would go either way
             i = place[k]
-            if gram[i + 1] >= 0 and i + length <= n:
-                hashes[n_wanted] = np.uint64(gram[i]) << np.uint64(32) | np.uint64(word[i + length - 1])
-                place[n_wanted] = i
-                n_wanted += 1
-            else:
-                gram[i] = -1
+            grows = gram[i + 1] >= 0  # so there are as many words as it takes
+            hashes[n_wanted] = np.uint64(gram[i]) << np.uint64(32) | np.uint64(word[min(n - 1, i + length - 1)])
+            place[n_wanted] = i
+            n_wanted += grows
+            gram[i] = gram[i] if grows else -1
         _number(hashes, n_wanted, keys, seen, found)
         if length <= 4:
             row[TOP_2 + length - 2] = _top_chars(found, n_wanted, seen, place, ends, length)
         n_places, covered, n_chars = 0, 0, 0
         for k in range(n_wanted):
             i = place[k]
-            if seen[found[k]] > 1:
-                gram[i], place[n_places] = found[k], i
-                n_places += 1
-                n_chars += ends[i + length] - ends[max(i, covered)]
-                covered = i + length
-            else:
-                gram[i] = -1
+            twice = seen[found[k]] > 1
+            gram[i] = found[k] if twice else -1
+            place[n_places] = i
+            n_places += twice
+            n_chars += (ends[i + length] - ends[max(i, covered)]) * twice
+            covered = i + length if twice else covered
         if n_places == 0:
             break
         if length >= 5:

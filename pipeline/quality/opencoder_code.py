@@ -12,11 +12,16 @@ import numpy as np
 
 from pipeline.arrays.compiled import compiled
 from pipeline.quality.comment_syntax import OF_LANGUAGE, SYNTAXES
-from pipeline.quality.comments import Parts, SyntaxTables, split, tables
+from pipeline.quality.comments import LINE, Parts, Syntax, SyntaxTables, split, tables
 
 BY_HAND, PERL, ALL_CODE = -3, -2, -1  # readings beside the numbers of syntaxes
 
-_ORDER = list(SYNTAXES)
+# Of these the highlighter knows some kinds of comments only.
+_IN_PART = {
+    "Jsonnet": Syntax(("//", "#"), (), (('"', LINE), ("'", LINE)), takes_line_end=True),
+    "Thrift": Syntax((), (("/*", "*/"),), (('"', LINE), ("'", LINE))),
+}
+_ORDER = [*SYNTAXES, *_IN_PART]
 
 
 def _names(listed: str) -> frozenset[str]:
@@ -27,7 +32,7 @@ def _names(listed: str) -> frozenset[str]:
 _STAYS = _names(
     "ANTLR,ApacheConf,BibTeX,CMake,COBOL,CSS,Dockerfile,Erlang,Fortran,Gherkin,Gnuplot,GraphQL,Haml,Isabelle,Julia,LLVM,"
     "Less,Makefile,Markdown,NSIS,Nim,OCaml,PowerShell,Puppet,Rebol,Slim,Tcl,TeX,Text,Turtle,YANG,fish,reStructuredText,"
-    "Diff,Twig,MATLAB,Smarty,Jinja,Stata,Raku,GAP,Roff,RMarkdown"
+    "Diff,Twig,MATLAB,Smarty,Jinja,Stata,Raku,GAP"
 )
 # Whom the highlighter does not know, of those that we have a syntax for.
 _UNKNOWN = _names(
@@ -35,8 +40,8 @@ _UNKNOWN = _names(
     "Emacs Lisp,FlatBuffers,Fortran Free Form,G-code,GDB,Genie,Gettext Catalog,Git Attributes,Gradle,Gradle Kotlin DSL,"
     "HOCON,Hack,Ignore List,JSON with Comments,Java Properties,Java Server Pages,Lex,Linker Script,Literate Haskell,M4,"
     "M4Sugar,Maven POM,MiniYAML,Pod,Pro*C,Proguard,Protocol Buffer,Protocol Buffer Text Format,QMake,RPM Spec,"
-    "Rocq Prover,Roff,Roff Manpage,SMT,SVG,ShellSession,Standard ML,Stylus,Svelte,TSX,Texinfo,Unix Assembly,Vim script,"
-    "Vue,WebAssembly,XML Property List,Yacc,pkg-config"
+    "RMarkdown,Rocq Prover,Roff,Roff Manpage,SMT,SVG,ShellSession,Standard ML,Stylus,Svelte,TSX,Texinfo,Unix Assembly,"
+    "Vim script,Vue,WebAssembly,XML Property List,Yacc,pkg-config"
 )
 
 
@@ -44,6 +49,8 @@ def reading_of(language: str) -> int:
     """How OpenCoder reads a language: a syntax's number, or one of the three above."""
     if language == "Perl":
         return PERL
+    if language in _IN_PART:
+        return _ORDER.index(language)
     if language in _STAYS:
         return ALL_CODE
     if language in _UNKNOWN or language not in OF_LANGUAGE:
@@ -59,7 +66,7 @@ def syntax_of(language: str) -> int:
 
 @cache
 def all_syntaxes() -> SyntaxTables:
-    return tables(list(SYNTAXES.values()))
+    return tables([*SYNTAXES.values(), *_IN_PART.values()])
 
 
 def code_of(data: np.ndarray, offsets: np.ndarray, readings: np.ndarray) -> Parts:

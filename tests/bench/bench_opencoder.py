@@ -84,6 +84,7 @@ def drawn(paths: list[str], *, n: int, seed: int) -> pa.Table:
         for batch in pq.ParquetFile(path).iter_batches(1_000, columns=["path", "content"]):
             for name, content in zip(batch["path"].to_pylist(), batch["content"].to_pylist(), strict=True):
                 if content and len(content) <= MAX_BYTES:
+                    content = content.decode("utf-8", "replace").encode()  # as both will read it
                     key = blake2b(content, digest_size=8, key=str(seed).encode()).digest()
                     rows[key] = (name, content)
     keys = sorted(rows)[: 3 * n]  # some are text, some in no known language
@@ -109,7 +110,7 @@ def ours(documents: pa.Table) -> list[set[str]]:
     rules = [rule.model_copy(update={"keep_frac": 0.0}) for rule in rules_of(Quality(sets=("opencoder",)))]
     n = documents.num_rows
     languages = pa.table({"language": documents["language"], "pool": ["code"] * n})
-    found = measure(documents, languages, config=Measuring(parse=False)).select(columns_for(rules))
+    found = measure(documents, languages, config=Measuring(parse="off")).select(columns_for(rules))
     names, words = np.array(documents["language"].to_pylist()), np.zeros(n, np.uint64)
     shard = FeaturesOfShard(found, np.full(n, "code"), names, (words, words), np.ones(n, bool))
     reasons: list[set[str]] = [set() for _ in range(n)]

@@ -170,7 +170,10 @@ def test_a_language_has_its_own_comments_and_those_of_the_published_code() -> No
     assert reading_of("no such language") == BY_HAND
     assert syntax_of("no such language") == -1
     assert syntax_of("CMake") >= 0
-    assert len(all_syntaxes().flags) == len(NAMES)
+    assert reading_of("Jsonnet") == len(NAMES) != syntax_of("Jsonnet")  # whose blocks its highlighter does not know
+    assert read("a /* b */ // c\n", reading_of("Jsonnet")) == ("a /* b */ ", "// c\n")
+    assert read("a /* b */ // c\n", reading_of("Thrift")) == ("a  // c\n", "/* b */")
+    assert len(all_syntaxes().flags) == len(NAMES) + 2
 
 
 def read(text: str, reading: int) -> tuple[str, str]:
