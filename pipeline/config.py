@@ -23,6 +23,7 @@ from pipeline.fields import (
     Name,
     Option,
     ProseFormat,
+    ProseLanguage,
     SourceName,
 )
 from pipeline.filters import Quality
@@ -274,6 +275,13 @@ class Select(Exchange):
         description="strictest: equal documents may enter if none is dropped; freest: if one states a licence that may",
     )
     drop_prose_in: tuple[ProseFormat, ...] = Field((), description="formats whose documents of prose never enter")
+    drop_prose_languages: tuple[ProseLanguage, ...] = Field(
+        (), description="natural languages whose texts never enter: codes as en, pt, zh-Hant"
+    )
+    keep_prose_languages: tuple[ProseLanguage, ...] = Field(
+        (),
+        description="the only natural languages whose texts enter, and texts where it is unsure; empty: all",
+    )
     drop_unknown: bool = Field(True, description="drop documents whose language could not be told")
     max_loss: Frac = Field(
         0.95,

@@ -26,6 +26,17 @@ Language = Annotated[str, Known("language")]
 # Formats that may hold prose between their tags, keys and times; each stands for its family in linguist's list.
 ProseFormat = Literal["CSV", "HTML", "JSON", "SubRip Text", "TSV", "WebVTT", "XML", "YAML"]
 PROSE_FORMATS: tuple[ProseFormat, ...] = get_args(ProseFormat)
+
+
+def _check_prose_language(code: str) -> str:
+    import pycld2  # a library of two megabytes that most commands never need
+
+    if code not in {known for _, known in pycld2.LANGUAGES}:
+        raise ValueError(f"{code!r} is no natural language that can be told; codes are ISO 639's, as en, pt or zh-Hant")
+    return code
+
+
+ProseLanguage = Annotated[str, AfterValidator(_check_prose_language)]
 SourceName = Annotated[str, Known("source")]
 License = Annotated[str, Known("license")]
 Option = str | int | float | bool | None

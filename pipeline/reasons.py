@@ -25,6 +25,8 @@ REASONS: dict[str, str] = {
     "unknown_language": "the language could not be told and select.drop_unknown is set",
     "dropped_language": "its language stands in select.drop_languages",
     "prose_in_format": "prose in a format of markup or data that stands in select.drop_prose_in",
+    "dropped_prose_language": "a text whose natural language stands in select.drop_prose_languages",
+    "other_prose_language": "a text whose natural language does not stand in select.keep_prose_languages",
     "dropped_license": "its licence class, or that of an equal document, stands in select.drop_licenses",
     "contaminated": "it, or its equal, holds what tells an item of a benchmark in `against`",
     "secret": "it holds a secret of a kind whose policy in privacy.policies is drop",
@@ -42,7 +44,9 @@ class Setting:
 
     reason: str
     key: str | None  # dotted; {benchmark} stands for the name of an entry of `against`. None: fixed
-    applies: Literal["above", "below", "at least", "in", "set", "drops", ""]  # how the document stands to the key
+    applies: Literal[
+        "above", "below", "at least", "in", "not in", "set", "drops", ""
+    ]  # how the document stands to the key
     source: str  # whose limit it is
 
 
@@ -62,6 +66,8 @@ SETTINGS = (
     Setting("unknown_language", "select.drop_unknown", "set", "ours: no rules and no budget fit it"),
     Setting("dropped_language", "select.drop_languages", "in", "ours: the default drops none"),
     Setting("prose_in_format", "select.drop_prose_in", "in", "ours: the default drops none"),
+    Setting("dropped_prose_language", "select.drop_prose_languages", "in", "ours: the default drops none"),
+    Setting("other_prose_language", "select.keep_prose_languages", "not in", "ours: the default keeps all"),
     Setting("dropped_license", "select.drop_licenses", "in", "ours: the default drops none"),
     Setting(
         "contaminated",

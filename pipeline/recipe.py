@@ -91,7 +91,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     packing = Packing(**dict(m.pack), code_parts=parts[0], text_parts=parts[1], pad_id=end_of_document(m.tokenizer))
     declared = ("path", "source", "pool_hint", "language_label")
     first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
-    judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, REDACTED, JUDGED, OVERLAPS, SIMILAR, NEAR_DUPS)
+    judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, QUALITY, REDACTED, JUDGED, OVERLAPS, SIMILAR, NEAR_DUPS)
     shown = tuple(dict.fromkeys((*_TEXT, "path", "problem", "content_hash", *(SHOWN if m.quality.plugins else ()))))
     chosen_from = (DOCUMENTS, LANGUAGES, QUALITY, SELECT, TOKENS)
     text = (REDACTED, ("content",))

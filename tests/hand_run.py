@@ -66,6 +66,7 @@ class Doc:
     repo: str | None = "some/repo"
     marks: tuple[str, ...] = ()
     over_cap: str | None = None
+    prose_language: str | None = None
 
     @property
     def pool(self) -> str:
@@ -210,7 +211,7 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[Table, dict[str, list[Any]
         for name in (
             "path", "language", "n_bytes", "n_tokens", "n_copies", "reasons", "similarity", "license", "source", "pool",
             "group_size", "is_first", "decided_by", "confidence", "content_kind",
-            "repo", "marks", "over_cap",
+            "repo", "marks", "over_cap", "prose_language",
         )
     }  # fmt: skip
     common = own | {

@@ -173,6 +173,8 @@ def _tokens(document: dict[str, Any]) -> list[str]:
 def _features(document: dict[str, Any]) -> list[str]:
     """The measured numbers, a few to a line."""
     shown = [f"{name} {_feature(name, value)}" for name, value in document["features"].items() if value is not None]
+    if document["prose_language"] is not None:
+        shown.insert(0, f"prose_language {plain(document['prose_language'])}")
     rows = [shown[i : i + 4] for i in range(0, len(shown), 4)]
     return [f"{_INDENT}{'measured' if i == 0 else '':<9} {', '.join(row)}" for i, row in enumerate(rows)]
 

@@ -23,7 +23,7 @@ class Limit:
 
     reason: str
     measured: int | float | str | None  # None: not kept by the run, as the size of what was too large
-    crossed: str  # above, below, at least, in, set: how what was measured stands to `value`
+    crossed: str  # above, below, at least, in, not in, set: how what was measured stands to `value`
     key: str | None  # dotted key of the mixture; None: fixed
     value: Any  # of the key in the mixture of the run
     source: str  # whose limit it is
@@ -75,6 +75,8 @@ def _without(reason: str) -> str:
 def _of_setting(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Limit:
     measured = {
         "dropped_language": document["language"],
+        "dropped_prose_language": document.get("prose_language"),
+        "other_prose_language": document.get("prose_language"),
         "known_duplicate": document["similarity"],
         "near_duplicate": document["similarity"],
     }.get(setting.reason)
@@ -129,6 +131,8 @@ def _passing(measured: int | float | str | None, applies: str, value: Any) -> st
     """A value near the measured one at which the limit is not crossed, as YAML; `...` where the run cannot tell it."""
     if applies == "in":
         return json.dumps([name for name in value if name != measured], ensure_ascii=False)
+    if applies == "not in":
+        return json.dumps([*value, measured], ensure_ascii=False) if measured else "..."
     if applies == "set":
         return json.dumps(not value)
     if isinstance(measured, int) and applies == "at least":

@@ -60,6 +60,9 @@ def why(run: RunFiles, name: str, *, text: bool = False) -> Iterator[dict[str, A
         raise LoopmixError(f"{name!r}: no document of this run has that doc_id, path or path ending")
 
 
+_NO_FEATURES = ("doc_id", "prose_language", "marks", "extra")  # columns of table `quality` that are no numbers
+
+
 def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> list[dict[str, Any]]:
     """Rows of the ledger of a shard with what other tables say about the same documents."""
 
@@ -73,7 +76,8 @@ def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> lis
         | language
         | equals
         | {"row": row}
-        | {"features": {k: v for k, v in quality.items() if k not in ("doc_id", "marks", "extra")}}
+        | {"features": {k: v for k, v in quality.items() if k not in _NO_FEATURES}}
+        | {"prose_language": quality["prose_language"]}
         | {"marks": quality["marks"], "extra": dict(quality["extra"] or ())}
         | {"matches": overlaps["matches"]}
         for row, document, (language, equals, quality, overlaps) in zip(

@@ -14,6 +14,7 @@ from pipeline.report.count_concentration import count_concentration
 from pipeline.report.count_decisions import count_decisions
 from pipeline.report.count_documents import LOSSES, DocumentCounts, count_documents, from_row, roll_up, stage_of
 from pipeline.report.count_privacy import count_privacy
+from pipeline.report.count_prose import count_prose
 from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unread_inputs
 from pipeline.report.duplicates import duplicates_of
 from pipeline.report.notices import notices_of
@@ -59,6 +60,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         license_classes=_license_classes(licenses),
         licenses=licenses,
         stricter_copies=stricter_of(run),
+        prose_languages=count_prose(run),
         concentration=count_concentration(run),
         privacy=count_privacy(run),
         language_decisions=count_decisions(run),

@@ -91,6 +91,18 @@ def misnamed_table(decisions: LanguageDecisions, *, n_each: int | None = None) -
     return ReportTable("Some of them", columns, rows)
 
 
+def prose_languages_table(numbers: Numbers) -> ReportTable:
+    """What people speak in the text pool."""
+    n_tokens = max(1, sum(found.n_packed_tokens for found in numbers.prose_languages))
+    rows = [
+        (p.code or "(unsure)", p.n_docs, p.n_bytes, p.n_kept_docs, p.n_kept_tokens, p.n_packed_tokens / n_tokens)
+        for p in numbers.prose_languages
+    ]
+    columns = (_LANGUAGE, DOCUMENTS, BYTES, KEPT, Column("tokens kept"), Column("of the mixture's text", PERCENT))
+    note = "select.keep_prose_languages and select.drop_prose_languages choose among them"
+    return ReportTable("Natural languages of the text pool", columns, rows, note)
+
+
 def formats_table(numbers: Numbers) -> ReportTable:
     """Prose between tags, keys and times, which is counted as code unless the mixture moves it."""
     found = numbers.language_decisions.prose_in_formats

@@ -173,6 +173,18 @@ class License:
 
 
 @dataclass(frozen=True)
+class ProseLanguage:
+    """A natural language of the text pool. The empty code stands for texts whose language is unsure."""
+
+    code: str
+    n_docs: int
+    n_bytes: int
+    n_kept_docs: int
+    n_kept_tokens: int
+    n_packed_tokens: int
+
+
+@dataclass(frozen=True)
 class StricterCopies:
     """Documents of the mixture whose equal or near duplicate is copyleft or stricter, or was dropped for what it is."""
 
@@ -337,6 +349,7 @@ class Numbers:
     license_classes: tuple[License, ...]
     licenses: tuple[License, ...]
     stricter_copies: StricterCopies
+    prose_languages: tuple[ProseLanguage, ...]  # of the text pool, most bytes first
     concentration: Concentration
     privacy: PrivacyCounts
     language_decisions: LanguageDecisions

@@ -44,7 +44,8 @@ def sources(numbers: Numbers) -> Html:
     table = draw(document_tables.groups_table("Sources of the text pool", "source", groups, paper={}))
     shown = largest(groups, limit=N_BARS)
     drawn = figure(charts.shares_chart(shown, name="sources", paper={}), table) if len(groups) > 1 else table
-    return section("sources", "Text sources", drawn, guide=guide)
+    spoken = decision_tables.prose_languages_table(numbers)
+    return section("sources", "Text sources", drawn, *([draw(spoken)] if spoken.rows else []), guide=guide)
 
 
 def decisions(numbers: Numbers) -> Html:

@@ -51,6 +51,8 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
     yield _headline(numbers)
     yield document_tables.groups_table("Languages of the code pool", "language", code, paper=paper)
     yield document_tables.groups_table("Sources of the text pool", "source", text, paper={})
+    if numbers.prose_languages:
+        yield decision_tables.prose_languages_table(numbers).head(N_LANGUAGES)
     yield decision_tables.decisions_table(numbers)
     yield _confidences(numbers)
     if decisions.prose_in_formats:

@@ -11,7 +11,7 @@ from pipeline.arrays.columns import one_chunk
 from pipeline.config import Select
 from pipeline.engine.tables import Tables
 from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS
-from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, OVERLAPS, PROSE_GROUP, REDACTED
+from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, OVERLAPS, PROSE_GROUP, QUALITY, REDACTED
 from pipeline.select.contaminated import BenchmarkLimits, is_contaminated
 from pipeline.select.licenses import UNKNOWN, dropped_class, license_class
 
@@ -49,6 +49,9 @@ def own_reasons(
         reasons[row].add("prose_in_format")
     for row, reason in _private(tables, shard, drops or {}):
         reasons[row].add(reason)
+    for reason, rows in _by_prose_language(tables, shard, config).items():
+        for row in rows.tolist():
+            reasons[row].add(reason)
     matches = one_chunk(tables.read(OVERLAPS, shard, columns=["matches"])["matches"])
     for row in np.flatnonzero(is_contaminated(matches, limits=benchmarks)).tolist():
         reasons[row].add("contaminated")
@@ -71,6 +74,19 @@ def _private(tables: Tables, shard: int, drops: Mapping[str, str]) -> Iterator[t
 def _is(column: pa.ChunkedArray, *values: str) -> np.ndarray:
     found: np.ndarray = np.asarray(pc.is_in(column, value_set=pa.array(values, pa.string())))
     return found
+
+
+def _by_prose_language(tables: Tables, shard: int, config: Select) -> dict[str, np.ndarray]:
+    """Rows of texts in a natural language that may not enter, by reason. One whose language is unsure is none."""
+    dropped, kept = config.drop_prose_languages, config.keep_prose_languages
+    if not dropped and not kept:
+        return {}
+    told = tables.read(QUALITY, shard, columns=["prose_language"])["prose_language"]
+    other = told.is_valid().to_numpy() & ~_is(told, *kept) if kept else np.zeros(len(told), bool)
+    return {
+        "dropped_prose_language": np.flatnonzero(_is(told, *dropped)),
+        "other_prose_language": np.flatnonzero(other),
+    }
 
 
 def _is_dropped_prose(languages: pa.Table, formats: Sequence[str]) -> np.ndarray:

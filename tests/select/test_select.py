@@ -16,12 +16,13 @@ from handmade import (
     write_documents,
     write_facts,
 )
+from pydantic import ValidationError
 
 from pipeline.config import Exchange, Select
 from pipeline.dedup.exact_dups import group_equal
 from pipeline.engine.run import Run
 from pipeline.engine.store import part
-from pipeline.schema import CROWDS, LANGUAGES, NEAR_DUPS, SELECT
+from pipeline.schema import CROWDS, LANGUAGES, NEAR_DUPS, QUALITY, SELECT
 from pipeline.select.contaminated import BenchmarkLimits
 from pipeline.select.own_reasons import own_reasons
 from pipeline.select.select import Selection, select
@@ -247,3 +248,29 @@ def test_prose_in_markup_is_dropped_only_where_the_mixture_names_its_format(tmp_
     assert own_reasons(tables, 0, config=Select()) == {}
     dropped = own_reasons(tables, 0, config=Select(drop_prose_in=("XML",)))
     assert dropped == {row: {"prose_in_format"} for row in (0, 2, 3)}
+
+
+def test_texts_are_dropped_by_their_natural_language_only_where_the_mixture_names_it(tmp_path: Path) -> None:
+    told = ["en", "de", None, "zh-Hant"]
+    run, shards = make_run(tmp_path), [documents(0, [str(n) for n in range(len(told))])]
+    tables = write_facts(run, shards, pool="text", language="Text")
+    nothing = {f.name: [] if pa.types.is_list(f.type) else None for f in QUALITY.schema}
+    nothing |= {
+        f.name: pa.scalar(0).cast(f.type).as_py()
+        for f in QUALITY.schema
+        if not f.nullable and f.type != pa.string() and not pa.types.is_list(f.type)
+    }
+    ids = shards[0]["doc_id"].to_pylist()
+    rows = [nothing | {"doc_id": i, "prose_language": code} for i, code in zip(ids, told, strict=True)]
+    tables.write(QUALITY, 0, data=pa.Table.from_pylist(rows, schema=QUALITY.schema))
+    write_documents(run, shards)
+    assert own_reasons(tables, 0, config=Select()) == {}
+    dropped = own_reasons(tables, 0, config=Select(drop_prose_languages=("de", "fr")))
+    assert dropped == {1: {"dropped_prose_language"}}
+    kept = own_reasons(tables, 0, config=Select(keep_prose_languages=("en", "de")))
+    assert kept == {3: {"other_prose_language"}}  # the one that is unsure stays
+
+
+def test_a_code_that_is_no_natural_language_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'english' is no natural language"):
+        Select(keep_prose_languages=("english",))
