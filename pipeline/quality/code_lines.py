@@ -128,9 +128,7 @@ def _count_lines(
     row: np.ndarray,
 ) -> None:
     """Count lines; and note where quotes are, and in which lines."""
-    size = 4
-    while size < 2 * n_lines:
-        size *= 2
+    size = _table_size(n_lines)
     keys, seen = np.zeros(size, np.uint64), np.zeros(size, np.int32)
     bytes_of, seconds = _BYTES[kind], _SECONDS[kind]
     n_quotes = n_rest = line = n_hex = 0
@@ -168,6 +166,15 @@ def _count_lines(
             row[N_REPEATED] += _repeats(keys, seen, key, n_visible <= 4 and _is_closing(data, first, i))
     row[N_HEX_CHARS] = n_hex
     row[N_CHARS] = end - start - n_rest
+
+
+@compiled
+def _table_size(n: int) -> int:
+    """A power of two, at least twice `n`, so that every search for a free place ends soon."""
+    size = 4
+    while size < 2 * n:
+        size *= 2
+    return size
 
 
 @compiled

@@ -65,6 +65,8 @@ def test_matches_are_those_of_the_patterns(text: str) -> None:
     [
         ("a" * 64, 64),
         ("a" * 63, 0),
+        ("(" * 64 + "a" * 64, 64),  # begins behind a byte that a step lands on
+        ("(" * 63 + "a" * 64 + "(", 64),
         ("(" + "0x12,0x34," * 4 + ")", 40),
         ("(" + "0x12,0x34," * 3 + "0x56", 0),
         ("12 34 56 78 9a bc de f0", 23),
