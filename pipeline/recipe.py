@@ -99,7 +99,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(DOCUMENTS.name, 6, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
         MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
-        MapStage(REDACTED, 1, redact, m.privacy, _TEXT, ((LANGUAGES, ("language",)),)),
+        MapStage(REDACTED, 2, redact, m.privacy, _TEXT, ((LANGUAGES, ("language",)),)),
         MapStage(QUALITY, 9, measure, measuring_with(m.quality.measuring()), shown, (pool,)),
         MapStage(JUDGED, 1, judge_documents, Judging(rules=rules), _JUDGED, (pool, (QUALITY, asked))),
         MapStage(OVERLAPS, 3, find_overlaps, open_benchmarks(m), _TEXT, (text,)),

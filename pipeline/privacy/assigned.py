@@ -43,7 +43,7 @@ _ABOUT = re.compile(
     r"count|index|desc|description|title|text|placeholder|hint|help|message|error|policy|algorithm|alg|version|ids?|"
     r"expiry|expires|expiration|ttl|timeout|endpoint|host|port|sha|sha1|sha256|md5|hash|checksum|digest|fingerprint|ref)s?$"
 )
-_WORDS = re.compile("|".join((*PASSWORD_WORDS, *SECRET_WORDS)))
+_WORDS = re.compile("|".join((*PASSWORD_WORDS, *SECRET_WORDS)).replace("token", "token(?!i[sz])"))  # no tokenizer
 _PASSWORDS = re.compile("|".join(PASSWORD_WORDS))
 # A value without quotes that is a path, a variable, a call, an identifier or a number with a unit.
 _NO_START = re.compile(rb"[/~$.\\{(\[<*&@-]")

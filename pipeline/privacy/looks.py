@@ -19,7 +19,10 @@ _COUNTING = re.compile(
 )  # where the value is short; a long one has such runs by chance, or in part
 _SHORT = 24
 _ONE_BYTE = re.compile(rb"([xX0*._-])\1{7}")  # what people fill a form with
-_CODE = re.compile(rb"\\|^/?\^|\.\*|\(\?|\][*+?{]|^[A-Za-z_]\w*[(\[]|^[A-Za-z_]\w*(?:[.:][A-Za-z_]\w*)+$")
+_CODE = re.compile(
+    rb"\\|^/?\^|\.\*|\(\?|\][*+?{]|^[A-Za-z_]\w*[(\[]|^[A-Za-z_]\w*(?:[.:][A-Za-z_]\w*)+$|"
+    rb"^[A-Za-z]{2,}\d?(?:[_/-][A-Za-z]{2,}\d?)+$"
+)
 _SIGNS = re.compile(rb"[!@#$^&*()\[\]{}<>+=?~|;]")
 _PATTERN = re.compile(
     rb"\\|\[[^\]]{1,16}\][*+?{]|\.\*|\(\?|\$$|^\^|%[sd]|\{\d|</?\w+>|\w\(\)|\w\.\w+\(|==|&&|\|\||=>|->"
@@ -42,7 +45,7 @@ def _is_written(value: bytes) -> bool:
 
 
 def _is_code(value: bytes) -> bool:
-    """A regular expression, a call, names joined by dots, or words of another script than ASCII."""
+    """A regular expression, a call, names or words joined by signs, or words of another script than ASCII."""
     return not value.isascii() or _CODE.search(value) is not None
 
 

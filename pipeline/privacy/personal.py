@@ -30,8 +30,12 @@ _VERSION = re.compile(rb"\d+\.\d+\.")  # left-pad@1.2.3
 # Local parts of accounts and of manuals, which point to nobody: git@github.com, user@host.org.
 _SERVICE_LOCALS = frozenset(b"git hg svn noreply no-reply root user username you me name foo bar".split())
 # A word for versions within 16 bytes before four numbers; further away it speaks of something else.
-_VERSION_BEFORE = re.compile(rb"(?i)(?:version|release|revision|assembly|\bv|\bver)[^\r\n]{0,16}$")
+_VERSION_BEFORE = re.compile(
+    rb"(?i)(?:version|release|revision|assembly|upgraded|updated|changed|\bv|\bver)[^\r\n]{0,16}$"
+)
 _IPV4 = re.compile(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?![A-Za-z0-9_-]|\.[A-Za-z0-9_-])")
+# Between numbers with dots and signs, as in the paths of SVG, four numbers are none of an address.
+_AMONG_NUMBERS = re.compile(rb"[\d.][ ,]$"), re.compile(rb"[ ,]?[-\d.]")
 _NUMBER_REVERSED = re.compile(rb"\d{1,3}")
 _IPV6 = re.compile(rb"[0-9A-Fa-f:]{6,39}(?![0-9A-Za-z_])")
 _URL_PASSWORD = re.compile(rb"://[^\s/:@\"'<>]{1,64}:([^\s/:@\"'<>]{8,128})@")
@@ -60,7 +64,10 @@ def ipv4(view: memoryview, dot: int, low: int, high: int) -> Span | None:
         return None
     start = dot - number.end()
     match = _IPV4.match(view, start, min(high, start + AFTER_BYTES))
-    if match is None or _VERSION_BEFORE.search(bytes(view[max(low, start - BEFORE_BYTES) : start])):
+    before = bytes(view[max(low, start - BEFORE_BYTES) : start])
+    if match is None or _VERSION_BEFORE.search(before):
+        return None
+    if _AMONG_NUMBERS[0].search(before) and _AMONG_NUMBERS[1].match(view, match.end(), high):
         return None
     a, b, c, _ = parts = [int(group) for group in match.groups()]
     if a < 3 or not 64 <= max(parts) <= 255 or any(g[:1] == b"0" and len(g) > 1 for g in match.groups()):

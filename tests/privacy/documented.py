@@ -137,7 +137,7 @@ TOKENS: dict[str, tuple[str, ...]] = {
     "openrouter_key": ("sk-or-v1-{h64}",),
     "langfuse_key": (f"sk-lf-{_UUID}",),
     "sk_api_key": ("sk-{h32}",),
-    "huggingface_token": ("hf_{A34}",),
+    "huggingface_token": ("hf_{A34}", "hf_{a34}"),
     "huggingface_organisation_token": ("api_org_{A34}",),
     "groq_key": ("gsk_{a52}",),
     "xai_key": ("xai-{a80}",),
