@@ -128,6 +128,10 @@ class Ingest(Frozen):
     min_encoding_confidence: Frac = Field(
         0.75, description="documents in an old 8-bit or East Asian encoding that is less sure are dropped, not guessed"
     )
+    notebooks: Literal["script", "keep"] = Field(
+        "script",
+        description="Jupyter notebooks (.ipynb): script: code, with the text of other cells as comments; keep: JSON",
+    )
 
 
 class Exchange(Frozen):

@@ -96,7 +96,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     chosen_from = (DOCUMENTS, LANGUAGES, QUALITY, SELECT, TOKENS)
     text = (REDACTED, ("content",))
     return [
-        ExchangeStage(DOCUMENTS.name, 6, ingest, inputs),
+        ExchangeStage(DOCUMENTS.name, 7, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
         MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
         MapStage(REDACTED, 2, redact, m.privacy, _TEXT, ((LANGUAGES, ("language",)),)),

@@ -67,6 +67,7 @@ DOCUMENTS = _table(
     _required("input_file", pa.string()),  # relative to the source's root
     _required("input_row", pa.int64()),
     pa.field("problem", pa.string()),  # why it is no document: too_large, unreadable_row, lfs_pointer, ...
+    pa.field("made_from", pa.string()),  # the format that content was taken out of, so it is not the file's: ipynb
     _required_list("lost_fields", pa.string()),  # mapped fields that are null because what they held could not be read
 )
 

@@ -61,7 +61,8 @@ def sample(mixture: Mixture, *, n_bytes: int, on_slice: Callable[[int, int], Non
     judging = Judging(rules=rules_of(mixture.quality))
     slices = [(s, p) for s in mixture.sources for p in plan_slices(s, shard_bytes=mixture.ingest.shard_bytes)]
     for number, (source, piece) in enumerate(slices):
-        documents = read_slice(source, piece, max_document_bytes=mixture.ingest.max_document_bytes)
+        limits = mixture.ingest
+        documents = read_slice(source, piece, max_document_bytes=limits.max_document_bytes, notebooks=limits.notebooks)
         languages = classify(documents, config=mixture.classify)
         quality = measure(documents, languages, config=measuring)
         judged = judge_documents(documents, languages, quality, config=judging)

@@ -67,6 +67,7 @@ class Doc:
     marks: tuple[str, ...] = ()
     over_cap: str | None = None
     prose_language: str | None = None
+    made_from: str | None = None
 
     @property
     def pool(self) -> str:
@@ -232,6 +233,7 @@ def _columns(shard: int, docs: Sequence[Doc]) -> dict[Table, dict[str, list[Any]
         "findings": [[{"kind": k, "start": i, "end": i + 1} for i, k in enumerate(d.finds)] for d in docs],
         "content_hash": [bytes(16)] * n,
         "encoding": ["utf-8"] * n,
+        "made_from": [d.made_from for d in docs],
         "input_file": [d.path for d in docs],
     }
     found = {table: {f.name: common.get(f.name, [_nothing(f)] * n) for f in table.schema} for table in ALIGNED}

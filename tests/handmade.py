@@ -74,7 +74,7 @@ def documents(shard: int, contents: Sequence[str], **columns: Sequence[Any]) -> 
         "input_row": [0] * n,
         "lost_fields": [[]] * n,
     }
-    for name in ("repo", "revision", "revision_time", "license", "stars", "problem"):
+    for name in ("repo", "revision", "revision_time", "license", "stars", "problem", "made_from"):
         values[name] = [None] * n
     values |= columns
     return pa.table({f.name: pa.array(values[f.name], f.type) for f in DOCUMENTS.schema}, schema=DOCUMENTS.schema)

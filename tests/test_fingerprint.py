@@ -69,6 +69,7 @@ SETTINGS: dict[str, tuple[Callable[[Mixture], dict[str, Any]], str]] = {
     "seed": (lambda m: {"seed": m.seed + 1}, "balance packed"),
     "sources": (lambda m: {"sources": (*m.sources[1:], m.sources[0])}, "documents"),
     "ingest": (lambda m: {"ingest": m.ingest.model_copy(update={"max_document_bytes": 21_000})}, "documents"),
+    "notebooks": (lambda m: {"ingest": m.ingest.model_copy(update={"notebooks": "keep"})}, "documents"),
     "exact_dups": (lambda m: {"exact_dups": m.exact_dups.model_copy(update={"n_partitions": 4})}, "exact_dups"),
     "classify": (lambda m: {"classify": m.classify.model_copy(update={"min_confidence": 0.5})}, "languages"),
     "quality": (lambda m: {"quality": m.quality.model_copy(update={"parse": "off"})}, "quality"),

@@ -12,6 +12,7 @@ _OUTCOMES = {  # by the ledger's column `fate`
     "dropped": "dropped",
 }
 _INDENT = "  "
+_MADE_FROM = {"ipynb": "taken out of a Jupyter notebook: code, with other cells as comments (ingest.notebooks: script)"}
 
 
 def why_lines(document: dict[str, Any]) -> list[str]:
@@ -24,6 +25,7 @@ def why_lines(document: dict[str, Any]) -> list[str]:
         plain(document["path"]),
         f"{_INDENT}fate      {_fate(document)}",
         f"{_INDENT}document  {document['doc_id']}, {exact(document['n_bytes'])} bytes{_origin(document)}",
+        *_made(document),
         *_language(document),
         *_reasons(document),
         *_findings(document),
@@ -49,6 +51,12 @@ def _origin(document: dict[str, Any]) -> str:
     parts += [f"{name} {plain(document[name])}" for name in ("repo", "revision") if document[name]]
     parts.append(f"licence {plain(document['license'])}" if document["license"] else "no licence given")
     return ", " + ", ".join(parts)
+
+
+def _made(document: dict[str, Any]) -> list[str]:
+    """That the text is not the file's own."""
+    what = _MADE_FROM.get(document["made_from"] or "")
+    return [f"{_INDENT}made      {what}"] if what else []
 
 
 def _language(document: dict[str, Any]) -> list[str]:

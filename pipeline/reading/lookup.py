@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.engine.run_folder import RunFiles
-from pipeline.errors import LoopmixError
+from pipeline.errors import LoopmixError, SchemaError, StoreError
 from pipeline.language.names import disagrees
 from pipeline.reading.findings import findings_of
 from pipeline.reading.limits import limits_of
@@ -31,7 +31,8 @@ def why(run: RunFiles, name: str, *, text: bool = False) -> Iterator[dict[str, A
     `keeper_path`, `judged` (path, licence and matches of the equal document whose judgement holds for it), `diff` (from
     the keeper to it), `matches` (with items of benchmarks, see `with_passages`) and `sequences` (where its first pieces
     are); of its language `confidence`, `runner_up`, `runner_up_confidence`, `content_kind`, and as `name_says` what the
-    name claims where the content is another kind. With `text` that too.
+    name claims where the content is another kind; `made_from` is the format that its text was taken out of. With `text`
+    that too.
     """
     found, sentences = 0, meanings(run.mixture.quality)
     for shard in range(run.n_shards):
@@ -70,9 +71,17 @@ def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> lis
         return list(run.tables.read(table, shard, columns=list(columns) or None).take(rows).to_pylist())
 
     languages = read(LANGUAGES, "confidence", "runner_up", "runner_up_confidence", "content_kind")
-    others = zip(languages, read(EXACT_DUPS, "group_size"), read(QUALITY), read(OVERLAPS), strict=True)
+    others = zip(
+        _made_from(run, shard, rows),
+        languages,
+        read(EXACT_DUPS, "group_size"),
+        read(QUALITY),
+        read(OVERLAPS),
+        strict=True,
+    )
     return [
         document
+        | {"made_from": made}
         | language
         | equals
         | {"row": row}
@@ -80,10 +89,20 @@ def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> lis
         | {"prose_language": quality["prose_language"]}
         | {"marks": quality["marks"], "extra": dict(quality["extra"] or ())}
         | {"matches": overlaps["matches"]}
-        for row, document, (language, equals, quality, overlaps) in zip(
+        for row, document, (made, language, equals, quality, overlaps) in zip(
             rows, ledger.take(rows).to_pylist(), others, strict=True
         )
     ]
+
+
+def _made_from(run: RunFiles, shard: int, rows: list[int]) -> list[str | None]:
+    """What each text was taken out of. A run may be asked when its texts are gone, or made before this was kept: then
+    nothing is known."""
+    try:
+        found = run.tables.read(DOCUMENTS, shard, columns=["made_from"])
+    except (StoreError, SchemaError):
+        return [None] * len(rows)
+    return list(found["made_from"].take(rows).to_pylist())
 
 
 def _text(run: RunFiles, doc_id: str) -> str | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import StoreError
 from pipeline.sources.names import is_safe
@@ -37,7 +37,12 @@ def plan_slices(source: Source, *, shard_bytes: int) -> list[Slice]:
 
 
 def read_slice(
-    source: Source, piece: Slice, *, max_document_bytes: int, min_encoding_confidence: float = 0.75
+    source: Source,
+    piece: Slice,
+    *,
+    max_document_bytes: int,
+    min_encoding_confidence: float = 0.75,
+    notebooks: Literal["script", "keep"] = "script",
 ) -> pa.Table:
     """The rows of one slice with the columns of `schema.DOCUMENTS`, in input order.
 
@@ -57,6 +62,7 @@ def read_slice(
         source=source,
         max_document_bytes=max_document_bytes,
         min_encoding_confidence=min_encoding_confidence,
+        notebooks=notebooks,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -78,6 +79,7 @@ class Inputs(Frozen):
     sources: tuple[Source, ...]
     max_document_bytes: int  # of `ingest`, like the next; its other settings change no row
     min_encoding_confidence: float
+    notebooks: Literal["script", "keep"] = "script"
     slices: tuple[Slice, ...]
 
 
@@ -88,6 +90,7 @@ def inputs_of(mixture: Mixture, slices: Sequence[Slice]) -> Inputs:
         sources=mixture.sources,
         max_document_bytes=limits.max_document_bytes,
         min_encoding_confidence=limits.min_encoding_confidence,
+        notebooks=limits.notebooks,
         slices=tuple(slices),
     )
 
@@ -95,8 +98,8 @@ def inputs_of(mixture: Mixture, slices: Sequence[Slice]) -> Inputs:
 def ingest(job: Job, *, config: Inputs) -> list[Marker]:
     """Write table `documents`, one shard per slice. A file that cannot be read stops the run or is skipped."""
     sources = {s.name: _for_reading(s) for s in config.sources}
-    limits = (config.max_document_bytes, config.min_encoding_confidence)
-    read = partial(read_slice, max_document_bytes=limits[0], min_encoding_confidence=limits[1])
+    limits = (config.max_document_bytes, config.min_encoding_confidence, config.notebooks)
+    read = partial(read_slice, max_document_bytes=limits[0], min_encoding_confidence=limits[1], notebooks=limits[2])
     task = partial(_read_shard, job.tables, read=read, skip_bad=job.skip_bad)
     dumped = {name: source.model_dump(mode="json") for name, source in sources.items()}
     items = [(sources[s.source], s) for s in config.slices]
@@ -144,7 +147,8 @@ def _taken_by_name(documents: pa.Table, *, source: Source) -> dict[str, int]:
         return {}
     row = pc.cast(documents["input_row"], pa.string())
     own = pc.binary_join_element_wise(documents["input_file"], row, "#")
-    found = {"path": pc.not_equal(documents["path"], own), "language": pc.is_valid(documents["language_label"])}
+    labelled = pc.and_(pc.is_valid(documents["language_label"]), pc.is_null(documents["made_from"]))
+    found = {"path": pc.not_equal(documents["path"], own), "language": labelled}
     counts = {f: int(pc.sum(mask).as_py() or 0) for f, mask in found.items() if getattr(source.columns, f) is None}
     return {f"n_default_{field} {source.name}": n for field, n in counts.items() if n}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ import xxhash
 from pipeline.config import Source
 from pipeline.schema import DOCUMENTS
 from pipeline.sources.decode import BINARY, Decoded, Undecided, decide, examine
+from pipeline.sources.notebooks import MADE_FROM, is_notebook_label, take_apart
 from pipeline.sources.placeholders import placeholder, unfit
 from pipeline.sources.prefix import strip
 from pipeline.sources.values import Metadata, is_natural
@@ -21,6 +22,7 @@ TOO_LARGE = "too_large"
 MISSING_OBJECT = "missing_object"
 REPEATED = "repeated_entry"
 EMPTY = "empty"
+_NOTEBOOK = f".{MADE_FROM}"
 # The list of files in a row is numbered below the row: input_row = row * 2^24 + place in the list.
 MAX_ENTRIES = 2**24
 _MENDED = "utf-8-damaged"  # as `decode` calls it
@@ -45,14 +47,38 @@ class RawDocument(NamedTuple):
     n_replaced: int = 0  # characters U+FFFD that the reader put into content
 
 
+class _Row(NamedTuple):
+    """A row as it enters the table."""
+
+    raw: RawDocument
+    read: Decoded  # but for its content
+    content: bytes
+    metadata: Metadata
+    problem: str | None
+    made_from: str | None = None
+
+    @property
+    def path(self) -> str:
+        return self.metadata.path or f"{self.raw.input_file}#{self.raw.input_row}"
+
+
 def as_documents(
-    found: Iterable[RawDocument], *, source: Source, max_document_bytes: int, min_encoding_confidence: float
+    found: Iterable[RawDocument],
+    *,
+    source: Source,
+    max_document_bytes: int,
+    min_encoding_confidence: float,
+    notebooks: Literal["script", "keep"] = "script",
 ) -> pa.Table:
     """The table of one shard, rows in the order in which they are found."""
     settle = partial(_settle, max_document_bytes=max_document_bytes, min_encoding_confidence=min_encoding_confidence)
 
     def batch(rows: list[RawDocument], read: Iterable[Decoded]) -> pa.RecordBatch:
-        return _batch(rows, [settle(row, one) for row, one in zip(rows, read, strict=True)], source=source)
+        settled = [settle(row, one) for row, one in zip(rows, read, strict=True)]
+        read_rows = _read_rows(rows, settled, source=source)
+        if notebooks == "script":
+            read_rows = [_taken_apart(one, source=source, max_bytes=max_document_bytes) for one in read_rows]
+        return _batch(read_rows, source=source)
 
     batches: dict[int, pa.RecordBatch] = {}
     # Legacy encodings are decided when the shard is known, because neighbours vote. All other batches move on at once.
@@ -138,7 +164,8 @@ def _is_blank(content: bytes) -> bool:
     return not rest[:256].decode("utf-8", errors="ignore").strip() and not rest.decode("utf-8").strip()
 
 
-def _batch(rows: list[RawDocument], settled: list[tuple[Decoded, str | None]], *, source: Source) -> pa.RecordBatch:
+def _read_rows(rows: list[RawDocument], settled: list[tuple[Decoded, str | None]], *, source: Source) -> list[_Row]:
+    """Rows with what the source says of them, in columns or in front of the content."""
     read, problems = zip(*settled, strict=True)
     contents = [one.content for one in read]
     metadata = [row.metadata for row in rows]
@@ -148,12 +175,35 @@ def _batch(rows: list[RawDocument], settled: list[tuple[Decoded, str | None]], *
     if source.strip_prefix is not None:
         contents, metadata = strip(contents, metadata, pattern=source.strip_prefix)
         problems = tuple(p or (EMPTY if _is_blank(c) else None) for p, c in zip(problems, contents, strict=True))
-    joined, n = _joined(contents), len(rows)
+    return list(map(_Row, rows, read, contents, metadata, problems))
+
+
+def _taken_apart(row: _Row, *, source: Source, max_bytes: int) -> _Row:
+    """A notebook as its script, in the language of its kernel unless the source names that of the script. Its problem
+    is the script's: an output may have one that goes with it, and an escape of JSON may hide one."""
+    if not row.path.lower().endswith(_NOTEBOOK):
+        return row
+    script = take_apart(row.content, max_bytes=max_bytes)
+    if script is None:
+        return row
+    metadata = row.metadata
+    if source.pool != "text" and (metadata.language is None or is_notebook_label(metadata.language)):
+        metadata = metadata._replace(language=script.language)
+    n_replaced = min(row.read.n_replaced, script.content.count("\ufffd".encode()))  # others stood in outputs
+    read = row.read._replace(n_replaced=n_replaced)
+    return row._replace(
+        read=read, content=script.content, metadata=metadata, problem=unfit(script.content), made_from=MADE_FROM
+    )
+
+
+def _batch(rows: list[_Row], *, source: Source) -> pa.RecordBatch:
+    contents, metadata, read = ([getattr(row, name) for row in rows] for name in ("content", "metadata", "read"))
+    raw, joined, n = [row.raw for row in rows], _joined(contents), len(rows)
     columns: dict[str, list[Any]] = {
-        "doc_id": [document_id(source.name, input_file=r.input_file, input_row=r.input_row) for r in rows],
+        "doc_id": [document_id(source.name, input_file=r.input_file, input_row=r.input_row) for r in raw],
         "source": [source.name] * n,
         "repo": [m.repo or source.repo for m in metadata],
-        "path": [m.path or f"{r.input_file}#{r.input_row}" for r, m in zip(rows, metadata, strict=True)],
+        "path": [row.path for row in rows],
         "revision": [m.revision for m in metadata],
         "revision_time": [_in_calendar(m.revision_micros) for m in metadata],
         "license": [m.license or source.license for m in metadata],
@@ -166,9 +216,10 @@ def _batch(rows: list[RawDocument], settled: list[tuple[Decoded, str | None]], *
         "encoding_confidence": [one.confidence for one in read],
         "n_replaced": [one.n_replaced for one in read],
         "n_repaired": [one.n_repaired for one in read],
-        "input_file": [row.input_file for row in rows],
-        "input_row": [row.input_row for row in rows],
-        "problem": list(problems),
+        "input_file": [r.input_file for r in raw],
+        "input_row": [r.input_row for r in raw],
+        "problem": [row.problem for row in rows],
+        "made_from": [row.made_from for row in rows],
         "lost_fields": [list(m.lost) for m in metadata],
     }
     arrays = [pa.array(columns[f.name], type=f.type) if f.name in columns else joined for f in DOCUMENTS.schema]

@@ -78,6 +78,18 @@ def test_why_names_the_cap_that_keeps_a_document_out(tmp_path: Path, cap: str, s
     assert why_lines(document)[1] == f"  fate      kept, but {said}"
 
 
+def test_why_says_that_a_text_was_taken_out_of_a_notebook_where_that_is_known(tmp_path: Path) -> None:
+    run = hand_run(tmp_path, shards=renamed(g={"made_from": "ipynb"}))
+    said = "  made      taken out of a Jupyter notebook: code, with other cells as comments (ingest.notebooks: script)"
+    assert said in why_lines(next(why(run, "g.py")))
+    assert not any("notebook" in line for line in why_lines(next(why(run, "d.js"))))
+    for texts in (tmp_path / "tables" / "documents").iterdir():
+        texts.unlink()
+    (document,) = why(run, "g.py")
+    assert document["made_from"] is None
+    assert not any("notebook" in line for line in why_lines(document))
+
+
 def test_why_when_there_is_a_keeper_names_it(tmp_path: Path) -> None:
     (document,) = why(hand_run(tmp_path), "src/d.js")
     line = next(line for line in why_lines(document) if line.strip().startswith("keeper"))
