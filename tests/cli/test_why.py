@@ -37,7 +37,7 @@ def test_why_writes_limits_that_are_no_numbers_and_rules_without_effect(tmp_path
             "d.js",
             [
                 "because long_line: 2,345 characters, above quality.code.max_line_chars = 1,000 "
-                "(source: StarCoder2: above 1,000 characters)",
+                "(source: StarCoder2: above 1,000 characters; ours only where such lines are most of the file)",
                 "to pass this limit, write in the mixture: quality: {code: {max_line_chars: 2345}}",
                 "near_duplicate: 0.8125, at least near_dups.min_similarity = 0.7 "
                 "(source: The Stack v2: Jaccard of 0.7)",
