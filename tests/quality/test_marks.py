@@ -126,7 +126,9 @@ def numbers(n: int) -> str:
 
 SHAPES = [
     ("data_dump", ("t.c", "C", "static const double tide[] = {\n" + numbers(120) + "};\n"), "a table in a program"),
-    ("data_dump", ("t.txt", "Text", "".join(f"pier{k};north;{k}\n" for k in range(20))), "columns"),
+    ("data_dump", ("t.ini", "INI", "".join(f"pier{k};north;{k}\n" for k in range(20))), "columns"),
+    ("data_dump", ("t.txt", "Text", "".join(f"pier;{k}{k};{k}\n" for k in range(20))), "columns of a text"),
+    ("data_dump", ("t.x", "G-code", "G1 X10.5 Y20.25\nG1 X11 Y21\n"), "movements"),
     ("data_dump", ("t.txt", "Text", "7481920" * 200), "digits"),
     ("data_dump", ("t.xpm", "X PixMap", "static char *pier[] = {};\n"), "a format that is data"),
     ("package_record", ("t.txt", "Text", "".join(f"{k:032x}  tide{k}.c\n" for k in range(4))), "sums"),
@@ -158,6 +160,8 @@ def test_shapes_of_lines(mark: str, document: tuple[str, str, str], what: str) -
     [
         ("data_dump", ("t.c", "C", "int depth(int tide) {\n    return tide * 2;\n}\n" * 30)),
         ("data_dump", ("t.c", "C", "int t[] = {\n" + numbers(19) + "};\n" + "int depth(int tide);\n" * 30)),
+        ("data_dump", ("t.md", "Text", "".join(f"|`pier{chr(97 + k)}`|It is by the quay.|\n" for k in range(20)))),
+        ("data_dump", ("t.g", "G-code", 'grammar Tide;\ndepth : (NUMBER | tide) ( "," depth )? ;\n' * 9)),
         ("data_dump", ("t.asm", "Assembly", "\tmov eax, ebx, ecx\n" * 30)),  # columns, but of a program
         (
             "data_dump",

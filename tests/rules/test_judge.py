@@ -30,14 +30,20 @@ def measured(n: int = 1, **columns: Any) -> FeaturesOfShard:
 
 
 def fires(rule: Rule, value: float | None, **other: Any) -> bool:
-    columns: dict[str, Any] = {c.feature: [_met(c)] for c in rule.when} | other
+    columns: dict[str, Any] = {c.feature: [_met(c)] for c in rule.when if not is_mark(c)} | other
+    marks = [c.feature[5:] for c in rule.when if is_mark(c) and c.above is not None]
     columns.setdefault("pool", [rule.pool or "code"])
     columns.setdefault("language", [min(rule.languages, default="Pascal")])
-    if rule.feature.startswith("mark."):
-        columns["marks"] = pa.array([[rule.feature[5:]] if value == 1 else []], pa.list_(pa.string()))
+    if is_mark(rule):
+        marks += [rule.feature[5:]] if value == 1 else []
     else:
         columns[rule.feature] = pa.array([value], pa.float64())
+    columns.setdefault("marks", pa.array([marks], pa.list_(pa.string())))
     return bool(judge([rule.model_copy(update={"keep_frac": 0.0})], measured(**columns))[0].mask[0])
+
+
+def is_mark(condition: Any) -> bool:
+    return condition.feature.startswith("mark.")
 
 
 def _met(condition: Any) -> float:
@@ -72,7 +78,10 @@ def test_every_further_condition_must_hold(asked: Asked) -> None:
     crossed = asked.limit + (1 if rule.above is not None else -1)
     for condition in rule.when:
         limit = condition.above if condition.above is not None else condition.below
-        if condition.feature != rule.feature:
+        if is_mark(condition):
+            has = [condition.feature[5:]] if condition.below is not None else []
+            assert not fires(rule, crossed, marks=pa.array([has], pa.list_(pa.string())))
+        elif condition.feature != rule.feature:
             assert not fires(rule, crossed, **{condition.feature: [limit]})
 
 

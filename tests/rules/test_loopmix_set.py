@@ -15,6 +15,11 @@ SHORT = "area = width * height\nsize = area * depth + count_"
 DIGITS = "".join(f"{n:02d} {'' if n % 10 else chr(10)}" for n in range(100))
 
 
+def wide(n_lines: int, *, words: int) -> str:
+    """Lines of six characters and ten for each word."""
+    return "".join(f"# {n:03d} " + "some word " * words + "\n" for n in range(n_lines))
+
+
 def fires(document: str, *, pool: str = "code", language: str = "Python") -> dict[str, float]:
     """Reason -> value of all rules of the pool that fire, with the default limits and without parsing."""
     (found,) = judged([(pool, language, document.encode(), None)], config=Quality(parse="off"))
@@ -29,9 +34,12 @@ def fires(document: str, *, pool: str = "code", language: str = "Python") -> dic
         (MANY_LINES + "# " + "word " * 250, {"long_line": 1252}),
         (MANY_LINES * 2 + "# " + "word " * 250, {}),  # one bad line makes no bad file
         (MANY_LINES + ("# " + "word " * 199 + "wor\n") * 2, {}),
-        (("# " + "some word " * 15 + "\n") * 1 + "# " + "some more " * 16, {"long_mean_line": 157}),
-        (("# " + "some word " * 14 + "\n") + "# " + "some more " * 15, {}),
-        ("x = [\n" + DIGITS + "]\n", {"low_alpha": 1 / 204}),
+        (wide(70, words=15), {"long_mean_line": 156}),
+        (wide(70, words=14), {}),
+        (wide(60, words=15), {}),  # in a short file one line decides the mean
+        ("x = [\n" + DIGITS * 4 + "]\n", {"low_alpha": 1 / 804}),
+        ("x = [\n" + DIGITS * 3 + "]\n", {}),  # a small shape
+        ("x = [\n" + ("+-*/ " * 9 + "11 22 33 44 55\n") * 20 + "]\n", {"duplicate_lines": 1121 / 1186}),  # few digits
         ("s/[^ ]*|[*+?]\\{/<&>/g; s/<<>>//;" * 3, {}),  # signs without digits are a program
         ("x =\n" + " " * 60 + "[a]\n", {}),  # indentation does not make it so
         (CODE * 9, {}),  # eight ninths are repeated
@@ -89,7 +97,7 @@ def test_data_too_long_fires_when_data_has_more_than_512_lines(language):
 
 
 def test_digits_count_when_the_language_is_an_assembly_of_numbers():
-    assert set(fires(DIGITS, language="C")) == {"low_alpha"}
+    assert set(fires(DIGITS * 4, language="C")) == {"low_alpha"}
     assert fires(DIGITS, language="WebAssembly") == {}
     assert set(fires("+-*/ " * 20, language="WebAssembly")) == {"low_alpha"}
 

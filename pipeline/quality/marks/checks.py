@@ -175,8 +175,14 @@ def _has_equal_keys(start: str) -> bool:
 # Programs, schemas, documents and interfaces in XML, whose elements repeat too.
 _MEANT = re.compile(
     r"<(?:project|xsl:|html|book|article|chapter|sect|refentry|target|schema|xs:schema|xsd:schema|grammar|ui|interface"
-    r"|layout|LinearLayout|mapper|beans|topic|concept|task|lexer|x:description)\b"
+    r"|layout|LinearLayout|mapper|beans|topic|concept|task|lexer|x:description|section)\b"
 )
+# Elements that decide and repeat: a program, whatever its language is called.
+_CONTROL = re.compile(
+    r"<(?:[\w-]+:)?(?:if|choose|when|otherwise|else|for-?each|while|switch|case|template|call-template|apply-templates"
+    r"|macro|variable)\b"
+)
+_MIN_CONTROL = 5  # one may be a word of the data
 
 
 def xml_records(text: str, language: str) -> bool:
@@ -185,7 +191,7 @@ def xml_records(text: str, language: str) -> bool:
     kinds = Counter(tags)
     if len(tags) < 60 or len(kinds) > 0.12 * len(tags):
         return False
-    if _MEANT.search(text[:4000]):
+    if _MEANT.search(text[:4000]) or len(_CONTROL.findall(text)) >= _MIN_CONTROL:
         return False
     words = re.sub(r"<[^>]*>", "", text)
     return len(words.split()) <= 6 * len(tags)
