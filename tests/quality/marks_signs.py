@@ -295,6 +295,7 @@ QUIET: dict[str, list[Document]] = {
     ],
     "xml_records": [
         ("build.xml", "XML", "<project>" + "<target><echo>go</echo></target>" * 40 + "</project>\n"),
+        ("t.xml", "XML", "<fontconfig>" + "<alias><family>Tide</family></alias>" * 40 + "</fontconfig>\n"),
         ("t.xml", "XML", "<t:tides>" + "<t:if test='x'><t:text>a</t:text></t:if>" * 40 + "</t:tides>\n"),
     ],
     "svg_drawing": [

@@ -175,7 +175,8 @@ def _has_equal_keys(start: str) -> bool:
 # Programs, schemas, documents and interfaces in XML, whose elements repeat too.
 _MEANT = re.compile(
     r"<(?:project|xsl:|html|book|article|chapter|sect|refentry|target|schema|xs:schema|xsd:schema|grammar|ui|interface"
-    r"|layout|LinearLayout|mapper|beans|topic|concept|task|lexer|x:description|section)\b"
+    r"|layout|LinearLayout|mapper|beans|topic|concept|task|lexer|x:description|section"
+    r"|fontconfig|configuration|config|settings|preferences)\b"
 )
 # Elements that decide and repeat: a program, whatever its language is called.
 _CONTROL = re.compile(
