@@ -125,8 +125,8 @@ class Measuring(Frozen):
         description="code that tree-sitter parses, where a grammar is at hand: some documents for the report, all "
         "(most of the time), or none",
     )
-    parse_sample_docs: Count = Field(
-        20, description="documents of one language in a shard that parse: sample parses, keyed by their bytes"
+    parse_sample_frac: Frac = Field(
+        0.05, description="share of the documents that parse: sample parses, keyed by their bytes"
     )
     max_parse_bytes: Count = Field(65_536, description="larger files are not parsed")
 

@@ -100,7 +100,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
         MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
         MapStage(REDACTED, 2, redact, m.privacy, _TEXT, ((LANGUAGES, ("language",)),)),
-        MapStage(QUALITY, 10, measure, measuring_with(m.quality.measuring()), shown, (pool,)),
+        MapStage(QUALITY, 11, measure, measuring_with(m.quality.measuring()), shown, (pool,)),
         MapStage(JUDGED, 1, judge_documents, Judging(rules=rules), _JUDGED, (pool, (QUALITY, asked))),
         MapStage(OVERLAPS, 3, find_overlaps, open_benchmarks(m), _TEXT, (text,)),
         MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)), text)),

@@ -32,7 +32,12 @@ from pipeline.recipe import curate
 from pipeline.request.load import load_mixture
 
 TEXT = Path(__file__).parent / "data" / "text"
-READ = ("documents", "languages+quality+overlaps+signatures", "tokens", "ledger")  # what works shard by shard
+READ = (
+    "documents",
+    "languages+redacted+quality+judged+overlaps+signatures",
+    "tokens",
+    "ledger",
+)  # what works shard by shard
 
 
 @dataclass

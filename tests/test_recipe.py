@@ -89,7 +89,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_promise_holds(reference: Path) -> None:
     findings = list(verify(RunFiles(open_store(str(reference)))))
-    assert len(findings) == 11
+    assert len(findings) == 13
     assert not [f for f in findings if not f.kept]
 
 

@@ -1,4 +1,4 @@
-"""Syntax errors of the documents of a shard: of all, or of a sample of each language that is enough for the report."""
+"""Syntax errors of the documents of a shard: of all, or of a sample that is enough for the report."""
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ from pipeline.quality.parse import GRAMMARS
 from pipeline.quality.parse_process import parser_process
 
 _SALT = np.uint64(0x5BD1E995C6A4A793)  # so that the sample is not what other choices by the bytes take
+_SCALE = 2.0**-53  # of the upper bits of a hash
 
 
 def measure(
@@ -24,7 +25,7 @@ def measure(
         sizes = pc.binary_length(content).to_numpy()
         rows = np.flatnonzero(wanted & (sizes <= config.max_parse_bytes) & np.isin(languages, list(GRAMMARS)))
         if config.parse == "sample":
-            rows = _sample(rows, languages, documents["content_hash"], n_docs=config.parse_sample_docs)
+            rows = _sample(rows, documents["content_hash"], frac=config.parse_sample_frac)
         for row in rows.tolist():
             found = parser_process().parse(content[row].as_buffer().to_pybytes(), str(languages[row]))
             if isinstance(found, str):
@@ -34,13 +35,9 @@ def measure(
     return {"parse_error_frac": share, "parser_died": died}
 
 
-def _sample(rows: np.ndarray, languages: np.ndarray, hashes: pa.ChunkedArray, *, n_docs: int) -> np.ndarray:
-    """Of the rows of each language the `n_docs` whose bytes hash lowest."""
+def _sample(rows: np.ndarray, hashes: pa.ChunkedArray, *, frac: float) -> np.ndarray:
+    """The rows whose bytes hash below that share: what is beside a document in its shard has no say."""
     high, low = (half[rows] for half in hash_words(hashes))
-    key = mix(high ^ mix(low ^ _SALT))
-    language = languages[rows]
-    order = np.lexsort((rows, key, language))
-    first = np.flatnonzero(np.concatenate(([True], language[order][1:] != language[order][:-1])))[: rows.size]
-    rank = np.arange(rows.size) - np.repeat(first, np.diff(np.append(first, rows.size)))
-    chosen: np.ndarray = np.sort(rows[order[rank < n_docs]])
+    drawn = mix(high ^ mix(low ^ _SALT)) >> np.uint64(11)
+    chosen: np.ndarray = rows[drawn * _SCALE < frac]
     return chosen

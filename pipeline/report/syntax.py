@@ -16,7 +16,7 @@ BROKEN_FRAC = 0.1  # of a document's visible bytes in errors: beyond it is no di
 
 @dataclass(frozen=True)
 class ParsedLanguage:
-    """Documents of one language that were parsed: all, or a sample of each shard (`quality.parse`)."""
+    """Documents of one language that were parsed: all, or a sample (`quality.parse`)."""
 
     language: str
     n_docs: int

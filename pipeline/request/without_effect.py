@@ -61,8 +61,8 @@ def _parsing(mixture: Mixture) -> Iterator[str]:
     quality, own = mixture.quality, Quality()
     if quality.parse == "off" and quality.max_parse_bytes != own.max_parse_bytes:
         yield "quality.max_parse_bytes has no effect: quality.parse is off"
-    if quality.parse != "sample" and quality.parse_sample_docs != own.parse_sample_docs:
-        yield f"quality.parse_sample_docs has no effect: quality.parse is {quality.parse}"
+    if quality.parse != "sample" and quality.parse_sample_frac != own.parse_sample_frac:
+        yield f"quality.parse_sample_frac has no effect: quality.parse is {quality.parse}"
     if quality.parse != "all" and quality.code.max_parse_error_frac != CodeRules().max_parse_error_frac:
         what = "judges the sample alone" if quality.parse == "sample" else "has no effect"
         yield f"quality.code.max_parse_error_frac {what}: quality.parse is {quality.parse}; set it to all"

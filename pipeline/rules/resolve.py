@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.features import MARK
 from pipeline.filters import Quality, Rule
+from pipeline.reasons import REASONS
 from pipeline.rules.sets import SETS, Row, shipped, side_of
 from pipeline.yaml_file import nearest
 
@@ -55,6 +56,12 @@ def _asked(row: Row, quality: Quality) -> Asked:
 def misnamed(quality: Quality) -> Iterator[tuple[str, str]]:
     """What `without` and `limits` name wrongly: the key and what is wrong with it."""
     rows = _rows(quality)
+    shipped_reasons = {reason for name in SETS for reason in reasons_of(name)}
+    for rule in quality.rules:
+        if rule.reason in REASONS:
+            yield "rules", f"{rule.reason!r} is a reason of another kind, which no rule may give; take another name"
+        elif rule.reason in shipped_reasons:
+            yield "rules", f"{rule.reason!r} is the reason of a rule that ships; take another name"
     settings = {row.rule.reason: row.setting for row in rows if row.setting is not None}
     known = {row.rule.reason for row in rows}
     for key, reasons in (("without", quality.without), ("limits", quality.limits)):

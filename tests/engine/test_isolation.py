@@ -134,7 +134,7 @@ def test_a_run_that_another_configuration_has_begun_to_change_is_not_finished(tm
     assert RunFiles(open_store(str(tmp_path))).manifest
     with pytest.raises(KeyboardInterrupt):
         curate(run_of(tmp_path, other(), StoppingExecutor(1)))
-    with pytest.raises(StoreError, match=r"stages \['quality', .*'ledger'\] are not done"):
+    with pytest.raises(StoreError, match=r"stages \['judged', .*'ledger'\] are not done"):
         _ = RunFiles(open_store(str(tmp_path))).manifest
 
 

@@ -240,8 +240,12 @@ def test_diagnose_when_given_folder_or_export_measures_the_same(trained, tmp_pat
 
 def test_imports_when_read_from_the_source_are_only_those_of_a_gpu_host():
     allowed = {"torch", "numpy", "pyarrow", "safetensors", "pydantic", "yaml", *__import__("sys").stdlib_module_names}
-    ours = {f"pipeline.{name}" for name in ("errors", "schema", "config", "globs", "yaml_file")}
-    optional = {"tensorboard.py": "tensorboardX", "globs.py": "pathspec"}  # imported in the function that needs them
+    ours = {f"pipeline.{name}" for name in ("errors", "schema", "features", "fields", "globs", "yaml_file")}
+    optional = {
+        "tensorboard.py": "tensorboardX",
+        "globs.py": "pathspec",
+        "fields.py": "pycld2",
+    }  # imported in the function that needs them
     # These two look at documents with the package's kernels and tokenizers; `validate` alone loads them, and late.
     looking, of_looking = {"inspect_run.py", "reference.py"}, ("pipeline.ruin", "tokenizer")
     root = Path(pipeline.plt.__file__).parent

@@ -154,16 +154,18 @@ def parsed(contents: list[bytes], languages: list[str], **settings: object) -> l
     return list(~np.isnan(found["parse_error_frac"]))
 
 
-def test_a_sample_has_as_many_documents_of_each_language_whatever_their_order() -> None:
-    contents = [b"int a%d;" % k for k in range(9)] + [b"b%d = 1\n" % k for k in range(5)] + [b"c = 1\n", b"text"]
-    languages = ["C"] * 9 + ["Python"] * 5 + ["Ruby", "Brainfuck"]
-    chosen = parsed(contents, languages, parse="sample", parse_sample_docs=3)
-    assert [sum(chosen[:9]), sum(chosen[9:14]), *chosen[14:]] == [3, 3, True, False]
-    order = np.random.default_rng(2).permutation(len(contents)).tolist()
-    again = parsed([contents[k] for k in order], [languages[k] for k in order], parse="sample", parse_sample_docs=3)
-    assert again == [chosen[k] for k in order]
-    assert parsed(contents, languages, parse="all") == [True] * 15 + [False]
-    assert parsed(contents, languages, parse="off") == [False] * 16
+def test_a_sample_is_a_share_of_the_documents_whatever_stands_beside_them() -> None:
+    contents = [b"int a%d;" % k for k in range(300)]
+    languages = ["C"] * 300
+    chosen = parsed(contents, languages, parse="sample", parse_sample_frac=0.2)
+    assert abs(sum(chosen) - 60) < 4 * (300 * 0.2 * 0.8) ** 0.5
+    part = parsed(contents[100:], languages[100:], parse="sample", parse_sample_frac=0.2)
+    assert part == chosen[100:]
+    assert sum(parsed(contents, languages, parse="sample", parse_sample_frac=0.0)) == 0
+    mixed, of_each = [b"int a;", b"b = 1\n", b"text"], ["C", "Python", "Brainfuck"]
+    assert parsed(mixed, of_each, parse="all") == [True, True, False]
+    assert parsed(mixed, of_each, parse="sample", parse_sample_frac=1.0) == [True, True, False]
+    assert parsed(mixed, of_each, parse="off") == [False] * 3
 
 
 @pytest.mark.parametrize(("said", "meant"), [(True, "all"), (False, "off"), ("sample", "sample")])

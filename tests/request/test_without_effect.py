@@ -50,8 +50,8 @@ TOLD = {
     BOTH + "quality: {code: {max_parse_error_frac: 0.1}}": (
         "quality.code.max_parse_error_frac judges the sample alone: quality.parse is sample; set it to all"
     ),
-    BOTH + "quality: {parse: all, parse_sample_docs: 3}": (
-        "quality.parse_sample_docs has no effect: quality.parse is all"
+    BOTH + "quality: {parse: all, parse_sample_frac: 0.3}": (
+        "quality.parse_sample_frac has no effect: quality.parse is all"
     ),
     BOTH + "against: [{name: old, kind: run, path: x, ngram_words: 8}]": (
         "against.old.ngram_words has no effect with kind: run"

@@ -68,6 +68,8 @@ def test_a_reason_of_a_rule_stands_between_what_a_document_is_and_whom_it_repeat
     [
         ("{without: [long_lines]}", "no rule has the reason 'long_lines'; did you mean long_line"),
         ("{limits: {long_line: 3}}", "key of its own, quality.code.max_line_chars and quality.code.max_markup_line"),
+        ("{rules: [{reason: near_duplicate, feature: n_chars, above: 1}]}", "a reason of another kind"),
+        ("{rules: [{reason: long_line, feature: n_chars, above: 1}]}", "the reason of a rule that ships"),
         ("{rules: [{reason: a, feature: n_bytes, above: 1}]}", "'n_bytes' is no feature"),
         ("{rules: [{reason: a, feature: n_chars}]}", "give one of `above` and `below` for n_chars"),
         ("{rules: [{reason: a, feature: n_chars, above: 1, below: 0}]}", "give one of `above` and `below`"),
