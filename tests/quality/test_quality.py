@@ -10,7 +10,7 @@ from pipeline.filters import CodeRules, Measuring, Quality
 from pipeline.quality.quality import measure
 from pipeline.schema import QUALITY, check
 
-MEASURING = Quality().measuring()
+MEASURING = Measuring(parse="all")
 CODE = "def area(width, height):\n    return width * height\n\n\nprint(area(3, 4))\n"
 PROSE = "The ferry left at six and the last lorry came aboard with its lights still on. " * 3
 ROWS = [
@@ -27,7 +27,7 @@ ROWS = [
 
 
 def fired(rows: list[Made], *, config: Quality = Quality()) -> list[list[str]]:  # noqa: B008
-    return [[f["rule"] for f in row] for row in judged(rows, config=config)]
+    return [[f["rule"] for f in row] for row in judged(rows, config=config.model_copy(update={"parse": "all"}))]
 
 
 def test_judging_names_every_reason_in_order_when_documents_are_of_all_kinds():
@@ -64,10 +64,10 @@ def test_measure_fills_the_features_when_documents_are_sound():
 def test_measure_parses_nothing_when_it_is_switched_off_or_files_are_long():
     off = measure(*tables_of(ROWS), config=Measuring(parse="off"))
     assert off["parse_error_frac"].null_count == len(ROWS)
-    short = measure(*tables_of(ROWS), config=Measuring(max_parse_bytes=80))
+    short = measure(*tables_of(ROWS), config=Measuring(parse="all", max_parse_bytes=80))
     assert short["parse_error_frac"].is_valid().to_pylist() == [True] + [False] * 8
     for n_bytes, parsed in ((len(CODE), True), (len(CODE) - 1, False)):
-        quality = measure(*tables_of(ROWS[:1]), config=Measuring(max_parse_bytes=n_bytes))
+        quality = measure(*tables_of(ROWS[:1]), config=Measuring(parse="all", max_parse_bytes=n_bytes))
         assert quality["parse_error_frac"].is_valid().to_pylist() == [parsed]
     text = measure(*tables_of([("text", "Python", CODE.encode(), None)]), config=MEASURING)
     assert text["parse_error_frac"].to_pylist() == [None]

@@ -52,6 +52,7 @@ def limit_of(mixture: Mixture, row: dict[str, Any], reason: str) -> Limit:
 
 
 STRICT = Quality(
+    parse="all",
     code=CodeRules(max_lines=40, max_markup_line_chars=100_001, max_data_lines=20, max_parse_error_frac=0.4),
     text=TextRules(max_words=300, min_mean_word_chars=2.25, max_line_chars=3_000),
 )
@@ -62,8 +63,8 @@ FIRED = [
     (LINES * 2, "Python", "too_many_lines", 60, "above", "code.max_lines", 40),
     (LINES + "# " + "word " * 200, "Python", "long_line", 1_002, "above", "code.max_line_chars", 1_000),
     ("<p>" + "word " * 32_042, "HTML", "long_line", 160_213, "above", "code.max_markup_line_chars", 100_001),
-    ("# " + "some word " * 17, "C", "long_mean_line", 172, "above", "code.max_mean_line_chars", 150),
-    ("x1 = [" + "12, 34, " * 40 + "]\n", "C", "low_alpha", 1 / 245, "below", "code.min_alpha_frac", 0.25),
+    (("# " + "some word " * 17 + "\n") * 60, "C", "long_mean_line", 172, "above", "code.max_mean_line_chars", 150),
+    ("x1 = [" + "12, 34, " * 140 + "]\n", "C", "low_alpha", 1 / 845, "below", "code.min_alpha_frac", 0.25),
     ("+-*/ " * 20, "WebAssembly", "low_alpha", 0, "below", "code.min_alpha_frac", 0.25),
     ("k: v\n" * 5 + LINES, "JSON", "data_too_long", 35, "above", "code.max_data_lines", 20),
     (UNSURE * 12, "Python", "duplicate_lines", 11 / 12, "above", "code.max_duplicate_line_frac", 0.9),
