@@ -6,7 +6,7 @@ those of `judged`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -33,6 +33,20 @@ class Condition(Frozen):
         if (self.above is None) == (self.below is None):
             raise ValueError(f"give one of `above` and `below` for {self.feature}")
         return self
+
+    @property
+    def side(self) -> Literal["above", "below"]:
+        return "above" if self.above is not None else "below"
+
+    @property
+    def limit(self) -> float:
+        limit = self.above if self.above is not None else self.below
+        assert limit is not None
+        return limit
+
+    def is_met(self, value: Any) -> Any:
+        """Whether a number, or which of an array of numbers, meet it; NaN meets nothing."""
+        return value > self.limit if self.side == "above" else value < self.limit
 
 
 class Rule(Condition):

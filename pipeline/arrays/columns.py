@@ -48,3 +48,11 @@ def lists_with(lists: pa.ChunkedArray | pa.ListArray, value: str) -> np.ndarray:
     found = np.zeros(len(lists), bool)
     found[np.asarray(pc.list_parent_indices(lists))[np.asarray(pc.equal(lists.flatten(), value))]] = True
     return found
+
+
+def strings(column: pa.ChunkedArray) -> np.ndarray:
+    """The column as numpy text of fixed width, a null as an empty string."""
+    coded = one_chunk(column).dictionary_encode()  # few distinct values: each is decoded once
+    values = np.array([*coded.dictionary.to_pylist(), ""], np.str_)
+    found: np.ndarray = values[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy()]
+    return found

@@ -52,11 +52,9 @@ def rules(mixture: Path | None, names: tuple[Any, ...], features: bool, as_json:
 def _lines(asked: Asked) -> Iterator[str]:
     """A rule on a few lines."""
     rule = asked.rule
-    side = "above" if rule.above is not None else "below"
-    yield f"{rule.reason}: {rule.feature} {side} {asked.limit:g} ({asked.key})"
+    yield f"{rule.reason}: {rule.feature} {rule.side} {rule.limit:g} ({asked.key})"
     for condition in rule.when:
-        limit = f"above {condition.above:g}" if condition.above is not None else f"below {condition.below:g}"
-        yield f"  and {condition.feature} {limit}"
+        yield f"  and {condition.feature} {condition.side} {condition.limit:g}"
     where = [f"pool {rule.pool}"] if rule.pool else []
     where += [f"only {', '.join(rule.languages)}"] if rule.languages else []
     where += [f"not {', '.join(rule.exempt)}"] if rule.exempt else []

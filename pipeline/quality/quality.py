@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays.columns import bytes_of, one_chunk
+from pipeline.arrays.columns import bytes_of, one_chunk, strings
 from pipeline.features import FEATURES
 from pipeline.filters import Measuring
 from pipeline.quality import code_features, features, generated, prose, syntax
@@ -24,23 +24,19 @@ def measure(documents: pa.Table, languages: pa.Table, *, config: Measuring) -> p
     content = one_chunk(documents["content"])
     data, offsets = bytes_of(content)
     found = features.measure(data, offsets)
-    names = _strings(languages["language"])
-    sound = (_strings(documents["problem"]) == "") & ~found.is_blank
-    is_code = _strings(languages["pool"]) == "code"
+    names = strings(languages["language"])
+    sound = (strings(documents["problem"]) == "") & ~found.is_blank
+    pools = strings(languages["pool"])
+    is_code = pools == "code"
     columns = {f.name: getattr(found, f.name) for f in dataclasses.fields(found)}
     columns |= syntax.measure(documents, languages=names, wanted=sound & is_code, config=config)
     columns["generated_line"] = _generated_lines(data, offsets, found.head_bytes, wanted=sound & is_code)
     columns["stop_word_frac"] = np.where(is_code, 0.0, found.stop_word_frac)
-    columns |= _of_programs(content, found, names, _strings(documents["path"]), wanted=sound & is_code)
+    columns |= _of_programs(content, found, names, strings(documents["path"]), wanted=sound & is_code)
     columns |= _prose(content, wanted=sound & ~is_code)
-    extra = extra_column(documents, config=config, sound=sound, language=names, pool=_strings(languages["pool"]))
+    extra = extra_column(documents, config=config, sound=sound, language=names, pool=pools)
     marks = find_marks(one_chunk(documents["path"]), data, offsets, languages=names, features=columns)
     return _table(documents["doc_id"], columns, marks=as_lists(marks, among=sound), extra=extra)
-
-
-def _strings(column: pa.ChunkedArray) -> np.ndarray:
-    """The column as numpy text of fixed width, a null as an empty string."""
-    return np.array([value or "" for value in column.to_pylist()], np.str_)
 
 
 def _prose(content: pa.LargeBinaryArray, *, wanted: np.ndarray) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, Literal
+from typing import Any
 
 from pipeline.config import Mixture
 from pipeline.privacy.kinds import PERSONAL, kinds
@@ -13,7 +13,6 @@ from pipeline.reasons import SETTINGS, Setting, in_order
 from pipeline.rules.resolve import WITHOUT, Asked, resolve
 from pipeline.select.licenses import dropped_class
 
-Side = Literal["above", "below"]
 _MEASURES = {"min_telling_words": "n_telling_words", "min_contained_frac": "contained_frac"}  # of benchmarks
 
 
@@ -59,10 +58,8 @@ def _of_rules(document: dict[str, Any], asked: Iterable[Asked], value: float) ->
     for one in asked:
         rule = one.rule
         fits = rule.pool in (None, document["pool"]) and document["language"] not in rule.exempt
-        crossed = value > one.limit if rule.above is not None else value < one.limit
-        if fits and crossed and (not rule.languages or document["language"] in rule.languages):
-            side: Side = "above" if rule.above is not None else "below"
-            limit = _limit(Setting(rule.reason, one.key, side, rule.source), value, one.limit)
+        if fits and rule.is_met(value) and (not rule.languages or document["language"] in rule.languages):
+            limit = _limit(Setting(rule.reason, one.key, rule.side, rule.source), value, rule.limit)
             if one.key == WITHOUT:
                 limit = replace(limit, measured=None, value=None, change=_without(rule.reason))
             yield limit

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import lists_with, one_chunk
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.features import EXTRA, MARK
-from pipeline.filters import Condition, Rule
+from pipeline.filters import Rule
 
 # Of a 64-bit hash; the share of documents that stays is compared with its upper bits, exact to one in 2**53.
 _SCALE = 2.0**-53
@@ -65,9 +65,9 @@ def judge(rules: Sequence[Rule], measured: FeaturesOfShard) -> list[Fired]:
 
 
 def _fires(rule: Rule, measured: FeaturesOfShard, features: Mapping[str, np.ndarray]) -> np.ndarray:
-    mask = measured.among & _meets(rule, features[rule.feature])
+    mask = measured.among & rule.is_met(features[rule.feature])
     for condition in rule.when:
-        mask &= _meets(condition, features[condition.feature])
+        mask &= condition.is_met(features[condition.feature])
     if rule.pool is not None:
         mask &= measured.pool == rule.pool
     if rule.languages:
@@ -78,12 +78,6 @@ def _fires(rule: Rule, measured: FeaturesOfShard, features: Mapping[str, np.ndar
         drawn = keyed_hash(stage_key(0, rule.reason), *measured.content_words) >> np.uint64(11)
         mask &= drawn * _SCALE >= rule.keep_frac
     return np.asarray(mask)
-
-
-def _meets(condition: Condition, value: np.ndarray) -> np.ndarray:
-    if condition.above is not None:
-        return np.asarray(value > condition.above)
-    return np.asarray(value < condition.below)
 
 
 def in_rows(fired: Sequence[Fired], *, order: Sequence[str], n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,9 +5,8 @@ It only says what fires; `select` drops.
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.arrays.columns import hash_words, one_chunk
+from pipeline.arrays.columns import hash_words, one_chunk, strings
 from pipeline.fields import Frozen
 from pipeline.filters import Rule
 from pipeline.reasons import in_order
@@ -47,14 +46,6 @@ def judged_documents(documents: pa.Table, languages: pa.Table, quality: pa.Table
 
 def _blank(quality: pa.Table) -> np.ndarray:
     return np.asarray(one_chunk(quality["is_blank"]).to_numpy(zero_copy_only=False))
-
-
-def strings(column: pa.ChunkedArray) -> np.ndarray:
-    """The column as numpy text of fixed width, a null as an empty string."""
-    coded = one_chunk(column).dictionary_encode()  # few distinct values: each is decoded once
-    values = np.array([*coded.dictionary.to_pylist(), ""], np.str_)
-    found: np.ndarray = values[pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy()]
-    return found
 
 
 def _problems(documents: pa.Table, *, blank: np.ndarray) -> list[Fired]:

@@ -24,7 +24,7 @@ def usual_meaning(reason: str) -> str:
 def _meaning(reason: str, asked: Iterable[Asked]) -> str:
     """What it is good for, and what it asks: of several rules each once."""
     mine = [one for one in asked if one.rule.reason == reason]
-    said = [f"{one.rule.feature} {'above' if one.rule.above is not None else 'below'} {limit_of(one)}" for one in mine]
+    said = [f"{one.rule.feature} {one.rule.side} {limit_of(one)}" for one in mine]
     why = next((one.rule.why for one in mine if one.rule.why), "")
     condition = " or ".join(dict.fromkeys(said))
     return f"{why} ({condition})" if why else condition

@@ -54,9 +54,8 @@ def _row(asked: Asked) -> str:
 
 def _condition(condition: Condition) -> str:
     if condition.feature.startswith("mark."):
-        return f"`{condition.feature}`" if condition.above is not None else f"not `{condition.feature}`"
-    limit = f"above {condition.above:g}" if condition.above is not None else f"below {condition.below:g}"
-    return f"`{condition.feature}` {limit}"
+        return f"`{condition.feature}`" if condition.side == "above" else f"not `{condition.feature}`"
+    return f"`{condition.feature}` {condition.side} {condition.limit:g}"
 
 
 def _where(asked: Asked) -> Iterator[str]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.features import MARK
-from pipeline.filters import Quality, Rule
+from pipeline.filters import Quality, Rule, SetName
 from pipeline.reasons import REASONS
-from pipeline.rules.sets import SETS, Row, shipped, side_of
+from pipeline.rules.sets import SETS, Row, shipped
 from pipeline.yaml_file import nearest
 
 WITHOUT = "quality.without"  # the key of a rule that has no limit to move: what it asks is there or not
@@ -21,9 +21,7 @@ class Asked:
 
     @property
     def limit(self) -> float:
-        limit = self.rule.above if self.rule.above is not None else self.rule.below
-        assert limit is not None
-        return limit
+        return self.rule.limit
 
 
 def resolve(quality: Quality) -> tuple[Asked, ...]:
@@ -42,13 +40,12 @@ def rules_of(quality: Quality) -> tuple[Rule, ...]:
 
 def _asked(row: Row, quality: Quality) -> Asked:
     rule = row.rule
-    side = "above" if rule.above is not None else "below"
     if row.setting is not None:
         pool, _, field = row.setting.partition(".")
         limit = getattr(getattr(quality, pool), field)
-        return Asked(rule.model_copy(update={side_of(row.setting): limit}), f"quality.{row.setting}")
+        return Asked(rule.model_copy(update={rule.side: limit}), f"quality.{row.setting}")
     if rule.reason in quality.limits:
-        rule = rule.model_copy(update={side: quality.limits[rule.reason]})
+        rule = rule.model_copy(update={rule.side: quality.limits[rule.reason]})
     is_switch = rule.feature.startswith(MARK)
     return Asked(rule, WITHOUT if is_switch else f"quality.limits.{rule.reason}")
 
@@ -78,8 +75,6 @@ def _keys(reason: str, rows: Sequence[Row]) -> str:
     return " and ".join(f"quality.{row.setting}" for row in rows if row.rule.reason == reason and row.setting)
 
 
-def reasons_of(name: str) -> Iterator[str]:
+def reasons_of(name: SetName) -> Iterator[str]:
     """The reasons of a set that ships."""
-    for known in SETS:
-        if known == name:
-            yield from (row.rule.reason for row in shipped(known).rows)
+    return (row.rule.reason for row in shipped(name).rows)
