@@ -113,9 +113,12 @@ def tables_of(rows: Sequence[Made]) -> tuple[pa.Table, pa.Table]:
     return pa.table(documents), pa.table(told)
 
 
-def judged(rows: Sequence[Made], *, config: Quality) -> list[list[dict[str, Any]]]:
-    """What fires on each document: measured and judged by the functions of both stages."""
+def judged(rows: Sequence[Made], *, config: Quality, path: str | None = None) -> list[list[dict[str, Any]]]:
+    """What fires on each document: measured and judged by the functions of both stages. `path` is that of all."""
     documents, languages = tables_of(rows)
+    if path is not None:
+        place = documents.column_names.index("path")
+        documents = documents.set_column(place, "path", pa.array([path] * len(rows), pa.string()))
     quality = measure(documents, languages, config=config.measuring())
     found = judge_documents(documents, languages, quality, config=Judging(rules=rules_of(config)))
     fired: list[list[dict[str, Any]]] = found["fired"].to_pylist()

@@ -96,6 +96,13 @@ def test_data_too_long_fires_when_data_has_more_than_512_lines(language):
     assert fires(document, language="Python") == {}
 
 
+def test_a_change_log_is_long_and_no_data():
+    row = ("code", "YAML", "".join(f"- 20{n % 40}-11-{n % 28} 3.{n}: tide mended\n" for n in range(600)).encode(), None)
+    for path, reasons in (("tides.yaml", ["data_too_long"]), ("ChangeLog", [])):
+        (found,) = judged([row], config=Quality(parse="off"), path=path)
+        assert [fired["rule"] for fired in found] == reasons
+
+
 def test_digits_count_when_the_language_is_an_assembly_of_numbers():
     assert set(fires(DIGITS * 4, language="C")) == {"low_alpha"}
     assert fires(DIGITS, language="WebAssembly") == {}
