@@ -181,9 +181,10 @@ def hand_run(folder: Path, *, shards: Sequence[Sequence[Doc]] = SHARDS, problem:
     for stage, files in made.items():
         counts = COUNTS.get(stage, {})
         markers = [
-            Marker((f,), counts, problem if stage == "documents" and i == 1 else None, 0.5) for i, f in enumerate(files)
+            Marker((f,), counts, problem if stage == "documents" and i == 1 else None, 0.5, 0.25)
+            for i, f in enumerate(files)
         ]
-        markers = markers or [Marker((), counts, None, 0.5)]
+        markers = markers or [Marker((), counts, None, 0.5, 0.25)]
         record(run.store, run.mixture, stage, mark="m", version=1, markers=markers)
     hold_tokenizer(run.store, b"{}", by_hash=True)
     return RunFiles(run.store)

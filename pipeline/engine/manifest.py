@@ -6,6 +6,7 @@ the mixture names may change or go.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ class _Entry:
     counts: dict[str, int]
     problems: dict[str, str]  # by number of the shard
     seconds: float
+    cpu_seconds: float | None = None
 
 
 _ENTRIES = TypeAdapter(dict[str, _Entry])
@@ -105,12 +107,15 @@ def record(
     mark: str,
     version: int,
     markers: list[Marker],
-    inner_seconds: float = 0.0,
+    inner: Sequence[Marker] = (),
 ) -> None:
     """Enter a finished stage.
 
-    `seconds` adds up over all tasks of all steps: work, not time on the clock.
+    `inner` are the markers of its other steps. `seconds` and `cpu_seconds` add up over all tasks of all steps: by the
+    clock of each task, and by what its worker used; null where a task was done by a version that did not count it.
     """
+    worked = [*inner, *markers]
+    cpu = [m.cpu_seconds for m in worked]
     manifest = read_manifest(store)
     manifest |= _owner(mixture)
     manifest["stages"][name] = {
@@ -119,7 +124,8 @@ def record(
         "files": [f.summary() for m in markers for f in m.files],
         "counts": dict(sorted(total_counts(markers).items())),
         "problems": {str(i): m.problem for i, m in enumerate(markers) if m.problem},
-        "seconds": round(inner_seconds + sum(m.seconds for m in markers), 3),
+        "seconds": round(sum(m.seconds for m in worked), 3),
+        "cpu_seconds": None if None in cpu else round(sum(s for s in cpu if s is not None), 3),
     }
     _write(store, manifest)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline.arrays.cpu_clock import cpu_seconds
 from pipeline.engine.store import FileEntry, Store
 
 FINAL = "table"  # the step that writes the stage's own table
@@ -62,7 +63,20 @@ class Marker:
     files: tuple[FileEntry, ...]
     counts: dict[str, int]
     problem: str | None
-    seconds: float
+    seconds: float  # on the clock
+    cpu_seconds: float | None = None  # of the worker and its children; None: made before it was counted
+
+
+class Stopwatch:
+    """What a piece of work costs, from here on: for its marker."""
+
+    def __init__(self) -> None:
+        self._clock, self._cpu = time.perf_counter(), cpu_seconds()
+
+    def marker(self, outcome: Outcome) -> Marker:
+        """The marker of work that is done now."""
+        wall, cpu = time.perf_counter() - self._clock, cpu_seconds() - self._cpu
+        return Marker(outcome.files, outcome.counts, outcome.problem, round(wall, 4), round(cpu, 4))
 
 
 _MARKER = TypeAdapter(Marker)
@@ -78,9 +92,8 @@ def commit_item(task: Callable[..., Outcome], store: Store, step: WorkStep, item
 
 def do_item(task: Callable[..., Outcome], index: int, payload: Any) -> Marker:
     """Run one task; its marker is not written yet."""
-    started = time.perf_counter()
-    outcome = task(index, payload)
-    return Marker(outcome.files, outcome.counts, outcome.problem, round(time.perf_counter() - started, 4))
+    watch = Stopwatch()
+    return watch.marker(task(index, payload))
 
 
 def write_marker(store: Store, step: WorkStep, index: int, *, marker: Marker) -> None:

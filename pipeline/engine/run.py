@@ -1,6 +1,5 @@
 """How the stages of a run are worked off: skip what is done, do the rest, commit, remember it in the manifest."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +22,7 @@ from pipeline.engine.manifest import (
     read_manifest,
     record,
 )
-from pipeline.engine.markers import FINAL, Marker, WorkStep, read_markers, state_folder
+from pipeline.engine.markers import FINAL, Marker, Outcome, Stopwatch, WorkStep, read_markers, state_folder
 from pipeline.engine.progress import Progress
 from pipeline.engine.shards import PLAN, SHARDS, Shards, column_hash, key_of, names_of, shard_files, write_shard_marker
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
@@ -110,8 +109,8 @@ def run_exchange(run: Run, store: Store, stage: ExchangeStage, *, mark: str, n_s
     markers = stage.make(Job(place, tables, stage.name, mark, stage.seed, stage.version), config=stage.config)
     state = state_folder(stage.name, mark)
     inner = [WorkStep(stage.name, mark, name) for name in store.folders(state) if name != FINAL]
-    seconds = sum(m.seconds for step in inner for m in read_markers(store, step).values())
-    record(store, run.mixture, stage.name, mark=mark, version=stage.version, markers=markers, inner_seconds=seconds)
+    before = [m for step in inner for m in read_markers(store, step).values()]
+    record(store, run.mixture, stage.name, mark=mark, version=stage.version, markers=markers, inner=before)
     # Only now: until the manifest names the stage, a stop must find the exchange files that its markers promise.
     store.remove(f"work/{stage.name}")
     for step in inner:
@@ -184,12 +183,12 @@ def _annotate_shard(stages: tuple[tuple[MapStage, Tables], ...], item: tuple[int
     shard, lacking = item
     wanted = [(stage, tables) for stage, tables in stages if stage.name in lacking]
     columns = sorted({"n_bytes"}.union(*(stage.columns for stage, _ in wanted)))
+    watch = Stopwatch()  # so the first stage pays for reading what all of them share
     documents = wanted[0][1].read(DOCUMENTS, shard, columns=columns)
     counts = {"n_docs": documents.num_rows, "n_bytes": int(pa.compute.sum(documents["n_bytes"]).as_py() or 0)}
     made: dict[str, pa.Table] = {}
     markers: dict[str, Marker] = {}
     for stage, tables in wanted:
-        started = time.perf_counter()
         inputs = [
             made[table.name].select(list(names)) if table.name in made else tables.read(table, shard, columns=names)
             for table, names in stage.inputs
@@ -202,9 +201,9 @@ def _annotate_shard(stages: tuple[tuple[MapStage, Tables], ...], item: tuple[int
             raise StageError(f"{stage.name}: shard {shard} has {table.num_rows} rows, documents {documents.num_rows}")
         made[stage.name] = table
         entry = tables.write(stage.table, shard, data=table)
-        marker = Marker((entry,), counts, None, round(time.perf_counter() - started, 4))
+        marker = watch.marker(Outcome((entry,), counts))
         write_shard_marker(tables.store, stage.name, lacking[stage.name], marker=marker)
-        markers[stage.name] = marker
+        markers[stage.name], watch = marker, Stopwatch()
     return markers
 
 

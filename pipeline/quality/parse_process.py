@@ -14,9 +14,11 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.arrays.cpu_clock import report_child
 from pipeline.errors import StageError
 
 CPU_SECONDS = 4  # twenty-five times the slowest real file of 64 kB in any grammar (0.16 s)
@@ -25,7 +27,7 @@ MEMORY_BYTES = 4_000_000_000  # of address space; grammars have been seen to tak
 _MAX_CHILD_BYTES = 256_000_000
 
 _REQUEST = struct.Struct("<HI")  # bytes of the language's name, bytes of the file
-_ANSWER = struct.Struct("<Bd")  # status, share or bytes of a message
+_ANSWER = struct.Struct("<Bdd")  # status, share or bytes of a message, CPU seconds of the child so far
 _NOT_PARSED, _PARSED, _FAILED = range(3)
 _READY = b"+"
 _START = "from pipeline.quality.parse_process import serve; serve()"
@@ -41,6 +43,7 @@ class ParserProcess:
         self._start = start
         self._child: subprocess.Popen[bytes] | None = None
         self._n_bytes = 0
+        self._cpu_seconds = 0.0  # of the child, as far as it told
 
     def parse(self, content: bytes, language: str) -> float | Death | None:
         """`parse.parse_error_frac` of a file, or what became of the child. StageError as there, or if none begins."""
@@ -70,7 +73,9 @@ class ParserProcess:
         answer = child.stdout.read(_ANSWER.size)
         if len(answer) < _ANSWER.size:
             return None, ""
-        status, value = _ANSWER.unpack(answer)
+        status, value, cpu_seconds = _ANSWER.unpack(answer)
+        report_child(cpu_seconds - self._cpu_seconds)
+        self._cpu_seconds = cpu_seconds
         return (status, value), child.stdout.read(int(value)).decode() if status == _FAILED else ""
 
     def _death(self) -> Death:
@@ -103,6 +108,8 @@ class ParserProcess:
         if child is not None:
             child.kill()
             child.wait()
+            report_child(-self._cpu_seconds)
+            self._cpu_seconds = 0.0
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
                     with contextlib.suppress(BrokenPipeError):  # something was still to be written
@@ -140,9 +147,10 @@ def serve() -> None:
             share = parse_error_frac(content, language)
         except StageError as error:
             message = str(error).encode()
-            sink.write(_ANSWER.pack(_FAILED, len(message)) + message)
+            sink.write(_ANSWER.pack(_FAILED, len(message), time.process_time()) + message)
         else:
-            sink.write(_ANSWER.pack(_NOT_PARSED if share is None else _PARSED, share or 0.0))
+            status = _NOT_PARSED if share is None else _PARSED
+            sink.write(_ANSWER.pack(status, share or 0.0, time.process_time()))
         signal.setitimer(signal.ITIMER_PROF, 0)
         sink.flush()
 

@@ -130,10 +130,10 @@ def _work(run: RunFiles, totals: Totals) -> tuple[StageWork, ...]:
     work = []
     for name in STAGES:
         entry = run.manifest["stages"][name]
-        seconds = float(entry["seconds"])
+        seconds, cpu = float(entry["seconds"]), entry.get("cpu_seconds")
         n_stored = sum(f["n_bytes"] for f in entry["files"])
-        docs, megabytes = (totals.n_docs / seconds, totals.n_bytes / 1e6 / seconds) if seconds > 0 else (None, None)
-        work.append(StageWork(name, seconds, docs, megabytes, len(entry["files"]), n_stored))
+        docs, megabytes = (totals.n_docs / cpu, totals.n_bytes / 1e6 / cpu) if cpu else (None, None)
+        work.append(StageWork(name, seconds, cpu, docs, megabytes, len(entry["files"]), n_stored))
     return tuple(work)
 
 

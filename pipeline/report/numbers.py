@@ -287,8 +287,11 @@ class StageWork:
     """A stage's cost. Seconds add up over its tasks, so with n workers the clock showed about an n-th."""
 
     name: str
-    seconds: float
-    docs_per_second: float | None  # input documents of the run; None: too fast to measure
+    seconds: float  # on the clocks of its tasks: a busy machine makes them longer
+    cpu_seconds: float | None  # what they used; None: made by a version that did not count it
+    docs_per_second: (
+        float | None
+    )  # input documents of the run, by CPU-second; None: too fast to measure, or not counted
     megabytes_per_second: float | None
     n_files: int
     n_stored_bytes: int

@@ -219,7 +219,10 @@ def training(numbers: Numbers) -> Html | None:
 
 def work(numbers: Numbers) -> Html:
     """What the stages cost, and which input could not be read."""
-    guide = "With several workers the clock showed less than a stage's seconds."
+    guide = (
+        "Times of tasks add up, so with several workers less time passed than the clocks say. "
+        "On a busy machine the clocks run on while a task waits; CPU time does not."
+    )
     tables = stream_tables.work_table(numbers), stream_tables.bad_shards_table(numbers)
     return section("work", "Work", *(draw(table) for table in tables if table.rows), guide=guide)
 

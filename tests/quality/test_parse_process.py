@@ -183,3 +183,18 @@ def test_a_document_that_killed_its_parser_has_no_share_and_says_so(
     )
     assert found["parser_died"].tolist() == [False, True, False, True]
     assert np.isnan(found["parse_error_frac"]).tolist() == [False, True, False, True]
+
+
+def test_what_a_child_used_is_reported_while_it_lives_and_left_to_the_kernel_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[float] = []
+    monkeypatch.setattr(parse_process, "report_child", reported.append)
+    process = ParserProcess()
+    process.parse(SOUND, "C")
+    process.parse(SOUND * 200, "C")
+    assert len(reported) == 2 and min(reported) > 0  # what was used since the last answer
+    process.close()
+    assert sum(reported) == pytest.approx(0, abs=1e-9)
+    process.close()
+    assert sum(reported) == pytest.approx(0, abs=1e-9)

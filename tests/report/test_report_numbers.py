@@ -184,8 +184,9 @@ def test_packing_when_counted_by_hand(numbers: Numbers) -> None:
 
 def test_work_when_manifest_has_seconds(numbers: Numbers) -> None:
     documents = numbers.work[0]
-    assert (documents.name, documents.seconds, documents.docs_per_second, documents.n_files) == ("documents", 1.0, 9, 2)
-    assert documents.megabytes_per_second == pytest.approx(490 / 1e6)
+    assert (documents.name, documents.seconds, documents.cpu_seconds, documents.n_files) == ("documents", 1.0, 0.5, 2)
+    assert documents.docs_per_second == 18  # nine documents in half a second of work
+    assert documents.megabytes_per_second == pytest.approx(490 / 0.5 / 1e6)
 
 
 def test_what_is_nearly_lost_is_a_warning(numbers: Numbers) -> None:
