@@ -107,7 +107,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(SIMILAR.name, 2, find_similar, linking, (DOCUMENTS, LANGUAGES, REDACTED, SIGNATURES)),
         ExchangeStage(NEAR_DUPS.name, 3, keep_near, threshold, (SIGNATURES, SIMILAR)),
         ExchangeStage(SELECT.name, 4, select, selection, judged),
-        MapStage(TOKENS, 2, tokenize, encoding_of(m.tokenizer), _TEXT, (keep, text)),
+        MapStage(TOKENS, 3, tokenize, encoding_of(m.tokenizer), _TEXT, (keep, text)),
         ExchangeStage(BALANCE.name, 4, balance, m.balance, chosen_from, seed=m.seed),
         ExchangeStage(PACKED, 1, pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
         MapStage(LEDGER, 4, account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
@@ -147,7 +147,8 @@ def _files(mixture: Mixture, table: str, *, n_shards: int) -> tuple[str, set[str
         total = mixture.pack.n_shards
         return "packed", {part(i, total, suffix="arrow") for i in range(total)}
     total = mixture.near_dups.n_partitions if table in (SIMILAR.name, NEAR_DUPS.name) else n_shards
-    names = {part(i, total) for i in range(total)}
+    suffix = TOKENS.suffix if table == TOKENS.name else "parquet"
+    names = {part(i, total, suffix=suffix) for i in range(total)}
     if table == SIMILAR.name:
         names |= {part(i, total, suffix="arrow") for i in range(total)}
     return f"tables/{table}", names

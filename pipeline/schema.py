@@ -25,20 +25,27 @@ OTHERS = "others"  # the key under which mixtures and reports pool all groups th
 class Table:
     """A table's name, which is its folder and its stage's name too, and its columns.
 
-    An aligned table has one row for each row of `documents`, shard by shard, in the same order.
+    An aligned table has one row for each row of `documents`, shard by shard, in the same order. A mapped one lies in
+    plain Arrow files instead of Parquet: it is read where it is, without a copy.
     """
 
     name: str
     schema: pa.Schema
     aligned: bool = True
+    mapped: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """How the names of its shards end."""
+        return "arrow" if self.mapped else "parquet"
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
-def _table(name: str, *columns: pa.Field, aligned: bool = True) -> Table:
-    return Table(name, pa.schema(columns), aligned)
+def _table(name: str, *columns: pa.Field, aligned: bool = True, mapped: bool = False) -> Table:
+    return Table(name, pa.schema(columns), aligned, mapped)
 
 
 def _required_list(name: str, item: pa.DataType) -> pa.Field:
@@ -184,11 +191,14 @@ SELECT = _table(
     pa.field("judged_id", pa.string()),  # an equal document whose licence or contamination holds for this one too
 )
 
+# Ids hardly compress (zstd takes a third of the size off for thirty times the time of writing them as they are), and
+# `packed` copies slices of them in another order: so they are mapped.
 TOKENS = _table(
     "tokens",
     _required("doc_id", pa.string()),
     pa.field("token_ids", pa.large_list(pa.field("element", pa.uint32(), nullable=False))),  # null if dropped
     _required("n_tokens", pa.int64()),  # the end-of-document token included
+    mapped=True,
 )
 
 BALANCE = _table(

@@ -42,7 +42,7 @@ class ShuffledExecutor:
         return "in shuffled order"
 
 
-def make_run(folder: Path, *, executor: Executor | None = None, **mixture: Any) -> Run:
+def make_run(folder: Path | str, *, executor: Executor | None = None, **mixture: Any) -> Run:
     """A run without sources that are read; tables are written by hand."""
     sources = mixture.pop("sources", (Source(name="hand", kind="directory", path="/nowhere"),))
     built = Mixture(name="hand", sources=sources, **mixture)

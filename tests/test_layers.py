@@ -70,7 +70,7 @@ WITH_ENGINE = {
     "dedup": {"against", "corpora", "exact_dups", "near_dups", "similar"},
     "privacy": set[str](),
     "select": {"components", "losses", "own_reasons", "select"},
-    "mix": {"balance", "capping", "kept", "packed"},
+    "mix": {"balance", "capping", "kept", "packed", "piece_ids"},
 }
 WITH_CONFIG = {
     "privacy": {"redacted"},

@@ -25,7 +25,7 @@ from tokenizer.errors import TokenizerError
 from tokenizer.tokens import END_OF_TEXT, byte_chars, token_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,7 +52,7 @@ class Encoder:
     _engine: GigatokenEngine | HuggingFaceEngine = field(repr=False)
     _vocabulary: tuple[bytes, ...] = field(repr=False)
 
-    def encode_batch(self, texts: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    def encode_batch(self, texts: Iterable[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """Offsets and ids: document i is `ids[offsets[i]:offsets[i + 1]]`, its last id is `eos_id`.
 
         The text of a special token inside a document is encoded as plain text. Needs about 8 bytes of memory per

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.keys import id_words
+from pipeline.arrays.keys import hex_ids, id_words
 
 
 def columns(table: pa.Table, *names: str) -> Sequence[np.ndarray]:
@@ -30,7 +30,19 @@ def bytes_of(content: pa.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
 
 def doc_words(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """The high and low 64 bits of the column doc_id."""
-    return id_words("".join(table["doc_id"].to_pylist()).encode())
+    ids = one_chunk(table["doc_id"])
+    if not len(ids):
+        return id_words(b"")
+    _, offsets, data = ids.buffers()
+    first, last = np.frombuffer(offsets, np.int32)[[ids.offset, ids.offset + len(ids)]].tolist()
+    return id_words(np.frombuffer(data, np.uint8)[first:last])
+
+
+def id_array(high: np.ndarray, low: np.ndarray) -> pa.StringArray:
+    """The inverse of `doc_words`: ids as text."""
+    data = hex_ids(high, low)
+    offsets = np.arange(0, 32 * high.size + 1, 32, dtype=np.int32)
+    return pa.StringArray.from_buffers(high.size, pa.py_buffer(offsets), pa.py_buffer(data))
 
 
 def hash_words(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:

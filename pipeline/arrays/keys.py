@@ -19,6 +19,11 @@ def id_words(hex_ids: bytes | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return words[:, 0].copy(), words[:, 1].copy()
 
 
+def hex_ids(high: np.ndarray, low: np.ndarray) -> bytes:
+    """The inverse of `id_words`: concatenated 32-digit hex ids."""
+    return np.stack((high, low), axis=1).astype(">u8").tobytes().hex().encode()
+
+
 def mix(values: np.ndarray) -> np.ndarray:
     """A bijection of 64-bit words whose output bits all depend on all input bits (the SplitMix64 finaliser)."""
     z = values.astype(U64, copy=True)

@@ -13,7 +13,8 @@ from typing import Any
 from pipeline.config import Mixture
 from pipeline.engine.lease import LEASE
 from pipeline.engine.manifest import MANIFEST, read_manifest
-from pipeline.engine.store import TEMPORARY, Store
+from pipeline.engine.sink import TEMPORARY
+from pipeline.engine.store import Store
 from pipeline.errors import StoreError, first_of
 
 _LOGS = "logs"  # what earlier starts did; stays, whatever becomes of the run

@@ -65,6 +65,10 @@ class Channel:
         every = self._marker(0) if self.from_one else None
         return [self._read(source, every, [partition])[0] for source in range(self.n_sources)]
 
+    def gather_from(self, source: int, partition: int) -> pa.Table:
+        """Batch `partition` of file `source`."""
+        return self._read(source, None, [partition])[0]
+
     def gather_source(self, source: int) -> list[pa.Table]:
         """Each batch of file `source`."""
         return self._read(source, None, range(self.n_partitions))

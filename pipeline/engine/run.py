@@ -25,8 +25,9 @@ from pipeline.engine.manifest import (
 from pipeline.engine.markers import FINAL, Marker, Outcome, Stopwatch, WorkStep, read_markers, state_folder
 from pipeline.engine.progress import Progress
 from pipeline.engine.shards import PLAN, SHARDS, Shards, column_hash, key_of, names_of, shard_files, write_shard_marker
+from pipeline.engine.sink import TEMPORARY
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
-from pipeline.engine.store import TEMPORARY, Store, total_of
+from pipeline.engine.store import Store, total_of
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError, StoreError
 from pipeline.schema import DOCUMENTS

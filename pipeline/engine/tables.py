@@ -24,21 +24,29 @@ class Tables:
     stage: str = ""
     declared: frozenset[str] | None = None
 
-    def path(self, table: Table, shard: int, *, of: int | None = None, suffix: str = "parquet") -> str:
-        """The shard's path inside the run. `of`: how many shards the table has, where it is not aligned."""
+    def path(self, table: Table, shard: int, *, of: int | None = None, suffix: str = "") -> str:
+        """The shard's path inside the run. `of`: how many shards the table has, where it is not aligned; `suffix`: of a
+        file beside its own."""
         if self.declared is not None and table.name not in self.declared | {self.stage}:
             raise StageError(f"{self.stage}: uses table {table.name!r}, which its line in recipe.py does not declare")
         assert table.aligned or of is not None, table.name
-        return f"tables/{table.name}/{part(shard, of or self.n_shards, suffix=suffix)}"
+        return f"tables/{table.name}/{part(shard, of or self.n_shards, suffix=suffix or table.suffix)}"
 
     def read(
         self, table: Table, shard: int, *, columns: Sequence[str] | None = None, of: int | None = None
     ) -> pa.Table:
         """Shard `shard` of a table, or some of its columns, checked against its schema."""
-        return self.store.read_parquet(self.path(table, shard, of=of), schema=table.schema, columns=columns)
+        read = self.store.read_mapped if table.mapped else self.store.read_parquet
+        return read(self.path(table, shard, of=of), schema=table.schema, columns=columns)
+
+    def map(self, table: Table, shard: int, *, columns: Sequence[str]) -> pa.Table:
+        """Columns of a shard of a mapped table, of which no page is read before it is used: their hashes are not
+        compared. For slices of a shard that a step of the same stage has read whole."""
+        return self.store.read_mapped(self.path(table, shard), schema=table.schema, columns=columns, is_checked=False)
 
     def write(self, table: Table, shard: int, *, data: pa.Table, of: int | None = None) -> FileEntry:
         """Commit shard `shard` of the stage's own table."""
         if self.declared is not None and table.name != self.stage:
             raise StageError(f"{self.stage}: writes table {table.name!r}, which is another stage's")
-        return self.store.write_parquet(self.path(table, shard, of=of), data, schema=table.schema)
+        write = self.store.write_mapped if table.mapped else self.store.write_parquet
+        return write(self.path(table, shard, of=of), data, schema=table.schema)

@@ -8,6 +8,7 @@ whose block offsets count from the stream's first byte. Readers that insist on t
 
 import struct
 from collections.abc import Iterable
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -18,16 +19,48 @@ _RECORD_BATCHES = 3  # field number in the footer's flatbuffer table (format/Fil
 _BLOCK = 24  # bytes of a Block: int64 offset, int32 metadata length, padding, int64 body length
 
 
-def to_bytes(batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> memoryview:
-    """The batches as a stream with a footer; a view, since shards are large."""
-    sink = pa.BufferOutputStream()
+class _Writable(Protocol):
+    def write(self, data: Any, /) -> int: ...
+
+
+class _Sink:
+    """What Arrow writes a file into: passes it on without its head, and holds back what comes once `tail` is set."""
+
+    closed = False
+
+    def __init__(self, file: _Writable) -> None:
+        self._file = file
+        self._at = 0
+        self.tail: bytearray | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        skipped = max(0, _HEAD - self._at)
+        self._at += view.nbytes
+        if self.tail is None:
+            self._file.write(view[skipped:])
+        else:
+            self.tail += view[skipped:]
+        return view.nbytes
+
+    def tell(self) -> int:
+        return self._at
+
+    def close(self) -> None:
+        """Nothing: what it writes to is another's."""
+
+
+def write(file: _Writable, batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> None:
+    """Write the batches to a binary file as a stream with a footer. None is copied or held back."""
+    sink = _Sink(file)
     with pa.ipc.new_file(sink, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
-    data = memoryview(bytearray(sink.getvalue()))[_HEAD:]
-    (length,) = struct.unpack_from("<i", data, len(data) - _TAIL)
-    _shift_blocks(data[len(data) - _TAIL - length : len(data) - _TAIL])
-    return data
+        sink.tail = bytearray()  # closing writes the end of the stream and the footer
+    tail = memoryview(sink.tail)
+    (length,) = struct.unpack_from("<i", tail, len(tail) - _TAIL)
+    _shift_blocks(tail[len(tail) - _TAIL - length : len(tail) - _TAIL])
+    file.write(tail)
 
 
 def _shift_blocks(footer: memoryview) -> None:

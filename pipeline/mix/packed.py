@@ -1,27 +1,30 @@
 """Pack: cut and fit the planned tokens into sequences, put both pools in one balanced stream, write its shards.
 
-Only lengths and positions travel to be fitted; each token moves twice, from its `tokens` shard to the exchange and
-into its packed shard. Each pool is divided by a keyed hash into `n_partitions` independent packing problems; their
+Only lengths and positions travel; each token moves once, from the mapped shard of `tokens` that holds it into its
+place in a packed shard. Each pool is divided by a keyed hash into `n_partitions` independent packing problems; their
 sequences follow each other in keyed order, and the two pools are merged so that every prefix is balanced.
 """
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.arrays.columns import columns, doc_words
+from pipeline.arrays.columns import columns, doc_words, id_array, one_chunk
 from pipeline.arrays.keys import keyed_hash
 from pipeline.config import Pack
 from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
-from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.markers import Marker, Outcome, total_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.store import part
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
 from pipeline.mix import arrowfile
 from pipeline.mix.packing import best_fit, copy_slices, interleave, split
-from pipeline.schema import BALANCE, LANGUAGES, POOLS, TOKENS, packed_schema
+from pipeline.mix.piece_ids import MappedIds, PieceIds, RoutedIds, route
+from pipeline.schema import BALANCE, LANGUAGES, POOLS, packed_schema
 
 
 class Packing(Pack):
@@ -30,6 +33,8 @@ class Packing(Pack):
     Partition p of pool k is number k * n_partitions + p.
     """
 
+    n_shards: int
+    n_partitions: int
     code_parts: int
     text_parts: int
     pad_id: int
@@ -40,30 +45,52 @@ def pack(job: Job, *, config: Packing) -> list[Marker]:
     tables, n_shards, n = job.tables, job.tables.n_shards, len(POOLS) * config.n_partitions
     key = job.key("pack")
     runs = job.channel("lengths", n_sources=n_shards, n_partitions=n)
-    pieces = job.channel("fit", n_sources=n, n_partitions=n_shards)
+    fitted = job.channel("fit", n_sources=n, n_partitions=1)
     sizes = job.channel("fit", "sizes", n_sources=n, n_partitions=1)
     order = job.channel("interleave", n_sources=1, n_partitions=n)
-    tokens = job.channel("tokens", n_sources=n_shards, n_partitions=config.n_shards)
+    placed = job.channel("place", n_sources=n, n_partitions=config.n_shards)
+    asked = job.channel("place", "asked", n_sources=n, n_partitions=n_shards)
     job.step("lengths", partial(_lengths, tables, runs, config, key), items=n_shards)
-    job.step("fit", partial(_fit, runs, pieces, sizes, config, key), items=n)
-    job.step("interleave", partial(_order, sizes, order, config), items=1)
-    job.step("tokens", partial(_route, tables, pieces, order, tokens, config), items=n_shards)
-    return job.step("", partial(_write, tokens, config), items=config.n_shards)
+    job.step("fit", partial(_fit, runs, fitted, sizes, config, key), items=n)
+    ordered = job.step("interleave", partial(_order, sizes, order, config), items=1)
+    per_shard = max(1, -(-total_counts(ordered)["n_sequences"] // config.n_shards))
+    is_mapped = tables.store.is_local
+    place = partial(_place, fitted, order, placed, None if is_mapped else asked, config.n_partitions, per_shard)
+    job.step("place", place, items=n)
+    ids: PieceIds = MappedIds(tables)
+    if not is_mapped:  # a server answers slowly to a million small questions: there the ids travel in large pieces
+        routed = job.channel("tokens", n_sources=n_shards, n_partitions=config.n_shards)
+        job.step("tokens", partial(route, tables, asked, routed, per_shard), items=n_shards)
+        ids = RoutedIds(routed)
+    return job.step("", partial(_write, ids, placed, config), items=config.n_shards)
 
 
 def _lengths(tables: Tables, out: Channel, config: Packing, key: np.uint64, shard: int, _: None) -> Outcome:
-    """One row for each copy of a document, whole or cut: its keyed hash, position, copy number and length."""
+    """One row for each copy of a document, whole or cut: its keyed hash, position, number, length, id, group."""
     plan = tables.read(BALANCE, shard, columns=["doc_id", "n_tokens", "n_copies", "cut_tokens"])
-    is_text = np.array(tables.read(LANGUAGES, shard, columns=["pool"])["pool"].to_pylist()) == "text"
+    languages = tables.read(LANGUAGES, shard, columns=["pool", "group"])
     n_tokens, n_copies, cut = columns(plan, "n_tokens", "n_copies", "cut_tokens")
+    if tables.store.is_local:
+        MappedIds(tables).check(shard, n_tokens)
     total = n_copies + (cut > 0)
     row = np.repeat(np.arange(plan.num_rows), total)
     copy = np.arange(row.size) - np.repeat(np.cumsum(total) - total, total)
     length = np.where(copy < n_copies[row], n_tokens[row], cut[row])
-    high, low = doc_words(plan)
-    keys = keyed_hash(key, high[row], low[row], copy.astype(np.uint64))
-    partition = is_text.astype(np.int64)[row] * config.n_partitions + spread(keys, config.n_partitions)
-    table = pa.table({"key": keys, "position": positions(shard, row), "copy": copy, "length": length})
+    high, low = (words[row] for words in doc_words(plan))
+    keys = keyed_hash(key, high, low, copy.astype(np.uint64))
+    is_text = np.asarray(pc.equal(languages["pool"], "text"))[row]
+    partition = is_text.astype(np.int64) * config.n_partitions + spread(keys, config.n_partitions)
+    table = pa.table(
+        {
+            "key": keys,
+            "position": positions(shard, row),
+            "copy": copy,
+            "length": length,
+            "high": high,
+            "low": low,
+            "group": one_chunk(languages["group"]).take(pa.array(row)),
+        }
+    )
     return Outcome((out.scatter(shard, table, partition=partition),), {"n_tokens": int(length.sum())})
 
 
@@ -74,25 +101,17 @@ def _fit(
     rows = runs.gather(partition)
     # By key, which is random; position and copy only break ties, so that the order of arrival never shows.
     order = np.lexsort(tuple(columns(rows, "copy", "position", "key")))
-    position, length = (c[order] for c in columns(rows, "position", "length"))
-    run, offset, n = split(length, seq_len=config.seq_len)
+    run, offset, n = split(rows["length"].to_numpy()[order], seq_len=config.seq_len)
     sequence, start, n_sequences = best_fit(n, seq_len=config.seq_len)
     # longest first would put all long documents at the beginning of the stream: shuffle the sequences
     shuffled = np.argsort(keyed_hash(key, np.arange(n_sequences, dtype=np.uint64), np.full(n_sequences, partition)))
     place = np.empty(n_sequences, np.int64)
     place[shuffled] = np.arange(n_sequences)
-    table = pa.table(
-        {
-            "partition": np.full(run.size, partition),
-            "sequence": place[sequence],
-            "start": start,
-            "position": position[run],
-            "offset": offset,
-            "length": n,
-        }
-    )
+    own = rows.select(["position", "high", "low", "group"]).take(pa.array(order[run]))
+    for name, values in (("sequence", place[sequence]), ("start", start), ("offset", offset), ("length", n)):
+        own = own.append_column(name, pa.array(values))
     n_real = np.bincount(place[sequence], weights=n, minlength=n_sequences).astype(np.int64)
-    pieces = out.scatter(partition, table, partition=shard_of(position[run]))
+    pieces = out.scatter(partition, own, partition=np.zeros(run.size, np.int64))
     real = sizes.scatter(partition, pa.table({"n_real": n_real}), partition=np.zeros(n_sequences, np.int64))
     return Outcome((pieces, real), {"n_sequences": n_sequences, "n_pieces": run.size})
 
@@ -112,82 +131,60 @@ def _order(sizes: Channel, out: Channel, config: Packing, _: int, __: None) -> O
     return Outcome((entry,), {"n_sequences": number.size, "worst_prefix_tokens": worst})
 
 
-def _route(
-    tables: Tables, pieces: Channel, order: Channel, out: Channel, config: Packing, shard: int, _: None
+def _place(
+    fitted: Channel,
+    order: Channel,
+    out: Channel,
+    asked: Channel | None,
+    n_partitions: int,
+    per_shard: int,
+    partition: int,
+    _: None,
 ) -> Outcome:
-    """Send each piece's tokens to the packed shard that holds its sequence."""
-    rows = pieces.gather(shard)
-    numbers = [t["number"].to_numpy() for t in order.gather_source(0)]
-    base = np.concatenate(([0], np.cumsum([a.size for a in numbers])))
-    every = np.concatenate(numbers)
-    per_shard = _per_shard(every.size, config.n_shards)
-    number = every[base[rows["partition"].to_numpy()] + rows["sequence"].to_numpy()]
-    by_shard = np.argsort(number // per_shard, kind="stable")
-    partition, start, position, offset, length = (
-        c[by_shard] for c in columns(rows, "partition", "start", "position", "offset", "length")
-    )
-    number, row = number[by_shard], row_of(position)
-    ids = tables.read(TOKENS, shard, columns=["doc_id", "token_ids"])
-    lists = ids["token_ids"].combine_chunks()
-    values, first = np.asarray(lists.values), np.asarray(lists.offsets, np.int64)[row] + offset
-    ends = np.concatenate(([0], np.cumsum(length)))
-    mine = np.empty(ends[-1], np.uint32)
-    copy_slices(values, first, length, mine, ends[:-1])
-    tokens = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(mine))
-    take = pa.array(row)
-    table = pa.table(
-        {
-            "number": number,
-            "start": start,
-            "doc_id": ids["doc_id"].take(take),
-            "offset": offset,
-            "group": tables.read(LANGUAGES, shard, columns=["group"])["group"].take(take),
-            "is_code": partition < config.n_partitions,
-            "tokens": tokens,
-        }
-    )
-    return Outcome((out.scatter(shard, table, partition=number // per_shard),), {"n_tokens": int(length.sum())})
+    """Send each piece of one partition to the packed shard that holds its sequence, and, where ids travel, a request
+    for them to its shard of `tokens`."""
+    pieces = fitted.gather_source(partition)[0]
+    number = order.gather(partition)["number"].to_numpy()[pieces["sequence"].to_numpy()]
+    pieces = pieces.drop_columns(["sequence"]).append_column("number", pa.array(number))
+    is_code = np.full(number.size, partition < n_partitions)
+    files = [out.scatter(partition, pieces.append_column("is_code", pa.array(is_code)), partition=number // per_shard)]
+    if asked is not None:
+        places = pieces.select(["number", "start", "position", "offset", "length"])
+        files.append(asked.scatter(partition, places, partition=shard_of(pieces["position"].to_numpy())))
+    return Outcome(tuple(files), {})
 
 
-def _per_shard(n_sequences: int, n_shards: int) -> int:
-    return max(1, -(-n_sequences // n_shards))
-
-
-def _write(tokens: Channel, config: Packing, shard: int, _: None) -> Outcome:
+def _write(ids: PieceIds, placed: Channel, config: Packing, shard: int, _: None) -> Outcome:
     """Lay the pieces of this shard's sequences side by side and pad them to the sequence length."""
-    gathered = tokens.gather(shard)
-    lists = gathered["tokens"].combine_chunks()
-    order = np.lexsort((gathered["start"].to_numpy(), gathered["number"].to_numpy()))
-    rows = gathered.drop_columns(["tokens"]).take(pa.array(order)).combine_chunks()
-    number, start = columns(rows, "number", "start")
-    first, length = np.asarray(lists.offsets, np.int64)[order], np.asarray(lists.value_lengths(), np.int64)[order]
+    rows = placed.gather(shard)
+    rows = rows.take(pa.array(np.lexsort((rows["start"].to_numpy(), rows["number"].to_numpy()))))
+    number, start, length = columns(rows, "number", "start", "length")
     distinct, first_piece = np.unique(number, return_index=True)
     row = np.searchsorted(distinct, number)
-    grid = np.full((distinct.size, config.seq_len), config.pad_id, np.uint32)
-    copy_slices(np.asarray(lists.values), first, length, grid.reshape(-1), row * config.seq_len + start)
+    grid = _grid(ids, rows, row, n_rows=distinct.size, shard=shard, config=config)
     n_real = np.bincount(row, weights=length, minlength=distinct.size).astype(np.int32)
     n_pieces = np.bincount(row, minlength=distinct.size)
     schema = packed_schema(config.seq_len)
     is_code = rows["is_code"].to_numpy()[first_piece] if distinct.size else np.zeros(0, bool)
     offsets = pa.array(np.concatenate(([0], np.cumsum(n_pieces))), pa.int32())
 
-    def per_piece(name: str, column: str) -> pa.ListArray:
-        return pa.ListArray.from_arrays(offsets, rows[column].combine_chunks(), type=schema.field(name).type)
+    def per_piece(name: str, values: pa.Array) -> pa.ListArray:
+        return pa.ListArray.from_arrays(offsets, values, type=schema.field(name).type)
 
     batch = pa.record_batch(
         [
-            pa.FixedSizeListArray.from_arrays(pa.array(grid.ravel()), type=schema.field("token_ids").type),
+            pa.FixedSizeListArray.from_arrays(pa.array(grid), type=schema.field("token_ids").type),
             pa.array(n_real),
             _cu_seqlens(start, n_real, n_pieces),
-            per_piece("doc_ids", "doc_id"),
-            per_piece("doc_offsets", "offset"),
-            pa.array(np.where(is_code, "code", "text").tolist(), pa.string()),
-            per_piece("groups", "group"),
+            per_piece("doc_ids", id_array(*columns(rows, "high", "low"))),
+            per_piece("doc_offsets", one_chunk(rows["offset"])),
+            pa.array(["text", "code"]).take(pa.array(is_code.astype(np.int64))),
+            per_piece("groups", one_chunk(rows["group"])),
         ],
         schema=schema,
     )
     name = f"packed/{part(shard, config.n_shards, suffix='arrow')}"
-    entry = tokens.store.write_bytes(name, arrowfile.to_bytes([batch], schema=schema))
+    entry = placed.store.write_stream(name, partial(arrowfile.write, batches=[batch], schema=schema))
     counts = {
         "n_sequences": distinct.size,
         "n_pieces": number.size,
@@ -197,6 +194,20 @@ def _write(tokens: Channel, config: Packing, shard: int, _: None) -> Outcome:
         "n_padding": int(distinct.size * config.seq_len - n_real.sum()),
     }
     return Outcome((entry,), counts)
+
+
+def _grid(ids: PieceIds, rows: pa.Table, row: np.ndarray, *, n_rows: int, shard: int, config: Packing) -> np.ndarray:
+    """The sequences' tokens one after another, uint32 [n_rows * seq_len]; piece i of `rows` is in sequence row[i]."""
+    grid = np.full(n_rows * config.seq_len, config.pad_id, np.uint32)
+    start, position, offset, length = columns(rows, "start", "position", "offset", "length")
+    source, target = shard_of(position), row * config.seq_len + start
+    by_source = np.argsort(source, kind="stable")  # each shard of `tokens` is opened once
+    sources, first_of = np.unique(source[by_source], return_index=True)
+    for number, (begin, end) in zip(sources.tolist(), pairwise([*first_of.tolist(), source.size]), strict=True):
+        mine = by_source[begin:end]
+        values, first = ids.slices(shard, number, row_of(position[mine]), offset[mine], length[mine])
+        copy_slices(values, first, length[mine], grid, target[mine])
+    return grid
 
 
 def _cu_seqlens(start: np.ndarray, n_real: np.ndarray, n_pieces: np.ndarray) -> pa.ListArray:

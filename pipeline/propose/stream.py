@@ -144,7 +144,8 @@ def write(folder: Path, layout: RowLayout, *, run: PackedRun, pieces: PieceTable
     batch = pa.RecordBatch.from_arrays([columns[f.name].cast(f.type) for f in schema], schema=schema)
     packed = folder / "packed"
     packed.mkdir(parents=True, exist_ok=True)
-    (packed / "part-00000-of-00001.arrow").write_bytes(arrowfile.to_bytes([batch], schema=schema))
+    with (packed / "part-00000-of-00001.arrow").open("wb") as file:
+        arrowfile.write(file, [batch], schema=schema)
 
 
 def _tokens(layout: RowLayout, *, run: PackedRun, pieces: PieceTable) -> npt.NDArray[np.uint32]:

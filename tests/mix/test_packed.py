@@ -12,15 +12,18 @@ from pipeline.engine.executor import Executor
 from pipeline.engine.markers import Marker, WorkStep, write_marker
 from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
-from pipeline.errors import StageError
+from pipeline.errors import StageError, StoreError
 from pipeline.mix.balance import balance
 from pipeline.mix.packed import Packing, _order, pack
+from pipeline.mix.piece_ids import MappedIds
 from pipeline.schema import BALANCE, LANGUAGES, TOKENS
 
 PAD = 4_000_000
 
 
-def packed(folder: Path, *, config: Pack, ratio: Balance, executor: Executor | None = None, scale: int = 50) -> Tables:
+def packed(
+    folder: Path | str, *, config: Pack, ratio: Balance, executor: Executor | None = None, scale: int = 50
+) -> Tables:
     run = make_run(folder, executor=executor)
     tables = fill(run, scale=scale)
     run_stage(run, "balance", balance, config=ratio, n_shards=4)
@@ -110,6 +113,49 @@ def test_a_shard_is_a_stream_and_a_file_and_maps_memory(tmp_path: Path) -> None:
     assert as_file.equals(as_stream)
     as_file.validate(full=True)
     assert as_file.num_rows > 10
+
+
+def test_ids_that_travel_make_the_same_bytes_as_ids_that_are_mapped(tmp_path: Path) -> None:
+    """On a server's disk a million slices would be a million requests; there shards of ids are cut and sent."""
+    config, ratio = Pack(seq_len=32, n_shards=3, n_partitions=2), CASES["copies"]
+    packed(tmp_path / "mapped", config=config, ratio=ratio)
+    root = f"memory://{tmp_path.name}"
+    packed(root, config=config, ratio=ratio)
+    store = open_store(root)
+    names = sorted(store.files("packed"))
+    assert names == sorted(p.name for p in (tmp_path / "mapped/packed").iterdir())
+    for name in names:
+        assert store.read_bytes(f"packed/{name}") == (tmp_path / "mapped/packed" / name).read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["flip", "another table"])
+def test_tokens_that_were_damaged_since_are_never_packed(tmp_path: Path, damage: str) -> None:
+    run = make_run(tmp_path)
+    tables = fill(run)
+    run_stage(run, "balance", balance, config=Balance(), n_shards=4)
+    path = run.store.full(tables.path(TOKENS, 2))
+    if damage == "flip":
+        good = Path(path).read_bytes()
+        place = good.index(np.arange(1, 5, dtype=np.uint32).tobytes())
+        Path(path).write_bytes(good[:place] + b"\xff" + good[place + 1 :])
+    else:  # sound, but of other documents than were balanced
+        run.store.write_mapped(tables.path(TOKENS, 2), tables.read(TOKENS, 2).slice(1), schema=TOKENS.schema)
+    packing = Packing(seq_len=16, n_shards=1, n_partitions=1, code_parts=1, text_parts=1, pad_id=PAD)
+    with pytest.raises(StoreError, match=r"tokens/part-00002-of-00004\.arrow: (is missing or damaged|does not hold)"):
+        run_stage(run, "packed", pack, config=packing, n_shards=4)
+    assert not (tmp_path / "packed").exists()
+
+
+@pytest.mark.parametrize(("row", "offset", "length"), [(3, 0, 1), (0, -1, 1), (0, 2, 2), (1, 0, 1)])
+def test_no_slice_leads_out_of_its_document(tmp_path: Path, row: int, offset: int, length: int) -> None:
+    tables = Tables(open_store(str(tmp_path)), 1)
+    rows = [{"doc_id": f"{i}", "token_ids": ids, "n_tokens": len(ids or [])} for i, ids in enumerate(([1, 2, 3], None))]
+    tables.write(TOKENS, 0, data=pa.Table.from_pylist(rows, schema=TOKENS.schema))
+    ids = MappedIds(tables)
+    values, first = ids.slices(0, 0, np.array([0]), np.array([1]), np.array([2]))
+    assert values[first[0] : first[0] + 2].tolist() == [2, 3]
+    with pytest.raises(StoreError, match="does not hold the documents"):
+        ids.slices(0, 0, np.array([row]), np.array([offset]), np.array([length]))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 import tokenizer as package
 from tokenizer import SPECIAL_TOKENS, Encoder, TokenizerError, load
-from tokenizer.engines import DISPUTED, GigatokenEngine, HuggingFaceEngine, fastest
+from tokenizer.engines import DISPUTED, GigatokenEngine, HuggingFaceEngine, fastest, is_disputed
 from tokenizer.tokens import byte_chars, token_bytes
 from tokenizer.train import splitter
 
@@ -98,6 +98,12 @@ def test_ids_equal_hugging_face_on_long_runs(run: str) -> None:
 def test_ids_equal_hugging_face_on_letters_newer_than_its_tables(code: int) -> None:
     text = f"a{chr(code)};b 1{chr(code)}{chr(code)} ;{chr(code)}"
     assert encode_one(ENCODERS["gigatoken"], text)[:-1] == reference_ids(text)
+
+
+def test_every_letter_newer_than_its_tables_is_found_and_no_neighbour_of_them() -> None:
+    for first, last in DISPUTED:
+        assert all(is_disputed(f"a{chr(code)}".encode()) for code in range(first, last + 1))
+        assert not any(is_disputed(f"a{chr(code)}".encode()) for code in (first - 1, last + 1))
 
 
 @pytest.mark.slow

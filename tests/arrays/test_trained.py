@@ -1,0 +1,19 @@
+import pyarrow as pa
+import pyarrow.compute as pc
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.arrays.trained import trained
+
+rows = st.lists(st.tuples(st.binary(max_size=6), st.none() | st.binary(max_size=6)), max_size=12)
+
+
+@given(rows, st.integers(0, 12))
+def test_redacted_content_stands_where_there_is_some(found: list[tuple[bytes, bytes | None]], first: int) -> None:
+    kind = pa.large_binary()
+    tables = [pa.table({"content": pa.array([row[side] for row in found], kind)}).slice(first) for side in (0, 1)]
+    got = trained(*tables)
+    assert got.to_pylist() == [content if changed is None else changed for content, changed in found[first:]]
+    assert got.type == kind
+    got.validate(full=True)
+    assert got.equals(pc.coalesce(*(t["content"].combine_chunks() for t in reversed(tables)))) or not len(got)
