@@ -135,9 +135,17 @@ class Ingest(Frozen):
 
 
 class Exchange(Frozen):
-    """How a global stage divides its keys. The count is part of the mixture, never the number of CPUs."""
+    """How a global stage divides its keys. The count follows the mixture and its input, never the number of CPUs."""
 
-    n_partitions: Count = Field(8, description="partitions of the key space; bounds the memory of one task")
+    n_partitions: Count | None = Field(
+        None, description="partitions of the key space; bounds the memory of one task; null: by the bytes of the input"
+    )
+
+
+class Partitioned(Exchange):
+    """The same where the input is known."""
+
+    n_partitions: Count
 
 
 class Override(Frozen):
@@ -338,8 +346,12 @@ class Pack(Frozen):
     """Fixed-length sequences by best fit, documents never mixed across pools."""
 
     seq_len: Annotated[int, Field(ge=8)] = Field(4096, description="tokens of a sequence")
-    n_shards: Count = Field(4, description="output shards; each is a contiguous slice of the stream")
-    n_partitions: Count = Field(4, description="independent packing problems; bounds the memory of one task")
+    n_shards: Count | None = Field(
+        None, description="output shards, each a contiguous slice of the stream; null: one for 128 MB of input"
+    )
+    n_partitions: Count | None = Field(
+        None, description="independent packing problems; bounds the memory of one task; null: one for 512 MB of input"
+    )
 
 
 class Mixture(Frozen):

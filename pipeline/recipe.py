@@ -10,15 +10,16 @@ token counts, so it comes after tokens; the ledger joins everything, so it comes
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from pipeline.config import Mixture
+from pipeline.config import Mixture, Partitioned
 from pipeline.dedup.against import open_benchmarks, open_earlier
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import keep_near, threshold_of
+from pipeline.dedup.near_dups import Threshold, keep_near, threshold_of
 from pipeline.dedup.overlaps import find_overlaps
 from pipeline.dedup.shingling import signing_of
 from pipeline.dedup.signatures import sign
-from pipeline.dedup.similar import find_similar, linking_of
+from pipeline.dedup.similar import Linking, find_similar, linking_of
 from pipeline.engine.run import Layout, Run, work_off
 from pipeline.engine.stage import ExchangeStage, MapStage, Stage
 from pipeline.engine.store import part
@@ -33,6 +34,7 @@ from pipeline.privacy.redacted import dropping, redact
 from pipeline.quality.extra import SHOWN, measuring_with
 from pipeline.quality.quality import measure
 from pipeline.request.inputs import refuse_misplaced, refuse_runs, refuse_unmeetable
+from pipeline.request.sizes import sized
 from pipeline.rules.judge import columns_for
 from pipeline.rules.judged import Judging, judge_documents
 from pipeline.rules.resolve import rules_of
@@ -51,6 +53,7 @@ from pipeline.schema import (
     SELECT,
     SIGNATURES,
     SIMILAR,
+    TABLES,
     TOKENS,
 )
 from pipeline.select.contaminated import BenchmarkLimits
@@ -73,6 +76,7 @@ _LEDGER_INPUTS = (
 
 def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     """Every stage of mixture `m`, in the order of work. Neighbouring map stages run fused."""
+    m = sized(m, slices)
     near, parts = m.near_dups, (m.balance.code.parts, m.balance.text.parts)
     inputs = inputs_of(m, slices)
     linking = linking_of(near, earlier=open_earlier(m, version=SIGNATURES_VERSION))
@@ -82,7 +86,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     order = tuple(dict.fromkeys(rule.reason for rule in rules))
     selection = Selection(
         **dict(m.select),
-        n_pair_shards=near.n_partitions,
+        n_pair_shards=linking.n_partitions,
         min_similarity=near.min_similarity,
         rules=order,
         benchmarks=_benchmark_limits(m),
@@ -97,7 +101,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     text = (REDACTED, ("content",))
     return [
         ExchangeStage(DOCUMENTS.name, 7, ingest, inputs),
-        ExchangeStage(EXACT_DUPS.name, 2, group_equal, m.exact_dups, (DOCUMENTS,)),
+        ExchangeStage(EXACT_DUPS.name, 2, group_equal, Partitioned(**dict(m.exact_dups)), (DOCUMENTS,)),
         MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
         MapStage(REDACTED, 2, redact, m.privacy, _TEXT, ((LANGUAGES, ("language",)),)),
         MapStage(QUALITY, 11, measure, measuring_with(m.quality.measuring()), shown, (pool,)),
@@ -131,24 +135,26 @@ def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
     found = plan(mixture) if slices is None else slices
     refuse_runs(mixture, found, run=root)
     refuse_unmeetable(mixture, found)
+    mixture = sized(mixture, found)
+    run = replace(run, mixture=mixture)
     earlier = None if run.replace else read_plan(run.store)
     planned = plan_from(found, earlier=earlier, shard_bytes=mixture.ingest.shard_bytes)
     if earlier is not None and (changes := changed_files(earlier, planned)):
         run.progress.say(f"input files since the last start: {changes}")
     todo, n_shards = stages(mixture, planned.slices), len(planned.slices)
-    files = {stage.name: _files(mixture, stage.name, n_shards=n_shards) for stage in todo}
+    files = {stage.name: _files(stage, n_shards=n_shards) for stage in todo}
     layout = Layout(n_shards, files, frozenset(planned.totals), planned.to_json())
     work_off(run, todo, layout=layout, tokenizer=load_encoder(mixture.tokenizer.path).data)
 
 
-def _files(mixture: Mixture, table: str, *, n_shards: int) -> tuple[str, set[str]]:
-    """The folder of a table and the names of its shards."""
-    if table == PACKED:
-        total = mixture.pack.n_shards
-        return "packed", {part(i, total, suffix="arrow") for i in range(total)}
-    total = mixture.near_dups.n_partitions if table in (SIMILAR.name, NEAR_DUPS.name) else n_shards
-    suffix = TOKENS.suffix if table == TOKENS.name else "parquet"
-    names = {part(i, total, suffix=suffix) for i in range(total)}
-    if table == SIMILAR.name:
+def _files(stage: Stage, *, n_shards: int) -> tuple[str, set[str]]:
+    """The folder of a stage's table and the names of its shards."""
+    config = stage.config
+    if isinstance(config, Packing):
+        return "packed", {part(i, config.n_shards, suffix="arrow") for i in range(config.n_shards)}
+    total = config.n_partitions if isinstance(config, Linking | Threshold) else n_shards
+    suffixes = {table.name: table.suffix for table in TABLES}
+    names = {part(i, total, suffix=suffixes[stage.name]) for i in range(total)}
+    if stage.name == SIMILAR.name:
         names |= {part(i, total, suffix="arrow") for i in range(total)}
-    return f"tables/{table}", names
+    return f"tables/{stage.name}", names

@@ -14,7 +14,7 @@ import pyarrow as pa
 from handmade import RULE_REASONS, documents, make_run, run_stage, write_documents, write_facts
 from plain_words import carries_meaning, jaccard
 
-from pipeline.config import Exchange, NearDups
+from pipeline.config import NearDups, Partitioned
 from pipeline.dedup.exact_dups import group_equal
 from pipeline.dedup.near_dups import keep_near, threshold_of
 from pipeline.dedup.shingling import signing_of
@@ -56,7 +56,7 @@ def dedup(
 
 def finish(run: Run, *, config: NearDups, n_partitions: int, n_shards: int) -> None:
     """The stages of near dedup on a run whose documents stand; goes on where it was stopped."""
-    small = Exchange(n_partitions=n_partitions)
+    small = Partitioned(n_partitions=n_partitions)
     run_stage(run, "exact_dups", group_equal, config=small, n_shards=n_shards)
     run_stage(run, "signatures", _sign_all, config=signing_of(config), n_shards=n_shards)
     run_stage(run, "similar", find_similar, config=linking_of(config), n_shards=n_shards)

@@ -228,6 +228,7 @@ def verify(run: str, as_json: bool) -> None:
 def config_(mixture: Path | None, example: str | None, as_json: bool) -> None:
     """Print the resolved mixture, each value with its meaning."""
     from pipeline.cli.explain import explain, explained
+    from pipeline.cli.sizes import with_sizes
     from pipeline.request.load import load_mixture
     from pipeline.request.without_effect import without_effect
 
@@ -236,8 +237,8 @@ def config_(mixture: Path | None, example: str | None, as_json: bool) -> None:
     if example is not None:
         click.echo(examples.example(example), nl=False)
     elif mixture is not None:
-        loaded = load_mixture(mixture)
-        notes = (f"# note: {line}" for line in without_effect(loaded))
+        loaded, unsized = with_sizes(load_mixture(mixture))
+        notes = (f"# note: {line}" for line in (*without_effect(loaded), *unsized))
         say_json(explained(loaded)) if as_json else say("\n".join([*explain(loaded), *notes]))
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import bytes_of, columns, one_chunk
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
-from pipeline.config import Exchange, NearDups
+from pipeline.config import NearDups, Partitioned
 from pipeline.dedup import jaccard, minhash
 from pipeline.dedup.corpora import Corpora
 from pipeline.dedup.shingling import Signing, shingle_chunks, signing_of
@@ -42,7 +42,7 @@ class EarlierRun(Frozen):
     select: str
 
 
-class Linking(Exchange):
+class Linking(Partitioned):
     """All that decides which pairs are verified and stored."""
 
     signing: Signing

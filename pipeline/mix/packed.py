@@ -21,6 +21,7 @@ from pipeline.engine.stage import Job
 from pipeline.engine.store import part
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
+from pipeline.fields import Count
 from pipeline.mix import arrowfile
 from pipeline.mix.packing import best_fit, copy_slices, interleave, split
 from pipeline.mix.piece_ids import MappedIds, PieceIds, RoutedIds, route
@@ -33,8 +34,8 @@ class Packing(Pack):
     Partition p of pool k is number k * n_partitions + p.
     """
 
-    n_shards: int
-    n_partitions: int
+    n_shards: Count
+    n_partitions: Count
     code_parts: int
     text_parts: int
     pad_id: int

@@ -22,6 +22,7 @@ from pipeline.engine.exchange import Channel, first_position, positions, row_of,
 from pipeline.engine.markers import Marker, Outcome, add_counts, total_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
+from pipeline.fields import Count
 from pipeline.reasons import JUDGEMENTS, in_order
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, SELECT
 from pipeline.select.components import Components, Nodes, find, find_components
@@ -43,6 +44,7 @@ _LICENSE_BIT = np.uint8(1 << JUDGEMENTS.index("dropped_license"))
 class Selection(Select):
     """All that decides `select`."""
 
+    n_partitions: Count
     n_pair_shards: int  # of `near_dups`
     min_similarity: float  # between members of crowds, whose pairs stand in no table
     benchmarks: tuple[BenchmarkLimits, ...] = ()

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from pipeline.config import Exchange, Mixture, NearDups, Source
+from pipeline.config import Mixture, NearDups, Partitioned, Source
 from pipeline.dedup.exact_dups import group_equal
 from pipeline.dedup.near_dups import keep_near, threshold_of
 from pipeline.dedup.shingling import signing_of
@@ -130,7 +130,7 @@ def prepare(contents: Iterable[pa.Array], folder: Path, *, executor: Executor | 
 def dedup(run: Run, *, n_shards: int, config: NearDups, n_partitions: int) -> dict[str, float]:
     """Exact and near dedup, keepers, survivors. CPU seconds of this process by step."""
     tables, seconds = Tables(run.store, n_shards), {}
-    small = Exchange(n_partitions=n_partitions)
+    small = Partitioned(n_partitions=n_partitions)
     selection = Selection(
         n_partitions=n_partitions, n_pair_shards=config.n_partitions, min_similarity=config.min_similarity
     )

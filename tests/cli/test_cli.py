@@ -279,3 +279,22 @@ def test_a_report_that_cannot_be_written_is_printed_all_the_same(
     assert result.exit_code == 0
     assert result.stdout == whole
     assert "warning: the report was not written: report/report.json: cannot be written" in result.stderr
+
+
+def test_config_shows_the_numbers_that_follow_the_input_where_it_can_be_read(tmp_path: Path) -> None:
+    def written(path: str) -> Path:
+        sources = f"[{{name: code, kind: directory, path: {path}}}]"
+        (tmp_path / "m.yaml").write_text(f"name: m\nsources: {sources}\npack: {{n_partitions: 7}}\n", encoding="utf-8")
+        return tmp_path / "m.yaml"
+
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.py").write_text("x = 1\n", encoding="utf-8")
+    here = json.loads(ok("config", written("in"), "--json"))["pack"]["value"]
+    assert (here["n_shards"]["value"], here["n_partitions"]["value"]) == (1, 7)
+    elsewhere = written("s3://bucket/in")
+    there = json.loads(ok("config", elsewhere, "--json"))["pack"]["value"]
+    assert (there["n_shards"]["value"], there["n_partitions"]["value"]) == (None, 7)
+    assert "# note: numbers that are null follow the input; source 'code' is read by a run alone" in ok(
+        "config", elsewhere
+    )
+    assert "which cannot be read" in ok("config", written("nowhere"))

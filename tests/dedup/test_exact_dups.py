@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run_stage, write_documents
 
-from pipeline.config import Exchange
+from pipeline.config import Partitioned
 from pipeline.dedup.exact_dups import group_equal
 from pipeline.engine.executor import InlineExecutor
 from pipeline.schema import EXACT_DUPS
@@ -14,7 +14,7 @@ SHARDS = [["a", "b", "a"], [], ["c", "a", "b", "d"]]
 def groups(folder: Path, *, n_partitions: int, executor: object) -> list[tuple[int, int, bool]]:
     run = make_run(folder, executor=executor)
     tables = write_documents(run, [documents(i, contents) for i, contents in enumerate(SHARDS)])
-    run_stage(run, "exact_dups", group_equal, config=Exchange(n_partitions=n_partitions), n_shards=3)
+    run_stage(run, "exact_dups", group_equal, config=Partitioned(n_partitions=n_partitions), n_shards=3)
     rows = [row for shard in range(3) for row in tables.read(EXACT_DUPS, shard).to_pylist()]
     return [(r["group_position"], r["group_size"], r["is_first"]) for r in rows]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run_stage, write_documents, write_facts
 
-from pipeline.config import Exchange, NearDups
+from pipeline.config import NearDups, Partitioned
 from pipeline.dedup.exact_dups import group_equal
 from pipeline.dedup.near_dups import keep_near, threshold_of
 from pipeline.dedup.shingling import signing_of
@@ -55,7 +55,7 @@ def find(folder: Path, executor: object) -> dict[tuple[str, str], float]:
     made = [documents(i, contents) for i, contents in enumerate(shards)]
     tables = write_documents(run, made)
     write_facts(run, made)
-    run_stage(run, "exact_dups", group_equal, config=Exchange(), n_shards=3)
+    run_stage(run, "exact_dups", group_equal, config=Partitioned(n_partitions=8), n_shards=3)
     for shard in range(3):
         inputs = (tables.read(name, shard) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES, REDACTED))
         tables.write(SIGNATURES, shard, data=sign(*inputs, config=signing_of(CONFIG)))
@@ -98,7 +98,7 @@ def test_signatures_are_null_for_repeats_and_for_documents_whose_words_say_too_l
     made = [documents(0, [long, "", long, "...", "g h", long[:-4], "one, two " * 7 + "- " * 99])]
     tables = write_documents(run, made)
     write_facts(run, made)
-    run_stage(run, "exact_dups", group_equal, config=Exchange(), n_shards=1)
+    run_stage(run, "exact_dups", group_equal, config=Partitioned(n_partitions=8), n_shards=1)
     inputs = (tables.read(name, 0) for name in (DOCUMENTS, EXACT_DUPS, LANGUAGES, REDACTED))
     table = sign(*inputs, config=signing_of(CONFIG))
     assert table["n_shingles"].to_pylist() == [12, 0, 0, 0, 0, 0, 0]

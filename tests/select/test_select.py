@@ -18,7 +18,7 @@ from handmade import (
 )
 from pydantic import ValidationError
 
-from pipeline.config import Exchange, Select
+from pipeline.config import Partitioned, Select
 from pipeline.dedup.exact_dups import group_equal
 from pipeline.engine.run import Run
 from pipeline.engine.store import part
@@ -40,7 +40,7 @@ def choose(
     """Decisions by doc_id; pairs are ((shard, row), (shard, row), similarity), of any of the equal documents."""
     tables = write_documents(run, shards)
     write_facts(run, shards, fired=fired, benchmarks=benchmarks)
-    run_stage(run, "exact_dups", group_equal, config=Exchange(n_partitions=2), n_shards=len(shards))
+    run_stage(run, "exact_dups", group_equal, config=Partitioned(n_partitions=2), n_shards=len(shards))
     rows = [
         {
             "doc_id": doc_id(*a),
@@ -138,7 +138,7 @@ def test_a_chain_keeps_its_ends_and_equal_documents_follow_their_champion(tmp_pa
 
 def test_all_reasons_stand_in_documented_order(tmp_path: Path) -> None:
     shards = [documents(0, ["x"], license=["GPL-2.0"], problem=["too_large"])]
-    config = Select(drop_licenses=("other",), drop_languages=("Python",))
+    config = Select(n_partitions=3, drop_licenses=("other",), drop_languages=("Python",))
     got = choose(make_run(tmp_path), shards, fired={doc_id(0, 0): "generated_content"}, config=config)
     assert got[doc_id(0, 0)]["reasons"] == ["too_large", "dropped_language", "dropped_license", "generated_content"]
 

@@ -1,0 +1,43 @@
+"""Numbers of shards and partitions that follow the input, where a mixture does not say them.
+
+They decide what a task holds, so that memory is what one shard takes at any size of input, and how well sequences are
+filled: few documents in many packing problems leave room at the end of each. They are a function of the input's bytes
+alone, never of workers: with the same input every machine makes the same run.
+"""
+
+from collections.abc import Iterable
+
+from pipeline.config import Mixture
+from pipeline.sources import Slice
+
+# Bytes of input for each partition or shard, so that a task holds at most some hundred megabytes.
+_BYTES: dict[tuple[str, str], int] = {
+    ("exact_dups", "n_partitions"): 512_000_000,  # 40 bytes a document, twice while sorting
+    ("near_dups", "n_partitions"): 128_000_000,  # shingle sets of candidates: up to twice the bytes of their text
+    ("select", "n_partitions"): 256_000_000,  # 100 bytes a document that has duplicates, and the shingles of crowds
+    # Some 200 bytes a document and copy. Larger would fill no better: 512 MB are 2,000 sequences of 32,768 tokens for
+    # each pool, and best fit leaves room in the last ones only.
+    ("pack", "n_partitions"): 512_000_000,
+    ("pack", "n_shards"): 128_000_000,  # its sequences: 4 bytes a token, about as many as the token has in text
+}
+# An exchange has (shards x partitions) pieces; from a terabyte on these cost more than larger tasks do.
+_MOST = 8_192
+
+
+def sized(mixture: Mixture, slices: Iterable[Slice]) -> Mixture:
+    """The mixture with every number that it leaves to the input; those that it says stay."""
+    open_ = {(part, name) for part, name in _BYTES if getattr(getattr(mixture, part), name) is None}
+    if not open_:
+        return mixture
+    # A source that cannot say how much it holds (a reader of others' formats) counts as full shards.
+    n_bytes = sum(piece.n_bytes or mixture.ingest.shard_bytes for piece in slices)
+    parts = {}
+    for part in {part for part, _ in open_}:
+        numbers = {name: number_of(n_bytes, part, name) for of, name in open_ if of == part}
+        parts[part] = getattr(mixture, part).model_copy(update=numbers)
+    return mixture.model_copy(update=parts)
+
+
+def number_of(n_bytes: int, part: str, name: str) -> int:
+    """How many there are of what `part`.`name` counts, for so many bytes of input."""
+    return min(_MOST, max(1, -(-n_bytes // _BYTES[part, name])))
