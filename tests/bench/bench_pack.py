@@ -3,8 +3,8 @@
     python tests/bench/bench_pack.py [RUN] [--mb 30] [--seq-len 4096 32768] [--rounds 3] [--write]
 
 Packs the tokens of a finished run again, in this process, into a copy of the run (its other tables are linked), at each
-sequence length. Without RUN one is curated first, from the benchmarks' input. The peer is the least that any packer must
-do: read the token ids and write them, with fsync. `--write` puts the table into docs/speed.md.
+sequence length. Without RUN one is curated first, from the benchmarks' input. The peer is the least that any packer
+must do: read the token ids and write them, with fsync. `--write` puts the table into docs/speed.md.
 """
 
 from __future__ import annotations
