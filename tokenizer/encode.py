@@ -55,19 +55,18 @@ class Encoder:
     def encode_batch(self, texts: Iterable[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """Offsets and ids: document i is `ids[offsets[i]:offsets[i + 1]]`, its last id is `eos_id`.
 
-        The text of a special token inside a document is encoded as plain text. Needs about 8 bytes of memory per
+        The text of a special token inside a document is encoded as plain text. Needs about 5 bytes of memory per
         token while it runs. A document that is not valid UTF-8 raises TokenizerError.
         """
-        end = np.array([self.eos_id], dtype=np.uint32)
-        parts: list[NDArray[np.uint32]] = []
+        end = np.array([self.eos_id], dtype=np.uint32).tobytes()
+        flat = bytearray()  # grows in place where a list of arrays would be held beside its sum
         stops = [0]
         for index, text in enumerate(texts):
             _check_utf8(text, index=index)
-            ids = self._engine.encode(text)
-            parts += (ids, end)
-            stops.append(stops[-1] + ids.size + 1)
-        flat = np.concatenate(parts) if parts else np.empty(0, dtype=np.uint32)
-        return np.array(stops, dtype=np.int64), flat
+            flat += self._engine.encode(text).data
+            flat += end
+            stops.append(len(flat) // len(end))
+        return np.array(stops, dtype=np.int64), np.frombuffer(flat, dtype=np.uint32)
 
     def decode(self, ids: Sequence[int] | NDArray[np.integer[Any]]) -> bytes:
         """The bytes that `ids` stand for; special tokens appear under their names.

@@ -3,8 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays.columns import bytes_of
-from pipeline.arrays.trained import trained
+from pipeline.arrays.trained import texts_of
 from pipeline.config import Tokenizer
 from pipeline.errors import ConfigError
 from pipeline.mix.encoder import load_encoder
@@ -39,9 +38,7 @@ def tokenize(documents: pa.Table, decisions: pa.Table, redacted: pa.Table, *, co
             f"tokenizer.path: {config.path} has SHA-256 {encoder.file_hash}, at the start it had {config.file_hash}: "
             "it changed while the run was made, or differs between machines; run the same command again"
         )
-    data, starts = bytes_of(trained(documents, redacted))
-    bounds = zip(starts[:-1][keep].tolist(), starts[1:][keep].tolist(), strict=True)
-    offsets, ids = encoder.encode_batch(data[first:last].tobytes() for first, last in bounds)
+    offsets, ids = encoder.encode_batch(texts_of(documents, redacted, rows=np.flatnonzero(keep)))
     n_tokens = np.zeros(documents.num_rows, np.int64)
     n_tokens[keep] = np.diff(offsets)
     ends = np.concatenate(([0], np.cumsum(n_tokens)))

@@ -90,7 +90,8 @@ def weigh(raw: bytes) -> Evidence | None:
         costs = _costs(sample, wanted=costs <= np.min(costs) + _BEHIND_NATS)
     for i in np.flatnonzero(costs <= np.min(costs) + _BEHIND_NATS):
         text = raw.decode(ENCODINGS[i], errors="replace")
-        if text.count(REPLACEMENT) > 1 + len(_WIDE.findall(text)) // _CHARS_A_LOSS:
+        n_lost = text.count(REPLACEMENT)
+        if n_lost > 1 and n_lost > 1 + len(_WIDE.findall(text)) // _CHARS_A_LOSS:
             costs[i] = np.inf
     if not np.isfinite(costs).any():
         return None

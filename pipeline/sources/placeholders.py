@@ -40,7 +40,7 @@ _HERE_DOC = re.compile(rb"<<[-~]?[^\S\n]*['\"\\]?([A-Za-z_]\w*)")
 # (RLM, LRM) belong to prose. At the end of its line a control has nothing to turn.
 _TURNS = re.compile("[\u202b\u2067][^\n]*\\w")
 _OVERRIDES = re.compile("\u202e[^\n]*\\w")
-_TURN_BYTES = (b"\xe2\x80\xab", b"\xe2\x80\xae", b"\xe2\x81\xa7")
+_TURN_BYTES = re.compile(rb"\xe2(?:\x80[\xab\xae]|\x81\xa7)")
 _RIGHT_TO_LEFT = ("R", "AL")
 _BINARY_PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _TEXT_PICKLES = (
@@ -76,7 +76,7 @@ def unfit(content: bytes) -> str | None:
     """The reason why UTF-8 text cannot be what its author meant; None if it can."""
     if (content.startswith(b"<<<<<<<") or b"\n<<<<<<<" in content) and _has_conflict(content):
         return MERGE_CONFLICT
-    if not content.isascii() and any(turn in content for turn in _TURN_BYTES) and _is_turned(content.decode("utf-8")):
+    if not content.isascii() and _TURN_BYTES.search(content) and _is_turned(content.decode("utf-8")):
         return BIDI_CONTROLS
     return None
 
