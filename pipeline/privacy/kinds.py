@@ -12,7 +12,7 @@ from importlib import resources
 from itertools import product
 from typing import Any, Literal, get_args
 
-import yaml
+from pipeline.yaml_file import parse_shipped
 
 Class = Literal["key", "token", "private_key", "password", "email", "address"]
 CLASSES: tuple[Class, ...] = get_args(Class)
@@ -110,7 +110,7 @@ def kinds() -> dict[str, DataKind]:
 
 def _rows(name: str) -> list[dict[str, Any]]:
     text = resources.files("pipeline.privacy").joinpath("data", f"{name}.yaml").read_text(encoding="utf-8")
-    rows: list[dict[str, Any]] = yaml.safe_load(text)
+    rows: list[dict[str, Any]] = parse_shipped(text)
     return rows
 
 

@@ -9,12 +9,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
-
 from pipeline.features import FEATURES
 from pipeline.filters import Condition, Quality
 from pipeline.rules.resolve import WITHOUT, Asked, resolve
 from pipeline.rules.sets import SETS, shipped
+from pipeline.yaml_file import parse_shipped
 
 MARK = "<!-- Below: made from the rule sets by `pipeline/rules/page.py`. -->"
 MOST_NAMES = 16  # of a rule's languages in a cell; `loopmix rules` lists all
@@ -24,7 +23,7 @@ MOST_NAMES = 16  # of a rule's languages in a cell; `loopmix rules` lists all
 def evidence() -> dict[str, dict[str, Any]]:
     """What was measured and read of each reason."""
     text = files("pipeline.rules").joinpath("evidence.yaml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, Any]] = yaml.safe_load(text) or {}
+    found: dict[str, dict[str, Any]] = parse_shipped(text) or {}
     return found
 
 

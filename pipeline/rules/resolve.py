@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from pipeline.features import MARK
 from pipeline.filters import Quality, Rule, SetName
@@ -53,11 +54,10 @@ def _asked(row: Row, quality: Quality) -> Asked:
 def misnamed(quality: Quality) -> Iterator[tuple[str, str]]:
     """What `without` and `limits` name wrongly: the key and what is wrong with it."""
     rows = _rows(quality)
-    shipped_reasons = {reason for name in SETS for reason in reasons_of(name)}
     for rule in quality.rules:
         if rule.reason in REASONS:
             yield "rules", f"{rule.reason!r} is a reason of another kind, which no rule may give; take another name"
-        elif rule.reason in shipped_reasons:
+        elif rule.reason in _all_shipped():
             yield "rules", f"{rule.reason!r} is the reason of a rule that ships; take another name"
     settings = {row.rule.reason: row.setting for row in rows if row.setting is not None}
     known = {row.rule.reason for row in rows}
@@ -69,6 +69,12 @@ def misnamed(quality: Quality) -> Iterator[tuple[str, str]]:
                 yield key, f"no rule has the reason {reason!r}{hint or nearest(reason, sorted(known))}"
             if key == "limits" and reason in settings:
                 yield key, f"the limit of {reason!r} has a key of its own, {_keys(reason, rows)}"
+
+
+@cache
+def _all_shipped() -> frozenset[str]:
+    """The reasons of every set: asked only of a mixture with rules of its own, for most name one or two sets."""
+    return frozenset(reason for name in SETS for reason in reasons_of(name))
 
 
 def _keys(reason: str, rows: Sequence[Row]) -> str:

@@ -10,9 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, get_args
 
-import yaml
-
 from pipeline.filters import Quality, Rule, SetName
+from pipeline.yaml_file import parse_shipped
 
 SETS: tuple[SetName, ...] = get_args(SetName)
 
@@ -38,7 +37,7 @@ class RuleSet:
 def shipped(name: SetName) -> RuleSet:
     """The set of that name, with default limits."""
     text = files("pipeline.rules").joinpath(f"sets/{name}.yaml").read_text(encoding="utf-8")
-    data = yaml.safe_load(text)
+    data = parse_shipped(text)
     return RuleSet(name, data["about"], tuple(_row(row) for row in data["rules"]))
 
 

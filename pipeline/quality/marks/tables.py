@@ -4,13 +4,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
+from pipeline.yaml_file import parse_shipped
 
 
 @cache
 def read_table(name: str) -> Any:
     """The YAML file of that name in this folder as plain data."""
-    return yaml.safe_load(files("pipeline.quality.marks").joinpath(name).read_text(encoding="utf-8"))
+    return parse_shipped(files("pipeline.quality.marks").joinpath(name).read_text(encoding="utf-8"))
 
 
 def pattern_of(written: str | list[str]) -> str:
