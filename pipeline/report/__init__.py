@@ -5,7 +5,7 @@ count_documents.py, count_sources.py, count_decisions.py, stream.py    one pass 
 duplicates.py, shares.py, notices.py    families of copies; targets and the paper's table; what to look at first
 training.py, validation.py, loops.py    a trained model, the verdict on a mixture, what each loop of a model does
 table.py    what a table is; *_tables.py define each once, terminal_table.py and markup.py draw it
-terminal.py, page.py, overview.py, sections.py, charts.py, svg.py    where tables and charts stand
+terminal.py, page.py, overview.py, sections.py, charts.py (plot.py, svg.py)    where tables and charts stand
 """
 
 from pathlib import Path

@@ -6,19 +6,16 @@ figures alone have no value to quote.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from pipeline.report.formats import NOTHING, number
 from pipeline.report.markup import Html, element, figure, section
 from pipeline.report.markup import draw as draw_table
 from pipeline.report.page import document
-from pipeline.report.svg import CODE, PAPER, draw, place_legend
+from pipeline.report.plot import Axis, Key, Panel, Scale, Shapes, draw, value_axis
+from pipeline.report.svg import CODE, PAPER, line, literal, mark
 from pipeline.report.table import TEXT, THOUSANDTHS, Column, ReportTable
 from pipeline.report.terminal_table import table_lines
 from pipeline.results import DIAGNOSTICS_NAME, Diagnostics, LoopDiagnostics, Stat, to_json
@@ -59,6 +56,7 @@ MEASURES = (
     Measure("attention_change_share", "share of all attention change", "share", 3, ((2, 0.50), (3, 0.25), (4, 0.25))),
     Measure("peak_share", "tokens that change most here", "share", 3, ((2, 0.43), (3, 0.13), (4, 0.44))),
 )
+_DASHES = ("", "6 3", "2 2", "6 2 2 2")  # of models side by side; more are not drawn
 _N_COLUMNS = 2  # of small charts: more would be too small on a phone
 PAPER_HEADS = (
     "Of its heads the report prints those of three loops: similarity 0.57, 0.67, 0.71; effective rank 11.9, 10.8, 9.5."
@@ -125,46 +123,49 @@ def loop_section(found: dict[str, Diagnostics], *, name: str = "loops", title: s
 def loops_chart(found: dict[str, Diagnostics]) -> str:
     """Every measure over the loops, a line for each model, with intervals; the report's printed values as crosses."""
     shown = [m for m in MEASURES if m.chart]
-
-    n_rows = math.ceil(len(shown) / _N_COLUMNS)
-
-    def paint(canvas: Figure) -> None:
-        grid = canvas.subplots(n_rows, _N_COLUMNS, squeeze=False).flat
-        for place, axes in enumerate(grid):
-            if place >= len(shown):
-                axes.set_visible(False)
-                continue
-            _paint_measure(axes, shown[place], found=found, labelled=place == 0)
-        place_legend(canvas, n_columns=1)
-
+    models = sorted(found.items(), key=lambda item: -int(item[0]))
+    keys = [
+        Key(f"this model, R = {n}", CODE, "line", dash, marked=True)
+        for (n, _), dash in zip(models, _DASHES, strict=False)
+    ]
+    keys.append(Key("report, R = 4 (right scale)", PAPER, "line"))
+    panels = [_panel(measure, [diagnosis for _, diagnosis in models]) for measure in shown]
     label = "Loop diagnostics: " + ", ".join(m.title for m in shown)
-    return draw("loops", paint, height=n_rows * 150 + 60, label=label)
+    height = math.ceil(len(shown) / _N_COLUMNS) * 150 + 60
+    return draw(panels, keys=keys, height=height, label=label, n_columns=_N_COLUMNS)
 
 
-def _paint_measure(axes: Axes, measure: Measure, *, found: dict[str, Diagnostics], labelled: bool) -> None:
-    styles = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1, 1, 1)))
-    for (n, diagnosis), style in zip(sorted(found.items(), key=lambda item: -int(item[0])), styles, strict=False):
-        points = _points(measure.key, diagnosis.loops)
-        if points:
-            x, y, half = zip(*points, strict=True)
-            label = f"this model, R = {n}" if labelled else None
-            axes.errorbar(x, y, yerr=half, color=CODE, ls=style, marker="o", ms=3.5, lw=1.6, capsize=2, label=label)
+def _panel(measure: Measure, models: Sequence[Diagnostics]) -> Panel:
+    ours = [_points(measure.key, model.loops) for model in models[: len(_DASHES)]]
+    last = max([len(d.loops) for d in models] + [loop for loop, _ in measure.paper])
+    x = Axis(0.7, last + 0.3, [(loop, str(loop)) for loop in range(1, last + 1)])
+    reached = [end for points in ours for _, value, half in points for end in (value - half, value + half)]
+    beside = None
     if measure.paper:
-        beside = axes.twinx()
-        x, y = zip(*measure.paper, strict=True)
-        beside.plot(
-            x, y, color=PAPER, marker="x", ms=5, lw=0.8, label="report, R = 4 (right scale)" if labelled else None
-        )
-        beside.tick_params(labelsize=9, labelcolor=PAPER)
-        beside.yaxis.set_major_locator(MaxNLocator(3))
-    axes.set_title(measure.title, fontsize=10)
-    axes.set_xlabel("")
-    axes.tick_params(labelsize=9)
-    last = max([len(d.loops) for d in found.values()] + [loop for loop, _ in measure.paper])
-    axes.set_xlim(0.7, last + 0.3)
-    axes.xaxis.set_major_locator(FixedLocator(range(1, last + 1)))
-    axes.yaxis.set_major_locator(MaxNLocator(3))
-    axes.grid(visible=True, axis="y")
+        beside = value_axis([value for _, value in measure.paper], n=3, colour=PAPER), _crosses(measure)
+    return Panel(x, value_axis(reached, n=3), _lines(ours), literal(measure.title, limit=28), beside=beside)
+
+
+def _lines(ours: Sequence[Sequence[tuple[int, float, float]]]) -> Shapes:
+    """A line for each model, and its interval at each loop."""
+
+    def shapes(x: Scale, y: Scale) -> Iterator[str]:
+        for points, dash in zip(ours, _DASHES, strict=False):
+            yield line([(x(loop), y(value)) for loop, value, _ in points], colour=CODE, width=1.6, dash=dash)
+            for loop, value, half in points:
+                yield line([(x(loop), y(value - half)), (x(loop), y(value + half))], colour=CODE, width=1.6)
+                yield mark((x(loop), y(value)), "dot", colour=CODE, radius=1.8)
+
+    return shapes
+
+
+def _crosses(measure: Measure) -> Shapes:
+    def shapes(x: Scale, y: Scale) -> Iterator[str]:
+        places = [(x(loop), y(value)) for loop, value in measure.paper]
+        yield line(places, colour=PAPER, width=0.8)
+        yield from (mark(place, "cross", colour=PAPER) for place in places)
+
+    return shapes
 
 
 def _points(key: str, loops: Sequence[LoopDiagnostics]) -> list[tuple[int, float, float]]:

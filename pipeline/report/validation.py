@@ -86,10 +86,10 @@ def scores_table(title: str, scores: Sequence[GroupScore]) -> ReportTable:
 
 
 def _pool_chart(found: Validation) -> str:
-    curves = [Curve(f"held-out {p.pool}", _COLOURS[p.pool], p.curve, marker="o") for p in found.pools]
+    curves = [Curve(f"held-out {p.pool}", _COLOURS[p.pool], p.curve, marked=True) for p in found.pools]
     levels = [(f"{p.pool} frequencies", _COLOURS[p.pool], p.unigram) for p in found.pools]
     label = "Held-out score: " + ", ".join(f"{p.pool} {number(p.final)} {found.unit}" for p in found.pools)
-    return steps_chart("pools", curves, levels=levels, unit=found.unit, label=label)
+    return steps_chart(curves, levels=levels, unit=found.unit, label=label)
 
 
 def _step_chart(found: Validation) -> str:
@@ -103,7 +103,7 @@ def _step_chart(found: Validation) -> str:
         means = [(part[-1][0], sum(loss for _, loss in part) / len(part)) for part in parts]
         curves += [Curve(f"training {pool}", colour, means, width=1.6)] if means else []
     label = f"Training loss per pool in nats per token, {len(found.spikes)} spikes"
-    return steps_chart("steps", curves, spikes=found.spikes, label=label)
+    return steps_chart(curves, spikes=found.spikes, label=label)
 
 
 def _languages(found: Validation) -> Html:
@@ -133,7 +133,7 @@ def _group_chart(found: Validation) -> str:
         for g, colour in zip(largest, SERIES, strict=False)
     ]
     label = f"Held-out score of {', '.join(g.name for g in largest)}"
-    return steps_chart("groups", curves, unit=found.unit, label=label)
+    return steps_chart(curves, unit=found.unit, label=label)
 
 
 def _comparisons(found: Validation) -> Html:

@@ -37,8 +37,13 @@ frame.onload = () => {{
     n_charts: [...page.querySelectorAll("svg")].filter(shown).length,
     least_font: Math.min(...[...page.querySelectorAll("svg text")].filter(shown).map((e) =>
       parseFloat(view.getComputedStyle(e).fontSize) * Math.hypot(e.getScreenCTM().a, e.getScreenCTM().b))),
+    cut: [...page.querySelectorAll("svg text")].filter(shown).filter((e) => {{
+      const own = e.getBoundingClientRect(), all = e.closest("svg").getBoundingClientRect();
+      const sides = [all.left - own.left, own.right - all.right, all.top - own.top, own.bottom - all.bottom];
+      return Math.max(...sides) > 1;
+    }}).map((e) => e.textContent),
     ink: view.getComputedStyle(page.body).color,
-    first_fill: view.getComputedStyle(page.querySelector("svg path[style*='fill: var']")).fill,
+    first_fill: view.getComputedStyle(page.querySelector("svg rect[style*='fill:var']")).fill,
     n_requests: view.performance.getEntriesByType("resource").length,
     alerts: page.title,
   }}) + "END";
@@ -94,6 +99,7 @@ def test_page_when_shown_fits_the_window(browser: Browser, width: int) -> None:
     assert found["scroll_width"] == found["client_width"] == width
     assert found["too_wide"] == []
     assert found["n_charts"] == 11
+    assert found["cut"] == []
     assert found["least_font"] > 9.5  # CSS pixels: small, but readable
     assert found["n_requests"] == 0
     assert found["alerts"] == "hand: Loopmix report"
