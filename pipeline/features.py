@@ -19,7 +19,7 @@ class Feature:
     nullable: bool = False  # null: not measured
 
 
-# Of both pools: the walk over characters, words and lines (`quality/scan.py`).
+# Of both pools: the walk over characters, words and lines (`quality/scan_text.py`, `quality/scan_encoded.py`).
 _OF_ALL = {
     "n_chars": Feature("int", "characters"),
     "n_lines": Feature("int", "lines, ended by LF, CR LF, CR or the end; the end after a line end begins no new line"),

@@ -1,14 +1,14 @@
 """What is measured about a document before any rule is asked: numbers for the `quality` table and for the rules.
 
 All of it is defined on the document's characters (Unicode code points), so that a limit means the same in every
-script. The counting is compiled and lives in `scan.py`; here the counts become named fractions.
+script. The counting is compiled, see `scan.py`; here the counts become named fractions.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.quality import scan
+from pipeline.quality import scan, scan_encoded, scan_text
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Features:
 
 def measure(data: np.ndarray, offsets: np.ndarray) -> Features:
     """Features of the documents data[offsets[k]:offsets[k + 1]]; uint8 data, int64 offsets with one entry more."""
-    return _name(scan.scan(read_only(data), read_only(offsets.astype(np.int64, copy=False)), scan.character_classes()))
+    data, offsets = read_only(data), read_only(offsets.astype(np.int64, copy=False))
+    return _name(scan_text.count(data, offsets) + scan_encoded.count(data, offsets))
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

@@ -154,6 +154,40 @@ def test_measure_equals_reference_when_utf8_is_broken(parts):
     assert_equal_to_reference([b"".join(parts)])
 
 
+@pytest.mark.parametrize("n_before", range(58, 66))
+def test_measure_equals_reference_when_anything_stands_across_the_blocks_of_the_walk(n_before):
+    pieces = [
+        "\r\n",
+        "好、word",
+        "\u3000the",
+        "...",
+        "-- ",
+        "#tag",
+        "• x\r\r\n",
+        "\xff",
+        "é" * 70,
+        "\\x41" * 9,
+        ",0x41" * 9,
+    ]
+    pieces += ["+" * 130, "ab12" * 16 + "\n  " + "cd34" * 16, "x" * 70 + "\n" + "x" * 70, "of", "A" * 31 + "1" * 33]
+    fills = ["a", " ", "-", "你", "\n", "a\n"]
+    assert_equal_to_reference(
+        [
+            "".join([fill * n_before])[:n_before].encode()
+            + piece.encode("latin-1" if piece == "\xff" else "utf-8")
+            + after
+            for fill in fills
+            for piece in pieces
+            for after in (b"", b" end\n", b"...", "、".encode())
+        ]
+    )
+
+
+def test_lines_of_one_beginning_and_one_end_are_no_duplicates():
+    lines = [first + " " * n + last for first in " #ab" for n in range(30) for last in ("x", "esac", ";;", "z\u00e9")]
+    assert one("\n".join(lines))["duplicate_line_frac"] == 0.0
+
+
 def test_every_feature_is_in_the_reference():
     assert {f.name for f in fields(Features)} == reference(b"").keys()
 
