@@ -81,6 +81,24 @@ def test_an_untouched_run_keeps_every_promise(run: RunFiles) -> None:
     assert [f.promise for f in verify(run) if not f.kept] == []  # so what the tests below break is what they change
 
 
+def test_quick_says_what_it_left_out_and_recounts_the_rest(run: RunFiles) -> None:
+    found = {f.promise: f for f in verify(run, quick=True)}
+    assert list(found) == [f.promise for f in verify(run)]
+    assert {p for p, f in found.items() if f.kept is None} == {"similarity", "agreement", "trace", "text", "privacy"}
+    assert [p for p, f in found.items() if f.kept is False] == []
+    assert "sizes of the manifest" in found["files"].detail
+    shard = Path(run.store.full(run.manifest["stages"]["tokens"]["files"][0]["path"]))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    assert "files" in {f.promise for f in verify(run) if f.kept is False}
+    assert "files" not in {f.promise for f in verify(run, quick=True) if f.kept is False}  # by size alone
+    shard.write_bytes(data[:-1])
+    assert "files" in {f.promise for f in verify(run, quick=True) if f.kept is False}
+    rewrite(run, SELECT, lambda rows: rows[:-1] if len(rows) > 1 else None)
+    assert "alignment" in {f.promise for f in verify(run, quick=True) if f.kept is False}
+
+
 @pytest.mark.parametrize("place", ["packed/part-00002-of-00003.arrow", "tables/tokens/part-00009-of-00010.arrow"])
 def test_a_file_that_is_not_of_this_run_is_found(run: RunFiles, place: str) -> None:
     Path(run.store.full(place)).write_bytes(b"who opens the folder would read me")
