@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import lists_with, one_chunk
-from pipeline.arrays.trained import trained
+from pipeline.arrays.trained import trained_rows
 from pipeline.engine.exchange import first_position
 from pipeline.engine.tables import Tables
 from pipeline.schema import DOCUMENTS, LANGUAGES, REDACTED, SELECT, SIGNATURES
@@ -63,10 +63,9 @@ class Corpora:
     def contents(self, shard: int, rows: np.ndarray) -> tuple[pa.LargeBinaryArray, np.ndarray]:
         """The bytes of some documents, and whether each is in the code pool."""
         tables, local = self._locate(shard)
-        index = pa.array(rows)
-        content = trained(*(tables.read(table, local, columns=["content"]) for table in (DOCUMENTS, REDACTED)))
+        texts = (tables.read(table, local, columns=["content"]) for table in (DOCUMENTS, REDACTED))
         pool = tables.read(LANGUAGES, local, columns=["pool"])["pool"]
-        return content.take(index), np.asarray(pc.equal(pool, "code"))[rows]
+        return trained_rows(*texts, rows=rows), np.asarray(pc.equal(pool, "code"))[rows]
 
     def _kept_ids(self, shard: int) -> pa.Array:
         """For each document its id if it was kept, its equal's if that was kept instead, else null.

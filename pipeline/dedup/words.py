@@ -22,9 +22,13 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from pipeline.arrays.compiled import compiled, inlined
 
@@ -174,6 +178,50 @@ def _write_symbol(text: np.ndarray, place: int, code: int) -> int:
     return place + 8
 
 
+@intrinsic
+def _copy8(typing_context: Any, data: Any, i: Any, text: Any, place: Any) -> Any:
+    """Copy eight bytes of one uint8 array into another; returns them as one little-endian word. The caller keeps inside
+    both arrays."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, target = (
+            builder.bitcast(
+                builder.gep(context.make_array(kind)(context, builder, array).data, [at]), ir.IntType(64).as_pointer()
+            )
+            for kind, array, at in (
+                (signature.args[0], arguments[0], arguments[1]),
+                (signature.args[2], arguments[2], arguments[3]),
+            )
+        )
+        word = builder.load(source)
+        word.align = 1
+        builder.store(word, target).align = 1
+        return word
+
+    return types.uint64(data, types.int64, text, types.int64), generate
+
+
+@inlined
+def _copy_ascii(data: np.ndarray, i: int, stop: int, text: np.ndarray, place: int) -> int:
+    """Copy the bytes below 0x80 at `i` to `text`, which has eight places more than it needs; returns how many."""
+    first = i
+    while i + 8 <= stop:
+        high = _copy8(data, i, text, place) & np.uint64(0x8080808080808080)
+        if high:
+            # what was copied behind the last of them is written over
+            while not high & np.uint64(0x80):
+                high >>= np.uint64(8)
+                i += 1
+            return i - first
+        i += 8
+        place += 8
+    while i < stop and data[i] < 0x80:
+        text[place] = data[i]
+        place += 1
+        i += 1
+    return i - first
+
+
 @compiled
 def _rewrite(
     data: np.ndarray,
@@ -192,10 +240,9 @@ def _rewrite(
             if last > 1 and classes[data[i]] == 1:
                 text[place] = 32
                 place += 1
-            while i < stop and data[i] < 0x80:
-                text[place] = data[i]
-                place += 1
-                i += 1
+            n = _copy_ascii(data, i, stop, text, place)
+            i += n
+            place += n
             before, last = 0, int(classes[data[i - 1]] == 1)
             continue
         code, length = _decode(data, i, stop)

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from pipeline.engine.memory import give_back
 from pipeline.errors import ConfigError, LoopmixError, StageError
 
 Item = TypeVar("Item")
@@ -49,6 +50,7 @@ class InlineExecutor:
                 raise
             except Exception as error:
                 raise _failure(name, item, error) from error
+            give_back()
             yield item, result
 
     def describe(self) -> str:
@@ -101,7 +103,9 @@ def _call(task: Callable[[Item], Result], item: Item) -> Result:
     import pyarrow as pa
 
     pa.set_cpu_count(1)  # the task was given one CPU
-    return task(item)
+    result = task(item)
+    give_back()
+    return result
 
 
 def _number(item: object) -> object:

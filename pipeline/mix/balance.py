@@ -8,7 +8,7 @@ Where repositories or marks are capped, what stays out is told by buckets too (`
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -88,9 +88,27 @@ def _counts(job: Job, step: str, *, key: np.uint64, capping: Capping) -> pa.Tabl
     n_shards = job.tables.n_shards
     histograms = job.channel(step, n_sources=n_shards, n_partitions=1)
     job.step(step, partial(_count, job.tables, histograms, key, capping), items=n_shards)
-    names = ["pool", "group", "repo", "marks", "bucket"]
-    sums = histograms.everything().group_by(names, use_threads=False).aggregate([("n_tokens_sum", "sum")])
-    return sums.rename_columns([*names, "n_tokens"])
+    return add_up(table for shard in range(n_shards) for table in histograms.gather_source(shard))
+
+
+_KINDS = ("pool", "group", "repo", "marks", "bucket")
+# Rows that are held before they are added up: some ten megabytes. All shards together may have as many as documents.
+_MAX_ROWS = 200_000
+
+
+def add_up(counted: Iterable[pa.Table]) -> pa.Table:
+    """The sums of several shards in one table, in no order."""
+    held: list[pa.Table] = []
+    for table in counted:
+        held.append(table)
+        if len(held) > 1 and sum(one.num_rows for one in held) > max(_MAX_ROWS, 2 * held[0].num_rows):
+            held = [_summed(held, to="n_tokens_sum")]
+    return _summed(held, to="n_tokens")
+
+
+def _summed(tables: Sequence[pa.Table], *, to: str) -> pa.Table:
+    sums = pa.concat_tables(tables).group_by(_KINDS, use_threads=False).aggregate([("n_tokens_sum", "sum")])
+    return sums.rename_columns([*_KINDS, to])
 
 
 def _count(tables: Tables, out: Channel, key: np.uint64, capping: Capping, shard: int, _: None) -> Outcome:
@@ -100,9 +118,8 @@ def _count(tables: Tables, out: Channel, key: np.uint64, capping: Capping, shard
     for name, values in (("repo", repo), ("marks", marks), ("bucket", buckets_of(keys_of(table, key=key)))):
         table = table.append_column(name, pa.array(values))
     table = table.filter(table["group"].is_valid())
-    names = ["pool", "group", "repo", "marks", "bucket"]
-    sums = table.group_by(names, use_threads=False).aggregate([("n_tokens", "sum")])
-    sums = sums.sort_by([(name, "ascending") for name in names])
+    sums = table.group_by(_KINDS, use_threads=False).aggregate([("n_tokens", "sum")])
+    sums = sums.sort_by([(name, "ascending") for name in _KINDS])
     entry = out.scatter(shard, sums, partition=np.zeros(sums.num_rows, np.int64))
     return Outcome((entry,), {"n_docs": table.num_rows})
 

@@ -4,7 +4,7 @@ import pyarrow.compute as pc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.arrays.trained import texts_of, trained
+from pipeline.arrays.trained import texts_of, trained, trained_rows
 
 rows = st.lists(st.tuples(st.binary(max_size=6), st.none() | st.binary(max_size=6)), max_size=12)
 
@@ -16,6 +16,8 @@ def test_redacted_content_stands_where_there_is_some(found: list[tuple[bytes, by
     got = trained(*tables)
     assert got.to_pylist() == [content if changed is None else changed for content, changed in found[first:]]
     assert list(texts_of(*tables, rows=np.arange(len(got))[::2])) == got.to_pylist()[::2]
+    backwards = np.arange(len(got))[::-1]
+    assert trained_rows(*tables, rows=backwards).equals(got.take(pa.array(backwards)))
     assert got.type == kind
     got.validate(full=True)
     assert got.equals(pc.coalesce(*(t["content"].combine_chunks() for t in reversed(tables)))) or not len(got)

@@ -117,6 +117,11 @@ def test_equal_content_has_equal_hashes_wherever_a_slice_begins(
     assert (content_hash(pa.array(other, IDS)) == content_hash(array)) == (other == lists)
 
 
+def test_where_the_nulls_are_is_part_of_the_hash() -> None:
+    assert content_hash(pa.array([None, []], IDS)) != content_hash(pa.array([[], None], IDS))
+    assert content_hash(pa.array([None, 0], pa.int64())) != content_hash(pa.array([0, None], pa.int64()))
+
+
 def test_every_type_that_tables_have_can_be_hashed() -> None:
     for table in (DOCUMENTS, LEDGER, QUALITY):
         for field in table.schema:

@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from pipeline.config import Balance, PoolBalance
 from pipeline.engine.run import Run
 from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError
-from pipeline.mix.balance import balance
+from pipeline.mix.balance import add_up, balance
 from pipeline.schema import BALANCE, LANGUAGES, SELECT
 
 
@@ -159,3 +160,28 @@ def test_a_pool_in_which_nothing_is_says_so(tmp_path: Path) -> None:
     write_documents(run, [shard])
     with pytest.raises(ConfigError, match=r"none of the 1 documents is text .*say pool: text of a source"):
         run_stage(run, "balance", balance, config=Balance(), n_shards=1)
+
+
+@pytest.mark.parametrize("at_most", [1, 7, 10**6])
+def test_counts_add_up_alike_however_many_are_held(monkeypatch: pytest.MonkeyPatch, at_most: int) -> None:
+    """With few held at once memory is that of the kinds, not of the shards."""
+    rng = np.random.default_rng(4)
+    shards = [
+        pa.table(
+            {
+                "pool": rng.choice(["code", "text"], 30),
+                "group": rng.choice(["C", "Go"], 30),
+                "repo": rng.integers(0, 2, 30).astype(np.uint64),
+                "marks": rng.integers(0, 2, 30),
+                "bucket": rng.integers(0, 4, 30),
+                "n_tokens_sum": rng.integers(1, 100, 30),
+            }
+        )
+        for _ in range(9)
+    ]
+    wanted: Counter[tuple[object, ...]] = Counter()
+    for row in pa.concat_tables(shards).to_pylist():
+        wanted[tuple(row.values())[:-1]] += row["n_tokens_sum"]
+    monkeypatch.setattr("pipeline.mix.balance._MAX_ROWS", at_most)
+    got = [tuple(row.values()) for row in add_up(iter(shards)).to_pylist()]
+    assert sorted(got) == sorted((*kind, n) for kind, n in wanted.items())
