@@ -11,6 +11,7 @@ token counts, so it comes after tokens; the ledger joins everything, so it comes
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from pipeline.config import Mixture, Partitioned
 from pipeline.dedup.against import open_benchmarks, open_earlier
@@ -22,7 +23,7 @@ from pipeline.dedup.signatures import sign
 from pipeline.dedup.similar import Linking, find_similar, linking_of
 from pipeline.engine.run import Layout, Run, work_off
 from pipeline.engine.stage import ExchangeStage, MapStage, Stage
-from pipeline.engine.store import part
+from pipeline.engine.store import Store, part
 from pipeline.fields import Frozen
 from pipeline.language.languages import classify
 from pipeline.mix.balance import balance
@@ -59,8 +60,10 @@ from pipeline.schema import (
 from pipeline.select.contaminated import BenchmarkLimits
 from pipeline.select.select import Selection, select
 from pipeline.sources import Slice
+from pipeline.sources.cutting import cut_open
 from pipeline.sources.documents import changed_files, ingest, inputs_of, plan, plan_from, read_plan
 
+DOCUMENTS_VERSION = 7  # named, because open slices are read before the stage
 SIGNATURES_VERSION = 5  # named, because a run in `against` must have the same
 
 _TEXT = ("doc_id", "content")
@@ -100,7 +103,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     chosen_from = (DOCUMENTS, LANGUAGES, QUALITY, SELECT, TOKENS)
     text = (REDACTED, ("content",))
     return [
-        ExchangeStage(DOCUMENTS.name, 7, ingest, inputs),
+        ExchangeStage(DOCUMENTS.name, DOCUMENTS_VERSION, ingest, inputs),
         ExchangeStage(EXACT_DUPS.name, 2, group_equal, Partitioned(**dict(m.exact_dups)), (DOCUMENTS,)),
         MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
         MapStage(REDACTED, 2, redact, m.privacy, _TEXT, ((LANGUAGES, ("language",)),)),
@@ -137,14 +140,26 @@ def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
     refuse_unmeetable(mixture, found)
     mixture = sized(mixture, found)
     run = replace(run, mixture=mixture)
-    earlier = None if run.replace else read_plan(run.store)
-    planned = plan_from(found, earlier=earlier, shard_bytes=mixture.ingest.shard_bytes)
+
+    todo = stages(mixture, found)  # now: what a mixture gets wrong is said before any work
+    lay = partial(_lay_out, run, found, todo)
+    work_off(run, lay, tokenizer=load_encoder(mixture.tokenizer.path).data)
+
+
+def _lay_out(run: Run, found: Sequence[Slice], todo: list[Stage], store: Store) -> tuple[list[Stage], Layout]:
+    """The stages over the shards that the input makes, of which the open slices of the plan `found` are read first."""
+    mixture, earlier = run.mixture, read_plan(store)
+    shard_bytes = mixture.ingest.shard_bytes
+    reading = inputs_of(mixture, ()).reading(version=DOCUMENTS_VERSION)
+    known = earlier.cuts if earlier else {}
+    cutting = cut_open(run.workplace, store, reading, slices=found, shard_bytes=shard_bytes, known=known)
+    planned = plan_from(cutting.slices, earlier=earlier, shard_bytes=shard_bytes, cuts=cutting.cuts)
     if earlier is not None and (changes := changed_files(earlier, planned)):
         run.progress.say(f"input files since the last start: {changes}")
-    todo, n_shards = stages(mixture, planned.slices), len(planned.slices)
-    files = {stage.name: _files(stage, n_shards=n_shards) for stage in todo}
-    layout = Layout(n_shards, files, frozenset(planned.totals), planned.to_json())
-    work_off(run, todo, layout=layout, tokenizer=load_encoder(mixture.tokenizer.path).data)
+    inputs, n_shards = inputs_of(mixture, planned.slices), len(planned.slices)
+    laid = [replace(stage, config=inputs) if stage.name == DOCUMENTS.name else stage for stage in todo]
+    files = {stage.name: _files(stage, n_shards=n_shards) for stage in laid}
+    return laid, Layout(n_shards, files, frozenset(planned.totals), planned.to_json(), cutting.fresh)
 
 
 def _files(stage: Stage, *, n_shards: int) -> tuple[str, set[str]]:

@@ -3,8 +3,10 @@
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import doc_words
@@ -12,11 +14,11 @@ from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.config import Mixture
 from pipeline.errors import ConfigError
 from pipeline.language.languages import classify
-from pipeline.quality.extra import measuring_with
+from pipeline.quality.extra import MeasuringWith, measuring_with
 from pipeline.quality.quality import measure
 from pipeline.rules.judged import Judging, judge_documents
 from pipeline.rules.resolve import rules_of
-from pipeline.sources import plan_slices, read_slice
+from pipeline.sources import plan_slices, read_parts
 
 MAX_DOCUMENT_BYTES = 50_000  # no single file may shape the vocabulary
 
@@ -49,6 +51,22 @@ class _Lot:
         return [text for _, _, text in sorted(self.heap, reverse=True)]
 
 
+def _offer(
+    lots: dict[str, _Lot], documents: pa.Table, *, mixture: Mixture, measuring: MeasuringWith, judging: Judging
+) -> None:
+    """Offer the documents of one shard that pass the rules to the lots of their pools."""
+    languages = classify(documents, config=mixture.classify)
+    quality = measure(documents, languages, config=measuring)
+    judged = judge_documents(documents, languages, quality, config=judging)
+    keys = keyed_hash(stage_key(mixture.seed, "sample"), *doc_words(documents))
+    passes = (pc.list_value_length(judged["fired"]).to_numpy() == 0) & documents["problem"].is_null().to_numpy()
+    pools = languages["pool"].to_pylist()
+    for row in np.flatnonzero(passes).tolist():
+        content = documents["content"][row].as_py()
+        text = content.decode("utf-8", errors="replace")[:MAX_DOCUMENT_BYTES]
+        lots[pools[row]].offer(int(keys[row]), documents["content_hash"][row].as_py(), text)
+
+
 def sample(mixture: Mixture, *, n_bytes: int, on_slice: Callable[[int, int], None]) -> list[str]:
     """Texts of about n_bytes in total, half code and half text, that pass the mixture's rules, in keyed order.
 
@@ -56,23 +74,19 @@ def sample(mixture: Mixture, *, n_bytes: int, on_slice: Callable[[int, int], Non
     Raises ConfigError if a pool has nothing to give.
     """
     lots = {"code": _Lot(n_bytes // 2), "text": _Lot(n_bytes // 2)}
-    key = stage_key(mixture.seed, "sample")
+    limits = mixture.ingest
     measuring = measuring_with(mixture.quality.measuring()).model_copy(update={"parse": "off"})
     judging = Judging(rules=rules_of(mixture.quality))
-    slices = [(s, p) for s in mixture.sources for p in plan_slices(s, shard_bytes=mixture.ingest.shard_bytes)]
+    read = partial(
+        read_parts,
+        shard_bytes=limits.shard_bytes,
+        max_document_bytes=limits.max_document_bytes,
+        notebooks=limits.notebooks,
+    )
+    slices = [(s, p) for s in mixture.sources for p in plan_slices(s, shard_bytes=limits.shard_bytes)]
     for number, (source, piece) in enumerate(slices):
-        limits = mixture.ingest
-        documents = read_slice(source, piece, max_document_bytes=limits.max_document_bytes, notebooks=limits.notebooks)
-        languages = classify(documents, config=mixture.classify)
-        quality = measure(documents, languages, config=measuring)
-        judged = judge_documents(documents, languages, quality, config=judging)
-        keys = keyed_hash(key, *doc_words(documents))
-        passes = (pc.list_value_length(judged["fired"]).to_numpy() == 0) & documents["problem"].is_null().to_numpy()
-        pools = languages["pool"].to_pylist()
-        for row in np.flatnonzero(passes).tolist():
-            content = documents["content"][row].as_py()
-            text = content.decode("utf-8", errors="replace")[:MAX_DOCUMENT_BYTES]
-            lots[pools[row]].offer(int(keys[row]), documents["content_hash"][row].as_py(), text)
+        for _, documents in read(source, piece):
+            _offer(lots, documents, mixture=mixture, measuring=measuring, judging=judging)
         on_slice(number + 1, len(slices))
     for pool, lot in lots.items():
         if not lot.heap:

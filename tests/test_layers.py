@@ -64,7 +64,7 @@ ROOMS: dict[str, set[str]] = {
 # In rooms of one subject these files do the stage's work between shards; all others are functions on bytes, text and
 # arrays, which anybody can call: they know no run folder, and no mixture but by the config models named below.
 WITH_ENGINE = {
-    "sources": {"documents"},
+    "sources": {"documents", "cutting"},
     "language": set[str](),
     "quality": set[str](),
     "dedup": {"against", "corpora", "exact_dups", "near_dups", "similar"},

@@ -1,7 +1,7 @@
 """How the stages of a run are worked off: skip what is done, do the rest, commit, remember it in the manifest."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import Literal
@@ -58,20 +58,22 @@ class Layout:
     files: dict[str, tuple[str, set[str]]]  # stage -> folder, names of its shards
     totals: frozenset[int]  # counts of shards under which this run has written names: files of these are its own
     plan: bytes  # kept in the run, where the next plan starts from it
+    fresh: frozenset[str] = frozenset()  # keys of shards that were made while it was laid out
 
 
-def work_off(run: Run, stages: Sequence[Stage], *, layout: Layout, tokenizer: bytes) -> None:
+def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *, tokenizer: bytes) -> None:
     """Make or complete the tables of all stages, in their order. Only one driver at a time may do that.
 
-    The run keeps `tokenizer`, the file that made its token ids.
+    `lay` says which stages and how the tables are cut; it may work to find out. The run keeps `tokenizer`, the file
+    that made its token ids.
     """
     refuse_strangers(run.store)
-    n_shards = layout.n_shards
     with hold(run.store) as store:
         if run.replace:
             run.progress.say(f"removing what stands in {store.root}; to go on after a stop, leave --replace out")
             erase(store)
         refuse_other(store, run.mixture)
+        stages, layout = lay(store)
         store.write_bytes(PLAN, layout.plan)  # before any file bears the names that it gives
         # The order matters: entries go before the files that they name are removed, so that a stop in between leaves an
         # unfinished run; foreign files are looked for while markers of other configurations can still say what is ours.
@@ -95,14 +97,26 @@ def work_off(run: Run, stages: Sequence[Stage], *, layout: Layout, tokenizer: by
                 continue
             for stage in block:
                 if isinstance(stage, ExchangeStage):
-                    run_exchange(run, store, stage, mark=marks[stage.name], n_shards=n_shards)
+                    mark = marks[stage.name]
+                    run_exchange(run, store, stage, mark=mark, n_shards=layout.n_shards, fresh=layout.fresh)
         store.remove("work")
         _sweep(store, marks)
 
 
-def run_exchange(run: Run, store: Store, stage: ExchangeStage, *, mark: str, n_shards: int) -> None:
-    """Run an exchange stage unless all its files stand, record it, and remove its exchange files."""
-    place = run.workplace
+def run_exchange(
+    run: Run,
+    store: Store,
+    stage: ExchangeStage,
+    *,
+    mark: str,
+    n_shards: int,
+    fresh: frozenset[str] = frozenset(),
+) -> None:
+    """Run an exchange stage unless all its files stand, record it, and remove its exchange files.
+
+    `fresh`: keys of shards that this start has committed already.
+    """
+    place = replace(run.workplace, fresh=fresh)
     if is_recorded(store, stage.name, mark=mark, by_hash=place.by_hash, skip_bad=place.skip_bad):
         run.progress.skipped(stage.name)
         return

@@ -13,7 +13,7 @@ copy inside the store) and never read.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -62,8 +62,11 @@ class Shards:
     keys: Sequence[str]
     paths: Sequence[str]
 
-    def standing(self, executor: Executor, *, by_hash: bool, skip_bad: bool) -> dict[int, Marker]:
-        """Markers, by shard, of all shards whose files stand undamaged, renamed to where they belong.
+    def standing(
+        self, executor: Executor, *, by_hash: bool, skip_bad: bool, fresh: Collection[str] = ()
+    ) -> dict[int, Marker]:
+        """Markers, by shard, of all shards whose files stand undamaged, renamed to where they belong. Of the keys in
+        `fresh` no file is read.
 
         Every other marker of the stage and every other file of its table is removed: from here on tasks write names
         that others held before.
@@ -73,7 +76,7 @@ class Shards:
             marker = _read(self.store, self.stage, key)
             if marker is None or (marker.problem is not None and not skip_bad):
                 continue
-            if all(self.store.is_intact(entry, by_hash=by_hash) for entry in marker.files):
+            if all(self.store.is_intact(entry, by_hash=by_hash and key not in fresh) for entry in marker.files):
                 found[shard] = marker
         self._rename(found, executor)
         kept = {f"{self.keys[shard]}.json" for shard in found}

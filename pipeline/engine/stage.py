@@ -86,6 +86,7 @@ class Workplace:
     progress: Progress
     skip_bad: bool = False  # go on without input shards that cannot be read
     by_hash: bool = True  # read finished files again before they are believed; else compare sizes
+    fresh: frozenset[str] = frozenset()  # keys of shards that this start has committed itself: no need to read them
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,10 @@ class Job:
         place, store = self.workplace, self.tables.store
         keys = [key_of(self.stage, self.version, part) for part in parts]
         table_of = Shards(store, self.stage, keys, [self.tables.path(table, shard) for shard in range(len(keys))])
-        markers = table_of.standing(place.executor, by_hash=place.by_hash, skip_bad=place.skip_bad)
+        markers = table_of.standing(place.executor, by_hash=place.by_hash, skip_bad=place.skip_bad, fresh=place.fresh)
         todo = [(shard, (keys[shard], item)) for shard, item in enumerate(items) if shard not in markers]
-        place.progress.stay(self.stage, n_shards=len(markers), of=len(keys))
+        n_stay = sum(keys[shard] not in place.fresh for shard in markers)
+        place.progress.stay(self.stage, n_shards=n_stay, of=len(keys))
         work = partial(commit_shard, task, store, self.stage)
         with place.progress.step(self.stage, n_items=len(keys), n_done=len(markers)) as advance:
             for (shard, _), marker in place.executor.map(work, todo, name=self.stage):

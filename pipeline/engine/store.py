@@ -229,6 +229,7 @@ class Store:
         self._must_hold_lease(other)
         try:
             if self.is_local:
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
                 Path(source).replace(target)
                 sync_folder(Path(target).parent)
             else:

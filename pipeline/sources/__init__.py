@@ -2,6 +2,7 @@
 
     plan_slices   a source -> its slices, in an order that depends on nothing but names and sizes
     read_slice    a slice -> the rows of one shard, in input order
+    read_parts    an open slice, whose size only reading tells -> the rows of each of its shards, one after the other
 
 A row's doc_id is a hash of (source name, input file relative to the source's folder, row in that file). It says nothing
 of where the folder lies, how large the shards are, or how a JSON lines file is compressed. Each kind of source has a
@@ -10,6 +11,8 @@ file of its name; `roots.py` finds and opens files for them, `rows.py` makes the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.config import Source
+    from pipeline.sources.rows import RawDocument
 
-__all__ = ["InputFile", "Slice", "plan_slices", "read_slice"]
+__all__ = ["InputFile", "Slice", "plan_slices", "read_parts", "read_slice"]
 
 
 def plan_slices(source: Source, *, shard_bytes: int) -> list[Slice]:
@@ -49,14 +53,12 @@ def read_slice(
     A bad document is a row whose `problem` says why. StoreError, with cause and remedy, if a file is damaged, gone,
     or not the one that was planned.
     """
+    from pipeline.sources.parts import rows_between
     from pipeline.sources.rows import as_documents  # late, as in _reader
 
-    if piece.source != source.name:
-        raise StoreError(f"slice of source {piece.source!r} cannot be read from source {source.name!r}; run again")
-    # A plan is read back from a file, so its names are data like any other.
-    if unsafe := [file.path for file in piece.files if not is_safe(file.path)]:
-        raise StoreError(f"{source.path}: the planned name {unsafe[0]!r} leads out of its folder; run again")
-    found = _reader(source).read(source, piece, max_document_bytes=max_document_bytes)
+    found = _rows_of(source, piece, max_document_bytes=max_document_bytes)
+    if (piece.first_row, piece.last_row) != (0, -1):
+        found = rows_between(found, first=piece.first_row, last=piece.last_row)
     return as_documents(
         found,
         source=source,
@@ -64,6 +66,50 @@ def read_slice(
         min_encoding_confidence=min_encoding_confidence,
         notebooks=notebooks,
     )
+
+
+def read_parts(
+    source: Source,
+    piece: Slice,
+    *,
+    shard_bytes: int,
+    max_document_bytes: int,
+    min_encoding_confidence: float = 0.75,
+    notebooks: Literal["script", "keep"] = "script",
+) -> Iterator[tuple[int, pa.Table]]:
+    """The shards of an open slice, each with the number of its first row; at least one, which may have no rows.
+
+    Each table is as `read_slice` gives it for that part of `Slice.parts`. StoreError as there, behind tables that were
+    given already: who cannot use a part of a damaged file waits for the end.
+    """
+    from pipeline.sources.parts import bytes_of_a_part, cut_rows
+    from pipeline.sources.rows import as_documents  # late, as in _reader
+
+    found = _rows_of(source, piece, max_document_bytes=max_document_bytes)
+    part_bytes = bytes_of_a_part(piece, shard_bytes=shard_bytes)
+    make = partial(
+        as_documents,
+        source=source,
+        max_document_bytes=max_document_bytes,
+        min_encoding_confidence=min_encoding_confidence,
+        notebooks=notebooks,
+    )
+    is_empty = True
+    for first, rows in cut_rows(found, part_bytes=part_bytes, shard_bytes=shard_bytes):
+        is_empty = False
+        yield first, make(rows)
+    if is_empty:
+        yield 0, make(())
+
+
+def _rows_of(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
+    if piece.source != source.name:
+        raise StoreError(f"slice of source {piece.source!r} cannot be read from source {source.name!r}; run again")
+    # A plan is read back from a file, so its names are data like any other.
+    if unsafe := [file.path for file in piece.files if not is_safe(file.path)]:
+        raise StoreError(f"{source.path}: the planned name {unsafe[0]!r} leads out of its folder; run again")
+    rows: Iterator[RawDocument] = _reader(source).read(source, piece, max_document_bytes=max_document_bytes)
+    return rows
 
 
 def _reader(source: Source) -> ModuleType:

@@ -18,7 +18,8 @@ from pipeline.sources.entries import without_repeats
 from pipeline.sources.rows import EMPTY, MAX_ENTRIES, UNREADABLE, RawDocument
 from pipeline.sources.values import READERS, Metadata, lost_of, mapped, micros_of
 
-_BATCH_ROWS = 1_024  # turned into Python objects at once; a row may be megabytes
+_BATCH_ROWS = 1_024  # turned into Python objects at once
+BATCH_BYTES = 16_000_000  # the same where rows are large: a quarter of a shard
 _BATCH_LISTS = 16  # the same where each row holds a list of files
 _BATCH_ENTRIES = 1_024  # of one row, turned into Python objects at once
 _is = pa.types
@@ -76,9 +77,12 @@ def names_read(schema: pa.Schema, *, source: Source) -> list[str]:
     return [name for name in names if _type_of(schema, name=name) is not None and not _twice(schema, name=name)]
 
 
-def batch_rows(source: Source) -> int:
-    """How many rows a reader hands to `rows_of` at once."""
-    return _BATCH_LISTS if source.explode else _BATCH_ROWS
+def rows_at_once(sample: pa.RecordBatch | None, *, source: Source) -> int:
+    """How many rows like those of `sample` a reader hands to `rows_of` at once."""
+    most = _BATCH_LISTS if source.explode else _BATCH_ROWS
+    if sample is None or not sample.num_rows or not sample.nbytes:
+        return most
+    return max(1, min(most, BATCH_BYTES * int(sample.num_rows) // int(sample.nbytes)))
 
 
 def rows_of(batch: pa.RecordBatch, *, input_file: str, first_row: int, source: Source) -> Iterator[RawDocument]:

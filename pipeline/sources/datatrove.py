@@ -22,7 +22,7 @@ _RANK_ROWS = 2**40  # numbers set aside for each rank: more than any has rows, a
 
 
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
-    """One slice for each rank, whatever `shard_bytes`: only the reader knows where its input can be cut.
+    """An open slice for each rank: only the reader knows where its input can be cut.
 
     Builds the reader, so that a wrong name or option fails before any work.
     """
@@ -33,7 +33,7 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
             found = folder.list_files(recursive=reader.recursive, glob_pattern=reader.glob_pattern)
         if not found:
             raise ConfigError(f"sources.{source.name}: {source.reader} finds no file in {folder.path}")
-    return [Slice(source.name, (), rank, rank + 1) for rank in range(source.n_slices)]
+    return [Slice(source.name, (), rank, rank + 1, is_open=True) for rank in range(source.n_slices)]
 
 
 def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:

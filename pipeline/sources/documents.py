@@ -3,17 +3,17 @@
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, field_serializer
 
 from pipeline.config import Mixture, Source
 from pipeline.engine.markers import Marker, Outcome
-from pipeline.engine.shards import PLAN
+from pipeline.engine.shards import PLAN, key_of
 from pipeline.engine.stage import Job
 from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
@@ -23,6 +23,7 @@ from pipeline.schema import DOCUMENTS
 from pipeline.sources import Slice, plan_slices, read_slice
 from pipeline.sources.slices import keep_shards
 
+REMEDY = "repair it, or go on without it: --on-bad-shard skip"
 _Read = Callable[[Source, Slice], pa.Table]
 
 
@@ -32,12 +33,22 @@ def plan(mixture: Mixture) -> list[Slice]:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Where an open slice was cut when it was read."""
+
+    starts: tuple[int, ...]  # the number of the first row of each shard
+    counts: dict[str, int]
+    problem: str | None = None  # why it was left out
+
+
+@dataclass(frozen=True)
 class Plan:
     """How the input of a run is cut: kept in the run, so that what has been read need not be read again."""
 
     slices: tuple[Slice, ...]
     shard_bytes: int
     totals: tuple[int, ...]  # counts of shards that plans of this run have had
+    cuts: dict[str, Cut] = field(default_factory=dict)  # of the slices that were open
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -54,7 +65,9 @@ def read_plan(store: Store) -> Plan | None:
     return None
 
 
-def plan_from(planned: Sequence[Slice], *, earlier: Plan | None, shard_bytes: int) -> Plan:
+def plan_from(
+    planned: Sequence[Slice], *, earlier: Plan | None, shard_bytes: int, cuts: dict[str, Cut] | None = None
+) -> Plan:
     """`planned` as it is cut in this run: documents of an earlier plan keep their shards, new ones get new shards.
 
     With another `shard_bytes` all is cut anew.
@@ -62,7 +75,7 @@ def plan_from(planned: Sequence[Slice], *, earlier: Plan | None, shard_bytes: in
     slices, totals = tuple(planned), set(earlier.totals if earlier else ())
     if earlier is not None and earlier.shard_bytes == shard_bytes:
         slices = tuple(keep_shards(planned, earlier.slices, shard_bytes=shard_bytes))
-    return Plan(slices, shard_bytes, tuple(sorted(totals | {len(slices)})))
+    return Plan(slices, shard_bytes, tuple(sorted(totals | {len(slices)})), cuts or {})
 
 
 def changed_files(before: Plan, after: Plan) -> str:
@@ -73,6 +86,31 @@ def changed_files(before: Plan, after: Plan) -> str:
     return ", ".join(f"{n:,} {what}" for what, n in counts.items()) if any(counts.values()) else ""
 
 
+class Limits(NamedTuple):
+    """The settings of `ingest` that decide rows."""
+
+    max_document_bytes: int
+    min_encoding_confidence: float
+    notebooks: Literal["script", "keep"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How slices are read: all beside a slice that decides the rows of its shard."""
+
+    sources: dict[str, Source]  # by name, without what only chooses files
+    limits: Limits
+    version: int  # of the stage
+
+    def part(self, piece: Slice) -> tuple[Any, ...]:
+        """All that decides the rows of a slice, but the version."""
+        return (self.sources[piece.source].model_dump(mode="json"), piece.to_dict(), *self.limits)
+
+    def key(self, piece: Slice) -> str:
+        """Under which the shard of a slice is committed; as `Job.shards` makes it."""
+        return key_of(DOCUMENTS.name, self.version, self.part(piece))
+
+
 class Inputs(Frozen):
     """All that decides `documents`. The slices name every input file with its size and version."""
 
@@ -81,6 +119,15 @@ class Inputs(Frozen):
     min_encoding_confidence: float
     notebooks: Literal["script", "keep"] = "script"
     slices: tuple[Slice, ...]
+
+    @field_serializer("slices")
+    def _said(self, slices: tuple[Slice, ...]) -> list[dict[str, Any]]:
+        return [piece.to_dict() for piece in slices]
+
+    def reading(self, *, version: int) -> Reading:
+        """How the slices are read."""
+        limits = Limits(self.max_document_bytes, self.min_encoding_confidence, self.notebooks)
+        return Reading({s.name: _for_reading(s) for s in self.sources}, limits, version)
 
 
 def inputs_of(mixture: Mixture, slices: Sequence[Slice]) -> Inputs:
@@ -97,14 +144,10 @@ def inputs_of(mixture: Mixture, slices: Sequence[Slice]) -> Inputs:
 
 def ingest(job: Job, *, config: Inputs) -> list[Marker]:
     """Write table `documents`, one shard per slice. A file that cannot be read stops the run or is skipped."""
-    sources = {s.name: _for_reading(s) for s in config.sources}
-    limits = (config.max_document_bytes, config.min_encoding_confidence, config.notebooks)
-    read = partial(read_slice, max_document_bytes=limits[0], min_encoding_confidence=limits[1], notebooks=limits[2])
-    task = partial(_read_shard, job.tables, read=read, skip_bad=job.skip_bad)
-    dumped = {name: source.model_dump(mode="json") for name, source in sources.items()}
-    items = [(sources[s.source], s) for s in config.slices]
-    parts = [(dumped[s.source], asdict(s), *limits) for s in config.slices]
-    return job.shards(DOCUMENTS, task, items=items, parts=parts)
+    reading = config.reading(version=job.version)
+    task = partial(_read_shard, job.tables, read=partial(read_slice, **reading.limits._asdict()), skip_bad=job.skip_bad)
+    items = [(reading.sources[s.source], s) for s in config.slices]
+    return job.shards(DOCUMENTS, task, items=items, parts=[reading.part(s) for s in config.slices])
 
 
 def _for_reading(source: Source) -> Source:
@@ -120,12 +163,10 @@ def _read_shard(tables: Tables, shard: int, payload: tuple[Source, Slice], *, re
         documents = read(source, piece)
     except StoreError as error:
         if not skip_bad:
-            raise StoreError(
-                f"source {source.name!r}, shard {shard}: {error}; repair it, or go on without it: --on-bad-shard skip"
-            ) from error
+            raise StoreError(f"source {source.name!r}, shard {shard}: {error}; {REMEDY}") from error
         documents, problem = _without_bad_files(source, piece, error=error, read=read)
     entry = tables.write(DOCUMENTS, shard, data=documents)
-    return Outcome((entry,), _counts(documents) | _taken_by_name(documents, source=source), problem)
+    return Outcome((entry,), counts_of(documents, source=source), problem)
 
 
 def _without_bad_files(source: Source, piece: Slice, *, error: StoreError, read: _Read) -> tuple[pa.Table, str]:
@@ -153,10 +194,12 @@ def _taken_by_name(documents: pa.Table, *, source: Source) -> dict[str, int]:
     return {f"n_default_{field} {source.name}": n for field, n in counts.items() if n}
 
 
-def _counts(documents: pa.Table) -> dict[str, int]:
+def counts_of(documents: pa.Table, *, source: Source) -> dict[str, int]:
+    """What the manifest counts of a shard of one source."""
     lost = pc.value_counts(documents["lost_fields"].combine_chunks().flatten())
     return {
         "n_docs": documents.num_rows,
         "n_bytes": int(pc.sum(documents["n_bytes"]).as_py() or 0),
         **{f"n_lost_{one['values'].as_py()}": one["counts"].as_py() for one in lost},
+        **_taken_by_name(documents, source=source),
     }

@@ -1,7 +1,7 @@
 """A folder that `save_to_disk` of the library `datasets` wrote: Arrow streams, in the order of its `state.json`.
 
 Several splits lie in folders of their own below, and all are read; `include` chooses. Files that no `state.json` names
-(caches) are no part of the data set. A stream is read from its start, so a file is a shard.
+(caches) are no part of the data set. A stream is read from its start, so a file is an open slice.
 
 A row's number is its place in the file.
 """
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
-from pipeline.sources.arrow_rows import batch_rows, check_content, check_types, rows_of
+from pipeline.sources.arrow_rows import check_content, check_types, rows_at_once, rows_of
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.names import is_safe
 from pipeline.sources.roots import DAMAGED, Root, list_files, locate, open_file, store_errors
@@ -27,7 +27,7 @@ _END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream; without it nobody knows how m
 
 
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
-    """A slice for each file that the data set names, whatever `shard_bytes`."""
+    """An open slice for each file that the data set names."""
     root = locate(source)
     everything = source.model_copy(update={"include": ("*",), "exclude": ()})
     there = {file.path: file for file in list_files(everything, root=root)}
@@ -41,7 +41,7 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     names = [name for state in states for name in _named(root, state) if name in chosen or name not in there]
     files = [there.get(name, InputFile(name, 0, "")) for name in names]  # one that is gone fails when it is read
     check_types(list(_schemas(root, [file for file in files if file.path in there])), source=source)
-    return [Slice(source.name, (file,), n_bytes=file.size) for file in files]
+    return [Slice(source.name, (file,), n_bytes=file.size, is_open=True) for file in files]
 
 
 def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
@@ -103,12 +103,13 @@ def _open(opened: BinaryIO, *, size: int, where: str) -> pa.RecordBatchReader:
 
 
 def _rows(stream: pa.RecordBatchReader, *, source: Source, file: InputFile, where: str) -> Iterator[RawDocument]:
-    first, step = 0, batch_rows(source)
+    first = 0
     while True:
         with store_errors(f"{where}: {DAMAGED}"):
             batch = next(iter(stream), None)
         if batch is None:
             return
+        step = rows_at_once(batch, source=source)
         for start in range(0, batch.num_rows, step):
             part = batch.slice(start, step)
             yield from rows_of(part, input_file=file.path, first_row=first + start, source=source)

@@ -3,8 +3,8 @@
 Rows are lines, elements of an array, RFC 7464 records or objects over several lines, in any UTF (`json_stream.py`). A
 row's number is the byte at which it starts in the uncompressed file, counted in UTF-8. So the row keeps its name
 however the file is cut, and whether it is compressed or not. Plain files are cut at any byte where their rows allow it:
-a row belongs to the slice in which it starts. Compressed files cannot be entered in the middle and stand alone, so that
-a damaged one costs no other.
+a row belongs to the slice in which it starts. Compressed files cannot be entered in the middle; each is an open slice
+of its own, so that a damaged one costs no other.
 
 A row that is no JSON object with text under the content key is a row of its own, `unreadable_row`; blank lines are no
 documents. A file that cannot be decompressed to its end is an error, because nobody knows how many rows are missing,
@@ -37,7 +37,7 @@ _PEEK_BYTES = 1 << 18  # searched for the content key before any work; a plain c
 
 
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
-    """Slices of about `shard_bytes`: small plain files together, large ones cut, compressed ones alone."""
+    """Slices of about `shard_bytes`: small plain files together, large ones cut; open ones of what cannot be cut."""
     root = locate(source)
     files = list_files(source, root=root, suffixes=_SUFFIXES)
     _check_content_key(source, root=root, files=files[:_N_CHECKED_FILES])
@@ -48,9 +48,9 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
             continue
         for file in neighbours:
             if is_compressed(file):
-                slices.append(Slice(source.name, (file,), n_bytes=file.size * _EXPANSION))
+                slices.append(Slice(source.name, (file,), n_bytes=file.size * _EXPANSION, is_open=True))
             elif not _may_be_cut(root, file):
-                slices.append(Slice(source.name, (file,), n_bytes=file.size))
+                slices.append(Slice(source.name, (file,), n_bytes=file.size, is_open=True))
             else:
                 slices += _cut(source.name, file=file, shard_bytes=shard_bytes)
     return slices

@@ -3,13 +3,16 @@
 Footers are read at planning, so a column that no file has stops the run before any work. A file whose footer is
 damaged, that lacks the contents or has a name twice becomes a slice all the same and fails when it is read: then it is
 one bad shard with a name, not a lost file.
-A slice never spans two files, and a row group is never divided: one of 4 GB makes one shard of 4 GB.
+A slice never spans two files. It is open: a footer says how large row groups are as they are written, where a text that
+is repeated stands once. A row group larger than a shard is read once, in batches, for all the shards that it makes:
+pyarrow enters a row group at its start only, and of 2 GB every shard would unpack 1 GB that belongs to others.
 
 A row's number is its place in the file. Page checksums are verified where the writer stored them.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -17,13 +20,23 @@ import pyarrow.parquet as pq
 
 from pipeline.config import Source
 from pipeline.errors import StoreError
-from pipeline.sources.arrow_rows import batch_rows, check_content, check_types, is_sound, names_read, rows_of
+from pipeline.sources.arrow_rows import (
+    BATCH_BYTES,
+    check_content,
+    check_types,
+    is_sound,
+    names_read,
+    rows_at_once,
+    rows_of,
+)
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.roots import DAMAGED, Root, list_files, locate, open_file, store_errors
 from pipeline.sources.rows import RawDocument
 from pipeline.sources.slices import InputFile, Slice
 
 _SUFFIXES = (".parquet", ".pq")
+_PROBED_ROWS = 64  # what is read of a row group to learn how large its rows are; a plain choice
+_BUFFER_BYTES = 1 << 20  # about a page; a plain choice
 _FOOTER_THREADS = 8  # reading footers is waiting, mostly on remote stores
 _MAGIC = (b"PAR1", b"PARE")  # plain, and with an encrypted footer, which the library names
 
@@ -39,7 +52,7 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     slices: list[Slice] = []
     for file, footer, schema in zip(files, footers, schemas, strict=True):
         if footer is None or not is_sound(schema, source=source):
-            slices.append(Slice(source.name, (file,), n_bytes=file.size))
+            slices.append(Slice(source.name, (file,), n_bytes=file.size, is_open=True))
         else:
             slices.extend(_cut(source, file=file, footer=footer, shard_bytes=shard_bytes))
     return slices
@@ -70,7 +83,8 @@ def _open(opened: BinaryIO, *, where: str) -> pq.ParquetFile:
     with store_errors(f"{where}: {DAMAGED}"):
         if not head.startswith(_MAGIC):
             raise ValueError(f"it is not parquet; it looks like {looks_like(head)}")
-        return pq.ParquetFile(opened, page_checksum_verification=True)
+        # A buffer makes pyarrow read a column chunk page by page; without, a chunk of gigabytes is loaded as a whole.
+        return pq.ParquetFile(opened, page_checksum_verification=True, buffer_size=_BUFFER_BYTES, pre_buffer=False)
 
 
 def _about(source: Source) -> str:
@@ -107,10 +121,10 @@ def _cut(source: Source, *, file: InputFile, footer: pq.FileMetaData, shard_byte
     for k in range(footer.num_row_groups):
         size = max(0, footer.row_group(k).total_byte_size)
         if k > first and n_bytes + size > shard_bytes:
-            yield Slice(source.name, (file,), first, k, n_bytes)
+            yield Slice(source.name, (file,), first, k, n_bytes, is_open=True)
             first, n_bytes = k, 0
         n_bytes += size
-    yield Slice(source.name, (file,), first, footer.num_row_groups, n_bytes)
+    yield Slice(source.name, (file,), first, footer.num_row_groups, n_bytes, is_open=True)
 
 
 def _batches(parquet: pq.ParquetFile, *, source: Source, groups: range, where: str) -> Iterator[pa.RecordBatch]:
@@ -118,9 +132,19 @@ def _batches(parquet: pq.ParquetFile, *, source: Source, groups: range, where: s
     with store_errors(f"{where}: {DAMAGED}"):
         expected = sum(parquet.metadata.row_group(k).num_rows for k in groups)
         found = 0
-        batches = parquet.iter_batches(batch_rows(source), row_groups=list(groups), columns=names, use_threads=False)
-        for batch in batches if groups else ():
-            found += batch.num_rows
-            yield batch
+        for group in groups:
+            for batch in _of_group(parquet, names=names, group=group, source=source):
+                found += batch.num_rows
+                yield batch
         if found != expected:
             raise StoreError(f"{where}: gave {found} rows, its footer says {expected}; fetch it again or exclude it")
+
+
+def _of_group(parquet: pq.ParquetFile, *, names: list[str], group: int, source: Source) -> Iterator[pa.RecordBatch]:
+    """Batches of about as many bytes, whatever the rows hold. Their size must be set before they are read, and footers
+    do not say how large rows become; so the first rows are read for that alone."""
+    read = partial(parquet.iter_batches, row_groups=[group], columns=names, use_threads=False)
+    n_rows = rows_at_once(next(iter(read(_PROBED_ROWS)), None), source=source)
+    about = parquet.metadata.row_group(group)
+    by_footer = max(0, about.total_byte_size) // max(1, about.num_rows)
+    yield from read(min(n_rows, max(1, BATCH_BYTES // max(1, by_footer))))

@@ -1,11 +1,13 @@
 """The plan of an input: which files, and which part of them, one shard of `documents` will hold."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Any
 
-# Counted for each file beside its content, so that a million empty files do not share a shard: about what a row of
-# `documents` takes beside its content.
-_ROW_BYTES = 512
+# Counted for each file or row beside its content, so that a million empty ones do not share a shard: about what a row
+# of `documents` takes beside its content.
+ROW_BYTES = 512
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,26 @@ class Slice:
     n_bytes: int = 0  # estimate of raw bytes, for progress
     is_group: bool = False  # whole files that only their sizes brought together
     home: str = ""  # of a group: files of two homes never share one; git: the checkout
+    is_open: bool = False  # how many shards it makes is known when it has been read (`cutting.py`)
+    first_row: int = 0  # of what is read: the first row that belongs to this shard, by its `input_row`
+    last_row: int = -1  # exclusive; -1: to the end
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that decides its rows, as JSON can say it. Whether it is open does not; bounds only where there are."""
+        said = asdict(self)
+        del said["is_open"]
+        if (self.first_row, self.last_row) == (0, -1):
+            del said["first_row"], said["last_row"]
+        return said
+
+    def parts(self, starts: Sequence[int]) -> list["Slice"]:
+        """The shards that an open slice makes, given the row with which each begins."""
+        edges = [0, *starts[1:], -1]
+        n_bytes = self.n_bytes // len(starts)
+        return [
+            replace(self, is_open=False, first_row=first, last_row=last, n_bytes=n_bytes)
+            for first, last in pairwise(edges)
+        ]
 
 
 def group_files(files: Iterable[InputFile], *, shard_bytes: int) -> Iterator[tuple[InputFile, ...]]:
@@ -35,7 +57,7 @@ def group_files(files: Iterable[InputFile], *, shard_bytes: int) -> Iterator[tup
     group: list[InputFile] = []
     n_bytes = 0
     for file in files:
-        cost = file.size + _ROW_BYTES
+        cost = file.size + ROW_BYTES
         if group and n_bytes + cost > shard_bytes:
             yield tuple(group)
             group, n_bytes = [], 0
@@ -83,7 +105,8 @@ def keep_shards(planned: Sequence[Slice], earlier: Sequence[Slice], *, shard_byt
 
 def _place(piece: Slice) -> tuple[object, ...]:
     """What a slice is, whatever its files hold now."""
-    return (piece.source, piece.home, tuple(file.path for file in piece.files), piece.first, piece.last)
+    paths = tuple(file.path for file in piece.files)
+    return (piece.source, piece.home, paths, piece.first, piece.last, piece.first_row, piece.last_row)
 
 
 def _fill(slots: list[Slice | None], new: list[Slice]) -> list[Slice]:
