@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from marks_signs import FIRES, QUIET
 
 from pipeline.features import MARKS
 from pipeline.filters import Rule
 from pipeline.language.table import OTHER_CODE, TEXT, UNKNOWN, languages
 from pipeline.quality import features
+from pipeline.quality.marks import checks
 from pipeline.quality.marks.marks import as_lists, find_marks
 from pipeline.quality.marks.paths import find_by_path, path_rules, rooted
 from pipeline.quality.marks.signs import sign_ids, signs_of
-from pipeline.quality.marks.tables import read_table
+from pipeline.quality.marks.tables import pattern_of, read_table
 
 ANNOTATING = {"vendored", "test_data", "changelog", "documentation", "linguist_generated"}
 
@@ -233,3 +239,55 @@ def test_a_rule_about_a_mark_that_is_none_is_refused() -> None:
     Rule(reason="mine", feature="mark.vendored", above=0)
     with pytest.raises(ValueError, match=r"mark\.vendord"):
         Rule(reason="mine", feature="mark.vendord", above=0)
+
+
+# What a row `needs` must be in all that its `match` fits: asked of each alternative by itself.
+NEEDING = [
+    (row["id"], part, row["needs"])
+    for name in ("generated", "build", "data", "records")
+    for row in read_table(f"signs/{name}.yaml")
+    if "needs" in row
+    for part in ([row["match"]] if isinstance(row["match"], str) else row["match"])
+]
+
+
+@pytest.mark.parametrize(("sign", "part", "needs"), NEEDING, ids=[f"{s}-{k}" for k, (s, _, _) in enumerate(NEEDING)])
+def test_what_a_sign_needs_is_in_all_that_it_matches(sign: str, part: str, needs: list[str]) -> None:
+    pattern = re.compile(pattern_of(part), re.IGNORECASE | re.MULTILINE)
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(st.from_regex(pattern))
+    def holds(text: str) -> None:
+        assert any(literal in checks.folded(text) for literal in needs), (sign, text)
+
+    holds()
+
+
+def test_a_folded_text_is_to_small_letters_what_the_text_is_without_case() -> None:
+    characters = [chr(code) for code in range(sys.maxunicode + 1)]
+    all_of_them = "".join(characters)
+    folded = checks.folded(all_of_them)
+    assert len(folded) == len(all_of_them)
+    of = dict(zip(characters, folded, strict=True))
+    for letter in "abcdefghijklmnopqrstuvwxyz":
+        assert set(re.findall(letter, all_of_them, re.IGNORECASE)) == {c for c, text in of.items() if text == letter}
+    for kind in (r"\w", r"\s", r"\d"):
+        among = set(re.findall(kind, all_of_them))
+        assert among == {c for c, text in of.items() if text in among}
+
+
+RIGHTS = re.compile(
+    r"licen[cs]|copyright|copyleft|©|\(c\)|warrant|permission|redistribut|liab|sublicens|derivative|patent|trademark"
+    r"|free software|public domain|as is\b|all rights|hereby|grant|damages|terms and conditions|gnu general|notice"
+    r"|author",
+    re.IGNORECASE,
+)
+WORDS = ["LICENSE", "licen", "licenc", "copyLEFT", "©", "(C)", "as is", "as island", "As Is.", "liab", "public domain",
+         "public  domain", "\u017fublicen\u017f", "l\u0130ab", "l\u0131ab",
+         "not\u0131ce", "tide", "pier", "\n", "author", "hereby", " "]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join) | st.from_regex(RIGHTS))
+def test_a_paragraph_speaks_of_rights_where_one_expression_finds_it(text: str) -> None:
+    assert checks._speaks_of_rights(checks.folded(text)) == (RIGHTS.search(text) is not None)

@@ -13,12 +13,17 @@ from pipeline.quality.marks.comments import syntax_of
 MAX_CHARS = 16_384  # what a file is shows by then, and a check costs some 100 µs
 
 _PARAGRAPH_LINES = 8  # a table without blank lines is no single paragraph below its header
-_RIGHTS = re.compile(
-    r"licen[cs]|copyright|copyleft|©|\(c\)|warrant|permission|redistribut|liab|sublicens|derivative|patent|trademark"
-    r"|free software|public domain|as is\b|all rights|hereby|grant|damages|terms and conditions|gnu general|notice"
-    r"|author",
-    re.I,
-)
+# In small letters: what makes a paragraph speak of rights. Searched one by one, which is some twenty times faster than
+# as alternatives of one expression.
+_RIGHTS = (
+    "licenc", "licens", "copyright", "copyleft", "©", "(c)", "warrant", "permission", "redistribut", "liab",
+    "sublicens", "derivative", "patent", "trademark", "free software", "public domain", "all rights", "hereby", "grant",
+    "damages", "terms and conditions", "gnu general", "notice", "author",
+)  # fmt: skip
+_AS_IS = re.compile(r"as is\b")
+_WORD = re.compile(r"\w")
+# Beside their capitals, what an expression without case takes for a Latin letter, and `str.lower` does not.
+_LIKE_LETTERS = str.maketrans("\u0130\u0131\u017f", "iis")
 # What only a licence or a notice of rights says of itself, not a README that names its licence.
 _LEGAL = re.compile(
     r"permission\s+is\s+hereby\s+granted|redistribution\s+and\s+use\s+in\s+source|without\s+warrant(?:y|ies)|licensed\s+under\s+the"
@@ -26,8 +31,7 @@ _LEGAL = re.compile(
     r"|gnu\s+(?:lesser\s+|affero\s+|library\s+)?general\s+public"
     r"|all\s+rights\s+reserved|public\s+domain|creative\s+commons|(?:this|the)\s+licen[cs]e|under\s+the\s+terms|spdx-license|warranty"
     r"|copyright\s+(?:\(c\)|©|holder|\d{4}|notice)|\(c\)\s+(?:copyright\s+)?\d{4}|files:\s+\*"
-    r"|machine-readable debian/copyright",
-    re.I,
+    r"|machine-readable debian/copyright"
 )
 # What an empty module declares.
 _EMPTY = re.compile(r"(?:package|namespace|module)\b[\w\s.:\\]*;?|<\?php|\?>|['\"]use strict['\"];?|-{3}|export \{\};?")
@@ -44,29 +48,38 @@ _WORDS = re.compile(r"[^\W\d_]{2,}[\s'\u2019,-]+[^\W\d_]{2,}|[^\x00-\u024f\W]")
 
 def licence_text(text: str, language: str) -> bool:
     """A text that is about rights from end to end: three quarters of it in paragraphs that speak of them."""
-    if not _LEGAL.search(text):
-        return False
-    return _rights_frac(text) >= 0.75
+    text = folded(text)
+    return bool(_LEGAL.search(text)) and _rights_frac(text) >= 0.75
 
 
 def licence_named(text: str, language: str) -> bool:
     """A file called LICENSE, COPYING or copyright: it says something of rights, and is no program."""
+    text = folded(text)
     return bool(_LEGAL.search(text)) and _rights_frac(text) >= 0.3
 
 
+def folded(text: str) -> str:
+    """As many characters in small letters: an expression of small letters fits if it fitted the text without case."""
+    return (text if text.isascii() else text.translate(_LIKE_LETTERS)).lower()
+
+
+def _speaks_of_rights(text: str) -> bool:
+    return any(word in text for word in _RIGHTS) or ("as is" in text and _AS_IS.search(text) is not None)
+
+
 def _rights_frac(text: str) -> float:
-    """The share of a text in paragraphs, of eight lines at most, that speak of rights."""
+    """The share of a folded text in paragraphs, of eight lines at most, that speak of rights."""
     parts: list[str] = []
     part: list[str] = []
     for line in text.split("\n"):
-        is_blank = not re.search(r"\w", line)
+        is_blank = not _WORD.search(line)
         if part and (is_blank or len(part) == _PARAGRAPH_LINES):
             parts.append(" ".join(part))
             part = []
         if not is_blank:
             part.append(line)
     parts.append(" ".join(part))
-    return sum(len(p) for p in parts if _RIGHTS.search(p)) / max(1, sum(map(len, parts)))
+    return sum(len(p) for p in parts if _speaks_of_rights(p)) / max(1, sum(map(len, parts)))
 
 
 def _without_blocks(text: str, opening: str, close: str) -> str:

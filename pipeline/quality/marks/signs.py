@@ -8,6 +8,7 @@ has: literals in small letters, four bytes at least, one of which stands in the 
 languages: linguist's names; path, unless_path: an expression (RE2) over the path with a slash before it; max_bytes
 where: `comments` (those at the head, in the syntax of the file's own language, without their marks), `head` or `tail`
 match, unless: expressions (Python's, without case, ^ and $ at lines) that must fit there, and must not; of a list one
+needs: literals in small letters, of which whatever `match` fits holds one; a text without them is not searched
 and_head: an expression that the head must fit too
 check: the name of a function in checks.py that must hold
 linguist: true where the row is a predicate of linguist's, whose marks set `starcoder2` asks for
@@ -24,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.arrays.compiled import compiled
-from pipeline.quality.marks.checks import CHECKS, MAX_CHARS
+from pipeline.quality.marks.checks import CHECKS, MAX_CHARS, folded
 from pipeline.quality.marks.comments import HEAD_BYTES, head_comments
 from pipeline.quality.marks.paths import path_matches
 from pipeline.quality.marks.tables import pattern_of, read_table
@@ -51,6 +52,7 @@ class Sign:
     unless_path: str
     max_bytes: int
     match: re.Pattern[str] | None
+    needs: tuple[str, ...]
     unless: re.Pattern[str] | None
     and_head: re.Pattern[str] | None
     check: Callable[[str, str], bool] | None
@@ -97,6 +99,7 @@ def _signs() -> tuple[tuple[Sign, ...], tuple[bytes, ...]]:
                 unless_path=pattern_of(row.get("unless_path", "")),
                 max_bytes=row.get("max_bytes", 0),
                 match=_pattern(row.get("match")),
+                needs=tuple(row.get("needs", ())),
                 unless=_pattern(row.get("unless")),
                 and_head=_pattern(row.get("and_head")),
                 check=CHECKS[row["check"]] if "check" in row else None,
@@ -186,8 +189,14 @@ def _fires(sign: Sign, contents: Contents, row: int, comments: _Comments) -> boo
         texts = comments.of(row)
     else:
         texts = [contents.tail(row) if sign.where == "tail" else contents.head(row)]
+    if sign.needs:  # most comments, and an expression of many alternatives takes a thousand times as long
+        texts = [text for text in texts if _holds(folded(text), sign.needs)]
     said = any(sign.match.search(text) and not (sign.unless and sign.unless.search(text)) for text in texts)
     return said and (sign.and_head is None or sign.and_head.search(contents.head(row)) is not None)
+
+
+def _holds(text: str, literals: tuple[str, ...]) -> bool:
+    return any(literal in text for literal in literals)
 
 
 def _places(data: np.ndarray, offsets: np.ndarray, literals: tuple[bytes, ...]) -> np.ndarray:
