@@ -14,21 +14,23 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
-from tokenizer.engines import EngineName, GigatokenEngine, HuggingFaceEngine, fastest
+from tokenizer import remembered
+from tokenizer.engines import EQUAL, EngineName, GigatokenEngine, HuggingFaceEngine, fastest
 from tokenizer.errors import TokenizerError
 from tokenizer.tokens import END_OF_TEXT, byte_chars, token_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
+Engine = GigatokenEngine | HuggingFaceEngine
 BUILTIN: Final = "builtin"
 
 # Names of the end-of-document token, ours first, then those of vocabularies that people bring along.
@@ -49,8 +51,8 @@ class Encoder:
     reason: str  # why this engine
     file_hash: str  # SHA-256 of the tokenizer file, hex
     data: bytes = field(repr=False)  # the tokenizer file as it was read
-    _engine: GigatokenEngine | HuggingFaceEngine = field(repr=False)
-    _vocabulary: tuple[bytes, ...] = field(repr=False)
+    _engine: Callable[[], Engine] = field(repr=False)  # made with the first text
+    _vocabulary: Callable[[], tuple[bytes, ...]] = field(repr=False)  # made with the first ids to decode
 
     def encode_batch(self, texts: Iterable[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """Offsets and ids: document i is `ids[offsets[i]:offsets[i + 1]]`, its last id is `eos_id`.
@@ -60,10 +62,10 @@ class Encoder:
         """
         end = np.array([self.eos_id], dtype=np.uint32).tobytes()
         flat = bytearray()  # grows in place where a list of arrays would be held beside its sum
-        stops = [0]
+        stops, encode = [0], self._engine().encode
         for index, text in enumerate(texts):
             _check_utf8(text, index=index)
-            flat += self._engine.encode(text).data
+            flat += encode(text).data
             flat += end
             stops.append(len(flat) // len(end))
         return np.array(stops, dtype=np.int64), np.frombuffer(flat, dtype=np.uint32)
@@ -79,15 +81,17 @@ class Encoder:
                 f"cannot decode ids from {wanted.min()} to {wanted.max()}: this vocabulary ends at "
                 f"{self.vocab_size - 1}; they come from another tokenizer"
             )
-        return b"".join([self._vocabulary[index] for index in wanted.tolist()])
+        vocabulary = self._vocabulary()
+        return b"".join([vocabulary[index] for index in wanted.tolist()])
 
 
 def load(path: str | Path, *, fast: bool = True) -> Encoder:
     """Load a `tokenizer.json` of a byte-level BPE; "builtin" is the one beside this file.
 
-    `fast=False` keeps to Hugging Face. Loading costs about 0.9 CPU-seconds and 110 MB (parsing, and comparing the
-    engines); the last few files are remembered in this process. An encoder cannot be sent to another process: load it
-    there.
+    `fast=False` keeps to Hugging Face. The first load of a file costs about 1.5 CPU-seconds and 110 MB, most of it for
+    comparing the engines. That they are equal is remembered (`remembered.py`): later loads parse the file, and build an
+    engine only with the first text. The last few files stay in this process. An encoder cannot be sent to another
+    process: load it there.
     """
     file = Path(__file__).with_name("tokenizer.json") if path == BUILTIN else Path(path)
     try:
@@ -106,29 +110,53 @@ def load_bytes(data: bytes, *, where: str, fast: bool = True) -> Encoder:
 
 @lru_cache(maxsize=4)
 def _build(data: bytes, *, where: str, fast: bool) -> Encoder:
+    file_hash = hashlib.sha256(data).hexdigest()
+    key = remembered.key_of(file_hash) if fast else None
+    is_sound = remembered.is_known_good(key)
     try:
         config = _parsed(data)
-        text_only = _text_only(config)
-        reference = HuggingFaceEngine(text_only)  # checks the rest of the file
         special = _special_ids(config)
-        vocabulary = _vocabulary(config, special=special)
+        vocab_size = _vocab_size(config, special=special)
+        vocabulary = cache(partial(_vocabulary, config, special=special, vocab_size=vocab_size))
+        name: EngineName
+        if is_sound:
+            name, reason, engine = GigatokenEngine.name, EQUAL, cache(partial(_known_engine, config))
+        else:
+            reference = HuggingFaceEngine(_text_only(config))  # checks the rest of the file
+            made, reason = (reference, "asked for") if not fast else _tested(config, reference, vocabulary(), key=key)
+            name, engine = made.name, cache(partial(_same, made))
     except TokenizerError as error:
         raise TokenizerError(f"{where}: {error}; give the tokenizer.json of a byte-level BPE") from error
-    engine: GigatokenEngine | HuggingFaceEngine = reference
-    reason = "asked for"
-    if fast:
-        engine, reason = fastest(text_only, reference=reference, vocabulary=vocabulary)
     return Encoder(
-        vocab_size=len(vocabulary),
+        vocab_size=vocab_size,
         eos_id=next(special[name] for name in END_NAMES if name in special),
         special_ids=frozenset(special.values()),
-        engine=engine.name,
+        engine=name,
         reason=reason,
-        file_hash=hashlib.sha256(data).hexdigest(),
+        file_hash=file_hash,
         data=data,
         _engine=engine,
-        _vocabulary=tuple(vocabulary),
+        _vocabulary=vocabulary,
     )
+
+
+def _tested(
+    config: dict[str, Any], reference: HuggingFaceEngine, vocabulary: tuple[bytes, ...], *, key: str | None
+) -> tuple[Engine, str]:
+    engine, reason = fastest(_text_only(config), reference=reference, vocabulary=vocabulary)
+    if reason == EQUAL:
+        remembered.remember_good(key)
+    return engine, reason
+
+
+def _known_engine(config: dict[str, Any]) -> Engine:
+    """The fast engine of a file that passed the self-test; the reference waits for a text with a disputed letter."""
+    text_only = _text_only(config)
+    return GigatokenEngine(text_only, reference=HuggingFaceEngine(text_only, is_sound=True))
+
+
+def _same(engine: Engine) -> Engine:
+    return engine
 
 
 def _parsed(data: bytes) -> dict[str, Any]:
@@ -156,18 +184,23 @@ def _special_ids(config: dict[str, Any]) -> dict[str, int]:
     return special
 
 
-def _vocabulary(config: dict[str, Any], *, special: dict[str, int]) -> list[bytes]:
-    """Bytes by id; empty where a file leaves a hole."""
+def _vocab_size(config: dict[str, Any], *, special: dict[str, int]) -> int:
+    """One more than the largest id."""
     spellings: dict[str, int] = config["model"]["vocab"]
     largest = max(*spellings.values(), *special.values())
     if not 0 <= largest < _MAX_VOCAB_SIZE or min(special.values()) < 0:
         raise TokenizerError(f"ids must lie between 0 and {_MAX_VOCAB_SIZE - 1}, the largest is {largest}")
-    vocabulary = [b""] * (1 + largest)
-    for spelling, index in spellings.items():
+    return 1 + largest
+
+
+def _vocabulary(config: dict[str, Any], *, special: dict[str, int], vocab_size: int) -> tuple[bytes, ...]:
+    """Bytes by id; empty where a file leaves a hole."""
+    vocabulary = [b""] * vocab_size
+    for spelling, index in config["model"]["vocab"].items():
         vocabulary[index] = token_bytes(spelling)
     for content, index in special.items():
         vocabulary[index] = content.encode()
-    return vocabulary
+    return tuple(vocabulary)
 
 
 def _text_only(config: dict[str, Any]) -> str:

@@ -59,6 +59,7 @@ def _char_bytes() -> dict[str, int]:
 def token_bytes(spelling: str) -> bytes:
     """The bytes that a vocabulary entry stands for; an entry outside the byte alphabet stands for its own text."""
     table = _char_bytes()
-    if all(char in table for char in spelling):
-        return bytes(table[char] for char in spelling)
-    return spelling.encode()
+    try:
+        return bytes([table[char] for char in spelling])
+    except KeyError:
+        return spelling.encode()

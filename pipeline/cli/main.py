@@ -64,9 +64,11 @@ def main(debug: bool) -> None:
 
 
 def _open(run: str) -> RunFiles:
+    from pipeline.arrays.pandas_unasked import leave_pandas_out
     from pipeline.engine.run_folder import RunFiles
     from pipeline.engine.store import open_store
 
+    leave_pandas_out()
     return RunFiles(open_store(run))
 
 
@@ -86,6 +88,7 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
     """
     from rich.console import Console
 
+    from pipeline.arrays.pandas_unasked import leave_pandas_out
     from pipeline.engine.belonging import refuse_other, refuse_strangers
     from pipeline.engine.executor import connect
     from pipeline.engine.progress import Progress, RunLog
@@ -98,6 +101,8 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
     from pipeline.sources.documents import plan
 
     loaded, store = load_mixture(mixture), open_store(out)
+    if not loaded.quality.plugins:  # those may return arrays of pandas
+        leave_pandas_out()
     # Before the log begins: somebody's folder, and somebody's source, is left as it was found.
     refuse_strangers(store)
     if not options["replace"]:

@@ -58,8 +58,7 @@ _HANGUL_PARTS = (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))
 _DROPPED = re.compile("[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in _IGNORED) + "]")
 
 
-def _class_of(code: int) -> int:
-    category = unicodedata.category(chr(code))
+def _class_of(code: int, category: str) -> int:
     if category[0] in "LMN" or code == 0x5F:
         return WORD
     if category[0] in "ZC" and category not in ("Co", "Cn"):  # private and unassigned characters are seen
@@ -77,17 +76,15 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     classes, small, order = np.zeros(_END, np.uint8), np.arange(_END, dtype=np.uint32), np.zeros(_END, np.uint8)
     classes[0x20000:] = HAN  # plane 2 holds nothing else
     order[0x2F800:0x2FA20] = _SUSPECT  # compatibility ideographs
-    for code in range(0x20000):
-        character = chr(code)
-        classes[code] = _class_of(code)
-        lowered = character.lower()
-        if len(lowered) == 1:
-            small[code] = ord(lowered)
-        order[code] = unicodedata.combining(character)
-    for code in range(0x20000):
-        parts = unicodedata.decomposition(chr(code)).split()
-        if not parts or parts[0].startswith("<"):
+    characters = list(map(chr, range(0x20000)))
+    classes[:0x20000] = [_class_of(code, kind) for code, kind in enumerate(map(unicodedata.category, characters))]
+    order[:0x20000] = np.fromiter(map(unicodedata.combining, characters), np.uint8)
+    lowered = enumerate(map(str.lower, characters))
+    small[:0x20000] = [ord(letter) if len(letter) == 1 else code for code, letter in lowered]
+    for code, form in enumerate(map(unicodedata.decomposition, characters)):
+        if not form or form[0] == "<":  # nearly all
             continue
+        parts = form.split()
         if not unicodedata.is_normalized("NFC", chr(code)):
             order[code] = _SUSPECT
         for part in parts[1:]:

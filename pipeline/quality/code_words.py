@@ -35,18 +35,20 @@ _SIGNS = string.punctuation + "".join(map(chr, range(0xFF01, 0xFF5F))).translate
 _TYPOGRAPHIC = "。、《》【】「」“”\u2018\u2019"
 _REMOVED = (*range(0x09), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x202C)
 _BLANKED = (0x2009, 0x200B)
-_LAST_DECOMPOSED = 0x30000  # no character above has a decomposition
+_LAST_DECOMPOSED = 0x30000  # no character above has a decomposition or a small letter
 
 
 @lru_cache(maxsize=1)
 def character_table() -> np.ndarray:
     """uint32 for every code point: what becomes of it, and its form in small letters (NFKC if it is one character)."""
     characters = np.arange(0x110000, dtype=np.uint32).view("U1")
-    folded = np.char.lower(characters)
-    for code in range(0x80, _LAST_DECOMPOSED):
-        if unicodedata.decomposition(chr(code)) or folded[code] != characters[code]:
-            plain = unicodedata.normalize("NFKC", str(folded[code]))
-            folded[code] = plain if len(plain) == 1 else folded[code]
+    folded = characters.copy()
+    folded[:_LAST_DECOMPOSED] = np.char.lower(characters[:_LAST_DECOMPOSED])
+    changed = set(np.flatnonzero(folded != characters).tolist())
+    changed |= {code for code in range(0x80, _LAST_DECOMPOSED) if unicodedata.decomposition(chr(code))}
+    for code in changed:  # few; a normal form for each code point would take most of a second
+        plain = unicodedata.normalize("NFKC", str(folded[code]))
+        folded[code] = plain if len(plain) == 1 else folded[code]
     kinds = np.where(np.char.isalnum(folded) | (folded == "_"), _WORD, _SIGN)
     table = folded.view(np.uint32) << np.uint32(_CLASS_BITS) | kinds.astype(np.uint32)
     table[np.char.isspace(characters) | np.char.isspace(folded)] = _SPACE

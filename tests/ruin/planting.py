@@ -121,7 +121,7 @@ def fit(run: Run, text: bytes, n: int) -> Ids:
 
 
 def _bytes(run: Run, ids: Ids, rng: np.random.Generator) -> Ids:
-    singles = np.array([i for i, token in enumerate(run.encoder._vocabulary) if len(token) == 1], np.uint32)
+    singles = np.array([i for i, token in enumerate(run.encoder._vocabulary()) if len(token) == 1], np.uint32)
     return np.append(rng.choice(singles, len(ids) - 1), ids[-1])
 
 
