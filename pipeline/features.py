@@ -6,7 +6,11 @@ than the feature's has 0, or null where the feature may be null; null fires no r
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+# The sets of rules that ship, in `rules/sets/`. Here, because the command line names them before it loads any model.
+SetName = Literal["loopmix", "starcoder2", "opencoder", "santacoder", "data_light", "gopher", "c4", "fineweb"]
+SETS: tuple[SetName, ...] = get_args(SetName)
 
 
 @dataclass(frozen=True)

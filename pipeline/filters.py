@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pipeline.features import EXTRA, FEATURES, MARK, MARKS
+from pipeline.features import EXTRA, FEATURES, MARK, MARKS, SetName
 from pipeline.fields import Count, Frac, Frozen, Language
 
 # The sets that ship: one file each in `rules/sets`.
-SetName = Literal["loopmix", "starcoder2", "opencoder", "santacoder", "data_light", "gopher", "c4", "fineweb"]
 Reason = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
 
 

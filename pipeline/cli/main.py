@@ -94,7 +94,6 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
     from pipeline.engine.progress import Progress, RunLog
     from pipeline.engine.run import Run
     from pipeline.engine.store import open_store
-    from pipeline.recipe import curate as run_recipe
     from pipeline.request.inputs import refuse_misplaced
     from pipeline.request.load import load_mixture
     from pipeline.request.without_effect import without_effect
@@ -103,6 +102,8 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
     loaded, store = load_mixture(mixture), open_store(out)
     if not loaded.quality.plugins:  # those may return arrays of pandas
         leave_pandas_out()
+    from pipeline.recipe import curate as run_recipe  # makes arrays when it is imported
+
     # Before the log begins: somebody's folder, and somebody's source, is left as it was found.
     refuse_strangers(store)
     if not options["replace"]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.output import complain, json_option, say, say_json
-from pipeline.filters import Quality
-from pipeline.rules.resolve import Asked
-from pipeline.rules.sets import SETS
+from pipeline.features import SETS
+
+if TYPE_CHECKING:
+    from pipeline.rules.resolve import Asked
 
 _file = click.Path(path_type=Path, dir_okay=False)
 N_LANGUAGES = 5  # of each rule on a terminal; --json has all
@@ -32,6 +33,7 @@ def add_to(main: click.Group) -> None:
 def rules(mixture: Path | None, names: tuple[Any, ...], features: bool, as_json: bool) -> None:
     """Print the rules that judge MIXTURE, or those of the sets that ship."""
     from pipeline.features import FEATURES
+    from pipeline.filters import Quality
     from pipeline.request.load import load_mixture
     from pipeline.rules.resolve import resolve
 

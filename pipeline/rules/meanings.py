@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from pipeline.features import SETS
 from pipeline.filters import Quality
 from pipeline.reasons import REASONS, in_order
 from pipeline.rules.resolve import WITHOUT, Asked, resolve
-from pipeline.rules.sets import SETS
 
 
 def meanings(quality: Quality) -> dict[str, str]:

@@ -9,10 +9,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from pipeline.features import FEATURES
+from pipeline.features import FEATURES, SETS
 from pipeline.filters import Condition, Quality
 from pipeline.rules.resolve import WITHOUT, Asked, resolve
-from pipeline.rules.sets import SETS, shipped
+from pipeline.rules.sets import shipped
 from pipeline.yaml_file import parse_shipped
 
 MARK = "<!-- Below: made from the rule sets by `pipeline/rules/page.py`. -->"

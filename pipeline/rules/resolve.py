@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from pipeline.features import MARK
-from pipeline.filters import Quality, Rule, SetName
+from pipeline.features import MARK, SETS, SetName
+from pipeline.filters import Quality, Rule
 from pipeline.reasons import REASONS
-from pipeline.rules.sets import SETS, Row, shipped
+from pipeline.rules.sets import Row, shipped
 from pipeline.yaml_file import nearest
 
 WITHOUT = "quality.without"  # the key of a rule that has no limit to move: what it asks is there or not

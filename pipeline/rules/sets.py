@@ -8,12 +8,11 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, get_args
+from typing import Any
 
-from pipeline.filters import Quality, Rule, SetName
+from pipeline.features import SetName
+from pipeline.filters import Quality, Rule
 from pipeline.yaml_file import parse_shipped
-
-SETS: tuple[SetName, ...] = get_args(SetName)
 
 
 @dataclass(frozen=True)

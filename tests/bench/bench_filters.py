@@ -21,11 +21,11 @@ import yaml
 
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
-from pipeline.filters import Quality, SetName
+from pipeline.features import SETS, SetName
+from pipeline.filters import Quality
 from pipeline.reading.rule_effects import effects_of
 from pipeline.rules.page import evidence
 from pipeline.rules.resolve import resolve
-from pipeline.rules.sets import SETS
 from pipeline.schema import LEDGER
 
 EVIDENCE = Path(__file__).parents[2] / "pipeline" / "rules" / "evidence.yaml"

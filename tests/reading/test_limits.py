@@ -9,11 +9,11 @@ import yaml
 from handmade import judged
 
 from pipeline.config import Against, Ingest, Mixture, NearDups, Select, Source
+from pipeline.features import SETS
 from pipeline.filters import CodeRules, Quality, Rule, TextRules
 from pipeline.reading.limits import Limit, limits_of
 from pipeline.reasons import REASONS, SETTINGS
 from pipeline.rules.resolve import resolve
-from pipeline.rules.sets import SETS
 from pipeline.yaml_file import validate
 
 LINES = "".join(f"row{n} = column{n} + {n}\n" for n in range(30))

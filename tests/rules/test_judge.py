@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.features import SETS
 from pipeline.filters import Quality, Rule
 from pipeline.rules.judge import FeaturesOfShard, Fired, columns_for, in_rows, judge
 from pipeline.rules.resolve import Asked, resolve
-from pipeline.rules.sets import SETS
 
 ALL = resolve(Quality(sets=SETS))
 

@@ -9,11 +9,12 @@ from handmade import judged
 from pydantic import ValidationError
 
 from pipeline.errors import ConfigError
+from pipeline.features import SETS
 from pipeline.filters import CodeRules, Quality, Rule, TextRules
 from pipeline.request.load import load_mixture
 from pipeline.rules.meanings import meanings
 from pipeline.rules.resolve import resolve
-from pipeline.rules.sets import SETS, shipped
+from pipeline.rules.sets import shipped
 
 CODE = "def area(width, height):\n    return width * height\n\n\nprint(area(3, 4))\n"
 MIXTURE = "name: hand\nsources:\n- {{name: web, kind: directory, path: .}}\nquality: {quality}\n"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Against, Mixture, Source
+from pipeline.features import SETS
 from pipeline.filters import Quality
 from pipeline.reasons import SETTINGS, Setting
 from pipeline.rules.page import MARK, evidence, page
 from pipeline.rules.resolve import resolve
-from pipeline.rules.sets import SETS
 
 FILTERS = Path(__file__).parents[2] / "docs" / "filters.md"
 PAGE = Path(__file__).parents[2] / "docs" / "quality.md"

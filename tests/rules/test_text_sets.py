@@ -3,7 +3,8 @@
 import pytest
 from handmade import judged
 
-from pipeline.filters import Quality, SetName
+from pipeline.features import SetName
+from pipeline.filters import Quality
 from pipeline.rules.sets import shipped
 
 # Sound by all three sets: English sentences of different words, one a line.
