@@ -9,6 +9,7 @@ from pipeline.quality import (
     prose_lines,
     prose_markup,
     prose_scan,
+    prose_words,
     repetition,
     web_text,
 )
@@ -29,7 +30,7 @@ def measure(data: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _of_batch(data: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
-    words, lines = prose_scan.words(data, offsets), prose_scan.lines(data, offsets)
+    words, lines = prose_words.words(data, offsets), prose_scan.lines(data, offsets)
     found, is_prose = phrases.of_lines(data, lines.rows), prose_markup.prose(data, lines)
     heads, ends = prose_markup.heads(data, lines, is_prose, max_bytes=prose_language.HEAD_BYTES)
     languages, confidence = prose_language.measure(heads, ends)

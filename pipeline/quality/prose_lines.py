@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import regex
 
+from pipeline.arrays.blocks import BLOCK, bits_within, lowest
 from pipeline.arrays.compiled import compiled
 from pipeline.quality import prose_scan
 from pipeline.quality.phrases import C4_CURLY, C4_JAVASCRIPT, C4_LOREM, C4_POLICY
@@ -20,15 +21,18 @@ from pipeline.quality.prose_scan import (
     FIRST_AT,
     LAST,
     LAST_AT,
+    RUNS,
+    START,
+)
+from pipeline.quality.prose_words import (
     N_ELLIPSES,
     N_HASH_SIGNS,
     N_LETTERED,
     N_NAMED,
     N_PLAIN,
     PLAIN_CHARS,
-    RUNS,
-    START,
     STOP_WORD_KINDS,
+    TextWords,
 )
 from pipeline.quality.scan import SPACE, character_classes
 
@@ -73,7 +77,7 @@ def measure(
     data: np.ndarray,
     offsets: np.ndarray,
     *,
-    words: prose_scan.TextWords,
+    words: TextWords,
     lines: prose_scan.TextLines,
     found: np.ndarray,
     is_prose: np.ndarray,
@@ -221,28 +225,45 @@ def _sentences(data: np.ndarray, i: int, end: int) -> int:
     """Sentences of a line: each ends in . ! or ? and what closes behind them, before white space and no small letter,
     or in the wide forms of these signs, or with the line."""
     n, is_open = 0, False
-    while i < end:
-        if data[i] in (46, 33, 63):
+    while True:
+        stop = _next_stop(data, i, end)
+        while i < stop and (data[i] == _SPACE_BYTE or data[i] == _TAB):
+            i += 1
+        is_open = is_open or i < stop
+        i = stop
+        if i == end:
+            return n + is_open
+        if data[i] < 0x80:
             i += 1
             while i < end and (data[i] in (46, 33, 63) or data[i] in _CLOSERS):
                 i += 1
             after = i
             while after < end and data[after] in (_SPACE_BYTE, _TAB):
                 after += 1
-            if after == end or (after > i and not 97 <= data[after] <= 122):
-                n += 1
-                is_open = False
-                i = after
-            else:
-                is_open = True
+            is_open = after < end and (after == i or 97 <= data[after] <= 122)
+            n += not is_open
+            i = i if is_open else after
         elif _is_wide_stop(data, i, end):
             n += is_open
             is_open = False
             i += 3
         else:
-            is_open = is_open or data[i] not in (_SPACE_BYTE, _TAB)
+            is_open = True
             i += 1
-    return n + is_open
+
+
+@compiled
+def _next_stop(data: np.ndarray, i: int, end: int) -> int:
+    """Where the next . ! ? stands, or a byte that a wide stop begins with; `end` where none does."""
+    while i < end and i + BLOCK <= data.size:
+        stops = bits_within(data, i, 46, 46) | bits_within(data, i, 33, 33) | bits_within(data, i, 63, 63)
+        stops |= bits_within(data, i, 0xE3, 0xE3) | bits_within(data, i, 0xEF, 0xEF)
+        if stops:
+            return int(min(i + lowest(stops), end))
+        i += BLOCK
+    while i < end and data[i] not in (46, 33, 63, 0xE3, 0xEF):
+        i += 1
+    return min(i, end)
 
 
 @compiled

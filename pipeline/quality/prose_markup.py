@@ -7,7 +7,7 @@ look like languages of their own.
 import numpy as np
 
 from pipeline.arrays.compiled import compiled
-from pipeline.quality.prose_scan import ALNUM, END, FIRST, FIRST_AT, START, TextLines
+from pipeline.quality.prose_scan import END, FIRST, FIRST_AT, HAS_ALNUM, START, TextLines
 
 # A program in Markdown is fenced by three of these, or set in by four spaces or a tab.
 _MIN_FENCE, _CODE_INDENT = 3, 4
@@ -55,7 +55,7 @@ def _prose_of(data: np.ndarray, rows: np.ndarray, result: np.ndarray) -> None:
             continue
         is_code = _is_set_in(data, rows[k]) and (is_code or after_blank)
         after_blank = False
-        result[k] = fence == 0 and not is_code and rows[k, ALNUM] > 0 and rows[k, FIRST] not in _TABLE
+        result[k] = fence == 0 and not is_code and rows[k, HAS_ALNUM] > 0 and rows[k, FIRST] not in _TABLE
 
 
 @compiled

@@ -1,9 +1,8 @@
-"""Running text taken apart: every word as a hash and a length, every line as a row of numbers.
+"""Running text taken apart for what is measured of it: batches of documents, and every line as a row of numbers.
 
-What is measured of prose (`repetition.py`, `prose_lines.py`, `web_text.py`) works on these arrays and looks at bytes no
-more, save for the phrases of `phrases.py`. A word is what `scan.py` calls a piece: a run without spaces, cut at letters
-of scripts that put no space between words, each of which is a word of its own; signs that touch such a letter are none.
-A line ends with LF, CR LF, CR or the document.
+What is measured of prose (`repetition.py`, `prose_lines.py`, `web_text.py`) works on these rows and on the words of
+`prose_words.py`, and looks at bytes no more than it must. A line ends with LF, CR LF, CR or the document. Lines are
+found by bits of blocks, and one of sound characters is otherwise looked at from both ends, as far as needed.
 """
 
 from collections.abc import Iterator
@@ -11,63 +10,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.arrays.blocks import BLOCK, bits_within, eight_at, lowest
 from pipeline.arrays.compiled import compiled, inlined
-from pipeline.quality.scan import DIGIT, LETTER, SPACE, STOP_WORDS, UNSPACED, character_classes
+from pipeline.quality.prose_bytes import decode, hash_of
+from pipeline.quality.scan import DIGIT, LETTER, SPACE, character_classes
 
-# Documents are taken apart in groups of so many bytes, which bounds the arrays: a word of two bytes costs twelve.
-BATCH_BYTES = 1 << 20
-# A byte of a character beyond ASCII; a sign that is looked at; a word that holds an address.
-_HIGH, _SIGN, ADDRESS = 128, 16, 32
-_LF, _CR, _HASH, _DOT, _ELLIPSIS = 10, 13, 35, 46, 0x2026
-_COLON, _SLASH, _CLOSE, _PAREN = 58, 47, 93, 40
-# FNV-1a of 64 bits over bytes. Equal hashes are taken for equal words: by chance once in some 10^9 words of a document.
-_FNV_PRIME, _FNV_START = np.uint64(0x100000001B3), np.uint64(0xCBF29CE484222325)
-_STOP_KEYS = np.array([int.from_bytes(b"\x01" + word.encode(), "big") for word in STOP_WORDS], np.int64)
-# Columns of the counts of a document.
-(
-    N_HASH_SIGNS,
-    N_ELLIPSES,  # "..." without overlap, and the one-character form
-    STOP_WORD_KINDS,  # one bit for each of STOP_WORDS that stands there
-    N_NAMED,  # words with a letter or digit
-    N_LETTERED,  # words with a letter
-    N_PLAIN,  # words with a letter or digit that hold no address
-    PLAIN_CHARS,  # characters of those
-) = range(7)
-_N_COUNTS = 7
+# Documents are taken apart in groups of so many bytes, which bounds the arrays and keeps them in the cache: a word of
+# two bytes costs twelve.
+BATCH_BYTES = 1 << 18
+_LF, _CR = 10, 13
+_HIGHS = np.uint64(0x8080808080808080)
+_NONE, _ONE, _ALL = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1)
+MAX_RUNS = 3  # no rule asks for more
 # Columns of a line.
 (
     START,  # of its first byte
     END,  # behind its last byte, without the line end
     CHARS,
-    RUNS,  # pieces between spaces, as `str.split` has them
+    RUNS,  # pieces between spaces, as `str.split` has them; of more than MAX_RUNS as many
     FIRST,  # code point of the first visible character; -1 in a blank line
     FIRST_AT,  # byte of that character
     LAST_AT,  # byte of the last visible character, START in a blank line
-    LAST_VISIBLE,  # code point there, -1 in a blank line
     LAST,  # code point of the last character, -1 in an empty line
-    ALNUM,  # letters and digits
-) = range(10)
-N_LINE_COLUMNS = 10
-
-
-def _byte_classes() -> np.ndarray:
-    classes = np.full(256, _HIGH, np.uint8)
-    classes[:128] = character_classes()[:128] & (LETTER | DIGIT | SPACE)
-    classes[[_HASH, _DOT, _COLON, _CLOSE]] |= _SIGN
-    return classes
-
-
-_BYTES = _byte_classes()
-
-
-@dataclass(frozen=True)
-class TextWords:
-    """The words of documents in one array; those of document k are [offsets[k], offsets[k + 1])."""
-
-    hashes: np.ndarray  # uint64
-    chars: np.ndarray  # int32
-    offsets: np.ndarray  # int64 [documents + 1]
-    counts: np.ndarray  # int64 [documents, 7]: columns N_HASH_SIGNS to PLAIN_CHARS
+    HAS_ALNUM,  # whether it has a letter or digit
+) = range(9)
+N_LINE_COLUMNS = 9
 
 
 @dataclass(frozen=True)
@@ -89,172 +56,168 @@ def batches(offsets: np.ndarray) -> Iterator[slice]:
         first = last
 
 
-def words(data: np.ndarray, offsets: np.ndarray) -> TextWords:
-    hashes, chars, ends, counts = _words(data, offsets, character_classes())
-    return TextWords(hashes[: ends[-1]], chars[: ends[-1]], ends, counts)
-
-
 def lines(data: np.ndarray, offsets: np.ndarray) -> TextLines:
     return TextLines(*_lines(data, offsets, character_classes()))
 
 
 @compiled
-def _decode(data: np.ndarray, i: int, end: int) -> tuple[int, int]:
-    """The code point of the byte i and its length in bytes; U+FFFD where there is none, as Python replaces it."""
-    byte = data[i] & 0xFF  # the mask makes it int64: numba would shift a uint8
-    if byte < 0x80:
-        return byte, 1
-    if byte < 0xC2 or byte > 0xF4:
-        return 0xFFFD, 1
-    need = 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
-    low = 0xA0 if byte == 0xE0 else 0x90 if byte == 0xF0 else 0x80  # no overlong forms
-    high = 0x9F if byte == 0xED else 0x8F if byte == 0xF4 else 0xBF  # no surrogates, nothing above U+10FFFF
-    code = byte & (0x3F >> need)
-    for k in range(1, need + 1):
-        if i + k >= end or data[i + k] < low or data[i + k] > high:
-            return 0xFFFD, k
-        code = code << 6 | data[i + k] & 0x3F
-        low, high = 0x80, 0xBF
-    return code, need + 1
+def _lines(data: np.ndarray, offsets: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    most = offsets.size + _n_breaks(data, offsets[0], offsets[-1])
+    rows, hashes = np.empty((most, N_LINE_COLUMNS), np.int64), np.empty(most, np.uint64)
+    ends = np.zeros(offsets.size, np.int64)
+    for k in range(offsets.size - 1):
+        ends[k + 1] = _lines_of(data, offsets[k], offsets[k + 1], classes, rows, hashes, ends[k])
+    return rows[: ends[-1]], hashes[: ends[-1]], ends
 
 
 @compiled
-def _words(
-    data: np.ndarray, offsets: np.ndarray, classes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    n_documents = offsets.size - 1
-    # A word and the space behind it have two bytes, and a letter that is a word of its own has three.
-    most = (offsets[-1] - offsets[0]) // 2 + n_documents
-    hashes, chars = np.empty(most, np.uint64), np.empty(most, np.int32)
-    ends, counts = np.zeros(n_documents + 1, np.int64), np.zeros((n_documents, _N_COUNTS), np.int64)
-    for k in range(n_documents):
-        ends[k + 1] = _words_of(data, offsets[k], offsets[k + 1], classes, hashes, chars, ends[k], counts[k])
-    return hashes, chars, ends, counts
-
-
-@compiled
-def _words_of(
+def _lines_of(
     data: np.ndarray,
-    i: int,
+    start: int,
     end: int,
     classes: np.ndarray,
+    rows: np.ndarray,
     hashes: np.ndarray,
-    chars: np.ndarray,
     n: int,
-    counts: np.ndarray,
 ) -> int:
-    """Append the words of data[i:end] at place n; the place behind them."""
-    touches = False  # the open word follows a letter that is a word of its own
-    dots_end = i  # dots before it belong to an ellipsis that was counted
-    while i < end:
-        start, key, length, bits = i, _FNV_START, 0, 0
-        size, code, flags = 1, 0, 0
-        while i < end:
-            flags, size = _BYTES[data[i]], 1
-            if flags & _HIGH:
-                code, size = _decode(data, i, end)
-                flags = classes[code] & (LETTER | DIGIT | SPACE | UNSPACED)
-                counts[N_ELLIPSES] += code == _ELLIPSIS
-            if flags & (SPACE | UNSPACED):
-                break
-            if flags & _SIGN:
-                dots_end, address = _count_sign(data, i, end, dots_end, counts)
-                bits |= address
-            for k in range(i, i + size):
-                key = (key ^ np.uint64(data[k])) * _FNV_PRIME
-            length += 1
-            bits |= flags & (LETTER | DIGIT)
-            i += size
-        alone = i < end and flags & UNSPACED != 0
-        if length > 0 and (bits & (LETTER | DIGIT) != 0 or not (touches or alone)):
-            hashes[n], chars[n] = key, length
+    """Append the lines of data[start:end] at place n; the place behind them."""
+    has_highs = _NONE  # beyond ASCII, in the open line
+    for i in range(start, end, BLOCK):
+        breaks, highs = _breaks_at(data, i, end - i)
+        rest = _ALL
+        while breaks:
+            stop = i + lowest(breaks)
+            mine = rest & (breaks - _ONE & ~breaks)
+            rest ^= mine
+            breaks &= breaks - _ONE
+            if stop < start:  # the LF of a CR LF
+                continue
+            hashes[n], _ = hash_of(data, start, stop)
+            _fill_row(data, start, stop, has_highs | highs & mine != 0, classes, rows[n])
             n += 1
-            _count_word(data, start, i, length, bits, counts)
-        if alone:
-            hashes[n], chars[n] = (_FNV_START ^ np.uint64(code)) * _FNV_PRIME, 1
-            n += 1
-            counts[N_NAMED : PLAIN_CHARS + 1] += 1
-        touches = alone
-        i += size
+            start, has_highs = _next_line(data, stop, end), _NONE
+        has_highs |= highs & rest
+    if start < end:
+        hashes[n], _ = hash_of(data, start, end)
+        _fill_row(data, start, end, has_highs != 0, classes, rows[n])
+        n += 1
     return n
 
 
 @inlined
-def _count_sign(data: np.ndarray, i: int, end: int, dots_end: int, counts: np.ndarray) -> tuple[int, int]:
-    """Count the sign at i; where the last counted ellipsis ends, and ADDRESS if one is here: "://", or the "](" of a
-    link."""
-    byte, address = data[i], 0
-    if byte == _HASH:
-        counts[N_HASH_SIGNS] += 1
-    elif byte == _COLON:
-        address = ADDRESS * (i + 2 < end and data[i + 1] == _SLASH and data[i + 2] == _SLASH)
-    elif byte == _CLOSE:
-        address = ADDRESS * (i + 1 < end and data[i + 1] == _PAREN)
-    elif i >= dots_end and i + 2 < end and data[i + 1] == _DOT and data[i + 2] == _DOT:
-        counts[N_ELLIPSES] += 1
-        dots_end = i + 3
-    return dots_end, address
+def _breaks_of(data: np.ndarray, i: int, n: int) -> tuple[np.uint64, np.uint64]:
+    """Of the first `n` bytes of the block at i a bit each: LF and CR, bytes beyond ASCII."""
+    breaks = bits_within(data, i, _LF, _LF) | bits_within(data, i, _CR, _CR)
+    mine = _ALL if n >= BLOCK else (_ONE << np.uint64(n)) - _ONE
+    return breaks & mine, bits_within(data, i, 128, 255) & mine
+
+
+@compiled
+def _breaks_at(data: np.ndarray, i: int, n: int) -> tuple[np.uint64, np.uint64]:
+    """The same near the end of all bytes too."""
+    if i + BLOCK <= data.size:
+        return _breaks_of(data, i, n)
+    return _breaks_of(np.concatenate((data[i:], np.zeros(BLOCK, np.uint8))), 0, n)
+
+
+@compiled
+def _n_breaks(data: np.ndarray, start: int, end: int) -> int:
+    """Bytes that are LF or CR."""
+    n = 0
+    for i in range(start, end):
+        n += data[i] == _LF or data[i] == _CR
+    return n
+
+
+@compiled
+def _next_line(data: np.ndarray, i: int, end: int) -> int:
+    """Behind the line end at i."""
+    return i + 2 if data[i] == _CR and i + 1 < end and data[i + 1] == _LF else i + 1
+
+
+@compiled
+def _fill_row(data: np.ndarray, start: int, end: int, has_highs: bool, classes: np.ndarray, row: np.ndarray) -> None:
+    """Fill the row of the line data[start:end]. Where its bytes are characters it is looked at from both ends, as far
+    as needed."""
+    row[START], row[END], row[CHARS] = start, end, end - start
+    if has_highs:
+        row[CHARS] = _n_chars(data, start, end)
+        if row[CHARS] < 0:
+            _fill_damaged_row(data, start, end, classes, row)
+            return
+    row[FIRST] = row[LAST] = -1
+    row[FIRST_AT] = row[LAST_AT] = start
+    row[RUNS] = row[HAS_ALNUM] = 0
+    if end > start:
+        row[LAST], _ = decode(data, _char_at(data, end - 1), end)
+        _look_from_start(data, start, end, classes, row)
+    if row[FIRST] >= 0:
+        at = _char_at(data, end - 1)
+        while classes[decode(data, at, end)[0]] & SPACE:
+            at = _char_at(data, at - 1)
+        row[LAST_AT] = at
 
 
 @inlined
-def _count_word(data: np.ndarray, start: int, end: int, length: int, bits: int, counts: np.ndarray) -> None:
-    if bits & (LETTER | DIGIT):
-        counts[N_NAMED] += 1
-        counts[N_LETTERED] += bits & LETTER
-        if bits & ADDRESS == 0:
-            counts[N_PLAIN] += 1
-            counts[PLAIN_CHARS] += length
-    if end - start <= 4:  # the longest stop word has four letters
-        counts[STOP_WORD_KINDS] |= _stop_word_bit(data, start, end)
+def _char_at(data: np.ndarray, i: int) -> int:
+    """Where the character begins that byte i belongs to."""
+    while data[i] & 0xC0 == 0x80:
+        i -= 1
+    return i
 
 
 @compiled
-def _stop_word_bit(data: np.ndarray, start: int, end: int) -> int:
-    """A bit for the stop word data[start:end], in small letters as Gopher has them; 0 where it is none."""
-    key = 1
-    for k in range(start, end):
-        key = key << 8 | data[k]
-    for k in range(_STOP_KEYS.size):
-        if key == _STOP_KEYS[k]:
-            return 1 << k
-    return 0
+def _look_from_start(data: np.ndarray, i: int, end: int, classes: np.ndarray, row: np.ndarray) -> None:
+    """The first visible character, runs, and whether there is a letter or digit."""
+    n_runs, has_alnum, in_run = 0, False, False
+    while i < end and not (has_alnum and n_runs >= MAX_RUNS):
+        code, size = data[i] & 0xFF, 1
+        if code >= 0x80:
+            code, size = decode(data, i, end)
+        flags = classes[code]
+        if flags & SPACE:
+            in_run = False
+        else:
+            if n_runs == 0:
+                row[FIRST], row[FIRST_AT] = code, i
+            n_runs += not in_run
+            in_run = True
+            has_alnum |= flags & (LETTER | DIGIT) != 0
+        i += size
+    row[RUNS], row[HAS_ALNUM] = min(n_runs, MAX_RUNS), has_alnum
 
 
 @compiled
-def _n_lines(data: np.ndarray, i: int, end: int) -> int:
+def _n_chars(data: np.ndarray, i: int, end: int) -> int:
+    """Characters of data[i:end]; -1 where it has bytes that are none."""
     n = 0
-    for k in range(i, end):
-        n += data[k] == _LF or (data[k] == _CR and not (k + 1 < end and data[k + 1] == _LF))
-    return n + (end > i and data[end - 1] != _LF and data[end - 1] != _CR)
+    while i < end:
+        if i + 8 <= end:
+            ahead = lowest(eight_at(data, i) & _HIGHS) >> 3
+            i += ahead
+            n += ahead
+            if ahead == 8:
+                continue
+        byte = data[i]
+        code, size = decode(data, i, end)
+        if code == 0xFFFD and not (size == 3 and byte == 0xEF):  # U+FFFD itself is a character
+            return -1
+        i += size
+        n += 1
+    return n
 
 
 @compiled
-def _lines(data: np.ndarray, offsets: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    ends = np.zeros(offsets.size, np.int64)
-    for k in range(offsets.size - 1):
-        ends[k + 1] = ends[k] + _n_lines(data, offsets[k], offsets[k + 1])
-    rows, hashes = np.empty((ends[-1], N_LINE_COLUMNS), np.int64), np.empty(ends[-1], np.uint64)
-    for k in range(offsets.size - 1):
-        i = offsets[k]
-        for line in range(ends[k], ends[k + 1]):
-            i, hashes[line] = _line_of(data, i, offsets[k + 1], classes, rows[line])
-    return rows, hashes, ends
-
-
-@compiled
-def _line_of(data: np.ndarray, i: int, end: int, classes: np.ndarray, row: np.ndarray) -> tuple[int, np.uint64]:
-    """Fill the row of the line that begins at i; where the next one begins, and the line's hash."""
-    start, key = i, _FNV_START
-    n_chars = n_runs = n_alnum = 0
-    first = last_visible = last = -1
-    first_at = last_at = start
-    in_run = False
-    while i < end and data[i] != _LF and data[i] != _CR:
-        code, size, flags = data[i] & 0xFF, 1, _BYTES[data[i]] & 0xFF
-        if flags & _HIGH:
-            code, size = _decode(data, i, end)
-            flags = classes[code]
-        n_alnum += flags & (LETTER | DIGIT) != 0
+def _fill_damaged_row(data: np.ndarray, start: int, end: int, classes: np.ndarray, row: np.ndarray) -> None:
+    """The same for bytes of any kind, one by one."""
+    n_chars = n_runs = 0
+    first = last = -1
+    first_at = last_at = i = start
+    in_run = has_alnum = False
+    while i < end:
+        code, size = decode(data, i, end)
+        flags = classes[code]
+        has_alnum |= flags & (LETTER | DIGIT) != 0
         if flags & SPACE:
             in_run = False
         else:
@@ -262,15 +225,9 @@ def _line_of(data: np.ndarray, i: int, end: int, classes: np.ndarray, row: np.nd
             in_run = True
             if first < 0:
                 first, first_at = code, i
-            last_visible, last_at = code, i
-        for k in range(i, i + size):
-            key = (key ^ np.uint64(data[k])) * _FNV_PRIME
+            last_at = i
         last = code
         n_chars += 1
         i += size
-    row[START], row[END], row[CHARS], row[RUNS] = start, i, n_chars, n_runs
-    row[ALNUM] = n_alnum
-    row[FIRST], row[FIRST_AT], row[LAST_AT], row[LAST_VISIBLE], row[LAST] = first, first_at, last_at, last_visible, last
-    if i < end:
-        i += 2 if data[i] == _CR and i + 1 < end and data[i + 1] == _LF else 1
-    return i, key
+    row[CHARS], row[RUNS], row[HAS_ALNUM] = n_chars, min(n_runs, MAX_RUNS), has_alnum
+    row[FIRST], row[FIRST_AT], row[LAST_AT], row[LAST] = first, first_at, last_at, last

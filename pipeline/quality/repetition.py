@@ -3,22 +3,25 @@
 Rae et al. 2021 (arXiv 2112.11446), table A1, as datatrove's GopherRepetitionFilter reads it; at equal words its counts
 are these. All shares are of the document's characters unless the name says otherwise.
 
-One pass numbers the words. Then n-grams grow by a word at a time, and only those whose first and last n - 1 words stood
-in the document twice are looked up: any other is unique. Prose has few of them left at n = 4, so that the work beyond
-the words is small; a text that says one thing again and again costs ten lookups a word, no more.
+n-grams grow by a word at a time, and only those whose first and last n - 1 words may stand in the document twice are
+looked at: any other is unique. Prose has few of them left at n = 4, so that the work beyond pairs of words is small; a
+text that says one thing again and again costs ten lookups a word, no more.
 """
 
 import numpy as np
 
-from pipeline.arrays.compiled import compiled
-from pipeline.quality import prose_scan
+from pipeline.arrays.compiled import compiled, inlined
+from pipeline.quality import prose_scan, prose_words
+from pipeline.quality.prose_bytes import hash_of
 from pipeline.quality.prose_scan import CHARS, END, FIRST, FIRST_AT, LAST_AT, START, batches
 
 TOP_SIZES, DUPLICATE_SIZES = (2, 3, 4), (5, 6, 7, 8, 9, 10)  # words of an n-gram, Gopher's
-_MOST_WORDS = DUPLICATE_SIZES[-1]
 _FNV_PRIME, _FNV_START = np.uint64(0x100000001B3), np.uint64(0xCBF29CE484222325)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: multiplying spreads neighbouring keys
 _SMALL_TABLE = 1024  # places of a table at first: 4 kB
+_MOST_SEEN = 255  # what a byte counts to
+# Slots of a hash table; of each number its key, first place and count; of each key its number.
+_Room = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 NAMES = (
     *(f"top_{n}_gram_frac" for n in TOP_SIZES),
     *(f"duplicate_{n}_gram_frac" for n in DUPLICATE_SIZES),
@@ -34,13 +37,13 @@ def measure(data: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
     result = np.zeros((len(NAMES), offsets.size - 1))
     for part in batches(offsets):
         ends = offsets[part.start : part.stop + 1]
-        words, lines = prose_scan.words(data, ends), prose_scan.lines(data, ends)
+        words, lines = prose_words.words(data, ends), prose_scan.lines(data, ends)
         result[:, part] = shares(data, ends, words, lines)
     return dict(zip(NAMES, result, strict=True))
 
 
 def shares(
-    data: np.ndarray, offsets: np.ndarray, words: prose_scan.TextWords, lines: prose_scan.TextLines
+    data: np.ndarray, offsets: np.ndarray, words: prose_words.TextWords, lines: prose_scan.TextLines
 ) -> np.ndarray:
     """The shares NAMES of documents that were taken apart already, float64 [names, documents]."""
     grams = _grams(words.hashes, words.chars, words.offsets)
@@ -74,35 +77,33 @@ def _n_chars(rows: np.ndarray, ends: np.ndarray, offsets: np.ndarray) -> np.ndar
 def _grams(hashes: np.ndarray, chars: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Characters, int64 [documents, 9]: in the commonest 2-, 3- and 4-gram, in 5- to 10-grams seen before."""
     result = np.zeros((offsets.size - 1, 9), np.int64)
+    most = 1
     for k in range(result.shape[0]):
-        _grams_of(hashes[offsets[k] : offsets[k + 1]], chars[offsets[k] : offsets[k + 1]], result[k])
+        most = max(most, offsets[k + 1] - offsets[k])
+    size = _table_size(most)
+    places, keys = np.empty(most, np.int32), np.empty(most, np.uint64)
+    some_places, some_keys = np.empty(most, np.int32), np.empty(most, np.uint64)
+    seen, slots = np.empty(size, np.uint8), np.empty(size, np.int32)
+    known, firsts, counts = np.empty(most, np.uint64), np.empty(most, np.int32), np.empty(most, np.int32)
+    room = (slots, known, firsts, counts, np.empty(most, np.int32))
+    for k in range(result.shape[0]):
+        words, sizes = hashes[offsets[k] : offsets[k + 1]], chars[offsets[k] : offsets[k + 1]]
+        m = words.size
+        for n in TOP_SIZES:
+            m = _grow(words, n, m, places, keys)
+            highest = _count_slots(keys[:m], seen)
+            most_often, first = _top(m, highest, places, keys, seen, some_places, some_keys, room)
+            if words.size >= n:
+                result[k, n - 2] = (sizes[first : first + n].sum() + n - 1) * most_often
+            m = _keep(m, 2, places, keys, seen, places, keys)
+        m = _grow(words, DUPLICATE_SIZES[0], m, places, keys)
+        _count_slots(keys[:m], seen)
+        m = _keep(m, 2, places, keys, seen, places, keys)
+        for n in DUPLICATE_SIZES:
+            if n > DUPLICATE_SIZES[0]:
+                m = _grow(words, n, m, places, keys)
+            m, result[k, n - 2] = _duplicate_chars(m, n, places, keys, sizes, room)
     return result
-
-
-@compiled
-def _grams_of(hashes: np.ndarray, chars: np.ndarray, row: np.ndarray) -> None:
-    n_words = hashes.size
-    ends = np.zeros(n_words + 1, np.int64)
-    ends[1:] = np.cumsum(chars)
-    size = _table_size(n_words)
-    marks, slots = np.empty(size, np.uint8), np.empty(size, np.int32)
-    keys, firsts, counts = np.empty(n_words, np.uint64), np.empty(n_words, np.int32), np.empty(n_words, np.int32)
-    # Words where an n-gram begins that may repeat, its key and its number; in `gram` by word, -1 where it is unique.
-    places, wanted, ids = np.arange(n_words), hashes.copy(), np.empty(n_words, np.int32)
-    gram, word = np.full(n_words + 1, -1, np.int32), np.empty(0, np.int32)
-    m = n_words
-    for n in range(1, _MOST_WORDS + 1):
-        if n > 1:
-            m = _grow(places[:m], wanted, gram, word, n)
-        m = _drop_unique(places, wanted[:m], marks)
-        n_ids = _number(wanted[:m], places, slots, keys, firsts, counts, ids)
-        if 2 <= n <= 4:
-            row[n - 2] = _top_chars(counts[:n_ids], firsts, ends, n)
-        m = _keep_repeated(places[:m], ids, counts, gram)
-        if n == 1:
-            word = gram.copy()
-        if n > 4:
-            row[n - 2] = _duplicate_chars(places[:m], ids, ends, counts, n)
 
 
 @compiled
@@ -115,45 +116,127 @@ def _table_size(n: int) -> int:
 
 
 @compiled
-def _number(
-    wanted: np.ndarray,
+def _slot(key: np.uint64, size: int) -> np.int64:
+    return np.int64(((key ^ key >> np.uint64(32)) * _GOLDEN >> np.uint64(20)) & np.uint64(size - 1))
+
+
+@compiled
+def _grow(words: np.ndarray, n: int, m: int, places: np.ndarray, keys: np.ndarray) -> int:
+    """Keep of the first `m` places those where an n-gram begins that may repeat, with its key; how many.
+
+    It can only repeat if its first and its last n - 1 words do. Its key is a hash of its words' hashes: equal keys are
+    taken for equal n-grams, as equal hashes are for words.
+    """
+    if n == 2:
+        for k in range(words.size - 1):
+            places[k], keys[k] = k, _longer(words[k], words[k + 1])
+        return max(words.size - 1, 0)
+    kept = 0
+    for k in range(m - 1):
+        place = places[k]
+        if places[k + 1] == place + 1:  # so the last word is there too
+            places[kept], keys[kept] = place, _longer(keys[k], words[place + n - 1])
+            kept += 1
+    return kept
+
+
+@inlined
+def _longer(key: np.uint64, word: np.uint64) -> np.uint64:
+    return (key ^ key >> np.uint64(32)) * _GOLDEN + word
+
+
+@compiled
+def _count_slots(keys: np.ndarray, seen: np.ndarray) -> int:
+    """Count the keys by slot, up to _MOST_SEEN; the highest count. Several keys may share a slot, so that no key stands
+    there more often than its slot says. A look at a byte is cheap beside one in a hash table of keys."""
+    size = _table_size(keys.size) >> 1
+    seen[:size] = 0
+    highest = 0
+    for k in range(keys.size):
+        slot = _slot(keys[k], size)
+        count = min(seen[slot] + 1, _MOST_SEEN)
+        seen[slot] = count
+        highest = max(highest, count)
+    return highest
+
+
+@compiled
+def _keep(
+    m: int,
+    least: int,
     places: np.ndarray,
-    slots: np.ndarray,
     keys: np.ndarray,
-    firsts: np.ndarray,
-    counts: np.ndarray,
-    ids: np.ndarray,
+    seen: np.ndarray,
+    to_places: np.ndarray,
+    to_keys: np.ndarray,
 ) -> int:
+    """Copy of the first `m` places and keys those whose slot was counted `least` times or more; how many."""
+    kept, size = 0, _table_size(m) >> 1
+    for k in range(m):
+        place, key = places[k], keys[k]
+        to_places[kept], to_keys[kept] = place, key  # without a branch that nobody can guess
+        kept += seen[_slot(key, size)] >= least
+    return kept
+
+
+@compiled
+def _top(
+    m: int,
+    highest: int,
+    places: np.ndarray,
+    keys: np.ndarray,
+    seen: np.ndarray,
+    some_places: np.ndarray,
+    some_keys: np.ndarray,
+    room: _Room,
+) -> tuple[int, int]:
+    """How often the commonest n-gram stands there, and where first; of several the first one.
+
+    Where none repeats the first n-gram of the document is the commonest, once. Only those in the fullest slots are
+    counted one by one. A commoner one would stand in a slot as full as it is common.
+    """
+    least, most, first = max(2, highest // 2), 1, 0
+    while highest >= 2:
+        n = _keep(m, least, places, keys, seen, some_places, some_keys)
+        n_keys = _number(some_keys[:n], some_places, room)
+        _, _, firsts, counts, _ = room
+        for k in range(n_keys):
+            if counts[k] > most:
+                most, first = counts[k], firsts[k]
+        if most >= least or least == 2:
+            break
+        least = max(2, most)
+        most, first = 1, 0
+    return most, first
+
+
+@compiled
+def _number(keys: np.ndarray, places: np.ndarray, room: _Room) -> int:
     """Give equal keys one number, counted from 0 in order of first occurrence; how many there are.
 
-    Fills for each number its key, first place and count, and for each of `wanted` its number. `slots` is room for a
-    hash table: numbers plus one, 0 where free. The table grows with the numbers, because most words of a text are few
-    words: a small table stays in the cache.
+    Fills of the room for each number its key, first place and count, and for each of `keys` its number. The first part
+    is for a hash table: numbers plus one, 0 where free. It grows with the numbers, so that few stay in the cache.
     """
+    slots, known, firsts, counts, ids = room
     n, size = 0, min(_SMALL_TABLE, slots.size)
     slots[:size] = 0
-    for k in range(wanted.size):
-        key = wanted[k]
+    for k in range(keys.size):
+        key = keys[k]
         slot = _slot(key, size)
-        while slots[slot] != 0 and keys[slots[slot] - 1] != key:
+        while slots[slot] != 0 and known[slots[slot] - 1] != key:
             slot = (slot + 1) & (size - 1)
         number = slots[slot] - 1
         if number < 0:
             number = n
-            keys[n], firsts[n], counts[n] = key, places[k], 0
+            known[n], firsts[n], counts[n] = key, places[k], 0
             n += 1
             slots[slot] = n
             if 2 * n > size:
                 size *= 2
-                _refill(slots[:size], keys[:n])
+                _refill(slots[:size], known[:n])
         ids[k] = number
         counts[number] += 1
     return n
-
-
-@compiled
-def _slot(key: np.uint64, size: int) -> np.int64:
-    return np.int64(((key ^ key >> np.uint64(32)) * _GOLDEN >> np.uint64(20)) & np.uint64(size - 1))
 
 
 @compiled
@@ -167,81 +250,26 @@ def _refill(slots: np.ndarray, keys: np.ndarray) -> None:
 
 
 @compiled
-def _drop_unique(places: np.ndarray, wanted: np.ndarray, marks: np.ndarray) -> int:
-    """Keep the places and keys that may stand there twice; how many. A few that do not are kept, never the reverse.
-
-    Two looks at a byte for each key are cheap beside a place in a hash table, and most keys stand there once.
-    """
-    size = _table_size(wanted.size)
-    marks[:size] = 0
-    for k in range(wanted.size):
-        slot = _slot(wanted[k], size)
-        marks[slot] = min(marks[slot] + 1, 2)
-    m = 0
-    for k in range(wanted.size):
-        if marks[_slot(wanted[k], size)] == 2:
-            places[m], wanted[m] = places[k], wanted[k]
-            m += 1
-    return m
-
-
-@compiled
-def _grow(places: np.ndarray, wanted: np.ndarray, gram: np.ndarray, word: np.ndarray, n: int) -> int:
-    """Keep the places where an n-gram begins that may repeat, with its key in `wanted`; how many.
-
-    It can only repeat if its first and its last n - 1 words do. Its key is exact: the number of its first n - 1 words,
-    and that of its last word. `gram` is left empty.
-    """
-    m = 0
-    for k in range(places.size):
-        place = places[k]
-        first = gram[place]
-        gram[place] = -1
-        if gram[place + 1] >= 0 and place + n < gram.size:
-            wanted[m] = np.uint64(first) << np.uint64(32) | np.uint64(word[place + n - 1])
-            places[m] = place
-            m += 1
-    return m
-
-
-@compiled
-def _keep_repeated(places: np.ndarray, ids: np.ndarray, counts: np.ndarray, gram: np.ndarray) -> int:
-    """Keep the places whose n-gram stands there twice, and enter its number in `gram`; how many."""
-    m = 0
-    for k in range(places.size):
-        if counts[ids[k]] > 1:
-            gram[places[k]], places[m], ids[m] = ids[k], places[k], ids[k]
-            m += 1
-    return m
-
-
-@compiled
-def _top_chars(counts: np.ndarray, firsts: np.ndarray, ends: np.ndarray, n: int) -> int:
-    """Characters of the commonest n-gram with a space between its words, times its count; of several the first.
-
-    Where none repeats the first n-gram of the document is the commonest, once.
-    """
-    if ends.size - 1 < n:
-        return 0
-    most, first = 1, 0
-    for k in range(counts.size):
-        if counts[k] > most:
-            most, first = counts[k], firsts[k]
-    return int((ends[first + n] - ends[first] + n - 1) * most)
-
-
-@compiled
-def _duplicate_chars(places: np.ndarray, ids: np.ndarray, ends: np.ndarray, counts: np.ndarray, n: int) -> int:
-    """Characters in n-grams that stood before, which are then passed over as a whole, as Gopher counts them."""
-    free = n_chars = 0
-    for k in range(places.size):
-        if places[k] < free:
+def _duplicate_chars(
+    m: int, n: int, places: np.ndarray, keys: np.ndarray, sizes: np.ndarray, room: _Room
+) -> tuple[int, int]:
+    """Keep of the first `m` n-grams those that repeat: how many, and the characters in those that stood before, which
+    are then passed over as a whole, as Gopher counts them."""
+    _number(keys[:m], places, room)
+    _, _, _, counts, ids = room
+    kept = free = n_chars = 0
+    for k in range(m):
+        place, count = places[k], counts[ids[k]]
+        if count == 1:
             continue
-        if counts[ids[k]] == 0:  # a count that was used up marks what was seen
-            n_chars += ends[places[k] + n] - ends[places[k]]
-            free = places[k] + n
-        counts[ids[k]] = 0
-    return int(n_chars)
+        places[kept], keys[kept] = place, keys[k]
+        kept += 1
+        if place >= free:
+            if count < 0:  # the mark of what was seen
+                n_chars += sizes[place : place + n].sum()
+                free = place + n
+            counts[ids[k]] = -1
+    return kept, n_chars
 
 
 # ---------------------------------------------------------------- lines and paragraphs
@@ -302,7 +330,7 @@ def _repeated_paragraphs(
             if k in (low, high):
                 start = rows[k, FIRST_AT] if k == low else rows[k, START]
                 end = _char_end(data, rows[k, LAST_AT], rows[k, END]) if k == high else rows[k, END]
-                line, chars = _hash(data, start, end)
+                line, chars = hash_of(data, start, end)[0], _chars_of(data, start, end)
             key = (key ^ line) * _FNV_PRIME
             n_chars += chars + is_open
             is_open = True
@@ -316,22 +344,20 @@ def _repeated_paragraphs(
 
 
 @compiled
+def _chars_of(data: np.ndarray, start: int, end: int) -> int:
+    n_chars = 0
+    for k in range(start, end):
+        n_chars += data[k] & 0xC0 != 0x80
+    return n_chars
+
+
+@compiled
 def _char_end(data: np.ndarray, i: int, end: int) -> int:
     """Behind the last byte of the character at i."""
     i += 1
     while i < end and data[i] & 0xC0 == 0x80:
         i += 1
     return i
-
-
-@compiled
-def _hash(data: np.ndarray, start: int, end: int) -> tuple[np.uint64, int]:
-    """Hash, as lines have it, and characters of data[start:end]."""
-    key, n_chars = _FNV_START, 0
-    for k in range(start, end):
-        key = (key ^ np.uint64(data[k])) * _FNV_PRIME
-        n_chars += data[k] & 0xC0 != 0x80
-    return key, n_chars
 
 
 @compiled

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from prose_twin import sentences_of, words_of
 
 from pipeline.arrays.columns import bytes_of
-from pipeline.quality import features, phrases, prose, prose_language, prose_markup, prose_scan, repetition
+from pipeline.quality import features, phrases, prose, prose_language, prose_markup, prose_scan, prose_words, repetition
 from pipeline.rules.sets import shipped
 
 # What datatrove calls a rule, and what we do where no simple change of letters leads from one to the other.
@@ -185,7 +185,7 @@ def gopher_quality(data: np.ndarray, offsets: np.ndarray) -> None:
     """What the features of Gopher's quality rules need."""
     features.measure(data, offsets)
     for part in prose_scan.batches(offsets):
-        prose_scan.words(data, offsets[part.start : part.stop + 1])
+        prose_words.words(data, offsets[part.start : part.stop + 1])
 
 
 def languages(data: np.ndarray, offsets: np.ndarray) -> None:

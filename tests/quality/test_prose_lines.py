@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from prose_twin import prose_lines as twin
 from prose_twin import words_of
 
-from pipeline.quality import phrases, prose_lines, prose_markup, prose_scan
+from pipeline.quality import phrases, prose_lines, prose_markup, prose_scan, prose_words
 
 
 def measure(*documents: str) -> list[dict[str, float]]:
     raw = [document.encode() for document in documents]
     data, offsets = np.frombuffer(b"".join(raw), np.uint8), np.cumsum([0, *map(len, raw)]).astype(np.int64)
-    words, lines = prose_scan.words(data, offsets), prose_scan.lines(data, offsets)
+    words, lines = prose_words.words(data, offsets), prose_scan.lines(data, offsets)
     found = prose_lines.measure(
         data,
         offsets,
@@ -47,7 +47,7 @@ def test_numbers_equal_a_plain_count_when_given_anything(documents):
 @given(TEXT)
 def test_words_are_cut_as_a_plain_count_cuts_them(document):
     raw = document.encode()
-    words = prose_scan.words(np.frombuffer(raw, np.uint8), np.array([0, len(raw)]))
+    words = prose_words.words(np.frombuffer(raw, np.uint8), np.array([0, len(raw)]))
     expected = words_of(document)
     assert words.chars.tolist() == [len(word) for word in expected]
     # Equal words have equal hashes, unequal ones unequal hashes.
@@ -145,6 +145,14 @@ def test_phrases_are_found_when_they_overlap(parts):
     lines = prose_scan.lines(np.frombuffer(raw, np.uint8), np.array([0, len(raw)]))
     expected = sum(bit for bit, group in phrases.PHRASES.items() if any(p in text for p in group))
     assert phrases.of_lines(np.frombuffer(raw, np.uint8), lines.rows).tolist() == ([expected] if raw else [])
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_a_phrase_of_two_documents_stands_in_neither(cut):
+    raw = b"read more"
+    data = np.frombuffer(raw * 3, np.uint8)
+    lines = prose_scan.lines(data, np.array([0, cut, len(raw), len(raw) + cut, 2 * len(raw)]))
+    assert phrases.of_lines(data, lines.rows).tolist() == [0, 0, 0, 0]
 
 
 def test_sentence_ends_are_unicodes():
