@@ -5,6 +5,7 @@ and return a few numbers; no data passes the driver or the object store. Executi
 whose worker died); equal bytes and atomic commits make it count once.
 """
 
+import gc
 import os
 import secrets
 import socket
@@ -45,7 +46,8 @@ class InlineExecutor:
     def map(self, task: Callable[[Item], Result], items: Sequence[Item], *, name: str) -> Iterator[tuple[Item, Result]]:
         for item in items:
             try:
-                result = task(item)
+                with _no_collector():
+                    result = task(item)
             except LoopmixError:
                 raise
             except Exception as error:
@@ -103,9 +105,23 @@ def _call(task: Callable[[Item], Result], item: Item) -> Result:
     import pyarrow as pa
 
     pa.set_cpu_count(1)  # the task was given one CPU
-    result = task(item)
+    with _no_collector():
+        result = task(item)
     give_back()
     return result
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Python's cycle collector rests while a task runs: it would walk again and again over the objects of a shard's
+    rows (a fifth of the time of `languages`) and find nothing. It takes what cycles there are when the task is done."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _number(item: object) -> object:

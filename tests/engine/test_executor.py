@@ -1,3 +1,4 @@
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,3 +82,23 @@ def test_unreachable_cluster_is_a_config_error() -> None:
     for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999999"):
         with pytest.raises(ConfigError, match="nobody answers"), connect(address):
             pass
+
+
+def test_the_collector_rests_while_a_task_runs_and_works_again_after() -> None:
+    def ask(item: int) -> bool:
+        if item:
+            raise ValueError(item)
+        return gc.isenabled()
+
+    assert gc.isenabled()
+    assert list(InlineExecutor().map(ask, [0], name="ask")) == [(0, False)]
+    assert gc.isenabled()
+    with pytest.raises(StageError):
+        list(InlineExecutor().map(ask, [1], name="ask"))
+    assert gc.isenabled()
+    gc.disable()  # whoever keeps it off keeps it off
+    try:
+        list(InlineExecutor().map(ask, [0], name="ask"))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
