@@ -1,14 +1,34 @@
 """Compile a numba kernel: cached on disk where that is possible, compiled at each start where it is not."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-from numba.core import entrypoints
+from numba.core import caching, entrypoints
 
 # Other packages register numba extensions, which numba imports before it compiles or loads anything: for us only a
 # tenth of a second at each start. No kernel here takes their types.
 entrypoints._already_initialized = True
+
+# numba compiles a cached kernel anew when its own file changes, and does not look at files of helpers that it calls. So
+# files of helpers that other files' kernels call are named here, and count with each kernel's own.
+_PACKAGE = Path(__file__).parents[1]
+HELPERS = tuple(
+    _PACKAGE / n for n in ("arrays/bits.py", "arrays/blocks.py", "arrays/utf8.py", "quality/prose_bytes.py")
+)
+_stamp_of_file = caching._SourceFileBackedLocatorMixin.get_source_stamp
+
+
+def source_stamp(locator: Any) -> Any:
+    """What says whether a kernel in the cache is of these files: numba's stamp of its own, and the helpers' times."""
+    own = _stamp_of_file(locator)
+    if _PACKAGE not in Path(locator._py_file).parents:
+        return own  # a kernel of somebody else's
+    return own, *((s.st_mtime, s.st_size) for s in (file.stat() for file in HELPERS))
+
+
+caching._SourceFileBackedLocatorMixin.get_source_stamp = source_stamp
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -16,8 +36,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 def compiled(function: Kernel) -> Kernel:
     """`numba.njit` that releases the GIL and survives a read-only home and installation.
 
-    Trap: numba notices a change in the file of a cached kernel, but not in another file that the kernel calls into.
-    So a kernel and its helpers stand in one file.
+    A kernel and its helpers stand in one file, or the helpers' file is one of `HELPERS`: see there.
     """
     try:
         kernel = numba.njit(cache=True, nogil=True)(function)

@@ -1,9 +1,17 @@
 """Kernels are compiled whether or not there is a place to keep them."""
 
+import inspect
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
 from types import SimpleNamespace
+from typing import Any
 
 import numba
+import pytest
+from numba.core.dispatcher import Dispatcher
 
+import pipeline
 from pipeline.arrays import compiled
 
 
@@ -23,3 +31,36 @@ def test_a_kernel_is_compiled_without_a_cache_when_none_can_be_written(monkeypat
     monkeypatch.setattr(compiled, "numba", SimpleNamespace(njit=refuse_cache))
     assert compiled.compiled(one_more)(1) == 2
     assert asked == [True, None]
+
+
+def test_kernels_call_helpers_of_their_own_file_or_of_files_that_the_cache_watches() -> None:
+    strangers = set()
+    for module in walk_packages(pipeline.__path__, "pipeline."):
+        if module.name.startswith(("pipeline.plt", "pipeline.__main__")):
+            continue  # torch has kernels of its own
+        for value in vars(import_module(module.name)).values():
+            if isinstance(value, Dispatcher) and value.py_func.__module__ == module.name:
+                strangers |= _called_elsewhere(value.py_func)
+    assert strangers == set(compiled.HELPERS)
+
+
+def _called_elsewhere(function: Any) -> set[Path]:
+    names = (function.__globals__.get(name) for name in function.__code__.co_names)
+    called = (getattr(value, "py_func", getattr(value, "_defn", None)) for value in names)
+    files = {Path(inspect.getsourcefile(helper) or "") for helper in called if helper is not None}
+    return files - {Path(function.__code__.co_filename)}
+
+
+def test_a_cached_kernel_is_compiled_anew_when_a_helper_of_another_file_changes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own, helper = Path(compiled.__file__), tmp_path / "bits.py"
+    helper.write_text("a")
+    monkeypatch.setattr(compiled, "HELPERS", (helper,))
+    before = compiled.source_stamp(SimpleNamespace(_py_file=str(own)))
+    assert compiled.source_stamp(SimpleNamespace(_py_file=str(own))) == before
+    stranger = compiled.source_stamp(SimpleNamespace(_py_file=str(helper)))
+    helper.write_text("ab")
+    assert compiled.source_stamp(SimpleNamespace(_py_file=str(own))) != before
+    assert not isinstance(stranger, tuple)  # a kernel of another package: our helpers are nothing to it
+    assert len(before) == 2
