@@ -2,10 +2,10 @@
 
 Bit k stands for byte k. A walk that asks for a byte's class in a table waits for every byte; here a comparison of all
 64 is one or two instructions of the vector units, and a run, a gap or a line end is found by arithmetic on the bits.
-These are instructions, not rules: what they mean never changes, so kernels in other files may call them although
-numba's cache does not look here.
+Kernels of other files call what stands here, so it is one of the `HELPERS` of `compiled.py`.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,26 @@ def block(typing: Any, data: Any, i: Any, room: Any) -> Any:
     return types.uint64(data, types.int64, room), build
 
 
+def _filled(builder: Any, byte: Any) -> Any:
+    """A block of one byte."""
+    nothing, number = ir.Constant(_BYTES, ir.Undefined), ir.IntType(32)
+    first = builder.insert_element(nothing, byte, ir.Constant(number, 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(number, BLOCK), [0] * BLOCK))
+
+
+@intrinsic
+def bits_within(typing: Any, data: Any, i: Any, low: Any, high: Any) -> Any:
+    """uint64: which of the 64 bytes of data at i, which it must have, lie in low .. high, both included."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.bitcast(_address(context, builder, signature.args[0], args[0], args[1]), _BYTES.as_pointer())
+        above = builder.sub(builder.load(place, align=1), _filled(builder, args[2]))  # what is below wraps around
+        found = builder.icmp_unsigned("<=", above, _filled(builder, builder.sub(args[3], args[2])))
+        return builder.bitcast(found, _WORD)
+
+    return types.uint64(data, types.int64, types.uint8, types.uint8), build
+
+
 @intrinsic
 def between(typing: Any, address: Any, low: Any, high: Any) -> Any:
     """uint64: which of the 64 bytes at an address lie in low .. high, both constants and both included."""
@@ -77,12 +97,7 @@ def equal(typing: Any, address: Any, byte: Any) -> Any:
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         loaded = builder.load(builder.inttoptr(args[0], _BYTES.as_pointer()), align=1)
-        one = ir.VectorType(ir.IntType(8), 1)
-        lone = builder.insert_element(ir.Constant(one, ir.Undefined), args[1], ir.Constant(ir.IntType(32), 0))
-        spread = builder.shuffle_vector(
-            lone, ir.Constant(one, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), BLOCK), [0] * BLOCK)
-        )
-        return builder.bitcast(builder.icmp_unsigned("==", loaded, spread), _WORD)
+        return builder.bitcast(builder.icmp_unsigned("==", loaded, _filled(builder, args[1])), _WORD)
 
     return types.uint64(types.uint64, types.uint8), build
 
@@ -119,11 +134,12 @@ def leading_zeros(typing: Any, bits: Any) -> Any:
 
 @intrinsic
 def eight(typing: Any, data: Any, i: Any) -> Any:
-    """The eight bytes of data at i as a number, uint64; data must have them."""
+    """The eight bytes of data at i, which it must have, as a number, uint64; the first byte is the lowest."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = builder.bitcast(_address(context, builder, signature.args[0], args[0], args[1]), _WORD.as_pointer())
-        return builder.load(place, align=1)
+        found = builder.load(place, align=1)
+        return found if sys.byteorder == "little" else builder.bswap(found)
 
     return types.uint64(data, types.int64), build
 

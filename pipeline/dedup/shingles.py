@@ -23,6 +23,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from pipeline.arrays.bits import count_ones, lowest
 from pipeline.arrays.compiled import compiled
 from pipeline.dedup.words import plain_of
 
@@ -92,26 +93,6 @@ _word_bits, _operator_bits = _bits_of(_WORD_BYTES), _bits_of(_OPERATOR_BYTES)
 _letter_bits, _seen_bits = _bits_of(_LETTER_BYTES), _bits_of(_SEEN_BYTES)
 
 
-@intrinsic
-def _lowest(typing_context: Any, bits: Any) -> Any:
-    """The number of the lowest bit that is set; 64 if none is."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.int64(types.uint64), generate
-
-
-@intrinsic
-def _n_bits(typing_context: Any, bits: Any) -> Any:
-    """How many bits are set."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return types.int64(types.uint64), generate
-
-
 def _table_of(*ranges: Sequence[tuple[int, int]]) -> np.ndarray:
     """For each byte the number, from 1, of the last list of ranges that it lies in; 0: in none."""
     table = np.zeros(256, np.uint8)
@@ -155,14 +136,14 @@ def _find_words(data: np.ndarray, at: Parts, is_code: bool, bounds: np.ndarray, 
             begins, begun = edges & word, (n + 1) // 2
             while is_code and operator:
                 low = operator & (~operator + one)
-                w = begun + _n_bits(begins & (low - one))
-                marks[w] = (marks[w] ^ np.uint64(data[base + _lowest(operator)])) * _OPERATOR_FACTOR
+                w = begun + count_ones(begins & (low - one))
+                marks[w] = (marks[w] ^ np.uint64(data[base + lowest(operator)])) * _OPERATOR_FACTOR
                 operator ^= low
             # eight at a time without a question; what is written behind the last edge is written over
-            n_edges = _n_bits(edges)
+            n_edges = count_ones(edges)
             for k in range(0, n_edges, 8):
                 for m in range(8):
-                    bounds[n + k + m] = base + _lowest(edges)
+                    bounds[n + k + m] = base + lowest(edges)
                     edges &= edges - one
             n += n_edges
         if carry:
@@ -180,8 +161,8 @@ def _carry_meaning(data: np.ndarray, at: Parts) -> bool:
         for base in range(start, stop, 64):
             if base + 64 <= data.size:
                 inside = ~np.uint64(0) >> np.uint64(max(0, base + 64 - stop))
-                n_letters += _n_bits(_letter_bits(data, base) & inside)
-                n_seen += _n_bits(_seen_bits(data, base) & inside)
+                n_letters += count_ones(_letter_bits(data, base) & inside)
+                n_seen += count_ones(_seen_bits(data, base) & inside)
                 continue
             for byte in data[base:stop]:
                 kind = _SEEN[byte]

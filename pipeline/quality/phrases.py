@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline.arrays.blocks import eight_at
+from pipeline.arrays.bits import eight
 from pipeline.arrays.compiled import compiled
 from pipeline.quality.prose_scan import END, START
 
@@ -168,9 +168,9 @@ def _of_lines(
 def _eight(data: np.ndarray, i: int, end: int) -> np.uint64:
     """Eight bytes from i as one number, zeros from `end` on."""
     if i + 8 <= end:
-        return np.uint64(eight_at(data, i))
+        return np.uint64(eight(data, i))
     if i + 8 <= data.size:
-        return np.uint64(eight_at(data, i) & (np.uint64(1) << np.uint64(8 * (end - i))) - np.uint64(1))
+        return np.uint64(eight(data, i) & (np.uint64(1) << np.uint64(8 * (end - i))) - np.uint64(1))
     value = np.uint64(0)
     for k in range(i, end):
         value |= np.uint64(data[k]) << np.uint64(8 * (k - i))

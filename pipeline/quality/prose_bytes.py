@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from pipeline.arrays.blocks import eight_at
+from pipeline.arrays.bits import eight
 from pipeline.arrays.compiled import compiled, inlined
+from pipeline.arrays.utf8 import decode as decode_long
 
 # Equal hashes are taken for equal words and lines: words of up to eight bytes and one length never share one, others by
 # chance once in some 10^9 words of a document. The factors are odd and their bits mixed: 2^64 over the golden ratio,
@@ -22,26 +23,8 @@ def decode(data: np.ndarray, i: int, end: int) -> tuple[int, int]:
     elif 0xC2 <= byte < 0xE0 and i + 1 < end and data[i + 1] & 0xC0 == 0x80:
         code, size = (byte & 0x1F) << 6 | data[i + 1] & 0x3F, 2
     else:
-        code, size = _decode_long(data, i, end)
+        code, size = decode_long(data, i, end)
     return code, size
-
-
-@compiled
-def _decode_long(data: np.ndarray, i: int, end: int) -> tuple[int, int]:
-    """The same for what is longer than two bytes or damaged."""
-    byte = data[i] & 0xFF
-    if byte < 0xC2 or byte > 0xF4:
-        return 0xFFFD, 1
-    need = 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
-    low = 0xA0 if byte == 0xE0 else 0x90 if byte == 0xF0 else 0x80  # no overlong forms
-    high = 0x9F if byte == 0xED else 0x8F if byte == 0xF4 else 0xBF  # no surrogates, nothing above U+10FFFF
-    code = byte & (0x3F >> need)
-    for k in range(1, need + 1):
-        if i + k >= end or data[i + k] < low or data[i + k] > high:
-            return 0xFFFD, k
-        code = code << 6 | data[i + k] & 0x3F
-        low, high = 0x80, 0xBF
-    return code, need + 1
 
 
 @inlined
@@ -50,12 +33,12 @@ def hash_of(data: np.ndarray, start: int, end: int) -> tuple[np.uint64, np.uint6
     n = end - start
     key = np.uint64(n) * _PER_BYTE
     while n > 8:
-        key = (key ^ eight_at(data, start)) * _FACTOR
+        key = (key ^ eight(data, start)) * _FACTOR
         key ^= key >> _HALF
         start += 8
         n -= 8
     if start + 8 <= data.size and n > 0:
-        last = eight_at(data, start) & _ALL >> np.uint64(64 - 8 * n)
+        last = eight(data, start) & _ALL >> np.uint64(64 - 8 * n)
     else:
         last = _last(data, start, n)
     key = (key ^ last) * _FACTOR

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import regex
 
-from pipeline.arrays.blocks import BLOCK, bits_within, lowest
+from pipeline.arrays.bits import BLOCK, bits_within, lowest
 from pipeline.arrays.compiled import compiled
 from pipeline.quality import prose_scan
 from pipeline.quality.phrases import C4_CURLY, C4_JAVASCRIPT, C4_LOREM, C4_POLICY

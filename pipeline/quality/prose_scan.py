@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.arrays.blocks import BLOCK, bits_within, eight_at, lowest
+from pipeline.arrays.bits import BLOCK, bits_within, eight, lowest
 from pipeline.arrays.compiled import compiled, inlined
 from pipeline.quality.prose_bytes import decode, hash_of
 from pipeline.quality.scan import DIGIT, LETTER, SPACE, character_classes
@@ -193,7 +193,7 @@ def _n_chars(data: np.ndarray, i: int, end: int) -> int:
     n = 0
     while i < end:
         if i + 8 <= end:
-            ahead = lowest(eight_at(data, i) & _HIGHS) >> 3
+            ahead = lowest(eight(data, i) & _HIGHS) >> 3
             i += ahead
             n += ahead
             if ahead == 8:

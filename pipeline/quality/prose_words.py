@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.arrays.blocks import BLOCK, bits_within, lowest, n_bits
+from pipeline.arrays.bits import BLOCK, bits_within, count_ones, lowest
 from pipeline.arrays.compiled import compiled, inlined
 from pipeline.quality.prose_bytes import decode, hash_of
 from pipeline.quality.scan import DIGIT, LETTER, SPACE, STOP_WORDS, UNSPACED, character_classes
@@ -105,7 +105,7 @@ def _classes_of(data: np.ndarray, i: int, n: int) -> tuple[np.uint64, np.uint64,
         letters & mine,
         digits & mine,
         looks & mine,
-        n_bits(bits_within(data, i, _HASH, _HASH) & mine),
+        count_ones(bits_within(data, i, _HASH, _HASH) & mine),
     )
 
 

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prose_twin import lines_of, words_of
 
-from pipeline.arrays.blocks import BLOCK, bits_within, eight_at, lowest, n_bits
+from pipeline.arrays.bits import BLOCK, bits_within, count_ones, eight, lowest
 from pipeline.arrays.compiled import compiled
 from pipeline.quality import prose_scan, prose_words
 
@@ -21,7 +21,7 @@ DAMAGED = st.lists(TEXT | st.binary(max_size=4), max_size=6).map(b"".join)
 @compiled
 def _looked_up(data: np.ndarray, i: int) -> tuple[np.uint64, np.uint64, int, int]:
     found = bits_within(data, i, 48, 57)
-    return found, eight_at(data, i), lowest(found), n_bits(found)
+    return found, eight(data, i), lowest(found), count_ones(found)
 
 
 @given(st.binary(min_size=BLOCK, max_size=2 * BLOCK), st.data())
