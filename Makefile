@@ -14,6 +14,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
 	$(BIN)/python -m pip install --quiet "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --editable ".[ray,train,datatrove,dev,test]"
+	$(BIN)/python -m pipeline.arrays.warm
 	touch $(STAMP)
 
 demo: install

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from pipeline.arrays.warm import compile_once
 from pipeline.engine.memory import give_back
 from pipeline.errors import ConfigError, LoopmixError, StageError
 
@@ -45,6 +46,7 @@ class InlineExecutor:
 
     def map(self, task: Callable[[Item], Result], items: Sequence[Item], *, name: str) -> Iterator[tuple[Item, Result]]:
         for item in items:
+            compile_once()
             try:
                 with _no_collector():
                     result = task(item)
@@ -105,6 +107,7 @@ def _call(task: Callable[[Item], Result], item: Item) -> Result:
     import pyarrow as pa
 
     pa.set_cpu_count(1)  # the task was given one CPU
+    compile_once()
     with _no_collector():
         result = task(item)
     give_back()

@@ -47,10 +47,12 @@ _BLOCK = 1 << 16  # bytes between two looks at whether there is room for more fi
 _HASH_BITS = 15  # 32,768 places of two bytes: the first cache of a core
 
 
-@inlined
-def _hash(a: int, b: int, c: int) -> int:
+def _place(a: int, b: int, c: int) -> int:
     """Three bytes as a place in the table: the high bits of a product with 2^32 over the golden ratio."""
     return (((a & 0xFF) | (b & 0xFF) << 8 | (c & 0xFF) << 16) * 2654435769 & 0xFFFFFFFF) >> (32 - _HASH_BITS)
+
+
+_hash = inlined(_place)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def literals() -> Literals:
             heads.append(members)
         row[k], need[k] = heads.index(members), min(least, MAX_HEAD)
         sign[k] = min(range(len(text) - 2), key=lambda at: -_strangeness(text[at : at + 3]))
-        place = _hash(*text[sign[k] : sign[k] + 3])
+        place = _place(*text[sign[k] : sign[k] + 3])
         following[k] = bucket[place]
         bucket[place] = k
     return Literals(

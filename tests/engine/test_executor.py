@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.engine import executor
 from pipeline.engine.executor import Executor, InlineExecutor, connect
 from pipeline.errors import ConfigError, StageError, StoreError
 
@@ -48,6 +49,16 @@ def check_contract(executor: Executor) -> None:
         list(executor.map(touchy, range(6), name="touchy"))
     with pytest.raises(StoreError, match="disk is full"):
         list(executor.map(careful, [1], name="careful"))
+
+
+def test_kernels_are_compiled_before_the_first_task_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    monkeypatch.setattr("pipeline.engine.executor.compile_once", lambda: called.append("kernels"))
+    assert list(InlineExecutor().map(lambda _: called.append("task"), [1], name="task")) == [(1, None)]
+    assert executor._call(lambda _: called.append("task"), 1) is None
+    assert called == ["kernels", "task"] * 2
+    assert list(InlineExecutor().map(square, [], name="nothing to do")) == []
+    assert len(called) == 4
 
 
 def test_inline_executor_keeps_the_contract() -> None:
