@@ -12,33 +12,26 @@ token counts, so it comes after tokens; the ledger joins everything, so it comes
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
+
+import pyarrow as pa
 
 from pipeline.config import Mixture, Partitioned
 from pipeline.dedup.against import open_benchmarks, open_earlier
-from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import Threshold, keep_near, threshold_of
-from pipeline.dedup.overlaps import find_overlaps
-from pipeline.dedup.shingling import signing_of
-from pipeline.dedup.signatures import sign
-from pipeline.dedup.similar import Linking, find_similar, linking_of
+from pipeline.dedup.settings import Linking, Threshold, linking_of, signing_of, threshold_of
+from pipeline.engine.markers import Marker
 from pipeline.engine.run import Layout, Run, work_off
-from pipeline.engine.stage import ExchangeStage, MapStage, Stage
+from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage
 from pipeline.engine.store import Store, part
 from pipeline.fields import Frozen
-from pipeline.language.languages import classify
-from pipeline.mix.balance import balance
 from pipeline.mix.encoder import load_encoder
-from pipeline.mix.ledger import account
-from pipeline.mix.packed import Packing, pack
-from pipeline.mix.tokens import encoding_of, end_of_document, tokenize
-from pipeline.privacy.redacted import dropping, redact
-from pipeline.quality.extra import SHOWN, measuring_with
-from pipeline.quality.quality import measure
+from pipeline.mix.settings import Packing, encoding_of, end_of_document
+from pipeline.privacy.policies import dropping
+from pipeline.quality.settings import SHOWN, measuring_with
 from pipeline.request.inputs import refuse_misplaced, refuse_runs, refuse_unmeetable
 from pipeline.request.sizes import sized
-from pipeline.rules.judge import columns_for
-from pipeline.rules.judged import Judging, judge_documents
 from pipeline.rules.resolve import rules_of
+from pipeline.rules.settings import Judging, columns_for
 from pipeline.schema import (
     BALANCE,
     DOCUMENTS,
@@ -57,8 +50,7 @@ from pipeline.schema import (
     TABLES,
     TOKENS,
 )
-from pipeline.select.contaminated import BenchmarkLimits
-from pipeline.select.select import Selection, select
+from pipeline.select.settings import BenchmarkLimits, Selection
 from pipeline.sources import Slice
 from pipeline.sources.cutting import cut_open
 from pipeline.sources.documents import changed_files, ingest, inputs_of, plan, plan_from, read_plan
@@ -93,7 +85,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         min_similarity=near.min_similarity,
         rules=order,
         benchmarks=_benchmark_limits(m),
-        drops=dropping(m.privacy),
+        drops=dropping(m.privacy.policies),
     )
     packing = Packing(**dict(m.pack), code_parts=parts[0], text_parts=parts[1], pad_id=end_of_document(m.tokenizer))
     declared = ("path", "source", "pool_hint", "language_label")
@@ -104,20 +96,20 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     text = (REDACTED, ("content",))
     return [
         ExchangeStage(DOCUMENTS.name, DOCUMENTS_VERSION, ingest, inputs),
-        ExchangeStage(EXACT_DUPS.name, 2, group_equal, Partitioned(**dict(m.exact_dups)), (DOCUMENTS,)),
-        MapStage(LANGUAGES, 5, classify, m.classify, (*_TEXT, *declared)),
-        MapStage(REDACTED, 2, redact, m.privacy, _TEXT, ((LANGUAGES, ("language",)),)),
-        MapStage(QUALITY, 11, measure, measuring_with(m.quality.measuring()), shown, (pool,)),
-        MapStage(JUDGED, 1, judge_documents, Judging(rules=rules), _JUDGED, (pool, (QUALITY, asked))),
-        MapStage(OVERLAPS, 3, find_overlaps, open_benchmarks(m), _TEXT, (text,)),
-        MapStage(SIGNATURES, SIGNATURES_VERSION, sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)), text)),
-        ExchangeStage(SIMILAR.name, 2, find_similar, linking, (DOCUMENTS, LANGUAGES, REDACTED, SIGNATURES)),
-        ExchangeStage(NEAR_DUPS.name, 3, keep_near, threshold, (SIGNATURES, SIMILAR)),
-        ExchangeStage(SELECT.name, 4, select, selection, judged),
-        MapStage(TOKENS, 3, tokenize, encoding_of(m.tokenizer), _TEXT, (keep, text)),
-        ExchangeStage(BALANCE.name, 4, balance, m.balance, chosen_from, seed=m.seed),
-        ExchangeStage(PACKED, 1, pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
-        MapStage(LEDGER, 4, account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
+        ExchangeStage(EXACT_DUPS.name, 2, _group_equal, Partitioned(**dict(m.exact_dups)), (DOCUMENTS,)),
+        MapStage(LANGUAGES, 5, _classify, m.classify, (*_TEXT, *declared)),
+        MapStage(REDACTED, 2, _redact, m.privacy, _TEXT, ((LANGUAGES, ("language",)),)),
+        MapStage(QUALITY, 11, _measure, measuring_with(m.quality.measuring()), shown, (pool,)),
+        MapStage(JUDGED, 1, _judge, Judging(rules=rules), _JUDGED, (pool, (QUALITY, asked))),
+        MapStage(OVERLAPS, 3, _find_overlaps, open_benchmarks(m), _TEXT, (text,)),
+        MapStage(SIGNATURES, SIGNATURES_VERSION, _sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)), text)),
+        ExchangeStage(SIMILAR.name, 2, _find_similar, linking, (DOCUMENTS, LANGUAGES, REDACTED, SIGNATURES)),
+        ExchangeStage(NEAR_DUPS.name, 3, _keep_near, threshold, (SIGNATURES, SIMILAR)),
+        ExchangeStage(SELECT.name, 4, _select, selection, judged),
+        MapStage(TOKENS, 3, _tokenize, encoding_of(m.tokenizer), _TEXT, (keep, text)),
+        ExchangeStage(BALANCE.name, 4, _balance, m.balance, chosen_from, seed=m.seed),
+        ExchangeStage(PACKED, 1, _pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
+        MapStage(LEDGER, 4, _account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
     ]
 
 
@@ -173,3 +165,90 @@ def _files(stage: Stage, *, n_shards: int) -> tuple[str, set[str]]:
     if stage.name == SIMILAR.name:
         names |= {part(i, total, suffix="arrow") for i in range(total)}
     return f"tables/{stage.name}", names
+
+
+# --- a room with all its kernels is imported when its stage has work, so that a run that stands costs no second -------
+
+
+def _classify(*tables: pa.Table, config: Any) -> pa.Table:
+    from pipeline.language.languages import classify
+
+    return classify(*tables, config=config)
+
+
+def _redact(*tables: pa.Table, config: Any) -> pa.Table:
+    from pipeline.privacy.redacted import redact
+
+    return redact(*tables, config=config)
+
+
+def _measure(*tables: pa.Table, config: Any) -> pa.Table:
+    from pipeline.quality.quality import measure
+
+    return measure(*tables, config=config)
+
+
+def _judge(*tables: pa.Table, config: Any) -> pa.Table:
+    from pipeline.rules.judged import judge_documents
+
+    return judge_documents(*tables, config=config)
+
+
+def _find_overlaps(*tables: pa.Table, config: Any) -> pa.Table:
+    from pipeline.dedup.overlaps import find_overlaps
+
+    return find_overlaps(*tables, config=config)
+
+
+def _sign(*tables: pa.Table, config: Any) -> pa.Table:
+    from pipeline.dedup.signatures import sign
+
+    return sign(*tables, config=config)
+
+
+def _tokenize(*tables: pa.Table, config: Any) -> pa.Table:
+    from pipeline.mix.tokens import tokenize
+
+    return tokenize(*tables, config=config)
+
+
+def _account(*tables: pa.Table, config: Any) -> pa.Table:
+    from pipeline.mix.ledger import account
+
+    return account(*tables, config=config)
+
+
+def _group_equal(job: Job, *, config: Any) -> list[Marker]:
+    from pipeline.dedup.exact_dups import group_equal
+
+    return group_equal(job, config=config)
+
+
+def _find_similar(job: Job, *, config: Any) -> list[Marker]:
+    from pipeline.dedup.similar import find_similar
+
+    return find_similar(job, config=config)
+
+
+def _keep_near(job: Job, *, config: Any) -> list[Marker]:
+    from pipeline.dedup.near_dups import keep_near
+
+    return keep_near(job, config=config)
+
+
+def _select(job: Job, *, config: Any) -> list[Marker]:
+    from pipeline.select.select import select
+
+    return select(job, config=config)
+
+
+def _balance(job: Job, *, config: Any) -> list[Marker]:
+    from pipeline.mix.balance import balance
+
+    return balance(job, config=config)
+
+
+def _pack(job: Job, *, config: Any) -> list[Marker]:
+    from pipeline.mix.packed import pack
+
+    return pack(job, config=config)

@@ -14,10 +14,11 @@ from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.config import Mixture
 from pipeline.errors import ConfigError
 from pipeline.language.languages import classify
-from pipeline.quality.extra import MeasuringWith, measuring_with
 from pipeline.quality.quality import measure
-from pipeline.rules.judged import Judging, judge_documents
+from pipeline.quality.settings import MeasuringWith, measuring_with
+from pipeline.rules.judged import judge_documents
 from pipeline.rules.resolve import rules_of
+from pipeline.rules.settings import Judging
 from pipeline.sources import plan_slices, read_parts
 
 MAX_DOCUMENT_BYTES = 50_000  # no single file may shape the vocabulary

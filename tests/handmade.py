@@ -22,8 +22,9 @@ from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
 from pipeline.filters import Quality
 from pipeline.quality.quality import measure
-from pipeline.rules.judged import Judging, judge_documents
+from pipeline.rules.judged import judge_documents
 from pipeline.rules.resolve import rules_of
+from pipeline.rules.settings import Judging
 from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, MATCH, OVERLAPS, REDACTED, SELECT, TABLES, TOKENS
 
 

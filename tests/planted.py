@@ -16,10 +16,10 @@ from plain_words import carries_meaning, jaccard
 
 from pipeline.config import NearDups, Partitioned
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import keep_near, threshold_of
-from pipeline.dedup.shingling import signing_of
+from pipeline.dedup.near_dups import keep_near
+from pipeline.dedup.settings import linking_of, signing_of, threshold_of
 from pipeline.dedup.signatures import sign
-from pipeline.dedup.similar import find_similar, linking_of
+from pipeline.dedup.similar import find_similar
 from pipeline.engine.executor import Executor
 from pipeline.engine.markers import Marker, Outcome
 from pipeline.engine.run import Run
@@ -27,7 +27,8 @@ from pipeline.engine.stage import Job
 from pipeline.engine.store import part
 from pipeline.engine.tables import Tables
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, NEAR_DUPS, REDACTED, SELECT, SIGNATURES
-from pipeline.select.select import Selection, select
+from pipeline.select.select import select
+from pipeline.select.settings import Selection
 
 Pair = tuple[str, str]
 

@@ -19,7 +19,8 @@ from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError, StoreError
-from pipeline.mix.tokens import encoding_of, tokenize
+from pipeline.mix.settings import encoding_of
+from pipeline.mix.tokens import tokenize
 from pipeline.reading.verify import verify
 from pipeline.recipe import curate
 from pipeline.report import count

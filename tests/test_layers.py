@@ -75,10 +75,10 @@ WITH_ENGINE = {
 WITH_CONFIG = {
     "privacy": {"redacted"},
     "language": {"decide", "languages"},
-    "quality": {"extra", "quality", "scorers", "syntax"},
-    "dedup": {"against", "benchmark_items", "exact_dups", "near_dups", "shingling", "similar"},
-    "select": {"contaminated", "losses", "own_reasons", "select"},
-    "mix": {"balance", "capping", "ledger", "packed", "tokens"},
+    "quality": {"extra", "quality", "scorers", "settings", "syntax"},
+    "dedup": {"against", "benchmark_items", "exact_dups", "settings", "shingling"},
+    "select": {"losses", "own_reasons", "select", "settings"},
+    "mix": {"balance", "capping", "ledger", "settings"},
 }
 # Heavy libraries, and the only files that may import them.
 LIBRARIES: dict[str, tuple[str, ...]] = {

@@ -89,9 +89,9 @@ def load(path: str | Path, *, fast: bool = True) -> Encoder:
     """Load a `tokenizer.json` of a byte-level BPE; "builtin" is the one beside this file.
 
     `fast=False` keeps to Hugging Face. The first load of a file costs about 1.5 CPU-seconds and 110 MB, most of it for
-    comparing the engines. That they are equal is remembered (`remembered.py`): later loads parse the file, and build an
-    engine only with the first text. The last few files stay in this process. An encoder cannot be sent to another
-    process: load it there.
+    comparing the engines. That they are equal is remembered (`remembered.py`): later loads parse the file and
+    build an engine only with the first text. The last few files stay in this process. An encoder cannot be sent to
+    another process: load it there.
     """
     file = Path(__file__).with_name("tokenizer.json") if path == BUILTIN else Path(path)
     try:
@@ -112,51 +112,51 @@ def load_bytes(data: bytes, *, where: str, fast: bool = True) -> Encoder:
 def _build(data: bytes, *, where: str, fast: bool) -> Encoder:
     file_hash = hashlib.sha256(data).hexdigest()
     key = remembered.key_of(file_hash) if fast else None
-    is_sound = remembered.is_known_good(key)
+    ids = remembered.known_good(key)
+    parsed = cache(partial(_parsed, data))
+    name: EngineName
+    engine: Callable[[], Engine]
     try:
-        config = _parsed(data)
-        special = _special_ids(config)
-        vocab_size = _vocab_size(config, special=special)
-        vocabulary = cache(partial(_vocabulary, config, special=special, vocab_size=vocab_size))
-        name: EngineName
-        if is_sound:
-            name, reason, engine = GigatokenEngine.name, EQUAL, cache(partial(_known_engine, config))
+        if ids is not None:
+            name, reason, engine = GigatokenEngine.name, EQUAL, cache(lambda: _known_engine(parsed()))
         else:
-            reference = HuggingFaceEngine(_text_only(config))  # checks the rest of the file
-            made, reason = (reference, "asked for") if not fast else _tested(config, reference, vocabulary(), key=key)
-            name, engine = made.name, cache(partial(_same, made))
+            special = _special_ids(parsed())
+            ids = remembered.KnownIds(_vocab_size(parsed(), special=special), special)
+            name, reason, engine = _tested(parsed(), ids, key=key, fast=fast)
     except TokenizerError as error:
         raise TokenizerError(f"{where}: {error}; give the tokenizer.json of a byte-level BPE") from error
+    known = ids
     return Encoder(
-        vocab_size=vocab_size,
-        eos_id=next(special[name] for name in END_NAMES if name in special),
-        special_ids=frozenset(special.values()),
+        vocab_size=known.vocab_size,
+        eos_id=next(known.special[name] for name in END_NAMES if name in known.special),
+        special_ids=frozenset(known.special.values()),
         engine=name,
         reason=reason,
         file_hash=file_hash,
         data=data,
         _engine=engine,
-        _vocabulary=vocabulary,
+        _vocabulary=cache(lambda: _vocabulary(parsed(), known)),
     )
 
 
 def _tested(
-    config: dict[str, Any], reference: HuggingFaceEngine, vocabulary: tuple[bytes, ...], *, key: str | None
-) -> tuple[Engine, str]:
-    engine, reason = fastest(_text_only(config), reference=reference, vocabulary=vocabulary)
+    config: dict[str, Any], ids: remembered.KnownIds, *, key: str | None, fast: bool
+) -> tuple[EngineName, str, Callable[[], Engine]]:
+    """The engine of a file of which nothing is known yet, and why it is this one."""
+    reference = HuggingFaceEngine(_text_only(config))  # checks the rest of the file
+    if not fast:
+        return reference.name, "asked for", lambda: reference
+    made: Engine
+    made, reason = fastest(_text_only(config), reference=reference, vocabulary=_vocabulary(config, ids))
     if reason == EQUAL:
-        remembered.remember_good(key)
-    return engine, reason
+        remembered.remember_good(key, ids)
+    return made.name, reason, lambda: made
 
 
 def _known_engine(config: dict[str, Any]) -> Engine:
     """The fast engine of a file that passed the self-test; the reference waits for a text with a disputed letter."""
     text_only = _text_only(config)
     return GigatokenEngine(text_only, reference=HuggingFaceEngine(text_only, is_sound=True))
-
-
-def _same(engine: Engine) -> Engine:
-    return engine
 
 
 def _parsed(data: bytes) -> dict[str, Any]:
@@ -193,12 +193,12 @@ def _vocab_size(config: dict[str, Any], *, special: dict[str, int]) -> int:
     return 1 + largest
 
 
-def _vocabulary(config: dict[str, Any], *, special: dict[str, int], vocab_size: int) -> tuple[bytes, ...]:
+def _vocabulary(config: dict[str, Any], ids: remembered.KnownIds) -> tuple[bytes, ...]:
     """Bytes by id; empty where a file leaves a hole."""
-    vocabulary = [b""] * vocab_size
+    vocabulary = [b""] * ids.vocab_size
     for spelling, index in config["model"]["vocab"].items():
         vocabulary[index] = token_bytes(spelling)
-    for content, index in special.items():
+    for content, index in ids.special.items():
         vocabulary[index] = content.encode()
     return tuple(vocabulary)
 

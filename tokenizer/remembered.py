@@ -1,5 +1,7 @@
 """The self-test's good verdicts, kept between processes: comparing the engines costs more than all other loading.
 
+Beside a verdict stands what a file says of its ids, so that who needs no text encoded need not parse 2.5 MB of JSON.
+
 An entry is a small JSON file in LOOPMIX_CACHE, else in the user's cache folder. It counts only for the same tokenizer
 file, versions of both libraries, self-test and kind of processor, and only if it is whole; anything else is tested
 again. The folder may be missing, full or read-only: then nothing is remembered.
@@ -12,6 +14,7 @@ import json
 import os
 import platform
 import tempfile
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,18 +33,28 @@ def key_of(file_hash: str) -> str | None:
     return json.dumps([file_hash, *versions, _self_test(), _processor()])
 
 
-def is_known_good(key: str | None) -> bool:
-    """Whether an earlier process found the engines equal under `key`."""
+@dataclass(frozen=True)
+class KnownIds:
+    """What a tokenizer file says of its ids."""
+
+    vocab_size: int
+    special: dict[str, int]  # by name
+
+
+def known_good(key: str | None) -> KnownIds | None:
+    """The ids of a file for which an earlier process found the engines equal under `key`; None where none did."""
     path = _path(key)
     if key is None or path is None:
-        return False
+        return None
     try:
-        return path.read_bytes() == _entry(key)
-    except OSError:
-        return False  # no entry, or none that can be read: the test runs again
+        data = path.read_bytes()
+        ids = KnownIds(**json.loads(data)["ids"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # no entry, or none that can be read: the test runs again
+    return ids if data == _entry(key, ids) else None
 
 
-def remember_good(key: str | None) -> None:
+def remember_good(key: str | None, ids: KnownIds) -> None:
     """Keep for later processes that the engines are equal under `key`, if that can be kept."""
     path = _path(key)
     if key is None or path is None:
@@ -50,14 +63,15 @@ def remember_good(key: str | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            file.write(_entry(key))
+            file.write(_entry(key, ids))
         Path(name).replace(path)  # whole or not at all, also where two processes write
     except OSError:
         return  # a read-only home costs the next process the test, and nothing else
 
 
-def _entry(key: str) -> bytes:
-    return json.dumps({"equal": json.loads(key), "sha256": hashlib.sha256(key.encode()).hexdigest()}).encode()
+def _entry(key: str, ids: KnownIds) -> bytes:
+    said = {"equal": json.loads(key), "ids": asdict(ids)}
+    return json.dumps({**said, "sha256": hashlib.sha256(json.dumps(said).encode()).hexdigest()}).encode()
 
 
 def _path(key: str | None) -> Path | None:

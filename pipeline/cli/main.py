@@ -20,7 +20,7 @@ from pipeline.errors import ConfigError, LoopmixError, StoppedError, StoreError
 
 if TYPE_CHECKING:
     from pipeline.engine.run_folder import RunFiles
-    from pipeline.report import Numbers
+    from pipeline.report.numbers import Numbers
 
 EXIT_ERROR, EXIT_STOPPED = 1, 130  # 130: what shells give a program that Ctrl-C ended
 # Input above which Ray is started by itself where it is installed. A plain choice: below it a cluster's start and its
@@ -126,7 +126,7 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
         for stage, made in _open(out).manifest["stages"].items():
             for shard, problem in made["problems"].items():
                 progress.warn(f"{stage}: shard {shard} was skipped: {problem}")
-        _report(out, brief=True, quiet=quiet)
+        _brief(out, quiet=quiet)
     progress.say(f"all of it: loopmix report {out}")
 
 
@@ -145,25 +145,41 @@ def _address(executor: str, ray_address: str | None, *, n_bytes: int) -> str | N
     return "local" if n_bytes > INLINE_BYTES else None
 
 
-def _report(run: str, *, model: Path | None = None, brief: bool = False, quiet: bool = False) -> Numbers:
-    """Write the report of a run and print it, or its first block; where it cannot be written, say so."""
+def _brief(run: str, *, quiet: bool) -> None:
+    """Write the report of a run, unless it stands, and print its first block."""
     from rich.console import Console
 
-    from pipeline.report import count, save
-    from pipeline.report.terminal import print_report
+    from pipeline.report import PAGE, count
+    from pipeline.report.brief import brief_of, drawn
+    from pipeline.report.standing import standing
 
     opened = _open(run)
-    numbers = count(opened, model=model)
+    brief = standing(opened.store)
+    numbers = None
+    if brief is None:
+        numbers = count(opened)
+        brief = brief_of(numbers)
     if not quiet:
-        print_report(numbers, Console(), brief=brief)
+        console = Console()
+        console.print()
+        console.print(drawn(brief), soft_wrap=False)
+    if numbers is not None:
+        _save(opened, numbers, quiet=quiet)
+    elif not quiet:
+        say(f"\nreport: {opened.store.full(PAGE)}")
+
+
+def _save(run: RunFiles, numbers: Numbers, *, quiet: bool) -> None:
+    """Write the report and say where; where it cannot be written, say so."""
+    from pipeline.report import save
+
     try:
-        page = save(opened, numbers)
+        page = save(run, numbers)
     except StoreError as error:  # a finished run may be read-only
         complain(f"warning: the report was not written: {error}")
     else:
         if not quiet:
             say(f"\nreport: {page}")
-    return numbers
 
 
 @main.command()
@@ -172,9 +188,17 @@ def _report(run: str, *, model: Path | None = None, brief: bool = False, quiet: 
 @json_option("the bytes of report.json")
 def report(run: str, model: Path | None, as_json: bool) -> None:
     """Print the language shares, drops, duplicates and balance of RUN and write its HTML page."""
-    from pipeline.report import to_json
+    from rich.console import Console
 
-    numbers = _report(run, model=model, quiet=as_json)
+    from pipeline.report import count
+    from pipeline.report.numbers import to_json
+    from pipeline.report.terminal import print_report
+
+    opened = _open(run)
+    numbers = count(opened, model=model)
+    if not as_json:
+        print_report(numbers, Console())
+    _save(opened, numbers, quiet=as_json)
     if as_json:
         click.echo(to_json(numbers), nl=False)
 

@@ -2,8 +2,7 @@
 
 from pipeline.config import Mixture
 from pipeline.dedup.benchmark_items import Benchmarks, open_benchmark
-from pipeline.dedup.shingling import signing_of
-from pipeline.dedup.similar import EarlierRun
+from pipeline.dedup.settings import EarlierRun, signing_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError, StoreError

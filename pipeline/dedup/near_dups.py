@@ -10,34 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import columns, one_chunk
-from pipeline.config import NearDups
 from pipeline.dedup.header_pairs import Bands, Sampled, count_pairs, sampled_bands
 from pipeline.dedup.minhash import band_keys
+from pipeline.dedup.settings import Threshold
 from pipeline.engine.exchange import Channel, positions, spread
 from pipeline.engine.markers import Marker, Outcome, add_counts, total_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
-from pipeline.fields import Frozen
 from pipeline.schema import NEAR_DUPS, SIGNATURES, SIMILAR
-
-
-class Threshold(Frozen):
-    """What decides which of the stored pairs are near duplicates."""
-
-    n_partitions: int
-    min_similarity: float
-    n_hashes: int
-    n_bands: int
-    rows_per_band: int
-
-    @property
-    def bands(self) -> Bands:
-        return Bands(self.n_bands, self.rows_per_band, self.min_similarity)
-
-
-def threshold_of(config: NearDups) -> Threshold:
-    """What table `near_dups` depends on, beside the pairs."""
-    return Threshold(**{name: getattr(config, name) for name in Threshold.model_fields})
 
 
 def keep_near(job: Job, *, config: Threshold) -> list[Marker]:
@@ -99,5 +79,6 @@ def _keep_near(tables: Tables, sampled: Channel, config: Threshold, partition: i
     plain, with_header = (values.reshape(-1, config.n_hashes) for values in both)
     key, position, band = columns(rows, "key", "position", "band")
     seen = Sampled(key, position, band, plain, with_header, rows["is_signed"].to_numpy())
-    n_seen = count_pairs(seen, config.bands)
+    bands = Bands(config.n_bands, config.rows_per_band, config.min_similarity)
+    n_seen = count_pairs(seen, bands)
     return Outcome((entry,), {"n_pairs": near.num_rows, "n_header_pairs_seen": n_seen})

@@ -4,28 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.config import NearDups, Words
+from pipeline.config import Words
 from pipeline.dedup.headers import find_headers
+from pipeline.dedup.settings import Signing
 from pipeline.dedup.shingles import most_shingles, shingle
-from pipeline.fields import Frozen
 
 CHUNK_BYTES = 4_000_000  # shingles take up to four times as much
 # "Few": in a document of fewer words than three shingles hold, what stands between the words says as much as they do.
 _MIN_SHINGLES = 3
-
-
-class Signing(Frozen):
-    """All of `near_dups` that decides a signature."""
-
-    shingle_words: int
-    code_words: Words
-    text_words: Words
-    n_hashes: int
-
-
-def signing_of(config: NearDups) -> Signing:
-    """What the signatures depend on; bands, thresholds and partitions are not among it."""
-    return Signing(**{name: getattr(config, name) for name in Signing.model_fields})
 
 
 def shingle_chunks(

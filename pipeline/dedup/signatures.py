@@ -9,7 +9,8 @@ import pyarrow as pa
 from pipeline.arrays.columns import bytes_of
 from pipeline.arrays.trained import trained
 from pipeline.dedup import minhash, shingles
-from pipeline.dedup.shingling import Signing, header_chunks, shingle_chunks
+from pipeline.dedup.settings import Signing
+from pipeline.dedup.shingling import header_chunks, shingle_chunks
 from pipeline.schema import SIGNATURES
 
 

@@ -18,45 +18,18 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import bytes_of, columns, one_chunk
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
-from pipeline.config import NearDups, Partitioned
 from pipeline.dedup import jaccard, minhash
 from pipeline.dedup.corpora import Corpora
-from pipeline.dedup.shingling import Signing, shingle_chunks, signing_of
+from pipeline.dedup.settings import Linking, Signing
+from pipeline.dedup.shingling import shingle_chunks
 from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
 from pipeline.engine.markers import Marker, Outcome, add_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.store import FileEntry, Store
 from pipeline.engine.tables import Tables
-from pipeline.fields import Frozen
 from pipeline.schema import CROWDS, SIMILAR
 
 _DIGEST = ("digest_high", "digest_low", "n_shingles")
-
-
-class EarlierRun(Frozen):
-    """A finished run whose kept documents are compared too: where it is, and what names its content."""
-
-    root: str
-    n_shards: int
-    signatures: str  # fingerprints
-    select: str
-
-
-class Linking(Partitioned):
-    """All that decides which pairs are verified and stored."""
-
-    signing: Signing
-    n_bands: int
-    rows_per_band: int
-    min_stored_similarity: float
-    max_bucket_docs: int
-    earlier: tuple[EarlierRun, ...] = ()
-
-
-def linking_of(config: NearDups, *, earlier: tuple[EarlierRun, ...] = ()) -> Linking:
-    """What table `similar` depends on."""
-    own = {name: getattr(config, name) for name in Linking.model_fields if name not in ("signing", "earlier")}
-    return Linking(signing=signing_of(config), earlier=earlier, **own)
 
 
 def find_similar(job: Job, *, config: Linking) -> list[Marker]:

@@ -14,31 +14,17 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import columns, doc_words, id_array, one_chunk
 from pipeline.arrays.keys import keyed_hash
-from pipeline.config import Pack
 from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
 from pipeline.engine.markers import Marker, Outcome, total_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.store import part
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
-from pipeline.fields import Count
 from pipeline.mix import arrowfile
 from pipeline.mix.packing import best_fit, copy_slices, interleave, split
 from pipeline.mix.piece_ids import MappedIds, PieceIds, RoutedIds, route
+from pipeline.mix.settings import Packing
 from pipeline.schema import BALANCE, LANGUAGES, POOLS, packed_schema
-
-
-class Packing(Pack):
-    """All that decides `packed`: sizes, the ratio that every prefix keeps, and what fills a sequence up.
-
-    Partition p of pool k is number k * n_partitions + p.
-    """
-
-    n_shards: Count
-    n_partitions: Count
-    code_parts: int
-    text_parts: int
-    pad_id: int
 
 
 def pack(job: Job, *, config: Packing) -> list[Marker]:

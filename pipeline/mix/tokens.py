@@ -4,26 +4,10 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.arrays.trained import texts_of
-from pipeline.config import Tokenizer
 from pipeline.errors import ConfigError
 from pipeline.mix.encoder import load_encoder
+from pipeline.mix.settings import Encoding
 from pipeline.schema import TOKENS
-
-
-class Encoding(Tokenizer):
-    """All that decides `tokens`: the tokenizer's file, and what is in it."""
-
-    file_hash: str  # SHA-256
-
-
-def encoding_of(config: Tokenizer) -> Encoding:
-    """The tokenizer with the hash of its file. Raises ConfigError if it cannot be loaded."""
-    return Encoding(path=config.path, file_hash=load_encoder(config.path).file_hash)
-
-
-def end_of_document(config: Tokenizer) -> int:
-    """The id that ends each document and fills what is left of a sequence."""
-    return load_encoder(config.path).eos_id
 
 
 def tokenize(documents: pa.Table, decisions: pa.Table, redacted: pa.Table, *, config: Encoding) -> pa.Table:

@@ -7,7 +7,7 @@ value is assigned to; the kinds in STRUCTURAL have code of their own.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import product
 from typing import Any, Literal, get_args
@@ -36,12 +36,22 @@ class Token(DataKind):
     """A kind with a literal of its own. A match is lead + literal + then."""
 
     literals: tuple[bytes, ...]
-    then: re.Pattern[bytes]
-    lead: re.Pattern[bytes] | None  # of the bytes before the literal, reversed
+    after: bytes  # the expression `then`
+    before: bytes | None  # the expression `lead`
     min_entropy: float
     repeats: bool  # may hold one byte again and again
     is_armour: bool  # a private key's: see armour.py
     head: tuple[bytes, int]  # bytes of which at least so many follow the literal: what a first look can tell
+
+    # Compiled with the first literal that is found: 200 expressions take a tenth of a second, and a run needs few.
+    @cached_property
+    def then(self) -> re.Pattern[bytes]:
+        return re.compile(self.after)
+
+    @cached_property
+    def lead(self) -> re.Pattern[bytes] | None:
+        """Of the bytes before the literal, reversed."""
+        return re.compile(self.before) if self.before else None
 
 
 @dataclass(frozen=True)
@@ -49,9 +59,13 @@ class Named(DataKind):
     """A kind told by the name before its value."""
 
     names: tuple[str, ...]
-    value: re.Pattern[bytes]
+    form: bytes  # the expression `value`
     min_entropy: float
     repeats: bool
+
+    @cached_property
+    def value(self) -> re.Pattern[bytes]:
+        return re.compile(self.form)
 
 
 STRUCTURAL: tuple[DataKind, ...] = (
@@ -75,10 +89,10 @@ def named() -> tuple[Named, ...]:
         Named(
             row["kind"],
             row["class"],
-            f"a value of the issuer's form, assigned to a name with {' or '.join(row['names'])}",
+            _named_meaning(row),
             2,
             tuple(row["names"]),
-            re.compile(row["value"].encode()),
+            row["value"].encode(),
             row.get("random", 2.5),  # words and counting lie below, sixteen random hexadecimal digits near 3.2
             row.get("repeats", False),
         )
@@ -104,14 +118,26 @@ def words() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def kinds() -> dict[str, DataKind]:
-    """Every kind by its name, in the order in which pages list them."""
-    return {kind.name: kind for kind in (*STRUCTURAL, *tokens(), *named())}
+    """Every kind by its name, in the order in which pages list them: what it is called and means, not how it looks."""
+    rows = [(row, _token_meaning(row), row.get("specific", 2)) for row in _rows("tokens")]
+    rows += [(row, _named_meaning(row), 2) for row in _rows("named")]
+    described = (DataKind(row["kind"], row["class"], meaning, specific) for row, meaning, specific in rows)
+    return {kind.name: kind for kind in (*STRUCTURAL, *described)}
 
 
+@lru_cache(maxsize=2)
 def _rows(name: str) -> list[dict[str, Any]]:
     text = resources.files("pipeline.privacy").joinpath("data", f"{name}.yaml").read_text(encoding="utf-8")
     rows: list[dict[str, Any]] = parse_shipped(text)
     return rows
+
+
+def _token_meaning(row: dict[str, Any]) -> str:
+    return f"{'holds' if row.get('lead') else 'begins with'} {' or '.join(row['starts'])}"
+
+
+def _named_meaning(row: dict[str, Any]) -> str:
+    return f"a value of the issuer's form, assigned to a name with {' or '.join(row['names'])}"
 
 
 def _token(row: dict[str, Any]) -> Token:
@@ -122,11 +148,11 @@ def _token(row: dict[str, Any]) -> Token:
     return Token(
         row["kind"],
         row["class"],
-        f"begins with {' or '.join(row['starts'])}" if not lead else f"holds {' or '.join(row['starts'])}",
+        _token_meaning(row),
         row.get("specific", 2),
         literals,
-        re.compile(f"(?:{row['then']}){guard}".encode()),
-        re.compile(before.encode()) if before else None,
+        f"(?:{row['then']}){guard}".encode(),
+        before.encode() if before else None,
         row.get("random", 0.0),
         row.get("repeats", False),
         row["class"] == "private_key" and not row["then"],
@@ -142,10 +168,12 @@ def _expanded(start: str) -> Iterator[bytes]:
         yield "".join(choice).encode()
 
 
+@lru_cache(maxsize=64)  # many kinds begin with, or are followed by, the same few classes
 def _members(group: str) -> list[str]:
     return [chr(byte) for byte in range(128) if re.fullmatch(f"[{group}]", chr(byte))]
 
 
+@lru_cache(maxsize=256)
 def _head(then: str) -> tuple[bytes, int]:
     """The class of bytes that a pattern begins with and how many it needs; nothing where it begins otherwise."""
     found = re.match(r"(\[[^\]]+\])(?:\{(\d+))?", then)

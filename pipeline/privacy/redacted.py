@@ -7,8 +7,7 @@ from pipeline.arrays.columns import bytes_of, one_chunk
 from pipeline.config import Privacy
 from pipeline.privacy.assigned import UNQUOTED
 from pipeline.privacy.find import find
-from pipeline.privacy.kinds import PERSONAL, kinds
-from pipeline.privacy.replace import Span, policy_of, replaced, spans_of
+from pipeline.privacy.replace import Span, replaced, spans_of
 from pipeline.schema import REDACTED
 
 
@@ -39,9 +38,3 @@ def redact(documents: pa.Table, languages: pa.Table, *, config: Privacy) -> pa.T
 def unquoted_in(languages: pa.ChunkedArray) -> np.ndarray:
     """Of each document whether values stand without quotes in its language, as booleans."""
     return np.array([language in UNQUOTED for language in languages.to_pylist()], bool)
-
-
-def dropping(config: Privacy) -> dict[str, str]:
-    """The reason with which each kind drops its document, for the kinds that do."""
-    found = {name for name in kinds() if policy_of(name, config.policies) == "drop"}
-    return {name: "personal_data" if kinds()[name].cls in PERSONAL else "secret" for name in sorted(found)}

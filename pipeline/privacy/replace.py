@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import xxhash
 
 from pipeline.privacy.find import Finds, find
-from pipeline.privacy.kinds import kinds
 from pipeline.privacy.placeholders import placeholder
+from pipeline.privacy.policies import Policy, policy_of
 
-Policy = Literal["report", "redact", "drop"]
 Span = tuple[int, int, str]  # start, end, kind
 
 
@@ -23,11 +21,6 @@ class Edit:
     end: int
     new_start: int
     new_end: int
-
-
-def policy_of(kind: str, policies: Mapping[str, Policy]) -> Policy:
-    """That of the kind, else that of its class, else it is redacted."""
-    return policies.get(kind) or policies.get(kinds()[kind].cls) or "redact"
 
 
 def spans_of(finds: Finds) -> dict[int, list[Span]]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.engine.run_folder import RunFiles
-from pipeline.privacy.replace import policy_of
+from pipeline.privacy.policies import policy_of
 from pipeline.schema import DOCUMENTS, REDACTED
 
 

@@ -21,10 +21,11 @@ from pipeline.errors import ConfigError
 from pipeline.features import EXTRA
 from pipeline.filters import Quality, Rule
 from pipeline.reasons import REASONS
-from pipeline.rules.judge import FeaturesOfShard, columns_for, judge
+from pipeline.rules.judge import FeaturesOfShard, judge
 from pipeline.rules.judged import judged_documents
 from pipeline.rules.meanings import meanings
 from pipeline.rules.resolve import rules_of
+from pipeline.rules.settings import columns_for
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, QUALITY
 
 N_EXAMPLES = 10  # of each reason: what one reads in a minute

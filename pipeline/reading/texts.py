@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import bytes_of
 from pipeline.arrays.trained import trained
 from pipeline.dedup import jaccard
-from pipeline.dedup.shingling import shingle_chunks, signing_of
+from pipeline.dedup.settings import signing_of
+from pipeline.dedup.shingling import shingle_chunks
 from pipeline.engine.exchange import row_of, shard_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store

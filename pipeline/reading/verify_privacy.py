@@ -10,7 +10,8 @@ from pipeline.engine.run_folder import RunFiles
 from pipeline.mix.encoder import held_encoder
 from pipeline.privacy.assigned import UNQUOTED
 from pipeline.privacy.find import find
-from pipeline.privacy.replace import policy_of, spans_of
+from pipeline.privacy.policies import policy_of
+from pipeline.privacy.replace import spans_of
 from pipeline.schema import LANGUAGES, LEDGER, TOKENIZER_FILE, TOKENS
 
 # A sample, because texts are decoded and read; a find in one of a hundred documents is missed with probability 4e-5.

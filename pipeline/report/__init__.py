@@ -6,14 +6,20 @@ duplicates.py, shares.py, notices.py    families of copies; targets and the pape
 training.py, validation.py, loops.py    a trained model, the verdict on a mixture, what each loop of a model does
 table.py    what a table is; *_tables.py define each once, terminal_table.py and markup.py draw it
 terminal.py, page.py, overview.py, sections.py, charts.py (plot.py, svg.py)    where tables and charts stand
+brief.py, standing.py    the few lines that end a run, and whether its report need not be made again
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.engine.run_folder import RunFiles
-from pipeline.report.numbers import Numbers, to_json
 
-__all__ = ["Numbers", "count", "save", "to_json", "write_report"]
+if TYPE_CHECKING:
+    from pipeline.report.numbers import Numbers
+
+__all__ = ["count", "save", "write_report"]
 
 PAGE, NUMBERS = "report/index.html", "report/report.json"
 
@@ -36,8 +42,12 @@ def count(run: RunFiles, *, model: Path | None = None) -> Numbers:
 
 def save(run: RunFiles, numbers: Numbers) -> str:
     """Write report.json and the page; returns the page's full path. StoreError where the run is read-only."""
+    from pipeline.report.brief import brief_of
+    from pipeline.report.numbers import to_json
     from pipeline.report.page import render
+    from pipeline.report.standing import remember
 
-    run.store.write_bytes(NUMBERS, to_json(numbers))
-    run.store.write_bytes(PAGE, render(numbers))
+    files = [run.store.write_bytes(NUMBERS, to_json(numbers)), run.store.write_bytes(PAGE, render(numbers))]
+    if numbers.training is None:  # a model lies outside of the run
+        remember(run.store, brief_of(numbers), files)
     return run.store.full(PAGE)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import columns, one_chunk
 from pipeline.engine.run_folder import RunFiles
 from pipeline.privacy.kinds import PERSONAL, kinds
-from pipeline.privacy.replace import policy_of
+from pipeline.privacy.policies import policy_of
 from pipeline.reasons import INGEST_PROBLEMS
 from pipeline.schema import EXACT_DUPS, LEDGER, REDACTED
 

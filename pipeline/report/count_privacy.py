@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import one_chunk
 from pipeline.engine.run_folder import RunFiles
 from pipeline.privacy.kinds import CLASSES, kinds
-from pipeline.privacy.replace import policy_of
+from pipeline.privacy.policies import policy_of
 from pipeline.report.privacy import KindFinds, PlaceFinds, PrivacyCounts
 from pipeline.schema import LEDGER, REDACTED
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console, RenderableType
 from rich.console import Group as Stack
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.report import (
@@ -16,11 +15,12 @@ from pipeline.report import (
     stream_tables,
     training_tables,
 )
-from pipeline.report.formats import exact, number, percent, plain, size
+from pipeline.report.brief import brief_of, drawn
+from pipeline.report.formats import exact, number, percent, plain
 from pipeline.report.numbers import Numbers
 from pipeline.report.shares import largest
 from pipeline.report.table import ReportTable
-from pipeline.report.terminal_table import STATUS_STYLES, draw
+from pipeline.report.terminal_table import draw
 
 # Rows that a reader takes in at a glance, so that the whole report is a few screens; the page has all of them.
 N_LANGUAGES = 15
@@ -34,12 +34,9 @@ N_PLACES = 8
 N_KINDS = 10
 
 
-def print_report(numbers: Numbers, console: Console, *, brief: bool = False) -> None:
-    """Print the numbers from the most to the least asked for; report.json has every digit and every row.
-
-    With `brief` only the first block: what came in, what came out, the balance, what deserves a look.
-    """
-    for part in [_headline(numbers)] if brief else _parts(numbers):
+def print_report(numbers: Numbers, console: Console) -> None:
+    """Print the numbers from the most to the least asked for; report.json has every digit and every row."""
+    for part in _parts(numbers):
         console.print()
         console.print(draw(part, width=console.width) if isinstance(part, ReportTable) else part, soft_wrap=False)
 
@@ -48,7 +45,7 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
     decisions, duplicates = numbers.language_decisions, numbers.duplicates
     paper = {p.name: p.paper_frac for p in numbers.paper}
     code, text = (largest(numbers.of_pool(pool), limit=N_LANGUAGES) for pool in ("code", "text"))
-    yield _headline(numbers)
+    yield drawn(brief_of(numbers))
     yield document_tables.groups_table("Languages of the code pool", "language", code, paper=paper)
     yield document_tables.groups_table("Sources of the text pool", "source", text, paper={})
     if numbers.prose_languages:
@@ -86,32 +83,6 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
     yield stream_tables.packing_table(numbers)
     yield stream_tables.work_table(numbers)
     yield from _training(numbers)
-
-
-def _headline(numbers: Numbers) -> RenderableType:
-    """What came in, what came out, the balance, and what deserves a look."""
-    t, b = numbers.totals, numbers.balance
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-
-    def add(name: str, value: str, *, style: str | None = None) -> None:
-        table.add_row(Text(name), Text(value), style=style)  # Text: names from the data are no markup
-
-    prefix = f"worst prefix off by {exact(b.worst_prefix)} of {exact(b.max_prefix)} allowed"
-    n_sequences = sum(p.n_sequences for p in numbers.packing.pools)
-    state = "exact" if b.is_exact else "BROKEN"
-    add("in", f"{exact(t.n_docs)} documents, {size(t.n_bytes)}")
-    add("kept", f"{exact(t.n_kept_docs)} documents, {size(t.n_kept_bytes)}, {exact(t.n_kept_tokens)} tokens")
-    add("packed", f"{exact(t.n_packed_docs)} documents, {exact(t.n_packed_tokens)} tokens")
-    add("", f"{exact(n_sequences)} sequences of {exact(numbers.packing.seq_len)}")
-    add("balance", f"{state}: code {exact(b.n_code_tokens)}, text {exact(b.n_text_tokens)} tokens")
-    add("", f"asked for {b.code_parts}:{b.text_parts}; {prefix}", style=None if b.is_kept else "bold red")
-    for notice in numbers.notices:
-        add(notice.level, notice.message, style=STATUS_STYLES[notice.level])
-    if not numbers.notices:
-        add("note", "nothing to point out")
-    return Stack(Text(f"Mixture {plain(numbers.name)}", style="bold"), table)
 
 
 def _confidences(numbers: Numbers) -> RenderableType:

@@ -15,10 +15,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.report.brief import STATUS_STYLES
 from pipeline.report.formats import plain
 from pipeline.report.table import BAR, PATH, STATUS, TEXT, Column, ReportTable
 
-STATUS_STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "note": "cyan"}
 _GAP = 2  # between columns: one space of padding and one that the box draws
 # Narrower than this text is hard to read, so another column leaves instead. A path needs more to say which file it is,
 # and a text that may leave (a meaning, a source) is a sentence rather than a name.

@@ -47,13 +47,6 @@ class FeaturesOfShard:
         return values
 
 
-def columns_for(rules: Sequence[Rule]) -> tuple[str, ...]:
-    """Columns of `quality` that the rules ask for."""
-    names = {condition.feature for rule in rules for condition in (rule, *rule.when)}
-    tables = {"marks" if n.startswith(MARK) else "extra" if n.startswith(EXTRA) else n for n in names}
-    return tuple(sorted(tables))
-
-
 def judge(rules: Sequence[Rule], measured: FeaturesOfShard) -> list[Fired]:
     """Put every rule to the documents that are judged. A feature that was not measured fires nothing."""
     features: dict[str, np.ndarray] = {}

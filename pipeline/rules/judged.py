@@ -7,17 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.arrays.columns import hash_words, one_chunk, strings
-from pipeline.fields import Frozen
-from pipeline.filters import Rule
 from pipeline.reasons import in_order
 from pipeline.rules.judge import FeaturesOfShard, Fired, in_rows, judge
+from pipeline.rules.settings import Judging
 from pipeline.schema import JUDGED
-
-
-class Judging(Frozen):
-    """All that decides table `judged`."""
-
-    rules: tuple[Rule, ...]
 
 
 def judge_documents(documents: pa.Table, languages: pa.Table, quality: pa.Table, *, config: Judging) -> pa.Table:

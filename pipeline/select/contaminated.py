@@ -6,15 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.fields import Frozen
-
-
-class BenchmarkLimits(Frozen):
-    """The two limits of one benchmark; either suffices."""
-
-    name: str
-    min_telling_words: int
-    min_contained_frac: float
+from pipeline.select.settings import BenchmarkLimits
 
 
 def is_contaminated(matches: pa.ListArray, *, limits: Sequence[BenchmarkLimits]) -> np.ndarray:

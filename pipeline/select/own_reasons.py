@@ -12,8 +12,9 @@ from pipeline.config import Select
 from pipeline.engine.tables import Tables
 from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS
 from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, OVERLAPS, PROSE_GROUP, QUALITY, REDACTED
-from pipeline.select.contaminated import BenchmarkLimits, is_contaminated
+from pipeline.select.contaminated import is_contaminated
 from pipeline.select.licenses import UNKNOWN, dropped_class, license_class
+from pipeline.select.settings import BenchmarkLimits
 
 
 def own_reasons(

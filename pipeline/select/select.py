@@ -11,7 +11,6 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from pipeline.arrays.columns import columns, doc_words, one_chunk
 from pipeline.arrays.keys import mix
@@ -22,16 +21,15 @@ from pipeline.engine.exchange import Channel, first_position, positions, row_of,
 from pipeline.engine.markers import Marker, Outcome, add_counts, total_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
-from pipeline.fields import Count
 from pipeline.reasons import JUDGEMENTS, in_order
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, SELECT
 from pipeline.select.components import Components, Nodes, find, find_components
-from pipeline.select.contaminated import BenchmarkLimits
 from pipeline.select.keepers import choose_keepers, components, unite
 from pipeline.select.licenses import UNKNOWN
 from pipeline.select.losses import count_losses, refuse_losses, sum_losses
 from pipeline.select.own_reasons import judgements, license_classes, own_reasons
 from pipeline.select.paths import path_classes
+from pipeline.select.settings import Selection
 
 # The total order of keepers, ascending is better. Licence first: it decides what may be used at all. Then a source
 # before what was built, copied or generated from it. Then stars and the newest revision, as OpenCoder chooses (arXiv
@@ -39,17 +37,6 @@ from pipeline.select.paths import path_classes
 ORDER = ("license_class", "path_class", "stars", "revision_time", "n_bytes", "high", "low")
 _FAR = np.iinfo(np.int64).max  # what is not said comes after all that is
 _LICENSE_BIT = np.uint8(1 << JUDGEMENTS.index("dropped_license"))
-
-
-class Selection(Select):
-    """All that decides `select`."""
-
-    n_partitions: Count
-    n_pair_shards: int  # of `near_dups`
-    min_similarity: float  # between members of crowds, whose pairs stand in no table
-    benchmarks: tuple[BenchmarkLimits, ...] = ()
-    rules: tuple[str, ...] = ()  # reasons of the rules that judge, in the order in which they are listed
-    drops: dict[str, str] = Field(default_factory=dict)  # kinds of finds that drop their document, with the reason
 
 
 def select(job: Job, *, config: Selection) -> list[Marker]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.config import Source
-    from pipeline.sources.rows import RawDocument
+    from pipeline.sources.raw import RawDocument
 
 __all__ = ["InputFile", "Slice", "plan_slices", "read_parts", "read_slice"]
 

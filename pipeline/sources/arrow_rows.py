@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from pipeline.config import Columns, Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.entries import without_repeats
-from pipeline.sources.rows import EMPTY, MAX_ENTRIES, UNREADABLE, RawDocument
+from pipeline.sources.raw import EMPTY, MAX_ENTRIES, UNREADABLE, RawDocument
 from pipeline.sources.values import READERS, Metadata, lost_of, mapped, micros_of
 
 _BATCH_ROWS = 1_024  # turned into Python objects at once

@@ -12,8 +12,8 @@ from typing import Any
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError
+from pipeline.sources.raw import UNREADABLE, RawDocument
 from pipeline.sources.roots import store_errors
-from pipeline.sources.rows import UNREADABLE, RawDocument
 from pipeline.sources.slices import Slice
 from pipeline.sources.values import metadata_of
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pipeline.config import Source
 from pipeline.errors import StoreError
 from pipeline.sources.local import open_below
+from pipeline.sources.raw import TOO_LARGE, UNREADABLE, RawDocument
 from pipeline.sources.roots import Root, list_files, locate
-from pipeline.sources.rows import TOO_LARGE, UNREADABLE, RawDocument
 from pipeline.sources.slices import InputFile, Slice, group_files, whole_files
 from pipeline.sources.values import Metadata
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import xxhash
 
 from pipeline.errors import StoreError
-from pipeline.sources.rows import MAX_ENTRIES, REPEATED, RawDocument
+from pipeline.sources.raw import MAX_ENTRIES, REPEATED, RawDocument
 
 
 def without_repeats(entries: Iterable[RawDocument]) -> Iterator[RawDocument]:

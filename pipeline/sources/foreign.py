@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.errors import StoreError
-from pipeline.sources.rows import UNREADABLE, RawDocument
+from pipeline.sources.raw import UNREADABLE, RawDocument
 
 HEAD_BYTES = 4_096  # what a file is told from; a plain choice
 # Formats by their first bytes, and what to do about them.

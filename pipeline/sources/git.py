@@ -25,8 +25,8 @@ from pipeline.errors import ConfigError, StoreError
 from pipeline.globs import chooser
 from pipeline.sources.local import SKIPPED_FOLDERS
 from pipeline.sources.names import to_bytes, to_text
+from pipeline.sources.raw import MISSING_OBJECT, TOO_LARGE, RawDocument
 from pipeline.sources.roots import Root, locate
-from pipeline.sources.rows import MISSING_OBJECT, TOO_LARGE, RawDocument
 from pipeline.sources.slices import InputFile, Slice, whole_files
 from pipeline.sources.values import Metadata
 

@@ -17,8 +17,8 @@ from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.arrow_rows import check_content, check_types, rows_at_once, rows_of
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.names import is_safe
+from pipeline.sources.raw import RawDocument
 from pipeline.sources.roots import DAMAGED, Root, list_files, locate, open_file, store_errors
-from pipeline.sources.rows import RawDocument
 from pipeline.sources.slices import InputFile, Slice
 
 _STATE = "state.json"

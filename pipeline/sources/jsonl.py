@@ -21,8 +21,8 @@ from pipeline.sources.entries import without_repeats
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.json_rows import Text, parse_row
 from pipeline.sources.json_stream import MARK, Lines, as_utf8, rows_of, shape_of
+from pipeline.sources.raw import EMPTY, MAX_ENTRIES, TOO_LARGE, UNREADABLE, RawDocument
 from pipeline.sources.roots import Root, list_files, locate, open_file
-from pipeline.sources.rows import EMPTY, MAX_ENTRIES, TOO_LARGE, UNREADABLE, RawDocument
 from pipeline.sources.slices import InputFile, Slice, whole_files
 from pipeline.sources.unpack import GZIP, ZSTD, is_compressed, open_blocks
 from pipeline.sources.values import find, mapped, metadata_of

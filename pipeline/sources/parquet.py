@@ -30,8 +30,8 @@ from pipeline.sources.arrow_rows import (
     rows_of,
 )
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
+from pipeline.sources.raw import RawDocument
 from pipeline.sources.roots import DAMAGED, Root, list_files, locate, open_file, store_errors
-from pipeline.sources.rows import RawDocument
 from pipeline.sources.slices import InputFile, Slice
 
 _SUFFIXES = (".parquet", ".pq")

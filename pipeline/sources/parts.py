@@ -7,7 +7,7 @@ row would make it too large. Where it is cut depends on its rows and `shard_byte
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.sources.rows import RawDocument
+from pipeline.sources.raw import RawDocument
 from pipeline.sources.slices import ROW_BYTES, Slice
 from pipeline.sources.unpack import is_compressed
 

@@ -14,17 +14,11 @@ from pipeline.sources.decode import BINARY, Decoded, Undecided, decide, examine
 from pipeline.sources.notebooks import MADE_FROM, is_notebook_label, take_apart
 from pipeline.sources.placeholders import placeholder, unfit
 from pipeline.sources.prefix import strip
+from pipeline.sources.raw import EMPTY, TOO_LARGE, RawDocument
 from pipeline.sources.values import Metadata, is_natural
 from pipeline.sources.votes import priors_of
 
-UNREADABLE = "unreadable_row"
-TOO_LARGE = "too_large"
-MISSING_OBJECT = "missing_object"
-REPEATED = "repeated_entry"
-EMPTY = "empty"
 _NOTEBOOK = f".{MADE_FROM}"
-# The list of files in a row is numbered below the row: input_row = row * 2^24 + place in the list.
-MAX_ENTRIES = 2**24
 _MENDED = "utf-8-damaged"  # as `decode` calls it
 UNDECIDABLE = "undecidable_encoding"
 _UNREAD = Decoded(b"", "unread", None)  # a row whose bytes were never looked at
@@ -34,17 +28,6 @@ _BATCH_BYTES = 16_000_000
 _BATCH_ROWS = 16_384
 # What Python can show as a date.
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # microseconds since 1970
-
-
-class RawDocument(NamedTuple):
-    """One input row as a reader hands it over."""
-
-    input_file: str
-    input_row: int
-    content: bytes | None  # raw, not decoded; None: could not be had, and `problem` says why
-    problem: str | None = None
-    metadata: Metadata = Metadata()
-    n_replaced: int = 0  # characters U+FFFD that the reader put into content
 
 
 class _Row(NamedTuple):

@@ -31,8 +31,9 @@ from pipeline.config import Classify
 from pipeline.filters import Measuring, Quality
 from pipeline.language.languages import classify
 from pipeline.quality.quality import measure
-from pipeline.rules.judge import FeaturesOfShard, columns_for, judge
+from pipeline.rules.judge import FeaturesOfShard, judge
 from pipeline.rules.resolve import rules_of
+from pipeline.rules.settings import columns_for
 
 MAX_BYTES = 1_000_000
 # Their names of rules, without qsc_ and the language, and ours. A rule of theirs that has two sides is two of ours.

@@ -25,10 +25,10 @@ import xxhash
 
 from pipeline.config import Mixture, NearDups, Partitioned, Source
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import keep_near, threshold_of
-from pipeline.dedup.shingling import signing_of
+from pipeline.dedup.near_dups import keep_near
+from pipeline.dedup.settings import linking_of, signing_of, threshold_of
 from pipeline.dedup.signatures import sign
-from pipeline.dedup.similar import find_similar, linking_of
+from pipeline.dedup.similar import find_similar
 from pipeline.engine.executor import Executor, InlineExecutor, RayExecutor
 from pipeline.engine.markers import Marker, Outcome
 from pipeline.engine.progress import silent
@@ -37,7 +37,8 @@ from pipeline.engine.stage import Job
 from pipeline.engine.store import open_store, part
 from pipeline.engine.tables import Tables
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, JUDGED, LANGUAGES, OVERLAPS, REDACTED, SELECT, SIGNATURES, Table
-from pipeline.select.select import Selection, select
+from pipeline.select.select import select
+from pipeline.select.settings import Selection
 
 pa.set_cpu_count(1)
 pa.set_io_thread_count(1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,10 @@ from click.testing import CliRunner, Result
 
 from pipeline import __version__
 from pipeline.cli.main import main
+from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import StoreError
+from pipeline.report.compute import compute
+from pipeline.report.numbers import Numbers
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -160,6 +165,41 @@ def test_control_characters_of_names_stay_out_of_the_terminal_when_printed(tmp_p
 def test_a_second_curate_says_that_all_stands(run: Path) -> None:
     output = ok("curate", DATA / "mixture.yaml", "--out", run, "--executor", "inline")
     assert output.count("done before") >= 8
+
+
+def test_a_second_curate_counts_nothing_and_says_the_same(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again = ("curate", DATA / "mixture.yaml", "--out", run, "--executor", "inline")
+    page, counted = run / "report/index.html", []
+    whole, first = page.read_bytes(), ok(*again)
+
+    def counting(opened: RunFiles, *, model: Path | None = None) -> Numbers:
+        counted.append(opened)
+        return compute(opened, model=model)
+
+    monkeypatch.setattr("pipeline.report.count", counting)
+    assert ok(*again) == first
+    assert "balance  exact" in first
+    assert f"report: {page}" in first
+    assert not counted
+    page.write_bytes(b"another page")
+    assert ok(*again) == first
+    assert len(counted) == 1
+    assert page.read_bytes() == whole
+
+
+COMMANDS: dict[str, tuple[object, ...]] = {
+    "curate": (DATA / "mixture.yaml", "--out", "RUN", "--executor", "inline", "--quiet"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_on_a_finished_run_loads_no_kernels(run: Path, command: str) -> None:
+    """Kernels and the library that compiles them take half a second to load, and there is nothing to work on."""
+    arguments = [command, *(str(run if a == "RUN" else a) for a in COMMANDS[command])]
+    code = "import sys; from pipeline.cli.main import main; main(sys.argv[1:], standalone_mode=False); "
+    code += "print('loaded', sorted({'numba', 'torch', 'ray', 'pandas'} & set(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "loaded []"
 
 
 def test_why_names_rule_value_and_keeper(run: Path) -> None:

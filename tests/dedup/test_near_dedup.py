@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from planted import broken_promises, decisions_of, dedup, finish, jaccard, pair_rows, pairs_of, true_pairs, windows
 
 from pipeline.config import NearDups
-from pipeline.dedup.near_dups import keep_near, threshold_of
-from pipeline.dedup.similar import linking_of
+from pipeline.dedup.near_dups import keep_near
+from pipeline.dedup.settings import linking_of, threshold_of
 from pipeline.engine.executor import Executor, connect
 from pipeline.engine.store import open_store
 

@@ -6,10 +6,10 @@ from handmade import ShuffledExecutor, digests, doc_id, documents, make_run, run
 
 from pipeline.config import NearDups, Partitioned
 from pipeline.dedup.exact_dups import group_equal
-from pipeline.dedup.near_dups import keep_near, threshold_of
-from pipeline.dedup.shingling import signing_of
+from pipeline.dedup.near_dups import keep_near
+from pipeline.dedup.settings import linking_of, signing_of, threshold_of
 from pipeline.dedup.signatures import sign
-from pipeline.dedup.similar import find_similar, linking_of
+from pipeline.dedup.similar import find_similar
 from pipeline.engine.executor import InlineExecutor
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, REDACTED, SIGNATURES
 

@@ -23,7 +23,8 @@ from pipeline.dedup.passages import find_words
 from pipeline.dedup.shingles import shingle
 from pipeline.dedup.telling import telling_words
 from pipeline.errors import ConfigError
-from pipeline.select.contaminated import BenchmarkLimits, is_contaminated
+from pipeline.select.contaminated import is_contaminated
+from pipeline.select.settings import BenchmarkLimits
 
 NAMES = [f"{a}_{b}" for a in ("read", "write", "open", "count") for b in ("line", "file", "word", "page", "row")]
 STATEMENT = (

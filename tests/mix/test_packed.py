@@ -14,8 +14,9 @@ from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError, StoreError
 from pipeline.mix.balance import balance
-from pipeline.mix.packed import Packing, _order, pack
+from pipeline.mix.packed import _order, pack
 from pipeline.mix.piece_ids import MappedIds
+from pipeline.mix.settings import Packing
 from pipeline.schema import BALANCE, LANGUAGES, TOKENS
 
 PAD = 4_000_000

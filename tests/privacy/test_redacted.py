@@ -21,7 +21,8 @@ from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.mix.encoder import load_encoder
 from pipeline.privacy import redacted
-from pipeline.privacy.redacted import dropping, redact
+from pipeline.privacy.policies import dropping
+from pipeline.privacy.redacted import redact
 from pipeline.reading.lookup import why
 from pipeline.reading.verify import verify
 from pipeline.recipe import curate
@@ -183,8 +184,8 @@ def test_trained_takes_the_redacted_text_where_there_is_one() -> None:
 
 
 def test_dropping_maps_kinds_to_reasons() -> None:
-    assert dropping(Privacy()) == {}
-    assert dropping(Privacy(policies={"email": "drop", "npm_token": "drop"})) == {
+    assert dropping(Privacy().policies) == {}
+    assert dropping({"email": "drop", "npm_token": "drop"}) == {
         "email": "personal_data",
         "npm_token": "secret",
     }

@@ -13,7 +13,8 @@ from privacy.fragments import FRAGMENT
 
 from pipeline.privacy.find import find
 from pipeline.privacy.kinds import kinds
-from pipeline.privacy.replace import policy_of, replaced, spans_of
+from pipeline.privacy.policies import policy_of
+from pipeline.privacy.replace import replaced, spans_of
 
 TOKEN = documented.drawn("ghp_{a36}", seed=5)
 BODY = "\n".join(documented.drawn("{b64}", seed=n) for n in range(4)) + "\n" + documented.drawn("{b10}==", seed=9)

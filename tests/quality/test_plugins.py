@@ -12,8 +12,9 @@ import pytest
 
 from pipeline.errors import ConfigError, StageError
 from pipeline.filters import Quality
-from pipeline.quality.extra import extra_column, measuring_with
+from pipeline.quality.extra import extra_column
 from pipeline.quality.plugins import find_plugin, measure_with
+from pipeline.quality.settings import measuring_with
 
 SOURCE = """
 import numpy as np

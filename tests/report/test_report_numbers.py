@@ -16,11 +16,11 @@ from pydantic import TypeAdapter
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.errors import StoreError
-from pipeline.report import Numbers, write_report
+from pipeline.report import write_report
 from pipeline.report.compute import compute
 from pipeline.report.count_documents import Sums
 from pipeline.report.notices import notices_of
-from pipeline.report.numbers import NearlyLost, Totals
+from pipeline.report.numbers import NearlyLost, Numbers, Totals
 from pipeline.report.shares import largest
 from pipeline.report.stream import N_POINTS, Stream, balance_of, doubling
 
@@ -220,7 +220,7 @@ def test_report_when_written_twice_has_the_same_bytes(tmp_path: Path) -> None:
     run = hand_run(tmp_path)
     numbers, page = write_report(run)
     first = {p.name: p.read_bytes() for p in (tmp_path / "report").iterdir()}
-    assert sorted(first) == ["index.html", "report.json"]
+    assert sorted(first) == ["index.html", "made_of.json", "report.json"]
     assert Path(page) == tmp_path / "report" / "index.html"
     assert TypeAdapter(Numbers).validate_json(first["report.json"]) == numbers
     write_report(RunFiles(run.store))

@@ -10,8 +10,9 @@ import pytest
 
 from pipeline.features import SETS
 from pipeline.filters import Quality, Rule
-from pipeline.rules.judge import FeaturesOfShard, Fired, columns_for, in_rows, judge
+from pipeline.rules.judge import FeaturesOfShard, Fired, in_rows, judge
 from pipeline.rules.resolve import Asked, resolve
+from pipeline.rules.settings import columns_for
 
 ALL = resolve(Quality(sets=SETS))
 

@@ -23,9 +23,9 @@ from pipeline.dedup.exact_dups import group_equal
 from pipeline.engine.run import Run
 from pipeline.engine.store import part
 from pipeline.schema import CROWDS, LANGUAGES, NEAR_DUPS, QUALITY, SELECT
-from pipeline.select.contaminated import BenchmarkLimits
 from pipeline.select.own_reasons import own_reasons
-from pipeline.select.select import Selection, select
+from pipeline.select.select import select
+from pipeline.select.settings import BenchmarkLimits, Selection
 
 
 def choose(

@@ -18,8 +18,8 @@ from pipeline.engine.manifest import read_manifest
 from pipeline.engine.tables import Tables
 from pipeline.language.languages import classify
 from pipeline.language.table import languages
-from pipeline.quality.extra import measuring_with
 from pipeline.quality.quality import measure
+from pipeline.quality.settings import measuring_with
 from pipeline.schema import DOCUMENTS
 from pipeline.sources import plan_slices, read_slice
 from pipeline.sources.documents import ingest, inputs_of

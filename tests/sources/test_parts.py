@@ -22,7 +22,7 @@ from pipeline.sources import Slice, plan_slices, read_parts, read_slice
 from pipeline.sources.arrow_rows import BATCH_BYTES
 from pipeline.sources.parquet import _batches
 from pipeline.sources.parts import bytes_of_a_part, cut_rows, rows_between
-from pipeline.sources.rows import RawDocument
+from pipeline.sources.raw import RawDocument
 from pipeline.sources.slices import ROW_BYTES, InputFile
 
 LIMITS = {"max_document_bytes": 9_000}

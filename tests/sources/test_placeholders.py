@@ -8,7 +8,8 @@ import pickletools
 import pytest
 
 from pipeline.config import Source
-from pipeline.sources.rows import RawDocument, as_documents
+from pipeline.sources.raw import RawDocument
+from pipeline.sources.rows import as_documents
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + b"\nsize 12345\n"
 CONFLICT = b"a = 1\n<<<<<<< HEAD\nb = 2\n=======\nb = 3\n>>>>>>> topic\n"

@@ -115,3 +115,29 @@ def test_a_bad_file_is_refused_before_its_first_text_where_nothing_is_remembered
     data["model"]["merges"][0] = ["q", "zz-unknown"]
     with pytest.raises(TokenizerError, match="refuses it"):
         load_bytes(json.dumps(data).encode(), where="x")
+
+
+def test_a_remembered_file_is_parsed_when_a_text_comes(n_tests: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = fresh().encode_batch(TEXTS)[1].tolist()
+    parsed: list[int] = []
+    parse = encode._parsed
+
+    def counted(data: bytes) -> dict[str, object]:
+        parsed.append(len(data))
+        return parse(data)
+
+    monkeypatch.setattr(encode, "_parsed", counted)
+    encoder = fresh()
+    assert (encoder.eos_id, encoder.vocab_size, sorted(encoder.special_ids)[:1], parsed) == (0, 76_800, [0], [])
+    assert encoder.encode_batch(TEXTS)[1].tolist() == ids
+    assert encoder.decode(ids[:1])
+    assert len(parsed) == 1
+
+
+def test_ids_of_a_damaged_entry_are_not_believed(n_tests: list[int], tmp_path: Path) -> None:
+    right = fresh().vocab_size
+    said = json.loads(entry(tmp_path).read_bytes())
+    said["ids"]["vocab_size"] += 1
+    entry(tmp_path).write_text(json.dumps(said))
+    assert fresh().vocab_size == right
+    assert len(n_tests) == 2

@@ -1,0 +1,57 @@
+"""What a run came to in a few lines: what came in, what came out, the balance, and what deserves a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from pipeline.report.numbers import Numbers
+
+STATUS_STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "note": "cyan"}
+
+
+@dataclass(frozen=True)
+class Brief:
+    """Title and lines; each line is a name, what is said, and a style of the terminal or none."""
+
+    title: str
+    lines: tuple[tuple[str, str, str | None], ...]
+
+
+def brief_of(numbers: Numbers) -> Brief:
+    """The first block of the report."""
+    from pipeline.report.formats import exact, plain, size
+
+    t, b = numbers.totals, numbers.balance
+    prefix = f"worst prefix off by {exact(b.worst_prefix)} of {exact(b.max_prefix)} allowed"
+    n_sequences = sum(p.n_sequences for p in numbers.packing.pools)
+    state = "exact" if b.is_exact else "BROKEN"
+    lines: list[tuple[str, str, str | None]] = [
+        ("in", f"{exact(t.n_docs)} documents, {size(t.n_bytes)}", None),
+        ("kept", f"{exact(t.n_kept_docs)} documents, {size(t.n_kept_bytes)}, {exact(t.n_kept_tokens)} tokens", None),
+        ("packed", f"{exact(t.n_packed_docs)} documents, {exact(t.n_packed_tokens)} tokens", None),
+        ("", f"{exact(n_sequences)} sequences of {exact(numbers.packing.seq_len)}", None),
+        ("balance", f"{state}: code {exact(b.n_code_tokens)}, text {exact(b.n_text_tokens)} tokens", None),
+        ("", f"asked for {b.code_parts}:{b.text_parts}; {prefix}", None if b.is_kept else "bold red"),
+    ]
+    lines += [(notice.level, notice.message, STATUS_STYLES[notice.level]) for notice in numbers.notices]
+    if not numbers.notices:
+        lines.append(("note", "nothing to point out", None))
+    return Brief(f"Mixture {plain(numbers.name)}", tuple(lines))
+
+
+def drawn(brief: Brief) -> RenderableType:
+    """As a terminal shows it."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, said, style in brief.lines:
+        table.add_row(Text(name), Text(said), style=style)  # Text: names from the data are no markup
+    return Group(Text(brief.title, style="bold"), table)
