@@ -16,7 +16,7 @@ from pipeline.features import MARKS
 from pipeline.filters import Rule
 from pipeline.language.table import OTHER_CODE, TEXT, UNKNOWN, languages
 from pipeline.quality import features
-from pipeline.quality.marks import checks
+from pipeline.quality.marks import checks, wordings
 from pipeline.quality.marks.marks import as_lists, find_marks
 from pipeline.quality.marks.paths import find_by_path, path_rules, rooted
 from pipeline.quality.marks.signs import sign_ids, signs_of
@@ -241,32 +241,64 @@ def test_a_rule_about_a_mark_that_is_none_is_refused() -> None:
         Rule(reason="mine", feature="mark.vendord", above=0)
 
 
-# What a row `needs` must be in all that its `match` fits: asked of each alternative by itself.
-NEEDING = [
-    (row["id"], part, row["needs"])
+FLAGS = re.IGNORECASE | re.MULTILINE
+EXPRESSIONS = [
+    pattern_of(part)
     for name in ("generated", "build", "data", "records")
     for row in read_table(f"signs/{name}.yaml")
-    if "needs" in row
-    for part in ([row["match"]] if isinstance(row["match"], str) else row["match"])
+    for key in ("match", "unless", "and_head")
+    for part in ([row[key]] if isinstance(row.get(key, []), str) else row.get(key, []))
 ]
 
 
-@pytest.mark.parametrize(("sign", "part", "needs"), NEEDING, ids=[f"{s}-{k}" for k, (s, _, _) in enumerate(NEEDING)])
-def test_what_a_sign_needs_is_in_all_that_it_matches(sign: str, part: str, needs: list[str]) -> None:
-    pattern = re.compile(pattern_of(part), re.IGNORECASE | re.MULTILINE)
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(st.sampled_from(EXPRESSIONS).flatmap(lambda x: st.tuples(st.just(x), st.from_regex(re.compile(x, FLAGS)))))
+def test_literals_of_an_expression_are_in_all_that_it_fits(case: tuple[str, str]) -> None:
+    expression, text = case
+    small = wordings.folded(text)
+    assert [some for some in wordings.literals_of(expression) if not any(x in small for x in some)] == []
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    @given(st.from_regex(pattern))
-    def holds(text: str) -> None:
-        assert any(literal in checks.folded(text) for literal in needs), (sign, text)
 
-    holds()
+def test_nearly_all_expressions_have_literals() -> None:
+    assert sum(not wordings.literals_of(expression) for expression in EXPRESSIONS) < 0.1 * len(EXPRESSIONS)
+
+
+@pytest.mark.parametrize(
+    ("expression", "literals"),
+    [
+        ("tide", [["tide"]]),
+        ("ab", []),  # too short
+        ("(?:tide|pier)s", [["pier", "tide"]]),
+        ("(?:tide|x)", []),  # one may be without
+        ("tide(?:quay)?pier", [["pier"], ["tide"]]),
+        ("tide(?:quay)*", [["tide"]]),
+        ("(?:quay)+", [["quay"]]),
+        ("(?:quay){2}?", [["quay"]]),
+        ("(?!quay)tide", [["tide"]]),
+        ("(?<!quay)tide", [["tide"]]),
+        ("TIDE", [["tide"]]),
+        ("quai\u0301e", [["quai\u0301e"]]),  # a mark without case
+        ("ti\u0434e pier", [["e pier"]]),  # a letter that has three forms
+        ("ti[d]e.pier", [["pier"], ["tide"]]),
+        ("tide|^quay$", [["quay", "tide"]]),
+    ],
+)
+def test_literals_of_expressions(expression: str, literals: list[list[str]]) -> None:
+    assert sorted(map(list, wordings.literals_of(expression))) == literals
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["tide", "TIDE", "\u017fea", "p\u0130er", "\n", "x "]), max_size=5).map("".join))
+def test_a_wording_is_said_where_one_of_its_expressions_fits(text: str) -> None:
+    expressions = ("^tide x", "sea(?:pier|tide)", "t.de$", "piertide")
+    plain = any(re.search(part, text, FLAGS) for part in expressions)
+    assert wordings.is_said(expressions, text, wordings.folded(text)) == plain
 
 
 def test_a_folded_text_is_to_small_letters_what_the_text_is_without_case() -> None:
     characters = [chr(code) for code in range(sys.maxunicode + 1)]
     all_of_them = "".join(characters)
-    folded = checks.folded(all_of_them)
+    folded = wordings.folded(all_of_them)
     assert len(folded) == len(all_of_them)
     of = dict(zip(characters, folded, strict=True))
     for letter in "abcdefghijklmnopqrstuvwxyz":
@@ -290,4 +322,4 @@ WORDS = ["LICENSE", "licen", "licenc", "copyLEFT", "©", "(C)", "as is", "as isl
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join) | st.from_regex(RIGHTS))
 def test_a_paragraph_speaks_of_rights_where_one_expression_finds_it(text: str) -> None:
-    assert checks._speaks_of_rights(checks.folded(text)) == (RIGHTS.search(text) is not None)
+    assert checks._speaks_of_rights(wordings.folded(text)) == (RIGHTS.search(text) is not None)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from pipeline.quality.marks.comments import syntax_of
+from pipeline.quality.marks.wordings import folded
 
 MAX_CHARS = 16_384  # what a file is shows by then, and a check costs some 100 µs
 
@@ -22,8 +23,6 @@ _RIGHTS = (
 )  # fmt: skip
 _AS_IS = re.compile(r"as is\b")
 _WORD = re.compile(r"\w")
-# Beside their capitals, what an expression without case takes for a Latin letter, and `str.lower` does not.
-_LIKE_LETTERS = str.maketrans("\u0130\u0131\u017f", "iis")
 # What only a licence or a notice of rights says of itself, not a README that names its licence.
 _LEGAL = re.compile(
     r"permission\s+is\s+hereby\s+granted|redistribution\s+and\s+use\s+in\s+source|without\s+warrant(?:y|ies)|licensed\s+under\s+the"
@@ -58,11 +57,6 @@ def licence_named(text: str, language: str) -> bool:
     return bool(_LEGAL.search(text)) and _rights_frac(text) >= 0.3
 
 
-def folded(text: str) -> str:
-    """As many characters in small letters: an expression of small letters fits if it fitted the text without case."""
-    return (text if text.isascii() else text.translate(_LIKE_LETTERS)).lower()
-
-
 def _speaks_of_rights(text: str) -> bool:
     return any(word in text for word in _RIGHTS) or ("as is" in text and _AS_IS.search(text) is not None)
 
@@ -93,18 +87,16 @@ def _without_blocks(text: str, opening: str, close: str) -> str:
 
 def licence_header(text: str, language: str) -> bool:
     """A source of nothing but its notice of rights, and a package line at most."""
+    if len(text) >= MAX_CHARS:
+        return False
     syntax = syntax_of(language)
     rest = text.removeprefix("\ufeff")
     for opening, close in syntax.blocks:
         rest = _without_blocks(rest, opening, close)
-    lines = [line.strip() for line in rest.split("\n")]
-    code = (
-        [line for line in lines if line and not line.startswith(syntax.lines)]
-        if syntax.lines
-        else [x for x in lines if x]
-    )
-    code = [line for line in code if not _EMPTY.fullmatch(line)]
-    return not code and len(text) < MAX_CHARS and licence_text(text, language)
+    for line in map(str.strip, rest.split("\n")):  # most end at their first line of code
+        if line and not line.startswith(syntax.lines) and not _EMPTY.fullmatch(line):
+            return False
+    return licence_text(text, language)
 
 
 def catalogue(text: str, language: str) -> bool:

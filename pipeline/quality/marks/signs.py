@@ -8,7 +8,6 @@ has: literals in small letters, four bytes at least, one of which stands in the 
 languages: linguist's names; path, unless_path: an expression (RE2) over the path with a slash before it; max_bytes
 where: `comments` (those at the head, in the syntax of the file's own language, without their marks), `head` or `tail`
 match, unless: expressions (Python's, without case, ^ and $ at lines) that must fit there, and must not; of a list one
-needs: literals in small letters, of which whatever `match` fits holds one; a text without them is not searched
 and_head: an expression that the head must fit too
 check: the name of a function in checks.py that must hold
 linguist: true where the row is a predicate of linguist's, whose marks set `starcoder2` asks for
@@ -16,19 +15,20 @@ linguist: true where the row is a predicate of linguist's, whose marks set `star
 The sources: linguist's predicates, StarCoder2's phrases (arXiv 2402.19173, section 2.1), the notices that tools print.
 """
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.arrays.compiled import compiled
-from pipeline.quality.marks.checks import CHECKS, MAX_CHARS, folded
+from pipeline.quality.marks.checks import CHECKS, MAX_CHARS
 from pipeline.quality.marks.comments import HEAD_BYTES, head_comments
 from pipeline.quality.marks.paths import path_matches
 from pipeline.quality.marks.tables import pattern_of, read_table
+from pipeline.quality.marks.wordings import folded, is_said
 
 TAIL_BYTES = 1_024  # signatures of compilers, references to source maps, the last tags of a page
 _HEAD, _TAIL = 1, 2
@@ -51,10 +51,9 @@ class Sign:
     path: str
     unless_path: str
     max_bytes: int
-    match: re.Pattern[str] | None
-    needs: tuple[str, ...]
-    unless: re.Pattern[str] | None
-    and_head: re.Pattern[str] | None
+    match: tuple[str, ...]  # expressions, of which one must fit
+    unless: tuple[str, ...]
+    and_head: tuple[str, ...]
     check: Callable[[str, str], bool] | None
     is_linguist: bool
 
@@ -98,10 +97,9 @@ def _signs() -> tuple[tuple[Sign, ...], tuple[bytes, ...]]:
                 path=pattern_of(row.get("path", "")),
                 unless_path=pattern_of(row.get("unless_path", "")),
                 max_bytes=row.get("max_bytes", 0),
-                match=_pattern(row.get("match")),
-                needs=tuple(row.get("needs", ())),
-                unless=_pattern(row.get("unless")),
-                and_head=_pattern(row.get("and_head")),
+                match=_expressions(row, "match"),
+                unless=_expressions(row, "unless"),
+                and_head=_expressions(row, "and_head"),
                 check=CHECKS[row["check"]] if "check" in row else None,
                 is_linguist=row.get("linguist", False),
             )
@@ -111,8 +109,9 @@ def _signs() -> tuple[tuple[Sign, ...], tuple[bytes, ...]]:
     return tuple(rows), tuple(literals)
 
 
-def _pattern(written: str | list[str] | None) -> re.Pattern[str] | None:
-    return None if written is None else re.compile(pattern_of(written), re.IGNORECASE | re.MULTILINE)
+def _expressions(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    written = row.get(key, [])
+    return tuple(map(pattern_of, [written] if isinstance(written, str) else written))
 
 
 def sign_ids() -> dict[str, str]:
@@ -166,16 +165,25 @@ def _asked(sign: Sign, contents: Contents, places: np.ndarray) -> np.ndarray:
     return asked
 
 
+@dataclass(frozen=True)
+class Wording:
+    """A text to search: as it is, and folded."""
+
+    text: str
+    small: str
+
+
 class _Comments:
     """The first comments of documents, each read once."""
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
-        self._read: dict[int, list[str]] = {}
+        self._read: dict[int, list[Wording]] = {}
 
-    def of(self, row: int) -> list[str]:
+    def of(self, row: int) -> list[Wording]:
         if row not in self._read:
-            self._read[row] = head_comments(self._contents.head(row), str(self._contents.languages[row]))
+            found = head_comments(self._contents.head(row), str(self._contents.languages[row]))
+            self._read[row] = [Wording(text, folded(text)) for text in found]
         return self._read[row]
 
 
@@ -183,20 +191,21 @@ def _fires(sign: Sign, contents: Contents, row: int, comments: _Comments) -> boo
     """Whether a document that may be asked has the sign."""
     if sign.check and not sign.check(contents.head(row, MAX_CHARS), str(contents.languages[row])):
         return False
-    if sign.match is None:
+    if not sign.match:
         return True
     if sign.where == "comments":
         texts = comments.of(row)
     else:
-        texts = [contents.tail(row) if sign.where == "tail" else contents.head(row)]
-    if sign.needs:  # most comments, and an expression of many alternatives takes a thousand times as long
-        texts = [text for text in texts if _holds(folded(text), sign.needs)]
-    said = any(sign.match.search(text) and not (sign.unless and sign.unless.search(text)) for text in texts)
-    return said and (sign.and_head is None or sign.and_head.search(contents.head(row)) is not None)
+        text = contents.tail(row) if sign.where == "tail" else contents.head(row)
+        texts = [Wording(text, folded(text))]
+    if not any(_says(sign, some) for some in texts):
+        return False
+    head = contents.head(row) if sign.and_head else ""
+    return not sign.and_head or is_said(sign.and_head, head, folded(head))
 
 
-def _holds(text: str, literals: tuple[str, ...]) -> bool:
-    return any(literal in text for literal in literals)
+def _says(sign: Sign, some: Wording) -> bool:
+    return is_said(sign.match, some.text, some.small) and not is_said(sign.unless, some.text, some.small)
 
 
 def _places(data: np.ndarray, offsets: np.ndarray, literals: tuple[bytes, ...]) -> np.ndarray:
