@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.sources.damaged import REPLACEMENT
-from pipeline.sources.spelling import LANGUAGES, costs_of
+from pipeline.sources.damaged import REPLACEMENT, n_wide
+from pipeline.sources.spelling import LANGUAGES, costs_of, nothing_known
 
 _WEST = "en fr de es pt it nl sv da nb fi is ca"
 _CENTER = "cs sk pl hu hr sl ro sq de en"
@@ -51,7 +51,6 @@ _BEHIND_NATS = 48.0  # an encoding so far behind the best is given up; the prior
 _CLOSE_NATS = 12.0  # so near, two encodings are compared on the lines that they read differently
 _MAX_LOST_FRAC = 0.05  # of the sample's characters that an encoding may fail to read
 _CHARS_A_LOSS = 50  # non-ASCII ones of the document, for each that is lost, beside one
-_WIDE = re.compile("[^\x00-\x7f]")
 _MIN_SHARE = 1e-4  # of the likeliest; below it, a reading is not compared with others
 _NOISE_COST = 6.5  # nats for a byte; by how many of 128 it is chance, and by what readings of random bytes cost
 _HIGH_BYTES = bytes(range(0x80, 0x100))
@@ -91,7 +90,7 @@ def weigh(raw: bytes) -> Evidence | None:
     for i in np.flatnonzero(costs <= np.min(costs) + _BEHIND_NATS):
         text = raw.decode(ENCODINGS[i], errors="replace")
         n_lost = text.count(REPLACEMENT)
-        if n_lost > 1 and n_lost > 1 + len(_WIDE.findall(text)) // _CHARS_A_LOSS:
+        if n_lost > 1 and n_lost > 1 + n_wide(text) // _CHARS_A_LOSS:
             costs[i] = np.inf
     if not np.isfinite(costs).any():
         return None
@@ -162,14 +161,14 @@ def _costs(sample: bytes, *, wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np.fl
     """-log P(sample | encoding) in nats, the languages of an encoding being equally likely; inf: it cannot be read."""
     found = np.full(len(ENCODINGS), np.inf)
     known: dict[tuple[str, str], float] = {}
-    best = np.inf
+    letters, best = nothing_known(), np.inf
     for i in np.flatnonzero(wanted):
         text = sample.decode(ENCODINGS[i], errors="replace")
         if text.count(REPLACEMENT) > max(1, _MAX_LOST_FRAC * len(text)):
             continue
         languages = _ENCODINGS[ENCODINGS[i]][1]
         if (text, languages) not in known:
-            costs = costs_of(text, languages=_INDICES[i], limit=best + _BEHIND_NATS)
+            costs = costs_of(text, languages=_INDICES[i], limit=best + _BEHIND_NATS, known=letters)
             known[text, languages] = -float(np.logaddexp.reduce(-costs) - np.log(len(costs)))
         found[i] = known[text, languages]
         best = min(best, found[i])

@@ -35,7 +35,7 @@ from pipeline.sources.roots import DAMAGED, Root, list_files, locate, open_file,
 from pipeline.sources.slices import InputFile, Slice
 
 _SUFFIXES = (".parquet", ".pq")
-_PROBED_ROWS = 64  # what is read of a row group to learn how large its rows are; a plain choice
+_ROWS = 64  # read at once, where they are not large; by Arrow that takes no longer than a thousand
 _BUFFER_BYTES = 1 << 20  # about a page; a plain choice
 _FOOTER_THREADS = 8  # reading footers is waiting, mostly on remote stores
 _MAGIC = (b"PAR1", b"PARE")  # plain, and with an encrypted footer, which the library names
@@ -141,10 +141,19 @@ def _batches(parquet: pq.ParquetFile, *, source: Source, groups: range, where: s
 
 
 def _of_group(parquet: pq.ParquetFile, *, names: list[str], group: int, source: Source) -> Iterator[pa.RecordBatch]:
-    """Batches of about as many bytes, whatever the rows hold. Their size must be set before they are read, and footers
-    do not say how large rows become; so the first rows are read for that alone."""
+    """Batches of rows, fewer where they are large. Their size must be set before they are read, and footers do not say
+    how large rows become; so where the first ones are too large, the row group is begun anew."""
     read = partial(parquet.iter_batches, row_groups=[group], columns=names, use_threads=False)
-    n_rows = rows_at_once(next(iter(read(_PROBED_ROWS)), None), source=source)
     about = parquet.metadata.row_group(group)
     by_footer = max(0, about.total_byte_size) // max(1, about.num_rows)
-    yield from read(min(n_rows, max(1, BATCH_BYTES // max(1, by_footer))))
+    n_rows = min(_ROWS, rows_at_once(None, source=source), max(1, BATCH_BYTES // max(1, by_footer)))
+    batches = iter(read(n_rows))
+    first = next(batches, None)
+    if first is None:
+        return
+    fitting = rows_at_once(first, source=source)
+    if fitting < n_rows:
+        yield from read(fitting)
+        return
+    yield first
+    yield from batches

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.compiled import compiled
+from pipeline.arrays.compiled import compiled, inlined
 
 _LATIN_LANGUAGES = "en fr de es pt it nl sv da nb fi is ca cs sk pl hu hr sl ro sq tr lt lv et vi"
 _OTHER_LANGUAGES = "ru uk be bg sr mk el he ar fa th zhs zht ja ko"  # zhs, zht: Chinese, simplified and traditional
@@ -25,6 +25,7 @@ COST_STEPS = 16  # a nat; costs are bytes, so the dearest is 15.9 nats
 UNIGRAM, BIGRAM, TRIGRAM, BACK_TO_UNIGRAM, BACK_TO_BIGRAM = range(5)  # kinds of entries
 _DATA = Path(__file__).parent / "data" / "spelling.npz"
 _BUCKET_BITS = 18  # some two entries a bucket
+_KNOWN_BITS = 14  # places of `KnownCosts`: a quarter of a megabyte, which the second cache of a core holds
 
 SPACE, LATIN, GREEK, CYRILLIC, HEBREW, ARABIC, THAI, EAST_ASIAN, OTHER_LETTER, SYMBOL = range(10)
 _SCRIPTS = (
@@ -62,6 +63,13 @@ class LetterCosts(NamedTuple):
     keys: npt.NDArray[np.uint32]
     costs: npt.NDArray[np.uint8]
     starts: npt.NDArray[np.int64]
+
+
+class KnownCosts(NamedTuple):
+    """What letters cost that were looked up before, each at a place of its hash until another takes that place."""
+
+    keys: npt.NDArray[np.uint64]  # language and three letters; 0: nothing yet
+    costs: npt.NDArray[np.float64]
 
 
 class Signs(NamedTuple):
@@ -123,15 +131,23 @@ def _describe(tables: Signs, code: int, sign: str) -> None:
         tables.is_capital[code] = lower != sign
 
 
-def costs_of(text: str, *, languages: list[int], limit: float) -> npt.NDArray[np.float64]:
+def nothing_known() -> KnownCosts:
+    """To be handed to `costs_of` for one text in many encodings, in which its ASCII words are the same. Its own, so
+    that threads have none in common."""
+    return KnownCosts(np.zeros(1 << _KNOWN_BITS, np.uint64), np.zeros(1 << _KNOWN_BITS))
+
+
+def costs_of(
+    text: str, *, languages: list[int], limit: float, known: KnownCosts | None = None
+) -> npt.NDArray[np.float64]:
     """-log P(text) in nats under each of `languages` (indices into LANGUAGES); English words may stand in any.
 
     Once all are above `limit`, they are infinite: no more is read than it takes to be sure.
     """
     codes = np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), dtype=np.uint32)
     codes = np.where(codes < 0x10000, codes, 0xE000).astype(np.uint16)  # beyond the basic plane: one rare sign
-    known = np.array([0, *languages], dtype=np.int64)
-    totals: npt.NDArray[np.float64] = _costs(codes, known, *model(), *signs(), limit)
+    numbers = np.array([0, *languages], dtype=np.int64)
+    totals: npt.NDArray[np.float64] = _costs(codes, numbers, *model(), *(known or nothing_known()), *signs(), limit)
     return totals[1:]
 
 
@@ -145,7 +161,7 @@ def key_of(language: int, kind: int, a: int, b: int, c: int) -> Any:
     return np.uint32((h ^ (h >> np.uint64(31))) & np.uint64(0xFFFFFFFF))
 
 
-@compiled
+@inlined
 def _look(keys: Any, costs: Any, starts: Any, key: Any) -> float:
     """The cost of an entry, or -1."""
     bucket = key >> (32 - _BUCKET_BITS)
@@ -157,7 +173,7 @@ def _look(keys: Any, costs: Any, starts: Any, key: Any) -> float:
     return found
 
 
-@compiled
+@inlined
 def _letter(keys: Any, costs: Any, starts: Any, language: int, a: int, b: int, c: int) -> float:
     """The cost of `c` after `a`, `b`; 0 stands for the edge of a word."""
     found = _look(keys, costs, starts, key_of(language, TRIGRAM, a, b, c))
@@ -172,16 +188,23 @@ def _letter(keys: Any, costs: Any, starts: Any, language: int, a: int, b: int, c
     return min(_UNSEEN_COST, back + found) if found >= 0 else _UNSEEN_COST
 
 
-@compiled
-def _word(keys: Any, costs: Any, starts: Any, language: int, letters: Any) -> float:
+@inlined
+def _word(keys: Any, costs: Any, starts: Any, known: Any, known_costs: Any, language: int, letters: Any) -> float:
     a, b, total = 0, 0, 0.0
-    for c in letters:
-        total += _letter(keys, costs, starts, language, a, b, c)
+    for i in range(len(letters) + 1):
+        c = letters[i] if i < len(letters) else 0
+        # No two have one key: a letter of the basic plane has 16 bits, and English, language 0, is counted from 1.
+        key = np.uint64(language + 1) << np.uint64(48) | np.uint64(a) << np.uint64(32) | np.uint64(b) << np.uint64(16)
+        key |= np.uint64(c)
+        at = (key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _KNOWN_BITS)
+        if known[at] != key:
+            known[at], known_costs[at] = key, _letter(keys, costs, starts, language, a, b, c)
+        total += known_costs[at]
         a, b = b, c
-    return total + _letter(keys, costs, starts, language, a, b, 0)
+    return total
 
 
-@compiled
+@inlined
 def _case(codes: Any, is_capital: Any) -> float:
     n = 0
     for code in codes:
@@ -193,7 +216,7 @@ def _case(codes: Any, is_capital: Any) -> float:
     return _CASE_COSTS[2] if n == len(codes) else _CASE_COSTS[3]
 
 
-@compiled
+@inlined
 def _sign(codes: Any, i: int, script: Any, cost: Any, joins: Any, opens: Any, leans: Any) -> float:
     """The cost of a sign, and of its place."""
     code = codes[i]
@@ -217,7 +240,7 @@ def _add(one: float, other: float) -> float:
     return low - math.log1p(math.exp(low - high))
 
 
-@compiled
+@inlined
 def _add_word(words: Any, totals: Any, is_ascii: bool) -> float:
     """Add the costs of a word, which may be English, or of another language of the same encoding; the least total."""
     n = len(words)
@@ -238,7 +261,7 @@ def _add_word(words: Any, totals: Any, is_ascii: bool) -> float:
 
 @compiled
 def _costs(
-    codes: Any, languages: Any, keys: Any, costs: Any, starts: Any,
+    codes: Any, languages: Any, keys: Any, costs: Any, starts: Any, known: Any, known_costs: Any,
     lower: Any, script: Any, sign: Any, is_capital: Any, joins: Any, opens: Any, leans: Any,
     limit: float,
 ) -> Any:  # fmt: skip
@@ -262,7 +285,7 @@ def _costs(
         shared += _case(codes[i:end], is_capital) if end - i > 1 else 0.0
         letters = lower[codes[i:end]]
         for k in range(len(languages)):
-            words[k] = _word(keys, costs, starts, languages[k], letters)
+            words[k] = _word(keys, costs, starts, known, known_costs, languages[k], letters)
             if len(letters) == 1 and kind != EAST_ASIAN:
                 words[k] = words[k] if is_ascii else _ONE_LETTER_COST
         i = end

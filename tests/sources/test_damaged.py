@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.sources.damaged import look
+from pipeline.sources.damaged import REPLACEMENT, Repaired, look, n_wide, wide
 from pipeline.sources.decode import decode
 
 CODE = "int main(void) { return 0; }\n" * 3
@@ -94,3 +97,49 @@ def test_bad_bytes_and_cut_characters_never_make_utf8_another_encoding(text: str
 def test_many_good_places_are_no_chance_whatever_is_bad() -> None:
     found = decode(CODE.encode() + b"# " + "don\u2019t stop ".encode() * 40 + b"\xff\xfe\n")
     assert (found.encoding, found.n_replaced) == ("utf-8-damaged", 2)
+
+
+def wide_by_all_of_it(raw: bytes, *, encoding: str) -> Repaired | None:
+    """`wide` as it is meant: all of the text is made before its beginning is looked at."""
+    text = raw.decode(encoding, errors="replace")
+    n_before = text.count(REPLACEMENT)
+    text = text.replace("\0", REPLACEMENT)
+    sample = text[:4_096]
+    n_odd = sum(not (c.isprintable() or c.isspace()) or c == REPLACEMENT for c in sample)
+    if n_odd * 2 > len(sample) or n_odd * 20 > len(sample) + 20:
+        return None
+    strict = raw.decode(encoding, errors="ignore")
+    return Repaired(text, n_before - strict.count(REPLACEMENT) + strict.count("\0"), 0)
+
+
+WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+
+
+@pytest.mark.parametrize("encoding", WIDE)
+@pytest.mark.parametrize("n_odd", [205, 206])  # of 4,096, where the bound lies
+@pytest.mark.parametrize("last", ["\0", "\U0001f600", "a"])
+def test_wide_text_is_judged_by_its_beginning_as_by_all_of_it(encoding: str, n_odd: int, last: str) -> None:
+    """The last character of the sample decides; a mark before it and the halves of a pair shift where it ends."""
+    n_odd -= last == "\0"
+    raw = ("\0" * n_odd + "\U0001f600" * (4_095 - n_odd) + last + "a" * 9).encode(encoding)
+    assert wide(raw, encoding=encoding) == wide_by_all_of_it(raw, encoding=encoding)
+    assert (wide(raw, encoding=encoding) is None) == (n_odd + (last == "\0") > 205)
+
+
+@given(st.sampled_from(WIDE), st.text(max_size=20), st.integers(0, 12), st.binary(max_size=9))
+def test_damaged_wide_text_is_judged_by_its_beginning_too(encoding: str, text: str, shift: int, damage: bytes) -> None:
+    raw = (text * 4_000).encode(encoding, errors="replace")[:20_000]
+    for one in (raw, damage + raw[shift:], raw[shift:-1] + damage, raw + damage * 2_000):
+        assert wide(one, encoding=encoding) == wide_by_all_of_it(one, encoding=encoding)
+
+
+@given(st.text(st.characters(codec=None)))
+def test_wide_characters_are_counted_like_one_by_one(text: str) -> None:
+    assert n_wide(text) == sum(ord(c) > 0x7F for c in text)
+
+
+@given(st.lists(st.sampled_from([b"a", b"\xff", b"\xe8\xaf", "é".encode(), "字".encode(), SMILE, b"\xc0\x80"])))
+def test_sound_places_are_counted_like_one_by_one(parts: list[bytes]) -> None:
+    places = look(b"".join(parts))
+    nuls = places.text.count("\0")
+    assert places.n_good == len(re.findall("[\x80-\ud7ff\ue000-\U0010ffff]", places.text)) + nuls

@@ -249,7 +249,7 @@ def test_file_is_an_error_when_it_gives_fewer_rows_than_its_footer_says(
     (piece,) = plan_slices(_source(tmp_path), shard_bytes=1 << 20)
     whole = pq.ParquetFile.iter_batches
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *a, **b: list(whole(*a, **b))[:-1])
-    with pytest.raises(StoreError, match="gave 2048 rows, its footer says 3000"):
+    with pytest.raises(StoreError, match="gave 2944 rows, its footer says 3000"):
         read_slice(_source(tmp_path), piece, max_document_bytes=10)
 
 

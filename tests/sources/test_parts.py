@@ -180,3 +180,22 @@ def test_batches_of_large_rows_are_small_though_their_footer_calls_them_small(tm
     found = list(_batches(opened, source=_source(tmp_path, "parquet"), groups=range(1), where="a"))
     assert sum(batch.num_rows for batch in found) == 200
     assert max(batch.nbytes for batch in found) <= BATCH_BYTES
+
+
+def test_a_row_group_is_begun_once_unless_its_first_rows_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    whole = pq.ParquetFile.iter_batches
+
+    def counted(self: pq.ParquetFile, batch_size: int, **more: object) -> Iterator[pa.RecordBatch]:
+        begun.append(batch_size)
+        return whole(self, batch_size, **more)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
+    for text, times in (("x", 1), ("x" * 1_000_000, 2)):
+        pq.write_table(pa.table({"content": [text] * 200}), tmp_path / "a.parquet")
+        opened, source = pq.ParquetFile(tmp_path / "a.parquet"), _source(tmp_path, "parquet")
+        begun.clear()
+        assert sum(batch.num_rows for batch in _batches(opened, source=source, groups=range(1), where="a")) == 200
+        assert len(begun) == times
