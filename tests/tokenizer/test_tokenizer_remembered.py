@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tokenizer import encode, engines, load, load_bytes, remembered
-from tokenizer.encode import BUILTIN
+from tokenizer import encode, engines, load_bytes, remembered
 from tokenizer.errors import TokenizerError
+from tokenizer.train import train
 
+VOCAB_SIZE = 1_000
 TEXTS = [b"def f(x):\n    return x\n", "naïve 東京 \ua7cb \u0c5c".encode(), b"<|endoftext|>"]
 
 
@@ -28,9 +30,15 @@ def n_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return count
 
 
+@cache
+def small() -> bytes:
+    """A tokenizer file that is tested in a moment."""
+    return train(["def f(x):\n    return x\n" * 20, "naïve words, some words"], vocab_size=VOCAB_SIZE).to_str().encode()
+
+
 def fresh() -> encode.Encoder:
     encode._build.cache_clear()
-    return load(BUILTIN)
+    return load_bytes(small(), where="x")
 
 
 def entry(tmp_path: Path) -> Path:
@@ -128,7 +136,7 @@ def test_a_remembered_file_is_parsed_when_a_text_comes(n_tests: list[int], monke
 
     monkeypatch.setattr(encode, "_parsed", counted)
     encoder = fresh()
-    assert (encoder.eos_id, encoder.vocab_size, sorted(encoder.special_ids)[:1], parsed) == (0, 76_800, [0], [])
+    assert (encoder.eos_id, encoder.vocab_size, sorted(encoder.special_ids)[:1], parsed) == (0, VOCAB_SIZE, [0], [])
     assert encoder.encode_batch(TEXTS)[1].tolist() == ids
     assert encoder.decode(ids[:1])
     assert len(parsed) == 1
