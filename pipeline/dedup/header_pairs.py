@@ -18,9 +18,6 @@ from pipeline.arrays.compiled import compiled
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
 
-# Rows of 0.4 kB that may move, or one for each document: all bands of 4,000 documents with a comment, two of 50,000.
-# Bands, not buckets, are sampled: near copies share most bands, so each family is seen at about its share.
-_MAX_ROWS = 100_000
 _MAX_BUCKET = 256  # of a larger bucket so many members, chosen by key, stand for all
 
 
@@ -47,11 +44,6 @@ class Sampled:
     plain: np.ndarray
     with_header: np.ndarray
     is_signed: np.ndarray
-
-
-def sampled_bands(n_docs: int, *, n_bands: int) -> int:
-    """How many of the bands are looked at where `n_docs` documents have a comment."""
-    return max(1, min(n_bands, _MAX_ROWS // max(1, n_docs)))
 
 
 @compiled

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import columns, one_chunk
-from pipeline.dedup.header_pairs import Bands, Sampled, count_pairs, sampled_bands
+from pipeline.dedup.header_pairs import Bands, Sampled, count_pairs
 from pipeline.dedup.minhash import band_keys
-from pipeline.dedup.settings import Threshold
+from pipeline.dedup.settings import Threshold, sampled_bands
 from pipeline.engine.exchange import Channel, positions, spread
 from pipeline.engine.markers import Marker, Outcome, add_counts, total_counts
 from pipeline.engine.stage import Job

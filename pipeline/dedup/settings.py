@@ -3,6 +3,10 @@
 from pipeline.config import NearDups, Partitioned, Words
 from pipeline.fields import Frozen
 
+# Rows of 0.4 kB that `header_pairs.py` may move, or one for each document: all bands of 4,000 documents with a comment,
+# two of 50,000. Bands, not buckets, are sampled: near copies share most bands, so each family is seen at its share.
+_MAX_HEADER_ROWS = 100_000
+
 
 class Signing(Frozen):
     """All of `near_dups` that decides a signature."""
@@ -57,3 +61,8 @@ class Threshold(Frozen):
 def threshold_of(config: NearDups) -> Threshold:
     """What table `near_dups` depends on, beside the pairs."""
     return Threshold(**{name: getattr(config, name) for name in Threshold.model_fields})
+
+
+def sampled_bands(n_docs: int, *, n_bands: int) -> int:
+    """How many of the bands are looked at where `n_docs` documents have a rights comment."""
+    return max(1, min(n_bands, _MAX_HEADER_ROWS // max(1, n_docs)))

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from pipeline.config import Against
 from pipeline.dedup.benchmark_items import Benchmark, open_benchmark, read_items
-from pipeline.dedup.passages import find_words
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
 from pipeline.reading.texts import contents
@@ -37,6 +36,8 @@ def with_passages(run: RunFiles, doc_id: str, matches: Sequence[dict[str, Any]])
 
 
 def _passage(text: bytes, first: int, last: int) -> dict[str, Any]:
+    from pipeline.dedup.passages import find_words  # kernels, which a document that shares nothing does not need
+
     begin, end = find_words(text, first, last)
     shown = text[begin:end].decode("utf-8", errors="replace")
     if len(shown) > MAX_PASSAGE_CHARS:

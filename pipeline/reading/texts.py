@@ -8,9 +8,7 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import bytes_of
 from pipeline.arrays.trained import trained
-from pipeline.dedup import jaccard
 from pipeline.dedup.settings import signing_of
-from pipeline.dedup.shingling import shingle_chunks
 from pipeline.engine.exchange import row_of, shard_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
@@ -57,6 +55,9 @@ def _pools(run: RunFiles, position: np.ndarray) -> list[str]:
 
 def similarities(run: RunFiles, pairs: list[tuple[str, str]]) -> list[float]:
     """Jaccard of each pair of documents, taken from their texts again; equal bytes are 1, a missing text is 0."""
+    from pipeline.dedup import jaccard  # kernels, which who only asks for texts need not load
+    from pipeline.dedup.shingling import shingle_chunks
+
     texts = contents(run, [i for pair in pairs for i in pair])
     ids = sorted(texts)
     place = {i: n for n, i in enumerate(ids)}

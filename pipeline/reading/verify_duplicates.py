@@ -12,9 +12,9 @@ from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.exchange import shard_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.agreement import agreement
+from pipeline.reading.classes import classes_of
 from pipeline.reading.texts import contents, similarities
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, SELECT
-from pipeline.select.keepers import components, unite
 
 # A sample, because texts are read and shingled: an error in one of a hundred near duplicates is missed with probability
 # 0.13, and it takes seconds at any size of run.
@@ -36,10 +36,9 @@ def duplicates_hold(run: RunFiles) -> tuple[bool, str]:
     kept_groups = np.concatenate([g[k] for (g, _), k in zip(groups, keep, strict=True)])
     left, right, similarity = columns(run.near_dups(), "position", "other_position", "similarity")
     every = np.unique(np.concatenate((kept_groups, left, right)))
-    parent = np.arange(every.size)
     equal = (similarity == 1.0) & (shard_of(right) < run.n_shards)
-    unite(parent, np.searchsorted(every, left[equal]), np.searchsorted(every, right[equal]))
-    class_of = components(parent)  # documents of equal shingles; what is near to one is near to all
+    ends = (np.searchsorted(every, side[equal]) for side in (left, right))
+    class_of = classes_of(every.size, *ends)  # documents of equal shingles; what is near to one is near to all
     kept = class_of[np.searchsorted(every, kept_groups)]
     twice = kept.size - np.unique(kept).size
     is_kept = np.zeros(every.size, bool)

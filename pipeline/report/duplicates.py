@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import columns, lists_with
-from pipeline.dedup.header_pairs import sampled_bands
+from pipeline.dedup.settings import sampled_bands
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.texts import runs_of
 from pipeline.report.count_documents import DocumentCounts, from_row

@@ -8,8 +8,8 @@ import pytest
 from planted import dedup, pairs_of
 
 from pipeline.config import NearDups
-from pipeline.dedup import header_pairs
-from pipeline.dedup.header_pairs import sampled_bands
+from pipeline.dedup import header_pairs, settings
+from pipeline.dedup.settings import sampled_bands
 from pipeline.engine.manifest import read_manifest
 
 CONFIG = NearDups(n_partitions=2)
@@ -78,7 +78,7 @@ def test_a_sample_estimates_what_the_whole_counts(tmp_path: Path, monkeypatch: p
         texts += [licence + body(rng, n=16) for _ in range(5)]
     n_docs, exact, _ = counted(tmp_path / "all", texts)
     assert exact == 60 * len(list(itertools.combinations(range(5), 2)))
-    monkeypatch.setattr(header_pairs, "_MAX_ROWS", n_docs * 5)
+    monkeypatch.setattr(settings, "_MAX_HEADER_ROWS", n_docs * 5)
     n_docs, seen, _ = counted(tmp_path / "sample", texts)
     assert sampled_bands(n_docs, n_bands=CONFIG.n_bands) == 5
     assert 0.8 < seen * 5 / exact < 1.2
