@@ -47,4 +47,5 @@ Count = Annotated[int, Field(ge=1)]
 class Frozen(BaseModel):
     """Base of all configuration models: immutable, strict, closed."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    # Built when it is first used: most are only part of another, and no command uses them all.
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)

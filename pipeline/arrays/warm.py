@@ -16,10 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,6 +52,9 @@ def compile_once() -> None:
 
 def main() -> None:
     """Compile all that the list names, one file's kernels after another: helpers they share compile once."""
+    from concurrent.futures import ProcessPoolExecutor  # late: who has compiled already needs neither
+    from multiprocessing import get_context
+
     os.environ[_RUNNING] = "1"
     started, by_file = time.monotonic(), dict[str, list[str]]()
     for name in listed():

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.arrays.columns import one_chunk
 from pipeline.config import Against, source_of
 from pipeline.errors import ConfigError
 from pipeline.fields import Frozen
@@ -54,6 +52,10 @@ def open_benchmark(entry: Against) -> Benchmark:
 
 def read_items(benchmark: Benchmark) -> pa.LargeBinaryArray:
     """The text of each item. ConfigError for one that cannot be read: nobody would look for it in the documents."""
+    import pyarrow.compute as pc  # late: whoever has no benchmark needs none of it
+
+    from pipeline.arrays.columns import one_chunk
+
     entry, source = benchmark.entry, source_of(benchmark.entry)
     with _named_as_asked(entry.name):
         tables = [read_slice(source, piece, max_document_bytes=_MAX_ITEM_BYTES) for piece in benchmark.slices]

@@ -5,6 +5,7 @@ Nothing here knows a band or a threshold, so both can change without hashing a b
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.arrays.columns import bytes_of
 from pipeline.arrays.trained import trained
@@ -19,7 +20,7 @@ def sign(
 ) -> pa.Table:
     """Table `signatures`: MinHash of each document that is the first of its group and has any words."""
     data, offsets = bytes_of(trained(documents, redacted))
-    is_code = np.asarray(pa.compute.equal(languages["pool"], "code"))
+    is_code = np.asarray(pc.equal(languages["pool"], "code"))
     rows_of = {"rows": np.flatnonzero(exact_dups["is_first"].to_numpy()), "is_code": is_code}
     n = documents.num_rows
     n_shingles, digests = np.zeros(n, np.int64), np.zeros((n, 2), np.uint64)

@@ -58,13 +58,24 @@ _HANGUL_PARTS = (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))
 _DROPPED = re.compile("[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in _IGNORED) + "]")
 
 
-def _class_of(code: int, category: str) -> int:
-    if category[0] in "LMN" or code == 0x5F:
-        return WORD
-    if category[0] in "ZC" and category not in ("Co", "Cn"):  # private and unassigned characters are seen
-        return SEPARATOR
-    # The replacement character stands where nobody knows what stood: it says nothing.
-    return OPERATOR if category[0] == "S" and code != 0xFFFD else VISIBLE
+class _ClassOf(dict[str, int]):
+    """The class of a category, worked out once for each."""
+
+    def __missing__(self, category: str) -> int:
+        if category[0] in "LMN":
+            found = WORD
+        elif category[0] in "ZC" and category not in ("Co", "Cn"):  # private and unassigned characters are seen
+            found = SEPARATOR
+        else:
+            found = OPERATOR if category[0] == "S" else VISIBLE
+        self[category] = found
+        return found
+
+
+def _small_letters(characters: list[str]) -> list[tuple[int, int]]:
+    """Those that have a small letter of one character, by their place, and that."""
+    pairs = enumerate(zip(characters, map(str.lower, characters), strict=True))
+    return [(code, ord(small)) for code, (letter, small) in pairs if letter != small and len(small) == 1]
 
 
 @lru_cache(maxsize=1)
@@ -77,13 +88,15 @@ def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     classes[0x20000:] = HAN  # plane 2 holds nothing else
     order[0x2F800:0x2FA20] = _SUSPECT  # compatibility ideographs
     characters = list(map(chr, range(0x20000)))
-    classes[:0x20000] = [_class_of(code, kind) for code, kind in enumerate(map(unicodedata.category, characters))]
+    # Each step here is taken 131,072 times by every process, so it is one of C's where it can be.
+    classes[:0x20000] = np.fromiter(map(_ClassOf().__getitem__, map(unicodedata.category, characters)), np.uint8)
+    classes[ord("_")] = WORD
+    classes[0xFFFD] = VISIBLE  # the replacement character stands where nobody knows what stood: it says nothing
     order[:0x20000] = np.fromiter(map(unicodedata.combining, characters), np.uint8)
-    lowered = enumerate(map(str.lower, characters))
-    small[:0x20000] = [ord(letter) if len(letter) == 1 else code for code, letter in lowered]
-    for code, form in enumerate(map(unicodedata.decomposition, characters)):
-        if not form or form[0] == "<":  # nearly all
-            continue
+    for code, letter in _small_letters(characters):
+        small[code] = letter
+    forms = map(unicodedata.decomposition, characters)
+    for code, form in [(code, form) for code, form in enumerate(forms) if form and form[0] != "<"]:
         parts = form.split()
         if not unicodedata.is_normalized("NFC", chr(code)):
             order[code] = _SUSPECT

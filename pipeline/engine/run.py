@@ -195,12 +195,14 @@ def _tables(store: Store, stage: Stage, n_shards: int) -> Tables:
 
 def _annotate_shard(stages: tuple[tuple[MapStage, Tables], ...], item: tuple[int, dict[str, str]]) -> dict[str, Marker]:
     """Make the lacking tables of one shard. Each stage gets the columns that it declares and no other."""
+    import pyarrow.compute as pc  # late: a run that stands needs none of it, and it takes a tenth of a second
+
     shard, lacking = item
     wanted = [(stage, tables) for stage, tables in stages if stage.name in lacking]
     columns = sorted({"n_bytes"}.union(*(stage.columns for stage, _ in wanted)))
     watch = Stopwatch()  # so the first stage pays for reading what all of them share
     documents = wanted[0][1].read(DOCUMENTS, shard, columns=columns)
-    counts = {"n_docs": documents.num_rows, "n_bytes": int(pa.compute.sum(documents["n_bytes"]).as_py() or 0)}
+    counts = {"n_docs": documents.num_rows, "n_bytes": int(pc.sum(documents["n_bytes"]).as_py() or 0)}
     made: dict[str, pa.Table] = {}
     markers: dict[str, Marker] = {}
     for stage, tables in wanted:

@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from pipeline.arrays.compiled import compiled
+from pipeline.quality.scan import LAST_LETTER
 
 # Columns of a row of counts; characters are those of words.
 N_WORDS, N_WORD_CHARS, N_UNIQUE, TOP_2, TOP_3, TOP_4, DUPLICATE_5 = range(7)  # then duplicate 6- to 10-grams
@@ -43,15 +44,24 @@ def character_table() -> np.ndarray:
     """uint32 for every code point: what becomes of it, and its form in small letters (NFKC if it is one character)."""
     characters = np.arange(0x110000, dtype=np.uint32).view("U1")
     folded = characters.copy()
-    folded[:_LAST_DECOMPOSED] = np.char.lower(characters[:_LAST_DECOMPOSED])
-    changed = set(np.flatnonzero(folded != characters).tolist())
-    changed |= {code for code in range(0x80, _LAST_DECOMPOSED) if unicodedata.decomposition(chr(code))}
-    for code in changed:  # few; a normal form for each code point would take most of a second
+    plain_letters = list(map(chr, range(_LAST_DECOMPOSED)))
+    small = map(str.lower, plain_letters)
+    changed = {
+        code: other[0]  # as far as an array of single characters holds it: "i" of "İ"
+        for code, (letter, other) in enumerate(zip(plain_letters, small, strict=True))
+        if letter != other
+    }
+    folded[list(changed)] = list(changed.values())
+    forms = enumerate(map(unicodedata.decomposition, plain_letters))
+    for code in {*changed, *(code for code, form in forms if form)}:  # few; normal forms of all would take a second
         plain = unicodedata.normalize("NFKC", str(folded[code]))
         folded[code] = plain if len(plain) == 1 else folded[code]
-    kinds = np.where(np.char.isalnum(folded) | (folded == "_"), _WORD, _SIGN)
+    is_word = np.zeros(folded.size, bool)
+    is_word[:LAST_LETTER] = np.char.isalnum(folded[:LAST_LETTER]) | (folded[:LAST_LETTER] == "_")
+    kinds = np.where(is_word, _WORD, _SIGN)
     table = folded.view(np.uint32) << np.uint32(_CLASS_BITS) | kinds.astype(np.uint32)
-    table[np.char.isspace(characters) | np.char.isspace(folded)] = _SPACE
+    first = slice(LAST_LETTER)
+    table[first][np.char.isspace(characters[first]) | np.char.isspace(folded[first])] = _SPACE
     table[[*_BLANKED, *map(ord, _SIGNS + _TYPOGRAPHIC)]] = _SPACE
     table[list(_REMOVED)] = _NOTHING
     return np.asarray(table)

@@ -4,7 +4,6 @@ A compiled look at the lines finds suspects: characters that are the bytes of UT
 Windows-1252. ftfy then says of these lines what they were; few documents have any, so its slowness costs nothing.
 """
 
-import ftfy
 import numpy as np
 
 from pipeline.arrays.compiled import compiled
@@ -36,6 +35,8 @@ def measure(data: np.ndarray, lines: TextLines) -> np.ndarray:
 
 def _excess(data: np.ndarray, row: np.ndarray) -> int:
     """By how many characters a line is too long."""
+    import ftfy  # a tenth of a second, and few runs have a suspect
+
     start, end = int(row[START]), int(row[END])
     line = data[start : min(end, start + _MAX_LINE_BYTES)].tobytes().decode("utf-8", "ignore")
     return max(0, len(line) - len(ftfy.fix_encoding(line)))

@@ -66,8 +66,11 @@ _EDIT, _NEEDED = (np.frombuffer(note, np.uint8) for note in _CITATIONS)
 
 @lru_cache(maxsize=1)
 def sentence_ends() -> np.ndarray:
-    """Which code points end a sentence, in any script: Unicode's property Sentence_Terminal. bool [0x110000]."""
-    marks = regex.findall(r"\p{Sentence_Terminal}", "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)])))
+    """Which code points end a sentence, in any script: Unicode's property Sentence_Terminal. bool [0x110000].
+
+    Signs of scripts stand in planes 0 and 1: the others hold ideographs, tags and nothing.
+    """
+    marks = regex.findall(r"\p{Sentence_Terminal}", "".join(map(chr, [*range(0xD800), *range(0xE000, 0x20000)])))
     result = np.zeros(0x110000, np.bool_)
     result[[ord(mark) for mark in marks]] = True
     return result

@@ -21,17 +21,21 @@ _COLON, _SLASH, _CLOSE, _PAREN = 58, 47, 93, 40
 _NONE, _ONE, _ALL, _TOP = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1), np.uint64(1 << 63)
 
 
-def _stop_table() -> tuple[np.ndarray, np.uint64]:
-    """The stop words as numbers, each at the place that its product with the factor says, and that factor."""
-    keys = [int.from_bytes(word.encode(), "little") for word in STOP_WORDS]
-    factor = next(f for f in range(3, 1 << 20, 2) if len({key * f % (1 << 32) >> 28 for key in keys}) == len(keys))
+# The smallest odd factor whose product with a stop word, as a number, has another place in its highest four of 32 bits
+# for each of them. To search for it takes longer than to read a megabyte.
+_STOP_FACTOR = np.uint64(112_981)
+
+
+def _stop_table() -> np.ndarray:
+    """The stop words as numbers, each at the place that its product with the factor says."""
     table = np.zeros((16, 2), np.int64)
-    for number, key in enumerate(keys):
-        table[key * factor % (1 << 32) >> 28] = key, 1 << number
-    return table, np.uint64(factor)
+    for number, word in enumerate(STOP_WORDS):
+        key = int.from_bytes(word.encode(), "little")
+        table[key * int(_STOP_FACTOR) % (1 << 32) >> 28] = key, 1 << number
+    return table
 
 
-_STOPS, _STOP_FACTOR = _stop_table()
+_STOPS = _stop_table()
 _MAX_STOP_BYTES = max(map(len, STOP_WORDS))
 # Columns of the counts of a document.
 (

@@ -66,6 +66,10 @@ UNSPACED_BLOCKS = (
 )
 
 
+# No letter, digit or space stands from here on: planes 4 to 13 are empty, 14 holds tags, 15 and 16 nobody's characters.
+LAST_LETTER = 0x40000
+
+
 @lru_cache(maxsize=1)
 def character_classes() -> np.ndarray:
     """LETTER, DIGIT, SPACE and UNSPACED bits of every code point, by the running Python's Unicode tables.
@@ -73,12 +77,15 @@ def character_classes() -> np.ndarray:
     A letter is `str.isalpha`, a digit `str.isdecimal`, a space `str.isspace`. Letters that a later Unicode version adds
     change class with the Python version; all of 14.0 (Python 3.11) are stable.
     """
-    characters = np.arange(0x110000, dtype=np.uint32).view("U1")
+    characters = np.arange(LAST_LETTER, dtype=np.uint32).view("U1")
     letters = np.char.isalpha(characters)
-    classes = letters * LETTER + np.char.isdecimal(characters) * DIGIT + np.char.isspace(characters) * SPACE
+    classes = np.zeros(0x110000, np.uint8)
+    classes[:LAST_LETTER] = (
+        letters * LETTER + np.char.isdecimal(characters) * DIGIT + np.char.isspace(characters) * SPACE
+    )
     for first, last in UNSPACED_BLOCKS:
-        classes[first : last + 1] += letters[first : last + 1] * UNSPACED
-    return np.asarray(classes, np.uint8)
+        classes[first : last + 1] += letters[first : last + 1] * np.uint8(UNSPACED)
+    return classes
 
 
 def byte_set(members: bytes) -> np.ndarray:

@@ -9,7 +9,6 @@ from itertools import chain, count
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic_core import from_json
 
 from pipeline.config import Columns, Source
@@ -229,6 +228,8 @@ def _raw(batch: pa.RecordBatch, *, name: str) -> pa.Array:
     spelling exists. KeyError or ArrowException if it does not."""
     if name in batch.schema.names:
         return batch.column(name)
+    import pyarrow.compute as pc  # late: a plan needs none of it, and it takes a tenth of a second
+
     head, *rest = name.split(".")
     column = batch.column(head)
     for part in rest:
@@ -246,6 +247,8 @@ def _column(batch: pa.RecordBatch, *, name: str) -> pa.Array:
 
 
 def _plain(column: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
     while True:
         if _is.is_dictionary(column.type):
             column = column.dictionary_decode()

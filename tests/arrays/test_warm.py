@@ -168,7 +168,7 @@ def test_working_off_the_list_keeps_the_code_and_sets_the_stamp(machine, monkeyp
     compiled = [subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True) for _ in range(2)]
     assert compiled == ["1\n", "0\n"]
     monkeypatch.setattr(warm, "_compile", len)  # this process must not send a changed list to others
-    monkeypatch.setattr(warm, "ProcessPoolExecutor", InThisProcess)
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", InThisProcess)
     warm.main()
     assert warm._stamp(machine / "cache").exists()
     assert capsys.readouterr().out.startswith("1 of 1 kernels were compiled in ")
