@@ -28,6 +28,13 @@ def bytes_of(content: pa.LargeBinaryArray) -> tuple[np.ndarray, np.ndarray]:
     return raw, np.frombuffer(offsets, np.int64)[content.offset : content.offset + len(content) + 1]
 
 
+def read_only(array: np.ndarray) -> np.ndarray:
+    """A view that cannot be written to, as most Arrow buffers are: numba compiles for each kind of array anew."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def doc_words(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """The high and low 64 bits of the column doc_id."""
     ids = one_chunk(table["doc_id"])

@@ -8,6 +8,7 @@ comments follow one another, the header ends with the last that does.
 
 import numpy as np
 
+from pipeline.arrays.columns import read_only
 from pipeline.arrays.compiled import compiled
 
 _MAX_HEADER_BYTES = 16_384  # a longer one is no header: the whole text of the Apache licence has 11,358 bytes
@@ -279,5 +280,5 @@ def _find_all(
 def find_headers(data: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
     """Where the rights comment of each document data[starts[d]:stops[d]] begins and ends, int64 [n, 2]; equal: none."""
     out = np.empty((starts.size, 2), np.int64)
-    _find_all(data, starts, stops, _PATTERNS, _RIGHTS_PACKED, out)
+    _find_all(read_only(data), starts, stops, _PATTERNS, _RIGHTS_PACKED, out)
     return out

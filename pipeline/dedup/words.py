@@ -30,6 +30,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from pipeline.arrays.columns import read_only
 from pipeline.arrays.compiled import compiled, inlined
 
 SEPARATOR, WORD, HAN, THAI, IGNORED, OPERATOR, VISIBLE = range(7)
@@ -314,8 +315,8 @@ def plain_of(data: np.ndarray, bounds: np.ndarray, *, fold_case: bool) -> Plain:
     """Rewrite the documents that hold more than ASCII; the others stay where they are."""
     classes, small, same, order = _tables()
     letters = small if fold_case else same
-    state = np.zeros(bounds.shape[0], np.uint8)
-    _look(data, bounds[:, 0], bounds[:, 3], classes, order, state)
+    state, data = np.zeros(bounds.shape[0], np.uint8), read_only(data)
+    _look(data, bounds[:, 0].copy(), bounds[:, 3].copy(), classes, order, state)
     out, texts, place = bounds.copy(), [], 0
     for wanted in (1, 2):
         rows = np.flatnonzero(state == wanted)
@@ -329,8 +330,7 @@ def plain_of(data: np.ndarray, bounds: np.ndarray, *, fold_case: bool) -> Plain:
         out[rows] = found + place
         place += int(found[-1, 3])
     text = np.concatenate(texts) if texts else np.zeros(0, np.uint8)
-    text.flags.writeable = False  # like the bytes of an Arrow array, so that one compiled kernel takes both
-    return Plain(data, text, state > 0, out)
+    return Plain(data, read_only(text), state > 0, out)
 
 
 def _normalised(data: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

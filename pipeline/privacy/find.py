@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.arrays.columns import read_only
 from pipeline.privacy import armour, assigned, personal
 from pipeline.privacy.by_hyperscan import Places, hyperscan_places
 from pipeline.privacy.kinds import MAX_BYTES, Token, kinds, tokens
@@ -61,7 +62,7 @@ def find(data: np.ndarray, offsets: np.ndarray, *, unquoted: np.ndarray, places:
     hyperscan where it is installed, else the compiled pass; the finds are equal.
     """
     first, last = int(offsets[0]), int(offsets[-1])
-    text = np.ascontiguousarray(data[first:last])
+    text = read_only(np.ascontiguousarray(data[first:last]))
     bounds = offsets.astype(np.int64) - first
     spans: dict[int, list[Span]] = {}
     for document, span in _spans(text, bounds, unquoted, places or hyperscan_places() or literal_places):

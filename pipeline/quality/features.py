@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.arrays.columns import read_only
 from pipeline.quality import scan, scan_encoded, scan_text
 
 
@@ -43,13 +44,6 @@ def measure(data: np.ndarray, offsets: np.ndarray) -> Features:
     """Features of the documents data[offsets[k]:offsets[k + 1]]; uint8 data, int64 offsets with one entry more."""
     data, offsets = read_only(data), read_only(offsets.astype(np.int64, copy=False))
     return _name(scan_text.count(data, offsets) + scan_encoded.count(data, offsets))
-
-
-def read_only(array: np.ndarray) -> np.ndarray:
-    """A view that cannot be written to, as most Arrow buffers are: numba compiles for each kind of array anew."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def _name(counts: np.ndarray) -> Features:

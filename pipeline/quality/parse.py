@@ -21,7 +21,6 @@ import tempfile
 from functools import cache
 from typing import Any
 
-import numpy as np
 from semble_grammars import GrammarLoadError, UnsupportedPlatformError, get_language
 from tree_sitter import Language, Node, Parser
 
@@ -73,22 +72,26 @@ def parse_error_frac(content: bytes, language: str) -> float | None:
     n_visible = len(content.translate(None, b" \t\r\n\f"))
     if n_visible == 0:
         return 0.0
-    root = _parse(content, _load(grammar)) if _depth(content) <= MAX_DEPTH else None
+    root = None if _is_deep(content) else _parse(content, _load(grammar))
     if root is None:
         return None
     # White space inside a token, as in a string, is counted among the errors but not as visible: hence the bound.
     return min(_count_error_bytes(root) / n_visible, 1.0) if root.has_error else 0.0
 
 
-def _depth(content: bytes) -> int:
-    """How many brackets of one kind are open at once, at most; strings and comments are not told apart."""
+def _is_deep(content: bytes) -> bool:
+    """Whether more than MAX_DEPTH brackets of one kind are open at once; strings and comments are not told apart."""
+    pairs = [pair for pair in (b"()", b"[]", b"{}", b"<>") if content.count(pair[:1]) > MAX_DEPTH]
+    if not pairs:
+        return False
+    import numpy as np  # late: it takes longer to load than all else that parsing needs
+
     data = np.frombuffer(content, np.uint8)
-    deepest = 0
-    for opening, closing in ("()", "[]", "{}", "<>"):
-        if content.count(opening.encode()) > deepest:
-            level = np.cumsum((data == ord(opening)).astype(np.int32) - (data == ord(closing)))
-            deepest = max(deepest, int(np.max(level - np.minimum(np.minimum.accumulate(level), 0))))
-    return deepest
+    for opening, closing in pairs:
+        level = np.cumsum((data == opening).astype(np.int32) - (data == closing))
+        if np.max(level - np.minimum(np.minimum.accumulate(level), 0)) > MAX_DEPTH:
+            return True
+    return False
 
 
 def _parse(content: bytes, grammar: Language) -> Node | None:

@@ -9,12 +9,12 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays.columns import bytes_of, one_chunk, strings
+from pipeline.arrays.columns import bytes_of, one_chunk, read_only, strings
 from pipeline.features import FEATURES
 from pipeline.filters import Measuring
 from pipeline.quality import code_features, features, generated, prose, syntax
 from pipeline.quality.extra import extra_column
-from pipeline.quality.features import Features, read_only
+from pipeline.quality.features import Features
 from pipeline.quality.marks.marks import as_lists, find_marks
 from pipeline.schema import QUALITY
 
