@@ -7,6 +7,7 @@ file is no program: settings, data, shell; there it ends with white space.
 import re
 from collections import defaultdict
 from functools import lru_cache
+from typing import NamedTuple
 
 from pipeline.privacy.kinds import PASSWORD_WORDS, SECRET_WORDS, Named, named
 from pipeline.privacy.looks import entropy, is_example, looks_chosen, looks_random, nests
@@ -52,10 +53,33 @@ _NO_VALUE = re.compile(
 )
 
 
+class Name(NamedTuple):
+    """What a name says of its value."""
+
+    issuers: tuple[Named, ...]  # kinds of whose words it holds one, in their order
+    is_secret: bool  # it says secret, and is not about one
+    is_password: bool
+    is_token: bool
+    asks: bool  # it asks for a value, as a function does
+
+
 def _plain(name: bytes) -> str:
     """A name in small letters without signs; nothing of one that is public."""
     plain = _SIGNS.sub("", name.decode("ascii").lower())
     return "" if _PUBLIC.search(plain) else plain
+
+
+@lru_cache(maxsize=4_096)  # two thirds of all names stood before
+def _read(name: bytes) -> Name:
+    plain = _plain(name)
+    pattern, by_word = _by_word()
+    return Name(
+        tuple(kind for word in pattern.findall(plain) for kind in by_word[word]),
+        _WORDS.search(plain) is not None and not _ABOUT.search(plain),
+        _PASSWORDS.search(plain) is not None,
+        "token" in plain,
+        _ASKS.match(plain) is not None,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -73,7 +97,9 @@ def assigned(view: memoryview, sign: int, low: int, high: int, *, unquoted: bool
     found = _NAME.match(before)
     if found is None:
         return None
-    name = _plain(found[1][::-1])
+    name = _read(found[1][::-1])
+    if not name.is_secret and not name.issuers:
+        return None
     value = _VALUE.match(view, sign, min(high, sign + AFTER_BYTES))
     if value is None:
         return None
@@ -91,7 +117,7 @@ def compared(view: memoryview, sign: int, low: int, high: int) -> Span | None:
     if value is None or name is None:
         return None
     start, end = sign - value.end(2), sign - value.start(2)
-    kind = _drawn(_plain(name[1]), bytes(view[start:end]), quoted=True, unquoted=False)
+    kind = _drawn(_read(name[1]), bytes(view[start:end]), quoted=True, unquoted=False)
     return (start, end, kind) if kind else None
 
 
@@ -100,28 +126,30 @@ def argument(view: memoryview, quote: int, low: int, high: int) -> Span | None:
 
     What is asked for by a name, as in getToken("..."), is no secret; so more is expected of the value.
     """
-    name = _NAME_BEFORE_QUOTE.match(bytes(view[max(low, quote - BEFORE_BYTES) : quote])[::-1])
-    value = _STRING.match(view, quote, min(high, quote + AFTER_BYTES))
-    if name is None or value is None:
+    found = _NAME_BEFORE_QUOTE.match(bytes(view[max(low, quote - BEFORE_BYTES) : quote])[::-1])
+    if found is None:
         return None
-    plain = _plain(name[1][::-1])
+    name = _read(found[1][::-1])
+    if not name.is_secret and not name.issuers:
+        return None
+    value = _STRING.match(view, quote, min(high, quote + AFTER_BYTES))
+    if value is None:
+        return None
     start, end = value.span(2)
     text = value[2]
-    kind = _issued(plain, text)
-    if kind is None and entropy(text) >= MIN_ARGUMENT_ENTROPY and not _ASKS.match(plain):
-        kind = _drawn(plain, text, quoted=True, unquoted=False)
+    kind = _issued(name, text)
+    if kind is None and name.is_secret and not name.asks and entropy(text) >= MIN_ARGUMENT_ENTROPY:
+        kind = _drawn(name, text, quoted=True, unquoted=False)
     return (start, end, kind) if kind else None
 
 
-def _issued(name: str, value: bytes) -> str | None:
+def _issued(name: Name, value: bytes) -> str | None:
     """The kind of a value of an issuer's form, where the name holds the issuer's word."""
-    pattern, by_word = _by_word()
-    for word in pattern.findall(name):
-        for kind in by_word[word]:
-            if not kind.value.fullmatch(value) or is_example(value, repeats=kind.repeats):
-                continue
-            if entropy(value) >= kind.min_entropy and _is_mixed(value):
-                return kind.name
+    for kind in name.issuers:
+        if not kind.value.fullmatch(value) or is_example(value, repeats=kind.repeats):
+            continue
+        if entropy(value) >= kind.min_entropy and _is_mixed(value):
+            return kind.name
     return None
 
 
@@ -130,15 +158,14 @@ def _is_mixed(value: bytes) -> bool:
     return len(value) >= 24 or re.search(rb"[0-9]|[a-z][A-Z]", value) is not None
 
 
-def _drawn(name: str, value: bytes, *, quoted: bool, unquoted: bool) -> str | None:
+def _drawn(name: Name, value: bytes, *, quoted: bool, unquoted: bool) -> str | None:
     """A random-looking value of a name that says secret."""
-    if not _WORDS.search(name) or _ABOUT.search(name) or is_example(value):
+    if not name.is_secret or is_example(value):
         return None
-    is_password = _PASSWORDS.search(name) is not None
     if quoted:
-        sound = looks_random(value) or ((is_password or "token" not in name) and looks_chosen(value))
+        sound = looks_random(value) or ((name.is_password or not name.is_token) and looks_chosen(value))
     else:
         # Signs are a password's where no code stands, and where brackets do not nest, which is never code.
         chosen = looks_chosen(value) and not _NO_START.match(value) and (unquoted or not nests(value))
         sound = chosen or (unquoted and looks_random(value) and not _NO_VALUE.search(value))
-    return ("assigned_password" if is_password else "assigned_secret") if sound else None
+    return ("assigned_password" if name.is_password else "assigned_secret") if sound else None
