@@ -6,11 +6,12 @@ or backslash that the value had not, so a program parses as before, and no secon
 """
 
 import string
+from functools import lru_cache
 
 import xxhash
 
 from pipeline.privacy import armour
-from pipeline.privacy.kinds import Token, kinds, tokens
+from pipeline.privacy.kinds import kinds, tokens
 from pipeline.privacy.looks import EXAMPLE
 
 _DIGITS, _HEX = b"0123456789", b"0123456789abcdef"
@@ -31,11 +32,16 @@ def placeholder(value: bytes, kind: str, *, key: int, ordinal: int) -> bytes:
         return b"%s.%d" % (_MANUAL_IPV4[place // _N_HOSTS].encode(), place % _N_HOSTS + 1)
     if kind == "ipv6":
         return b"2001:db8:%x::%x" % (stream.number(65_536), ordinal % 65_535 + 1)
-    found = kinds()[kind]
-    if isinstance(found, Token) and found.is_armour:
+    if kind in _armours():
         return _armour(value, stream)
     prefix = _prefix(value, kind)
-    return prefix + _body(value[len(prefix) :], stream, whole=found.cls == "password")
+    return prefix + _body(value[len(prefix) :], stream, whole=kinds()[kind].cls == "password")
+
+
+@lru_cache(maxsize=1)
+def _armours() -> frozenset[str]:
+    """The kinds whose values are lines of an armour. `kinds` only describes: how a kind looks is known to `tokens`."""
+    return frozenset(token.name for token in tokens() if token.is_armour)
 
 
 def _prefix(value: bytes, kind: str) -> bytes:
