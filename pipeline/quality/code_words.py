@@ -4,8 +4,10 @@ Its words are what is left in small letters when the signs of ASCII and their wi
 of letters and digits, and runs of other signs. Gopher's shares (Rae et al. 2021, arXiv 2112.11446, table A1) are then
 taken of the characters of these words, line ends forgotten.
 
-A document's words are numbered once. N-grams grow by a word at a time, and one is looked up only if the two shorter
-ones in it stood there twice: any other is unique. So the work falls with n, and is at most ten lookups a word.
+Words of ASCII are runs of bits in blocks of 64 bytes, and only where something else stands are characters read one by
+one. Then n-grams grow by a word at a time, those that stand there twice: any other is unique. A gram is known by the
+place where it stands first. One that goes on like that first one needs no lookup, and where two are equal and go on
+differently neither repeats; so the work falls with n, and is at most ten lookups a word.
 """
 
 import string
@@ -14,7 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline.arrays.compiled import compiled
+from pipeline.arrays.bits import ALL, BLOCK, NONE, ONE, between, block, eight, lowest, tail_room
+from pipeline.arrays.compiled import compiled, inlined
 from pipeline.quality.scan import LAST_LETTER
 
 # Columns of a row of counts; characters are those of words.
@@ -24,10 +27,11 @@ _MOST_WORDS = 10
 
 _SPACE, _WORD, _SIGN, _NOTHING = 0, 1, 2, 3
 _CLASS_BITS = 2  # of an entry of the table; the character in small letters stands above them
-# A hash turns by some bits with every character, whose number is spread over all bits first: cheaper than FNV, since
-# the multiplications do not wait for each other.
-_TURN, _TURNED = np.uint64(7), np.uint64(57)
-_ONE, _GOLDEN = np.uint64(1), np.uint64(0x9E3779B97F4A7C15)
+_NO_FOLD, _FOLD = np.uint64(0), np.uint64(0x2020202020202020)  # makes small letters of capitals, leaves digits alone
+# Odd numbers whose bits are mixed: 2^64 over the golden ratio, and a prime of xxHash. Words of up to eight bytes and
+# one length never share a hash.
+_GOLDEN, _PER_BYTE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+_HALF = np.uint64(32)
 
 # Wide and typographic forms that OpenCoder replaces by signs of ASCII, beside U+FF01 to U+FF5E.
 _SIGNS = string.punctuation + "".join(map(chr, range(0xFF01, 0xFF5F))).translate(
@@ -69,58 +73,140 @@ def character_table() -> np.ndarray:
 
 def count(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """One row of counts, int64 [n, N_COUNTS], for each document data[offsets[k]:offsets[k + 1]]."""
-    return _count(data, offsets, character_table())
+    return _count(data, offsets, character_table(), tail_room())
 
 
 @compiled
-def _count(data: np.ndarray, offsets: np.ndarray, table: np.ndarray) -> np.ndarray:
+def _count(data: np.ndarray, offsets: np.ndarray, table: np.ndarray, room: np.ndarray) -> np.ndarray:
     counts = np.zeros((offsets.size - 1, N_COUNTS), np.int64)
     longest = 0
     for k in range(offsets.size - 1):
         longest = max(longest, offsets[k + 1] - offsets[k])
-    size = longest // 2 + 2  # two words are never side by side, but a sign's may be: that has two bytes or more
+    size = longest + 2  # a sign of one byte may stand between letters
+    small = np.empty(3 * longest + 8, np.uint8)  # three bytes for one that is none of UTF-8, eight to be read at once
     hashes, ends = np.empty(size, np.uint64), np.empty(size + 1, np.int64)
-    ids = np.empty((4, size + 1), np.int32)
-    keys, seen = np.empty(_table_size(size), np.uint64), np.empty(_table_size(size), np.int32)
+    ids, slots = np.empty((6, size), np.int32), np.empty(_table_size(size), np.int32)
     for k in range(offsets.size - 1):
-        n = _words(data, offsets[k], offsets[k + 1], table, hashes, ends)
+        n = _words(data, offsets[k], offsets[k + 1], table, room, small, hashes, ends)
         counts[k, N_WORDS], counts[k, N_WORD_CHARS] = n, ends[n]
-        _grams(n, hashes, ids, ends, keys, seen, counts[k])
+        _grams(n, hashes, ids, ends, slots, counts[k])
     return counts
 
 
 @compiled
-def _words(data: np.ndarray, i: int, end: int, table: np.ndarray, hashes: np.ndarray, ends: np.ndarray) -> int:
-    """Hash of each word; in ends[w + 1] the characters of all words to the end of w. Returns the number of words."""
-    n_words, n_chars, before = 0, 0, _SPACE
-    key = _ONE
+def _words(
+    data: np.ndarray,
+    first: int,
+    end: int,
+    table: np.ndarray,
+    room: np.ndarray,
+    small: np.ndarray,
+    hashes: np.ndarray,
+    ends: np.ndarray,
+) -> int:
+    """Hash of each word; in ends[w + 1] the characters of all words to the end of w. Returns the number of words.
+
+    From sign to sign by bits of blocks; `small` is scratch.
+    """
+    n_words = 0
     ends[0] = 0
+    start, has_odd = -1, False  # of the open run; whether something but letters and digits of ASCII stands in it
+    for i in range(first, end + 1, BLOCK):  # at the end there may be an empty block, which closes the last run
+        at = block(data, i, room)
+        live = ALL if end - i >= BLOCK else (ONE << np.uint64(end - i)) - ONE
+        odd = (between(at, 0, 8) | between(at, 14, 31) | between(at, 127, 255)) & live
+        runs = (between(at, 48, 57) | between(at, 65, 90) | between(at, 97, 122)) & live | odd
+        edges = runs ^ (runs << ONE | np.uint64(start >= 0))  # where a run begins or has ended
+        while edges != NONE:
+            k = lowest(edges)
+            edges &= edges - ONE
+            if start < 0:
+                start, has_odd = i + k, False
+                continue
+            below = (ONE << np.uint64(k)) - ONE
+            behind = ALL if start <= i else ALL << np.uint64(start - i)
+            if has_odd or odd & below & behind != NONE:
+                n_words = _words_of_run(data, start, i + k, table, small, hashes, ends, n_words)
+            else:
+                hashes[n_words] = _hash(data, start, i + k, _FOLD)
+                ends[n_words + 1] = ends[n_words] + i + k - start
+                n_words += 1
+            start = -1
+        if start >= 0:
+            has_odd |= odd & (ALL if start <= i else ALL << np.uint64(start - i)) != NONE
+    return n_words
+
+
+@inlined
+def _hash(data: np.ndarray, start: int, end: int, fold: np.uint64) -> np.uint64:
+    """Of the bytes data[start:end], each with the bits of `fold`; one byte at least."""
+    n = end - start
+    key = np.uint64(n) * _PER_BYTE
+    while n > 8:
+        key = (key ^ (eight(data, start) | fold)) * _GOLDEN
+        key ^= key >> _HALF
+        start += 8
+        n -= 8
+    last = (eight(data, start) if start + 8 <= data.size else _last(data, start, end)) | fold
+    key = (key ^ last & ALL >> np.uint64(64 - 8 * n)) * _GOLDEN
+    return key ^ key >> _HALF
+
+
+@compiled
+def _last(data: np.ndarray, start: int, end: int) -> np.uint64:
+    """The bytes data[start:end], fewer than eight, as a number."""
+    value = NONE
+    for k in range(start, end):
+        value |= np.uint64(data[k]) << np.uint64(8 * (k - start))
+    return value
+
+
+@compiled
+def _words_of_run(
+    data: np.ndarray,
+    i: int,
+    end: int,
+    table: np.ndarray,
+    small: np.ndarray,
+    hashes: np.ndarray,
+    ends: np.ndarray,
+    n_words: int,
+) -> int:
+    """The same of a run of any characters, one by one: in small letters to `small`, whose bytes are hashed."""
+    before, n_bytes, n_chars = _SPACE, 0, ends[n_words]
     while i < end:
         code, size = data[i] & 0xFF, 1
         if code >= 0x80:
             code, size = _decode(data, i, end)
         i += size
-        entry = table[code]
-        kind = entry & 3
-        if kind == before and kind != _SPACE:  # most characters
-            key = (key << _TURN | key >> _TURNED) + np.uint64(entry) * _GOLDEN
-            n_chars += 1
+        kind, folded = table[code] & 3, table[code] >> np.uint32(_CLASS_BITS)
+        if kind == _NOTHING:
             continue
-        if kind in (before, _NOTHING):
-            continue
-        if before != _SPACE:
-            hashes[n_words] = key
+        if kind != before and before != _SPACE:
+            hashes[n_words], ends[n_words + 1] = _hash(small, 0, n_bytes, _NO_FOLD), n_chars
             n_words += 1
-            ends[n_words] = n_chars
+            n_bytes = 0
         before = kind
         if kind != _SPACE:
-            key = np.uint64(entry) * _GOLDEN
+            n_bytes = _append(small, n_bytes, np.int64(folded))
             n_chars += 1
     if before != _SPACE:
-        hashes[n_words] = key
+        hashes[n_words], ends[n_words + 1] = _hash(small, 0, n_bytes, _NO_FOLD), n_chars
         n_words += 1
-        ends[n_words] = n_chars
     return n_words
+
+
+@compiled
+def _append(small: np.ndarray, n: int, code: np.int64) -> int:
+    """Write a character as UTF-8 behind n bytes; how many there are then."""
+    if code < 0x80:
+        small[n] = code
+        return n + 1
+    n_more = 1 if code < 0x800 else 2 if code < 0x10000 else 3
+    small[n] = (0x1F00 >> n_more & 0xFF | code >> 6 * n_more) & 0xFF
+    for k in range(1, n_more + 1):
+        small[n + k] = 0x80 | code >> 6 * (n_more - k) & 0x3F
+    return n + 1 + n_more
 
 
 @compiled
@@ -148,40 +234,31 @@ def _table_size(n: int) -> int:
 
 
 @compiled
-def _grams(
-    n: int, hashes: np.ndarray, ids: np.ndarray, ends: np.ndarray, keys: np.ndarray, seen: np.ndarray, row: np.ndarray
-) -> None:
-    """Count the shares of n words with these hashes, which are written over. `ids`, `keys`, `seen` are scratch."""
-    word, gram, place, found = ids[0], ids[1], ids[2], ids[3]
-    row[N_UNIQUE] = _number(hashes, n, keys, seen, word)
+def _grams(n: int, hashes: np.ndarray, ids: np.ndarray, ends: np.ndarray, slots: np.ndarray, row: np.ndarray) -> None:
+    """Count the shares of n words with these hashes, which are written over. `ids` and `slots` are scratch."""
+    word, gram, place, count, longer, waiting = ids[0], ids[1], ids[2], ids[3], ids[4], ids[5]
+    for i in range(n):
+        place[i] = i
+    row[N_UNIQUE] = _number(hashes, n, place, slots, word, count)
     n_places = 0  # grams that stand there more than once: where they begin
     for i in range(n):
-        twice = seen[word[i]] > 1
-        gram[i] = word[i] if twice else -1
+        gram[i] = word[i]
         place[n_places] = i
-        n_places += twice
-    gram[n] = -1
+        n_places += count[word[i]] > 1
     for length in range(2, _MOST_WORDS + 1):
-        n_wanted = 0
-        for k in range(n_places):  # no branches here and below: half of them would go either way
-            i = place[k]
-            grows = gram[i + 1] >= 0  # so there are as many words as it takes
-            hashes[n_wanted] = np.uint64(gram[i]) << np.uint64(32) | np.uint64(word[min(n - 1, i + length - 1)])
-            place[n_wanted] = i
-            n_wanted += grows
-            gram[i] = gram[i] if grows else -1
-        _number(hashes, n_wanted, keys, seen, found)
+        n_places = _grow(length, n, n_places, place, word, gram, (count, longer, waiting), hashes, slots)
+        count, longer = longer, count
         if length <= 4:
-            row[TOP_2 + length - 2] = _top_chars(found, n_wanted, seen, place, ends, length)
-        n_places, covered, n_chars = 0, 0, 0
-        for k in range(n_wanted):
+            row[TOP_2 + length - 2] = _top_chars(n_places, place, gram, count, ends, length)
+        n_twice, covered, n_chars = 0, 0, 0
+        for k in range(n_places):
             i = place[k]
-            twice = seen[found[k]] > 1
-            gram[i] = found[k] if twice else -1
-            place[n_places] = i
-            n_places += twice
+            twice = count[gram[i]] > 1
+            place[n_twice] = i
+            n_twice += twice
             n_chars += (ends[i + length] - ends[max(i, covered)]) * twice
             covered = i + length if twice else covered
+        n_places = n_twice
         if n_places == 0:
             break
         if length >= 5:
@@ -189,31 +266,72 @@ def _grams(
 
 
 @compiled
-def _number(hashes: np.ndarray, n: int, keys: np.ndarray, seen: np.ndarray, ids: np.ndarray) -> int:
-    """The place of each hash in a table, in ids[k]; how often it is there, in seen[place]. Returns how many differ."""
-    size = _table_size(n)
-    keys[:size] = 0
-    seen[:size] = 0
-    mask = np.uint64(size - 1)
-    n_places = 0
-    for k in range(n):
-        key = hashes[k] + _ONE  # 0 marks a free place; the hash of a word is the largest number about never
-        mixed = (key ^ key >> np.uint64(29)) * _GOLDEN
-        at = mixed >> np.uint64(40) & mask
-        while keys[at] != key and keys[at] != 0:
-            at = (at + _ONE) & mask
-        n_places += keys[at] == 0
-        keys[at] = key
-        seen[at] += 1
-        ids[k] = at
-    return n_places
+def _grow(
+    length: int,
+    n: int,
+    n_places: int,
+    place: np.ndarray,
+    word: np.ndarray,
+    gram: np.ndarray,
+    room: tuple[np.ndarray, np.ndarray, np.ndarray],
+    hashes: np.ndarray,
+    slots: np.ndarray,
+) -> int:
+    """Make grams of `length` of the n words from the shorter ones that stand there twice, at the first of `place`.
+
+    Keeps the places where one may stand twice and returns how many; where each stands first goes to `gram`, how often
+    to the second array of `room`, whose first are the counts of the shorter ones.
+    """
+    count, longer, waiting = room
+    n_kept = n_waiting = 0
+    for k in range(n_places - 1):  # no branches here and below: half of them would go either way
+        i, grows = place[k], place[k + 1] == place[k] + 1  # else what follows stands there once
+        first, last = gram[i], word[min(i + length, n) - 1]
+        same = word[first + length - 1] == last  # as the first one goes on, of which there is none before
+        waits = grows & (not same) & (count[first] > 2)  # one of two that differ stands there once
+        hashes[n_waiting], waiting[n_waiting] = np.uint64(first) << _HALF | np.uint64(last), i
+        n_waiting += waits
+        place[n_kept] = i
+        n_kept += grows & same | waits
+        longer[i] = 0
+        longer[first] += grows & same
+    _number(hashes, n_waiting, waiting, slots, gram, longer)
+    return n_kept
 
 
 @compiled
-def _top_chars(ids: np.ndarray, n: int, seen: np.ndarray, place: np.ndarray, ends: np.ndarray, length: int) -> int:
+def _number(
+    keys: np.ndarray, n: int, places: np.ndarray, slots: np.ndarray, firsts: np.ndarray, counts: np.ndarray
+) -> int:
+    """Of each place i in the first `n` of `places`, in order, each with its key: the first place of an equal key, in
+    firsts[i]; how often a key is there, in counts[first place]. Returns how many keys differ."""
+    size = _table_size(n)
+    slots[:size] = -1
+    mask = np.uint64(size - 1)
+    n_keys = 0
+    for k in range(n):
+        key = keys[k]
+        at = (key ^ key >> np.uint64(29)) * _GOLDEN >> np.uint64(40) & mask
+        known = slots[at]
+        while known >= 0 and keys[known] != key:
+            at = (at + ONE) & mask
+            known = slots[at]
+        is_new = known < 0
+        known = k if is_new else known
+        slots[at] = known
+        n_keys += is_new
+        i, first = places[k], places[known]
+        counts[i] = 0
+        counts[first] += 1
+        firsts[i] = first
+    return n_keys
+
+
+@compiled
+def _top_chars(n: int, place: np.ndarray, gram: np.ndarray, count: np.ndarray, ends: np.ndarray, length: int) -> int:
     """Characters of the gram that stands there most often, of the first among equals; 0 if none stands there twice."""
     best, most = -1, 1
     for k in range(n):
-        if seen[ids[k]] > most:
-            best, most = k, seen[ids[k]]
-    return 0 if best < 0 else most * (ends[place[best] + length] - ends[place[best]])
+        if count[gram[place[k]]] > most:
+            best, most = place[k], count[gram[place[k]]]
+    return 0 if best < 0 else most * (ends[best + length] - ends[best])

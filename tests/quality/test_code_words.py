@@ -18,7 +18,7 @@ def pack(documents: list[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def words_of(text: str) -> list[str]:
-    text = text.lower().replace("\u200b", " ").replace("\x00", "").replace("。", " ")
+    text = text.lower().replace("\u200b", " ").replace("\x00", "").replace("。", " ").replace("\uff41", "a")
     text = "".join(" " if c in string.punctuation or c == "\uff08" else c for c in text)
     return re.findall(r"\w+|[^\w\s]+", text)
 
@@ -41,7 +41,9 @@ def reference(text: str) -> list[int]:
 WORDS = st.sampled_from(
     ["a", "b", "ab", "B", "a.b", "x_y", "é", "你好", "→", "→→a", "\x00", "\u200b", "。", "\uff08", "1", "x" * 9]
 )
-TEXTS = st.lists(st.tuples(WORDS, st.sampled_from([" ", "\n", "", ", "])), max_size=60).map(
+# A letter beyond ASCII that is equal to one of it, a sign of one byte, words longer than eight bytes and than a block.
+ODD_WORDS = st.sampled_from(["\uff41b", "ab", "\x1b", "aB1" * 3, "Ab1" * 40, "ab1" * 40, "ab1" * 39 + "é"])
+TEXTS = st.lists(st.tuples(WORDS | ODD_WORDS, st.sampled_from([" ", "\n", "", ", "])), max_size=60).map(
     lambda pairs: "".join(a + b for a, b in pairs)
 )
 
@@ -56,6 +58,29 @@ def test_counts_are_those_of_a_dictionary(texts: list[str]) -> None:
 @given(st.lists(st.sampled_from("abc"), min_size=10, max_size=300).map(" ".join))
 def test_counts_of_texts_of_few_words(text: str) -> None:
     assert code_words.count(*pack([text])).tolist() == [reference(text)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.sampled_from(["ab", "c d ab c e", "c d ab c f", "ab ab"]), max_size=40).map(" ".join),
+    st.integers(0, 70),
+)
+def test_counts_of_texts_that_go_on_differently(text: str, n: int) -> None:
+    text = " " * n + text  # wherever blocks of bytes end
+    assert code_words.count(*pack([text])).tolist() == [reference(text)]
+
+
+def test_a_document_of_one_byte_words_has_room() -> None:
+    text = "a\x1b" * 2_000
+    assert code_words.count(*pack([text])).tolist() == [reference(text)]
+
+
+@pytest.mark.parametrize("n", range(1, 20))
+def test_capitals_are_small_letters_and_nothing_else_is_folded(n: int) -> None:
+    table = code_words.character_table()
+    letters = [chr(code) for code in range(1, 0x180) if table[code] & 3 in (1, 2)]
+    row = code_words.count(*pack([" ".join(letter * n for letter in letters)]))[0]
+    assert row[code_words.N_UNIQUE] == len({table[ord(letter)] for letter in letters})
 
 
 def test_words_worked_out_by_hand() -> None:
