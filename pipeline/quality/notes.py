@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipeline.arrays.bits import ALL, BLOCK, NONE, ONE, between, block, count_ones, lowest, tail_room
 from pipeline.arrays.compiled import compiled
 
 N_CHARS, N_ASKING_LINES, N_NUMBER_SIGNS = range(3)  # columns of a row of counts
@@ -13,37 +14,61 @@ _TODO, _FIXME, _YOURS, _GENERATE, _AUTOGEN, _DO_NOT_EDIT, _XML = (
 )
 
 
-@compiled
 def count(comments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Characters of the comments of each document, lines of them that ask for work, number signs; int64 [n, 3]."""
+    return _count(comments, offsets, tail_room())
+
+
+@compiled
+def _count(comments: np.ndarray, offsets: np.ndarray, room: np.ndarray) -> np.ndarray:
     result = np.zeros((offsets.size - 1, 3), np.int64)
     for k in range(offsets.size - 1):
-        asks = False
-        n_rest = n_lines = n_signs = 0
         start, end = offsets[k], offsets[k + 1]
-        for i in range(start, end):
-            byte = comments[i]
-            n_rest += byte & 0xC0 == 0x80
-            n_signs += byte == 35
-            if byte == 10:
-                n_lines += asks
-                asks = False
-            elif not asks and _small(byte) in (116, 102, 121):  # t, f, y
-                asks = _stands(comments, i, end, _TODO) or _stands(comments, i, end, _FIXME)
-                asks = asks or _stands(comments, i, end, _YOURS)
-        result[k, 0], result[k, 1], result[k, 2] = end - start - n_rest, n_lines + asks, n_signs
+        asked_to = start  # where the line ends that was counted last
+        for i in range(start, end, BLOCK):
+            at = block(comments, i, room)
+            live = ALL if end - i >= BLOCK else (ONE << np.uint64(end - i)) - ONE
+            result[k, N_CHARS] += count_ones(live & ~between(at, 0x80, 0xBF))
+            result[k, N_NUMBER_SIGNS] += count_ones(between(at, 35, 35) & live)
+            # What asks begins with t, f or y, and an o or i comes second; what comes behind the block may be one.
+            o_or_i = between(at, 105, 105) | between(at, 111, 111) | between(at, 73, 73) | between(at, 79, 79)
+            first = between(at, 102, 102) | between(at, 116, 116) | between(at, 121, 121)
+            first |= between(at, 70, 70) | between(at, 84, 84) | between(at, 89, 89)
+            may = first & live & (o_or_i >> ONE | ONE << np.uint64(BLOCK - 1))
+            while may != NONE:
+                place = i + lowest(may)
+                may &= may - ONE
+                if place >= asked_to and _asks(comments, place, end):
+                    result[k, N_ASKING_LINES] += 1
+                    asked_to = place
+                    while asked_to < end and comments[asked_to] != 10:
+                        asked_to += 1
     return result
 
 
 @compiled
+def _asks(comments: np.ndarray, i: int, end: int) -> bool:
+    is_short = _stands(comments, i, end, _TODO) or _stands(comments, i, end, _FIXME)
+    return is_short or _stands(comments, i, end, _YOURS)
+
+
 def replacements(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Replacement characters (U+FFFD) of each document, int64 [n]."""
+    return _replacements(data, offsets, tail_room())
+
+
+@compiled
+def _replacements(data: np.ndarray, offsets: np.ndarray, room: np.ndarray) -> np.ndarray:
     result = np.zeros(offsets.size - 1, np.int64)
     for k in range(offsets.size - 1):
-        n = 0
-        for i in range(offsets[k], offsets[k + 1] - 2):
-            n += (data[i] == 0xEF) & (data[i + 1] == 0xBF) & (data[i + 2] == 0xBD)
-        result[k] = n
+        end = offsets[k + 1]
+        for i in range(offsets[k], end - 2, BLOCK):
+            live = ALL if end - 2 - i >= BLOCK else (ONE << np.uint64(end - 2 - i)) - ONE
+            may = between(block(data, i, room), 0xEF, 0xEF) & live
+            while may != NONE:
+                place = i + lowest(may)
+                may &= may - ONE
+                result[k] += data[place + 1] == 0xBF and data[place + 2] == 0xBD
     return result
 
 

@@ -1,6 +1,6 @@
 """The shape of a document's lines, counted in one compiled walk: numbers, records, sums, single words.
 
-A line counts by its bytes alone. Of a long document the beginning and a piece from the middle are walked: a table is
+A line counts by its bytes alone, which are asked 64 at a time as bits (`arrays/bits.py`). Of a long document the beginning and a piece from the middle are walked: a table is
 one there too, and a header of comments is not the whole.
 """
 
@@ -8,16 +8,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.arrays.bits import ALL, BLOCK, NONE, ONE, between, block, count_ones, tail_room
 from pipeline.arrays.compiled import compiled
 
 PIECE_BYTES = 8_192  # of the beginning and of the middle: some 250 lines each
 MAX_WORD_LINE_BYTES = 48  # a few short words, or a long one with a flag of hunspell's
 MAX_WORDS = 3
-MIN_SUM_BYTES = 32  # hexadecimal digits of an MD5 sum, the shortest that is used
-# The kinds of bytes that a line is made of, one lane of eight bits each.
-_DIGIT, _HEX, _LETTER, _SIGN, _COMMA, _SEMICOLON, _BAR, _TAB = (1 << 8 * lane for lane in range(8))
-_LANE_BYTES = 128  # after so many bytes the lanes are emptied: none can overflow
-_IS_WORD, _IS_HEX, _IS_SLASH, _IS_ODD = 1, 2, 4, 8  # odd: a sign that no word of a word list has
+MIN_SUM_BYTES = 32  # the doubling in `_block` is made for it: hexadecimal digits of an MD5 sum, the shortest that is used
+# What is counted of a line, int64. Blanks before its first byte above them are indentation and no columns.
+_DIGITS, _HEXES, _LETTERS, _SIGNS, _COMMAS, _SEMICOLONS, _BARS, _TABS, _WORDS, _SLASHES, _ODD, _HAS_SUM = range(12)
+# Behind these: the columns of the line before; what a block leaves to the next, as bits: whether a word goes on, whether
+# the line has begun, which of its bytes are hexadecimal digits.
+_BEFORE = 12
+_LF = 10
+_IN_WORD, _BEGUN, _HEX_RUN = range(3)
 
 
 class Shapes(NamedTuple):
@@ -28,122 +32,114 @@ class Shapes(NamedTuple):
     n_record_lines: np.ndarray  # with as many commas, semicolons, bars (two at least) or tabs as the line before
     n_sum_lines: np.ndarray  # with a run of 32 hexadecimal digits or more
     n_word_lines: np.ndarray  # one to three words and nothing else
-    n_sentence_lines: np.ndarray  # with eight words or more
     n_digits: np.ndarray
     n_visible: np.ndarray
-    max_line_bytes: np.ndarray
-
-
-def _tables() -> tuple[np.ndarray, np.ndarray]:
-    """What each byte adds to the lanes, and what it is."""
-    lanes, flags = np.full(256, _SIGN, np.int64), np.full(256, _IS_ODD, np.uint8)
-    lanes[:33], flags[:33] = 0, 0
-    for byte in range(256):
-        char = chr(byte)
-        if byte >= 128 or char.isalpha():
-            lanes[byte] = _HEX if char in "abcdefABCDEFxX" else _LETTER
-            flags[byte] = _IS_WORD | (_IS_HEX if char in "abcdefABCDEF" else 0)
-    lanes[48:58], flags[48:58] = _DIGIT, _IS_WORD | _IS_HEX
-    flags[list(b"-'._")] = _IS_WORD
-    flags[ord("/")] = _IS_WORD | _IS_SLASH
-    for byte, lane in zip(b",;|", (_COMMA, _SEMICOLON, _BAR), strict=True):
-        lanes[byte] += lane
-    lanes[9] = _TAB
-    return lanes, flags
-
-
-_LANES, _FLAGS = _tables()
 
 
 def shapes_of(data: np.ndarray, offsets: np.ndarray) -> Shapes:
     """The shapes of the documents data[offsets[k]:offsets[k + 1]]; uint8 data."""
     out = np.zeros((len(offsets) - 1, len(Shapes._fields)), np.int64)
-    _walk(data, offsets, _LANES, _FLAGS, out)
+    _walk(data, offsets, tail_room(), out)
     return Shapes(*out.T)
 
 
 @compiled
-def _walk(data: np.ndarray, offsets: np.ndarray, lanes: np.ndarray, flags: np.ndarray, out: np.ndarray) -> None:
-    now, before = np.zeros(8, np.int64), np.zeros(8, np.int64)
+def _walk(data: np.ndarray, offsets: np.ndarray, room: np.ndarray, out: np.ndarray) -> None:
+    line, open_ = np.zeros(_BEFORE + 4, np.int64), np.zeros(3, np.uint64)
     for d in range(offsets.size - 1):
         begin, end = offsets[d], offsets[d + 1]
-        before[:] = 0
-        place, stop = begin, min(end, begin + PIECE_BYTES)
-        while place < stop:
-            place = _line(data, place, stop, lanes, flags, now, before, out[d])
-        place, stop = max(stop, begin + (end - begin) // 2), end
-        if place == stop:
-            continue
-        stop = min(stop, place + PIECE_BYTES)
-        while place < stop and data[place] != 10:  # the rest of a line
+        line[:] = 0
+        stop = min(end, begin + PIECE_BYTES)
+        _piece(data, begin, stop, room, line, open_, out[d])
+        place = max(stop, begin + (end - begin) // 2)
+        stop = min(end, place + PIECE_BYTES)
+        while place < stop and data[place] != _LF:  # the rest of a line
             place += 1
-        while place < stop:
-            place = _line(data, place, stop, lanes, flags, now, before, out[d])
+        _piece(data, place, stop, room, line, open_, out[d])
 
 
 @compiled
-def _line(
-    data: np.ndarray,
-    place: int,
-    stop: int,
-    lanes: np.ndarray,
-    flags: np.ndarray,
-    now: np.ndarray,
-    before: np.ndarray,
-    out: np.ndarray,
-) -> int:
-    """Count the line that begins at `place`; the place behind it."""
-    begin = place
-    while place < stop and data[place] <= 32 and data[place] != 10:  # indentation is no column
-        place += 1
-    now[:] = 0
-    n_words = n_slashes = n_odd = run = longest = was_word = 0
-    while place < stop and data[place] != 10:
-        lane, until = np.int64(0), min(stop, place + _LANE_BYTES)
-        while place < until:
-            byte = data[place]
-            if byte == 10:
-                break
-            lane += lanes[byte]
-            flag = flags[byte]
-            is_word = flag & _IS_WORD
-            n_words += is_word & ~was_word
-            was_word = is_word
-            run = run + 1 if flag & _IS_HEX else 0
-            longest = max(longest, run)
-            n_slashes += (flag & _IS_SLASH) != 0
-            n_odd += (flag & _IS_ODD) != 0
-            place += 1
-        for k in range(8):
-            now[k] += (lane >> (8 * k)) & 0xFF
-    if now[0] + now[1] + now[2] + now[3] > 0:
-        _count(now, before, n_words, n_slashes, n_odd, longest, out)
-        out[8] = max(out[8], place - begin)
-    return place + 1
-
-
-@compiled
-def _count(
-    now: np.ndarray, before: np.ndarray, n_words: int, n_slashes: int, n_odd: int, longest_hex: int, out: np.ndarray
+def _piece(
+    data: np.ndarray, i: int, stop: int, room: np.ndarray, line: np.ndarray, open_: np.ndarray, out: np.ndarray
 ) -> None:
-    """Add a line with `now` bytes of each lane; `before` are those of the line before."""
-    n_visible = now[0] + now[1] + now[2] + now[3]
-    out[0] += 1
-    # A tenth of other letters may be units or suffixes of a type; a fifth of digits leaves room for signs.
-    out[1] += now[0] >= 2 and 10 * now[2] <= n_visible and 5 * now[0] >= n_visible
-    equal = False
-    for k in range(4, 8):
-        equal |= now[k] == before[k] and now[k] >= (1 if k == 7 else 2)
-        before[k] = now[k]
-    out[2] += equal
-    out[3] += longest_hex >= MIN_SUM_BYTES
-    out[4] += (
-        n_odd == 0
-        and n_visible <= MAX_WORD_LINE_BYTES
-        and n_words <= MAX_WORDS
-        and n_slashes <= 1
-        and now[1] + now[2] > now[0]
-    )
-    out[5] += n_words >= 8
-    out[6] += now[0]
-    out[7] += n_visible
+    """Count the lines of data[i:stop], the last one whether it ends or not."""
+    open_[:] = NONE
+    for at in range(i, stop, BLOCK):
+        address = block(data, at, room)
+        live = ALL if stop - at >= BLOCK else (ONE << np.uint64(stop - at)) - ONE
+        _block(address, live, line, open_, out)
+    _end_line(line, out)
+
+
+@compiled
+def _block(at: np.uint64, live: np.uint64, line: np.ndarray, open_: np.ndarray, out: np.ndarray) -> None:
+    """Count the lines that end in a block, and add what is left of it to the open one."""
+    digits = between(at, 48, 57) & live
+    hex_letters = (between(at, 65, 70) | between(at, 97, 102)) & live
+    hexes = hex_letters | (between(at, 88, 88) | between(at, 120, 120)) & live  # x, as in 0x1F
+    letters = (between(at, 65, 90) | between(at, 97, 122) | between(at, 128, 255)) & live & ~hexes
+    visible = between(at, 33, 255) & live
+    slashes = between(at, 47, 47) & live
+    words = digits | hexes | letters | slashes
+    words |= (between(at, 39, 39) | between(at, 45, 46) | between(at, 95, 95)) & live  # ' - . _
+    commas, semicolons = between(at, 44, 44) & live, between(at, 59, 59) & live
+    bars, tabs = between(at, 124, 124) & live, between(at, 9, 9) & live
+    starts = words & ~(words << ONE | open_[_IN_WORD])
+    long, before = digits | hex_letters, open_[_HEX_RUN]  # where MIN_SUM_BYTES bytes that end here are all of a run
+    open_[_HEX_RUN] = long
+    for n in (1, 2, 4, 8, 16):
+        long, before = long & (long << np.uint64(n) | before >> np.uint64(BLOCK - n)), before & before << np.uint64(n)
+    ends, rest = between(at, _LF, _LF) & live, ALL
+    while True:
+        mine = rest & ((ends & (~ends + ONE)) - ONE)  # all of it where no line ends
+        here = visible & mine
+        columns = tabs & mine
+        if open_[_BEGUN] == NONE:
+            columns &= ~((here & (~here + ONE)) - ONE)  # those behind the first visible byte, none if there is none
+        open_[_BEGUN] |= np.uint64(here != NONE)
+        line[_DIGITS] += count_ones(digits & mine)
+        line[_HEXES] += count_ones(hexes & mine)
+        line[_LETTERS] += count_ones(letters & mine)
+        line[_SIGNS] += count_ones(here & ~(digits | hexes | letters))
+        line[_COMMAS] += count_ones(commas & mine)
+        line[_SEMICOLONS] += count_ones(semicolons & mine)
+        line[_BARS] += count_ones(bars & mine)
+        line[_TABS] += count_ones(columns)
+        line[_WORDS] += count_ones(starts & mine)
+        line[_SLASHES] += count_ones(slashes & mine)
+        line[_ODD] |= here & ~words != NONE
+        line[_HAS_SUM] |= long & mine != NONE
+        if ends == NONE:
+            break
+        _end_line(line, out)
+        open_[_BEGUN] = NONE
+        rest &= ~mine
+        ends &= ends - ONE
+    open_[_IN_WORD] = words >> np.uint64(BLOCK - 1)
+
+
+@compiled
+def _end_line(line: np.ndarray, out: np.ndarray) -> None:
+    """Add the open line and begin another; a blank one is none."""
+    n_visible = line[_DIGITS] + line[_HEXES] + line[_LETTERS] + line[_SIGNS]
+    if n_visible > 0:
+        out[0] += 1
+        # A tenth of other letters may be units or suffixes of a type; a fifth of digits leaves room for signs.
+        out[1] += line[_DIGITS] >= 2 and 10 * line[_LETTERS] <= n_visible and 5 * line[_DIGITS] >= n_visible
+        equal = False
+        for k in range(4):
+            n = line[_COMMAS + k]
+            equal |= n == line[_BEFORE + k] and n >= (1 if _COMMAS + k == _TABS else 2)
+            line[_BEFORE + k] = n
+        out[2] += equal
+        out[3] += line[_HAS_SUM]
+        out[4] += (
+            line[_ODD] == 0
+            and n_visible <= MAX_WORD_LINE_BYTES
+            and line[_WORDS] <= MAX_WORDS
+            and line[_SLASHES] <= 1
+            and line[_HEXES] + line[_LETTERS] > line[_DIGITS]
+        )
+        out[5] += line[_DIGITS]
+        out[6] += n_visible
+    line[:_BEFORE] = 0
