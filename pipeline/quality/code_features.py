@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.quality import (
     code_lines,
+    code_strings,
     code_words,
     comments,
     declarations,
@@ -50,6 +51,7 @@ def measure(programs: Programs, found: Features) -> dict[str, np.ndarray]:
     readings = programs.by_language(opencoder_code.reading_of)
     parts = opencoder_code.code_of(programs.data, programs.offsets, readings)
     lines = code_lines.count(parts.code, parts.code_offsets, programs.place_in(code_lines.LANGUAGES))
+    strings = code_strings.count(parts.code, parts.code_offsets)
     seen = notes.count(parts.comments, parts.comment_offsets)
     return {
         **_comments(programs, found, readings, seen),
@@ -57,7 +59,7 @@ def measure(programs: Programs, found: Features) -> dict[str, np.ndarray]:
         **_heads(programs),
         **_encoded(programs, found),
         **_words(programs),
-        **_lines(programs, lines),
+        **_lines(programs, lines, strings),
         **_declarations(programs, parts, lines),
         **_page(programs, found),
     }
@@ -126,17 +128,11 @@ def _words(programs: Programs) -> dict[str, np.ndarray]:
 
 _OF_LINES = {
     "opencoder_repeated_line_frac": code_lines.N_REPEATED,
-    "opencoder_long_string_line_frac": code_lines.N_LONG_STRINGS,
     "assert_line_frac": code_lines.N_ASSERT,
     "print_line_frac": code_lines.N_PRINT,
     "import_line_frac": code_lines.N_IMPORT,
     "pass_line_frac": code_lines.N_PASS,
     "preprocessor_line_frac": code_lines.N_PREPROCESSOR,
-}
-_OF_CHARS = {
-    "opencoder_string_frac": code_lines.N_STRING_CHARS,
-    "opencoder_long_word_frac": code_lines.N_LONG_WORD_CHARS,
-    "hex_word_frac": code_lines.N_HEX_CHARS,
 }
 _ONLY_IN = {  # where a feature is searched for; elsewhere it is unknown, not 0
     "print_line_frac": code_lines.LANGUAGES,
@@ -146,10 +142,15 @@ _ONLY_IN = {  # where a feature is searched for; elsewhere it is unknown, not 0
 }
 
 
-def _lines(programs: Programs, counts: np.ndarray) -> dict[str, np.ndarray]:
+def _lines(programs: Programs, counts: np.ndarray, strings: np.ndarray) -> dict[str, np.ndarray]:
     column = counts.T
-    result = {name: _ratio(column[place], column[code_lines.N_LINES]) for name, place in _OF_LINES.items()}
-    result |= {name: _ratio(column[place], column[code_lines.N_CHARS]) for name, place in _OF_CHARS.items()}
+    n_lines, n_chars = column[code_lines.N_LINES], column[code_lines.N_CHARS]
+    result = {name: _ratio(column[place], n_lines) for name, place in _OF_LINES.items()}
+    result["hex_word_frac"] = _ratio(column[code_lines.N_HEX_CHARS], n_chars)
+    in_strings = strings.T
+    result["opencoder_string_frac"] = _ratio(in_strings[code_strings.N_CHARS], n_chars)
+    result["opencoder_long_word_frac"] = _ratio(in_strings[code_strings.N_LONG_WORD_CHARS], n_chars)
+    result["opencoder_long_string_line_frac"] = _ratio(in_strings[code_strings.N_LONG_LINES], n_lines)
     for name, languages in _ONLY_IN.items():
         result[name][programs.place_in(languages) == 0] = np.nan
     is_header = np.array([str(path).lower().endswith(_HEADER_ENDINGS) for path in programs.paths], np.bool_)

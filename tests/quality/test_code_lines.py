@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.quality import code_lines
+from pipeline.quality import code_lines, code_strings
 
 
 def count(text: str, language: str = "") -> np.ndarray:
@@ -16,6 +16,12 @@ def count(text: str, language: str = "") -> np.ndarray:
     data = np.frombuffer(b"'a\n" + raw + b"assert '", np.uint8)  # neighbours must not count
     kind = code_lines.LANGUAGES.index(language) + 1 if language else 0
     return code_lines.count(data, np.array([0, 3, 3 + len(raw), data.size]), np.array([0, kind, 0]))[1]
+
+
+def count_strings(text: str) -> np.ndarray:
+    raw = text.encode()
+    data = np.frombuffer(b"'a\n" + raw + b"'b'", np.uint8)
+    return code_strings.count(data, np.array([0, 3, 3 + len(raw), data.size]))[1]
 
 
 def lines_of(text: str) -> list[str]:
@@ -29,21 +35,22 @@ OVER_LINES = re.compile(r"'''(.*?)'''|\"\"\"(.*?)\"\"\"|'(.*?)'|\"(.*?)\"", re.D
 def reference(text: str) -> dict[int, int]:
     lines = lines_of(text)
     bare = Counter(re.sub(r"\s", "", line) for line in lines)
-    strings = ["".join(groups) for groups in IN_LINE.findall(text)]
-    words = [word for s in strings for word in s.split()]
-    texts = ["".join(groups) for groups in OVER_LINES.findall(text)]
     return {
         code_lines.N_CHARS: len(text),
         code_lines.N_LINES: len(lines),
         code_lines.N_REPEATED: sum(n for line, n in bare.items() if n > 1 and line != "}," and len(line) > 1),
         code_lines.N_HEX_CHARS: sum(map(len, re.findall(r"\b0[xX][0-9a-fA-F]+\b", text))),
-        code_lines.N_STRING_CHARS: sum(map(len, strings)),
-        code_lines.N_LONG_WORD_CHARS: sum(len(w) for w in words if len(w) > 20 and not re.search(r"https?://.", w)),
-        code_lines.N_LONG_STRINGS: sum(
-            len(re.findall(r"\w+|[^\w\s]+", line)) > 20 for t in texts for line in t.split("\n")
-        ),
         code_lines.N_ASSERT: sum("assert" in line.lower() for line in lines),
     }
+
+
+def strings_reference(text: str) -> list[int]:
+    strings = ["".join(groups) for groups in IN_LINE.findall(text)]
+    words = [word for s in strings for word in s.split()]
+    texts = ["".join(groups) for groups in OVER_LINES.findall(text)]
+    n_long = sum(len(re.findall(r"\w+|[^\w\s]+", line)) > 20 for t in texts for line in t.split("\n"))
+    n_long_chars = sum(len(w) for w in words if len(w) > 20 and not re.search(r"https?://.", w))
+    return [sum(map(len, strings)), n_long_chars, n_long]
 
 
 QUOTES = ["'", '"', "'''", '"""', "'\n", "\n", "\n\n", "\t", " "]
@@ -56,6 +63,22 @@ PIECES = st.sampled_from([*QUOTES, *TEXTS, "http://", "https://a", "ß" * 21])
 def test_counts_are_those_of_regular_expressions(text: str) -> None:
     row = count(text)
     assert {column: row[column].item() for column in reference(text)} == reference(text)
+    assert count_strings(text).tolist() == strings_reference(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 70), st.lists(PIECES, max_size=12).map("".join))
+def test_counts_do_not_depend_on_where_blocks_of_bytes_end(n: int, text: str) -> None:
+    moved = " " * n + text + " " * 70
+    row = count(moved)
+    assert {column: row[column].item() for column in reference(moved)} == reference(moved)
+    assert count_strings(moved).tolist() == strings_reference(moved)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["a", "bcdefgh", "i", " ", "\t", "\n", "a" * 8, "a" * 57]), max_size=30).map("".join))
+def test_lines_are_equal_whose_visible_bytes_are(text: str) -> None:
+    assert count(text)[code_lines.N_REPEATED] == reference(text)[code_lines.N_REPEATED]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The shape of a document's lines, counted in one compiled walk: numbers, records, sums, single words.
 
-A line counts by its bytes alone, which are asked 64 at a time as bits (`arrays/bits.py`). Of a long document the beginning and a piece from the middle are walked: a table is
-one there too, and a header of comments is not the whole.
+A line counts by its bytes alone, which are asked 64 at a time as bits (`arrays/bits.py`). Of a long document the
+beginning and a piece from the middle are walked: a table is one there too, and a header of comments is not the whole.
 """
 
 from typing import NamedTuple
@@ -14,14 +14,16 @@ from pipeline.arrays.compiled import compiled
 PIECE_BYTES = 8_192  # of the beginning and of the middle: some 250 lines each
 MAX_WORD_LINE_BYTES = 48  # a few short words, or a long one with a flag of hunspell's
 MAX_WORDS = 3
-MIN_SUM_BYTES = 32  # the doubling in `_block` is made for it: hexadecimal digits of an MD5 sum, the shortest that is used
+MIN_SUM_BYTES = (
+    32  # the doubling in `_block` is made for it: hexadecimal digits of an MD5 sum, the shortest that is used
+)
 # What is counted of a line, int64. Blanks before its first byte above them are indentation and no columns.
 _DIGITS, _HEXES, _LETTERS, _SIGNS, _COMMAS, _SEMICOLONS, _BARS, _TABS, _WORDS, _SLASHES, _ODD, _HAS_SUM = range(12)
-# Behind these: the columns of the line before; what a block leaves to the next, as bits: whether a word goes on, whether
-# the line has begun, which of its bytes are hexadecimal digits.
-_BEFORE = 12
-_LF = 10
+_BEFORE = 12  # and behind it the columns of the line before
+# What a block leaves to the next, as bits: whether a word goes on, whether the line has begun, which of its bytes are
+# hexadecimal digits.
 _IN_WORD, _BEGUN, _HEX_RUN = range(3)
+_LF = 10
 
 
 class Shapes(NamedTuple):
@@ -85,9 +87,9 @@ def _block(at: np.uint64, live: np.uint64, line: np.ndarray, open_: np.ndarray, 
     commas, semicolons = between(at, 44, 44) & live, between(at, 59, 59) & live
     bars, tabs = between(at, 124, 124) & live, between(at, 9, 9) & live
     starts = words & ~(words << ONE | open_[_IN_WORD])
-    long, before = digits | hex_letters, open_[_HEX_RUN]  # where MIN_SUM_BYTES bytes that end here are all of a run
+    long, before = digits | hex_letters, open_[_HEX_RUN]  # where MIN_SUM_BYTES that end here are all of a run
     open_[_HEX_RUN] = long
-    for n in (1, 2, 4, 8, 16):
+    for n in (1, 2, 4, 8, 16):  # to MIN_SUM_BYTES by doubling
         long, before = long & (long << np.uint64(n) | before >> np.uint64(BLOCK - n)), before & before << np.uint64(n)
     ends, rest = between(at, _LF, _LF) & live, ALL
     while True:

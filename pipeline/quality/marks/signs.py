@@ -156,12 +156,12 @@ def _asked(sign: Sign, contents: Contents, places: np.ndarray) -> np.ndarray:
     asked = np.ones(len(contents.paths), bool)
     if sign.has:
         asked &= (places[:, sign.has] & (_TAIL if sign.where == "tail" else _HEAD)).any(axis=1)
-    if sign.path:
-        asked &= path_matches(contents.paths, sign.path)
-    if sign.unless_path and asked.any():
-        asked &= ~path_matches(contents.paths, sign.unless_path)
     if sign.max_bytes:
         asked &= np.diff(contents.offsets) <= sign.max_bytes
+    if sign.path:
+        _keep_paths(asked, contents.paths, sign.path, fits=True)
+    if sign.unless_path:
+        _keep_paths(asked, contents.paths, sign.unless_path, fits=False)
     return asked
 
 
@@ -171,6 +171,12 @@ class Wording:
 
     text: str
     small: str
+
+
+def _keep_paths(asked: np.ndarray, paths: pa.Array, expression: str, *, fits: bool) -> None:
+    """Take those from `asked` whose path the expression does not fit, or does; only those asked so far are searched."""
+    rows = np.flatnonzero(asked)
+    asked[rows] = path_matches(paths.take(pa.array(rows)), expression) == fits
 
 
 class _Comments:
