@@ -106,15 +106,17 @@ def classify_batch(
     contents: Sequence[bytes | memoryview],
     *,
     declared: Sequence[Declared] = (),
+    looks: Sequence[int] | None = None,
     config: Classify | None = None,
 ) -> list[Classification]:
     """Verdicts in the order of `paths`, each a function of its own document alone; without `config` by its defaults.
 
     A few kilobytes of each content are read: enough to see what it looks like, and for the classifier the first
-    `max_scan_bytes`. `declared` is empty or as long as `paths`. Never raises on any path or content.
+    `max_scan_bytes`. `declared` is empty or as long as `paths`; `looks` are the contents' kinds where they are known.
+    Never raises on any path or content.
     """
     config = config or Classify()
-    looks = kinds.kinds_of(contents)
+    looks = kinds.kinds_of(contents) if looks is None else looks
     few = len(contents) <= kinds.FEW
     found: list[Classification | _Asked] = []
     for path, content, one, look in zip(paths, contents, declared or [Declared()] * len(paths), looks, strict=True):
@@ -170,6 +172,7 @@ def language_named(name: str) -> str:
     return alias_table().get(name.strip().lower().replace(" ", "-"), name.strip())
 
 
+@lru_cache(maxsize=16_384)
 def _verdict(language: str, pool: str, look: int, *, decided_by: str) -> Classification:
     """A verdict with the confidence of its rule and no runner-up."""
     if pool == "auto":

@@ -40,12 +40,25 @@ def kinds_of(contents: Sequence[bytes | memoryview]) -> list[int]:
         middle = max(MAX_PIECE_BYTES, len(content) // 2)
         pieces += (content[:MAX_PIECE_BYTES], content[middle : middle + MAX_PIECE_BYTES])
     if len(contents) <= FEW:
-        counts = [_counted(b"".join(pieces[i : i + 2])) for i in range(0, len(pieces), 2)]
-    else:
-        from pipeline.language.tokens import count_bytes
+        return _kinds(np.array([_counted(b"".join(pieces[i : i + 2])) for i in range(0, len(pieces), 2)]))
+    ends = np.cumsum([0, *map(len, pieces)])
+    bounds = np.stack((ends[:-1], ends[1:]), axis=1).reshape(-1, 4)
+    return _kinds_at(np.frombuffer(b"".join(pieces), np.uint8), bounds)
 
-        counts = count_bytes(pieces, CLASSES).tolist()
-    return [_kind(row) for row in counts]
+
+def kinds_in(data: np.ndarray, offsets: np.ndarray) -> list[int]:
+    """The kind of each content data[offsets[k]:offsets[k + 1]], none of which is copied; uint8 and int64."""
+    starts, sizes = offsets[:-1], np.diff(offsets)
+    middle = np.minimum(np.maximum(MAX_PIECE_BYTES, sizes // 2), sizes)
+    ends = np.minimum(MAX_PIECE_BYTES, sizes), np.minimum(middle + MAX_PIECE_BYTES, sizes)
+    bounds = np.stack((starts, starts + ends[0], starts + middle, starts + ends[1]), axis=1)
+    return _kinds_at(data, bounds)
+
+
+def _kinds_at(data: np.ndarray, pieces: np.ndarray) -> list[int]:
+    from pipeline.language.tokens import count_bytes
+
+    return _kinds(count_bytes(data, pieces, CLASSES))
 
 
 def _counted(data: bytes) -> list[int]:
@@ -53,13 +66,15 @@ def _counted(data: bytes) -> list[int]:
     return found
 
 
-def _kind(counts: list[int]) -> int:
-    solid = sum(counts) - counts[BLANK]
-    if solid == 0:
-        return EMPTY
-    if counts[NUL] > 0:
-        return BINARY
-    numbers = counts[DIGIT] >= MIN_DIGIT_FRAC * solid and counts[LETTER] <= MAX_LETTER_FRAC * solid
-    if solid >= MIN_DATA_BYTES and numbers:
-        return DATA
-    return WORDS if counts[SYMBOL] <= MAX_SYMBOL_FRAC * solid else CODE
+def _kinds(counts: np.ndarray) -> list[int]:
+    """The kinds by counts of shape (contents, N_CLASSES)."""
+    counts = counts.reshape(-1, N_CLASSES)
+    solid = counts.sum(axis=1) - counts[:, BLANK]
+    numbers = (counts[:, DIGIT] >= MIN_DIGIT_FRAC * solid) & (counts[:, LETTER] <= MAX_LETTER_FRAC * solid)
+    tests = (
+        solid == 0,
+        counts[:, NUL] > 0,
+        (solid >= MIN_DATA_BYTES) & numbers,
+        counts[:, SYMBOL] <= MAX_SYMBOL_FRAC * solid,
+    )
+    return np.select(tests, (EMPTY, BINARY, DATA, WORDS), CODE).tolist()  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ from pipeline.arrays.columns import bytes_of
 from pipeline.config import Classify
 from pipeline.globs import matcher
 from pipeline.language.decide import Classification, Declared, classify_batch
+from pipeline.language.kinds import FEW, kinds_in
 from pipeline.language.table import group_of
 from pipeline.language.visible import format_of
 
@@ -26,7 +27,10 @@ def classify(documents: pa.Table, *, config: Classify) -> pa.Table:
     for batch in documents.select([*COLUMNS, "content"]).to_batches():
         declared = list(_declared(batch, config=config))
         paths = batch.column("path").to_pylist()
-        verdicts = classify_batch(paths, _views(batch.column("content")), declared=declared, config=config)
+        data, offsets = bytes_of(batch.column("content"))
+        looks = kinds_in(data, offsets) if len(paths) > FEW else None
+        views = _views(data.data, offsets.tolist())
+        verdicts = classify_batch(paths, views, declared=declared, looks=looks, config=config)
         found += [_moved(one, other.pool, config=config) for one, other in zip(verdicts, declared, strict=True)]
     columns = list(zip(*found, strict=True)) if found else [()] * len(Classification._fields)
     arrays = dict(zip(Classification._fields, columns, strict=True)) | {"doc_id": documents.column("doc_id")}
@@ -39,7 +43,9 @@ def classify(documents: pa.Table, *, config: Classify) -> pa.Table:
 
 def _prose_in(found: Classification, config: Classify) -> str:
     """What the mixture wants of prose in this document's format; "keep" for all that is none."""
-    inside = format_of(found.language) if config.prose_in and found.content_kind == "prose" else ""
+    if found.content_kind != "prose" or not config.prose_in:
+        return "keep"
+    inside = format_of(found.language)
     return next((what for name, what in config.prose_in.items() if name == inside), "keep")
 
 
@@ -59,15 +65,15 @@ def _declared(batch: pa.RecordBatch, *, config: Classify) -> Iterator[Declared]:
     """What mixture and source say of each document: an override beats a label, the first that fits the others."""
     overrides = [(override, matcher((override.path,))) for override in config.overrides]
     for path, source, pool, label in zip(*(batch.column(name).to_pylist() for name in COLUMNS), strict=True):
-        fitting = (o for o, matches in overrides if o.source in (None, source) and matches(path))
-        if override := next(fitting, None):
+        override = (
+            next((o for o, fits in overrides if o.source in (None, source) and fits(path)), None) if overrides else None
+        )
+        if override:
             yield Declared(override.pool or pool, override.language, "override")
         else:
             yield Declared(pool, label or "")
 
 
-def _views(contents: pa.LargeBinaryArray) -> list[memoryview]:
+def _views(data: memoryview, offsets: list[int]) -> list[memoryview]:
     """One view per document into the array's own bytes."""
-    data, offsets = bytes_of(contents)
-    view: memoryview = data.data
-    return [view[start:stop] for start, stop in pairwise(offsets.tolist())]
+    return [data[start:stop] for start, stop in pairwise(offsets)]

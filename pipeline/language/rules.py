@@ -1,5 +1,6 @@
 """Rules on the path and on what a document says of itself: a language and the rule's name, or what is left open."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from pipeline.language.heuristics import by_heuristics, generic_extensions, without_rule
@@ -19,17 +20,27 @@ class Open(NamedTuple):
     wordy: bool = False
 
 
+@lru_cache(maxsize=4_096)
+def by_name(path: Candidates) -> tuple[str, str] | None:
+    """A language and the rule, where the path leaves no choice and no content could belie it."""
+    candidates = path.languages
+    if len(candidates) != 1 or candidates[0] == TEXT or path.extension in generic_extensions():
+        return None
+    if path.extension in CONTESTED or (path.rule == "extension" and is_rare(candidates[0])):
+        return None
+    return candidates[0], path.rule
+
+
 def by_rules(
     path: Candidates, content: bytes | memoryview, *, wordy: bool, max_scan_bytes: int
 ) -> tuple[str, str] | Open:
     """A language and the rule that decided, or what is left to the classifier. `wordy` is False for a content with too
     many symbols to be prose."""
+    if named := by_name(path):
+        return named
     candidates, weak = path.languages, path.extension in generic_extensions()
     plain = candidates[:1] == (TEXT,)
     single = len(candidates) == 1 and not plain and not weak
-    contested = path.extension in CONTESTED
-    if single and not contested and (path.rule != "extension" or not is_rare(candidates[0])):
-        return candidates[0], path.rule
     head = bytes(content[:max_scan_bytes])
     if b"\0" in head:  # binary: its bytes tell nothing to rules made for text
         if weak or not candidates:
@@ -37,7 +48,7 @@ def by_rules(
         return candidates[0], path.rule if len(candidates) == 1 else "popularity"
     if not candidates:
         return _by_content(head, content, wordy=wordy)
-    if single and contested and (taken := by_heuristics(path.extension, head)[0]):
+    if single and path.extension in CONTESTED and (taken := by_heuristics(path.extension, head)[0]):
         return taken[0], "heuristic"
     if path.rule == "extension" and not plain and (other := belied(candidates, head, cut=len(content) > len(head))):
         return other
