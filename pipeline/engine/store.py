@@ -27,10 +27,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.engine.local_disk import LocalDisk, local_path
 from pipeline.engine.mapped import read_mapped, write_mapped
 from pipeline.engine.sink import TEMPORARY, Fill, HashingFile, sync_folder, write_local, write_remote
 from pipeline.errors import SchemaError, StoreError
@@ -90,11 +90,11 @@ class Store:
 
     @cached_property
     def _fs(self) -> Any:
-        return fsspec.core.url_to_fs(self.root)[0]
+        return LocalDisk() if self.is_local else _remote(self.root)[0]
 
     @cached_property
     def _base(self) -> str:
-        return str(fsspec.core.url_to_fs(self.root)[1])
+        return local_path(self.root) if self.is_local else str(_remote(self.root)[1])
 
     @property
     def is_local(self) -> bool:
@@ -341,6 +341,14 @@ class Store:
 def open_store(path: str) -> Store:
     """A store at a local path (made absolute) or an fsspec URL."""
     return Store(path if "://" in path else str(Path(path).expanduser().resolve()))
+
+
+def _remote(root: str) -> tuple[Any, str]:
+    """The file system of a URL, and its own name of the place."""
+    import fsspec  # late: a run on a local disk needs none of it
+
+    found: tuple[Any, str] = fsspec.core.url_to_fs(root)
+    return found
 
 
 def _damaged(target: str, error: BaseException) -> StoreError:

@@ -53,6 +53,8 @@ class Pool:
     def capacity(self) -> int:
         """The largest budget that the groups can fill. What fills it can fill every smaller one too."""
         low, high = 0, self.total * self.max_copies
+        if sum(self._room(high).values()) >= high:
+            return high  # no cap, as in most mixtures: fractions for each turn would take a tenth of a second
         while low < high:
             middle = (low + high + 1) // 2
             if sum(self._room(middle).values()) >= middle:

@@ -10,10 +10,6 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-from fsspec.utils import glob_translate
-
 from pipeline.config import Source
 from pipeline.errors import ConfigError, LoopmixError, StoreError
 from pipeline.globs import chooser, pruner
@@ -50,6 +46,8 @@ class Root:
 
 @lru_cache(maxsize=64)
 def _expression(glob: str) -> re.Pattern[str]:
+    from fsspec.utils import glob_translate
+
     return re.compile(glob_translate(glob))
 
 
@@ -58,6 +56,9 @@ def locate(source: Source) -> Root:
     where = f"sources.{source.name}.path: {source.path}"
     fs, path = None, source.path
     if "://" in path:
+        import fsspec  # late: what lies on this machine needs none of it
+        from fsspec.implementations.local import LocalFileSystem
+
         with store_errors(f"{where}: cannot be reached"):
             fs, path = fsspec.core.url_to_fs(path)
         if isinstance(fs, LocalFileSystem):

@@ -201,7 +201,7 @@ def test_a_command_on_a_finished_run_loads_no_kernels(run: Path, command: str) -
     """Kernels and the library that compiles them take half a second to load, and there is nothing to work on."""
     arguments = [command, *(str(run if a == "RUN" else a) for a in COMMANDS[command])]
     code = "import sys; from pipeline.cli.main import main; main(sys.argv[1:], standalone_mode=False); "
-    code += "print('loaded', sorted({'numba', 'torch', 'ray', 'pandas'} & set(sys.modules)), file=sys.stderr)"
+    code += "print('loaded', sorted({'numba', 'torch', 'ray', 'pandas', 'fsspec'} & set(sys.modules)), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "loaded []"
 
