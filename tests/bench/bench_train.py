@@ -1,6 +1,6 @@
 """Training speed: R = 1 against a plain torch Llama of the same shape, R = 1..4 with MFU and memory, and the loader.
 
-    python tests/bench/bench_train.py                          # the demo's shape, on this machine's device
+    python tests/bench/bench_train.py                          # the shape of 1 M parameters, on this machine's device
     python tests/bench/bench_train.py --shape 350M --rows 4 --seq-len 8192 --compile --recompute     # a GPU
     python tests/bench/bench_train.py --loader RUN              # tokens per CPU second out of RUN/packed
 
@@ -37,7 +37,7 @@ _KEYS = ("vocab_size", "n_layers", "hidden_size", "n_heads", "n_kv_heads", "inte
 SHAPES = {
     name: dict(zip(_KEYS, numbers, strict=True))
     for name, numbers in {
-        "demo": (8192, 2, 64, 2, 1, 192),
+        "1M": (8192, 2, 64, 2, 1, 192),
         "10M": (8192, 6, 256, 4, 2, 768),
         "350M": (76_800, 12, 1024, 8, 4, 4096),
         "1B": (76_800, 14, 2048, 16, 4, 8192),
@@ -232,7 +232,7 @@ def bench_loader(run: Path, *, n_rows: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", choices=SHAPES, default="demo")
+    parser.add_argument("--shape", choices=SHAPES, default="1M")
     parser.add_argument("--rows", type=int, default=4)
     parser.add_argument("--seq-len", type=int, default=512)
     parser.add_argument("--doc-tokens", type=int, default=10**9, help="of a document; the peer knows none")
