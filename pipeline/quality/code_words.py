@@ -246,7 +246,7 @@ def _grams(n: int, hashes: np.ndarray, ids: np.ndarray, ends: np.ndarray, slots:
         place[n_places] = i
         n_places += count[word[i]] > 1
     for length in range(2, _MOST_WORDS + 1):
-        n_places = _grow(length, n, n_places, place, word, gram, (count, longer, waiting), hashes, slots)
+        n_places = _grow(length, n_places, place, word, gram, (count, longer, waiting), hashes, slots)
         count, longer = longer, count
         if length <= 4:
             row[TOP_2 + length - 2] = _top_chars(n_places, place, gram, count, ends, length)
@@ -268,7 +268,6 @@ def _grams(n: int, hashes: np.ndarray, ids: np.ndarray, ends: np.ndarray, slots:
 @compiled
 def _grow(
     length: int,
-    n: int,
     n_places: int,
     place: np.ndarray,
     word: np.ndarray,
@@ -277,7 +276,7 @@ def _grow(
     hashes: np.ndarray,
     slots: np.ndarray,
 ) -> int:
-    """Make grams of `length` of the n words from the shorter ones that stand there twice, at the first of `place`.
+    """Make grams of `length` words from the shorter ones that stand there twice, at the first of `place`.
 
     Keeps the places where one may stand twice and returns how many; where each stands first goes to `gram`, how often
     to the second array of `room`, whose first are the counts of the shorter ones.
@@ -286,7 +285,7 @@ def _grow(
     n_kept = n_waiting = 0
     for k in range(n_places - 1):  # no branches here and below: half of them would go either way
         i, grows = place[k], place[k + 1] == place[k] + 1  # else what follows stands there once
-        first, last = gram[i], word[min(i + length, n) - 1]
+        first, last = gram[i], word[i + length - 1]
         same = word[first + length - 1] == last  # as the first one goes on, of which there is none before
         waits = grows & (not same) & (count[first] > 2)  # one of two that differ stands there once
         hashes[n_waiting], waiting[n_waiting] = np.uint64(first) << _HALF | np.uint64(last), i

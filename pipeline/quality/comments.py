@@ -4,7 +4,8 @@ A comment is what stands behind a line marker or between a pair of block markers
 has of them stands in `comment_syntax.py`. Where a file does not keep to its language (a quote in a here-document or in
 a regular expression), most strings end with their line, so that a mistake stays in its line.
 
-Every byte is visited a bounded number of times, whatever the file holds.
+Every byte is visited a bounded number of times, whatever the file holds. What may begin or end something is looked for
+64 bytes at a time as bits (`arrays/bits.py`).
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.arrays.bits import BLOCK, NONE, block, equal, lowest, tail_room
 from pipeline.arrays.compiled import compiled
 
 # What a quote opens. A string of a LINE ends at its quote or with the line, one of a SPAN goes on over lines, in both a
@@ -42,8 +44,9 @@ class Syntax:
 
 
 _N_LINES, _N_BLOCKS, _MARK_BYTES = 4, 3, 9  # places in a table; a marker has at most eight bytes
+_MOST_STARTS = _N_LINES + _N_BLOCKS + 4  # bytes that may begin something: three kinds of quotes and the backslash too
 _MARK, _OPEN, _QUOTE, _ESCAPE = 1, 2, 4, 8  # what a byte may begin
-_LF, _BACKSLASH = 10, 92
+_LF, _BACKSLASH = np.uint8(10), np.uint8(92)  # of one type with the bytes that they are looked for with
 (_WHERE, _NESTED, _AT_START, _TRIPLE, _DOC, _TAKES) = range(6)
 
 
@@ -52,6 +55,7 @@ class SyntaxTables:
     """Syntaxes as arrays, one entry each."""
 
     begins: np.ndarray  # uint8 [n, 256]: what a byte may begin
+    starts: np.ndarray  # uint8 [n, 1 + bytes]: how many bytes may begin something, and which
     quotes: np.ndarray  # uint8 [n, 256]: what a quote opens
     marks: np.ndarray  # uint8 [n, lines + opens + closes, 1 + bytes], the length first
     flags: np.ndarray  # int64 [n, 6]
@@ -62,6 +66,7 @@ def tables(syntaxes: Sequence[Syntax]) -> SyntaxTables:
     begins, quotes = np.zeros((n, 256), np.uint8), np.zeros((n, 256), np.uint8)
     marks = np.zeros((n, _N_LINES + 2 * _N_BLOCKS, _MARK_BYTES), np.uint8)
     flags = np.zeros((n, 6), np.int64)
+    starts = np.zeros((n, 1 + _MOST_STARTS), np.uint8)
     for k, syntax in enumerate(syntaxes):
         opens, closes = [pair[0] for pair in syntax.blocks], [pair[1] for pair in syntax.blocks]
         for first, texts in ((0, syntax.lines), (_N_LINES, opens), (_N_LINES + _N_BLOCKS, closes)):
@@ -75,6 +80,8 @@ def tables(syntaxes: Sequence[Syntax]) -> SyntaxTables:
             begins[k, ord(quote)] |= _QUOTE
             quotes[k, ord(quote)] = opened
         begins[k, _BACKSLASH] |= _ESCAPE * syntax.escapes
+        some = np.flatnonzero(begins[k])
+        starts[k, : 1 + some.size] = [some.size, *some]
         flags[k] = (
             syntax.where,
             syntax.nested,
@@ -83,7 +90,7 @@ def tables(syntaxes: Sequence[Syntax]) -> SyntaxTables:
             syntax.doc,
             syntax.takes_line_end,
         )
-    return SyntaxTables(begins, quotes, marks, flags)
+    return SyntaxTables(begins, starts, quotes, marks, flags)
 
 
 @dataclass(frozen=True)
@@ -100,13 +107,20 @@ def split(data: np.ndarray, offsets: np.ndarray, kinds: np.ndarray, syntaxes: Sy
     """Take data[offsets[k]:offsets[k + 1]] apart by syntax number kinds[k] (int64; -1: all of it is code)."""
     code, comments = np.empty(data.size, np.uint8), np.empty(data.size, np.uint8)
     ends = np.zeros((2, offsets.size), np.int64)
-    _split(data, offsets, kinds, syntaxes.begins, syntaxes.quotes, syntaxes.marks, syntaxes.flags, code, comments, ends)
+    _split(data, offsets, kinds, _arrays(syntaxes), tail_room(), code, comments, ends)
     return Parts(code[: ends[0, -1]], ends[0], comments[: ends[1, -1]], ends[1])
 
 
 def count_chars(data: np.ndarray, offsets: np.ndarray, kinds: np.ndarray, syntaxes: SyntaxTables) -> np.ndarray:
     """Characters in comments, int64 [n], of documents of syntax kinds[k]; 0 for kind -1."""
-    return _count_chars(data, offsets, kinds, syntaxes.begins, syntaxes.quotes, syntaxes.marks, syntaxes.flags)
+    return _count_chars(data, offsets, kinds, _arrays(syntaxes), tail_room())
+
+
+_Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # of a `SyntaxTables`
+
+
+def _arrays(syntaxes: SyntaxTables) -> _Arrays:
+    return syntaxes.begins, syntaxes.starts, syntaxes.quotes, syntaxes.marks, syntaxes.flags
 
 
 @compiled
@@ -114,10 +128,8 @@ def _count_chars(
     data: np.ndarray,
     offsets: np.ndarray,
     kinds: np.ndarray,
-    begins: np.ndarray,
-    quotes: np.ndarray,
-    marks: np.ndarray,
-    flags: np.ndarray,
+    arrays: _Arrays,
+    room: np.ndarray,
 ) -> np.ndarray:
     counts = np.zeros(offsets.size - 1, np.int64)
     for k in range(offsets.size - 1):
@@ -125,7 +137,7 @@ def _count_chars(
         i = start if kind >= 0 else end
         n = 0
         while i < end:
-            at, i = _next(data, start, i, end, begins[kind], quotes[kind], marks[kind], flags[kind])
+            at, i = _next(data, start, i, end, kind, arrays, room)
             for place in range(at, i):
                 n += data[place] & 0xC0 != 0x80
         counts[k] = n
@@ -137,10 +149,8 @@ def _split(
     data: np.ndarray,
     offsets: np.ndarray,
     kinds: np.ndarray,
-    begins: np.ndarray,
-    quotes: np.ndarray,
-    marks: np.ndarray,
-    flags: np.ndarray,
+    arrays: _Arrays,
+    room: np.ndarray,
     code: np.ndarray,
     comments: np.ndarray,
     ends: np.ndarray,
@@ -153,7 +163,7 @@ def _split(
             at = end if kind < 0 else 0
             to = end
             if kind >= 0:
-                at, to = _next(data, start, i, end, begins[kind], quotes[kind], marks[kind], flags[kind])
+                at, to = _next(data, start, i, end, kind, arrays, room)
             code[n_code : n_code + at - i] = data[i:at]
             n_code += at - i
             comments[n_comments : n_comments + to - at] = data[at:to]
@@ -164,40 +174,60 @@ def _split(
 
 @compiled
 def _next(
-    data: np.ndarray,
-    start: int,
-    i: int,
-    end: int,
-    begins: np.ndarray,
-    quotes: np.ndarray,
-    marks: np.ndarray,
-    flags: np.ndarray,
+    data: np.ndarray, start: int, i: int, end: int, kind: int, arrays: _Arrays, room: np.ndarray
 ) -> tuple[int, int]:
     """The next comment at or behind i, as the bytes that it has; (end, end) if there is none."""
-    while i < end:
-        may = begins[data[i]]
-        if may == 0:
-            i += 1
-            continue
+    begins, starts, quotes, marks, flags = arrays
+    while True:
+        i = _start(data, i, end, starts[kind], room)
+        if i >= end:
+            return end, end
+        may = begins[kind, data[i]]
         # Blocks first: Lua's begin with the marker of a line.
-        if may & _OPEN and (not flags[_AT_START] or _counts(data, start, i, FIRST_COLUMN)):
-            pair = _mark_at(data, i, end, marks, _N_LINES, _N_BLOCKS)
+        if may & _OPEN and (not flags[kind, _AT_START] or _counts(data, start, i, FIRST_COLUMN)):
+            pair = _mark_at(data, i, end, marks[kind], _N_LINES, _N_BLOCKS)
             if pair >= 0:
-                return i, _block_end(data, i, end, marks, pair, flags[_NESTED])
-        if may & _MARK and _counts(data, start, i, flags[_WHERE]) and _mark_at(data, i, end, marks, 0, _N_LINES) >= 0:
-            at = i
-            while i < end and data[i] != _LF:
-                i += 1
-            return at, min(end, i + flags[_TAKES])
+                return i, _block_end(data, i, end, marks[kind], pair, flags[kind, _NESTED], room)
+        is_line = may & _MARK and _counts(data, start, i, flags[kind, _WHERE])
+        if is_line and _mark_at(data, i, end, marks[kind], 0, _N_LINES) >= 0:
+            return i, min(end, _find(data, i, end, (_LF, _LF, _LF), room) + flags[kind, _TAKES])
         if may & _QUOTE:
-            is_triple = flags[_TRIPLE] != 0 and _is_triple(data, i, end)
-            to = _triple_end(data, i, end) if is_triple else _string_end(data, i, end, quotes[data[i]])
-            if is_triple and flags[_DOC] and _counts(data, start, i, LINE_START):
+            is_triple = flags[kind, _TRIPLE] != 0 and _is_triple(data, i, end)
+            if is_triple:
+                to = _triple_end(data, i, end, room)
+            else:
+                to = _string_end(data, i, end, quotes[kind, data[i]], room)
+            if is_triple and flags[kind, _DOC] and _counts(data, start, i, LINE_START):
                 return i, to
             i = to
             continue
         i += 2 if may & _ESCAPE else 1
-    return end, end
+
+
+@compiled
+def _start(data: np.ndarray, i: int, end: int, starts: np.ndarray, room: np.ndarray) -> int:
+    """The first byte at or behind i that may begin something; end or more if there is none."""
+    while i < end:
+        at = block(data, i, room)
+        found = NONE
+        for k in range(1, 1 + starts[0]):
+            found |= equal(at, starts[k])
+        if found != NONE:
+            return int(i + lowest(found))
+        i += BLOCK
+    return end
+
+
+@compiled
+def _find(data: np.ndarray, i: int, end: int, wanted: tuple[np.uint8, np.uint8, np.uint8], room: np.ndarray) -> int:
+    """The first of three bytes at or behind i; end if there is none."""
+    while i < end:
+        at = block(data, i, room)
+        found = equal(at, wanted[0]) | equal(at, wanted[1]) | equal(at, wanted[2])
+        if found != NONE:
+            return int(min(end, i + lowest(found)))
+        i += BLOCK
+    return end
 
 
 @compiled
@@ -231,12 +261,15 @@ def _mark_at(data: np.ndarray, i: int, end: int, marks: np.ndarray, first: int, 
 
 
 @compiled
-def _block_end(data: np.ndarray, i: int, end: int, marks: np.ndarray, opened: int, nested: int) -> int:
+def _block_end(
+    data: np.ndarray, i: int, end: int, marks: np.ndarray, opened: int, nested: int, room: np.ndarray
+) -> int:
     closed = opened + _N_BLOCKS
     open_length, close_length = marks[opened, 0], marks[closed, 0]
     first_open, first_close = marks[opened, 1], marks[closed, 1]
+    wanted = (first_close, first_close, first_open if nested else first_close)
     depth = 1
-    i += open_length
+    i = _find(data, i + open_length, end, wanted, room)
     while i < end:
         if data[i] == first_close and _mark_at(data, i, end, marks, closed, 1) >= 0:
             i += close_length
@@ -248,6 +281,7 @@ def _block_end(data: np.ndarray, i: int, end: int, marks: np.ndarray, opened: in
             depth += 1
         else:
             i += 1
+        i = _find(data, i, end, wanted, room)
     return end
 
 
@@ -257,18 +291,19 @@ def _is_triple(data: np.ndarray, i: int, end: int) -> bool:
 
 
 @compiled
-def _triple_end(data: np.ndarray, i: int, end: int) -> int:
+def _triple_end(data: np.ndarray, i: int, end: int, room: np.ndarray) -> int:
     quote = data[i]
     i += 3
     while i < end:
-        if data[i] == quote and _is_triple(data, i, end):
+        i = _find(data, i, end, (quote, quote, _BACKSLASH), room)
+        if i < end and data[i] == quote and _is_triple(data, i, end):
             return i + 3
-        i += 2 if data[i] == _BACKSLASH else 1
+        i += 2 if i < end and data[i] == _BACKSLASH else 1
     return end
 
 
 @compiled
-def _string_end(data: np.ndarray, i: int, end: int, opened: int) -> int:
+def _string_end(data: np.ndarray, i: int, end: int, opened: int, room: np.ndarray) -> int:
     """Behind the string that opens at i; behind the quote alone where it opens none."""
     quote, start = data[i], i
     i += 1
@@ -278,11 +313,10 @@ def _string_end(data: np.ndarray, i: int, end: int, opened: int) -> int:
         while i < limit and data[i] != quote and (data[start + 1] == _BACKSLASH or data[i] & 0xC0 == 0x80):
             i += 1
         return i + 1 if i < limit and data[i] == quote else start + 1
+    wanted = (quote, _LF if opened in (LINE, DOUBLED) else quote, _BACKSLASH if opened <= SPAN else quote)
     while i < end:
-        byte = data[i]
-        if byte == quote:
-            return i + 1
-        if byte == _LF and opened in (LINE, DOUBLED):
-            return i
-        i += 2 if byte == _BACKSLASH and opened <= SPAN else 1
+        i = _find(data, i, end, wanted, room)
+        if i < end and data[i] != _BACKSLASH:
+            return i + 1 if data[i] == quote else i
+        i += 2
     return end

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 
+from pipeline.arrays.bits import BLOCK, NONE, between, block, lowest, tail_room
 from pipeline.arrays.compiled import compiled
 from pipeline.quality.comment_syntax import OF_LANGUAGE, SYNTAXES
 from pipeline.quality.comments import LINE, Parts, Syntax, SyntaxTables, split, tables
@@ -88,6 +89,7 @@ def _reread(data: np.ndarray, offsets: np.ndarray, readings: np.ndarray, parts: 
         (parts.code_offsets, parts.comment_offsets),
         (code, comments),
         ends,
+        tail_room(),
     )
     return Parts(code[: ends[0, -1]], ends[0], comments[: ends[1, -1]], ends[1])
 
@@ -101,6 +103,7 @@ def _by_hand(
     part_offsets: tuple[np.ndarray, np.ndarray],
     out: tuple[np.ndarray, np.ndarray],
     ends: np.ndarray,
+    room: np.ndarray,
 ) -> None:
     """Copy the parts of all documents to `out`, those that are read by hand anew."""
     for k in range(offsets.size - 1):
@@ -116,10 +119,7 @@ def _by_hand(
             in_comment = False
             i, end = offsets[k], offsets[k + 1]
             while i < end:
-                to = i
-                while to < end and data[to] != 10:
-                    to += 1
-                to = min(end, to + 1)
+                to = _line_end(data, i, end, room)
                 first, last = _visible(data, i, to)
                 if readings[k] == PERL:
                     is_comment, in_comment = _perl_line(data, first, last, in_comment)
@@ -133,6 +133,17 @@ def _by_hand(
                     n_code += to - i
                 i = to
         ends[0, k + 1], ends[1, k + 1] = n_code, n_comments
+
+
+@compiled
+def _line_end(data: np.ndarray, i: int, end: int, room: np.ndarray) -> int:
+    """Behind the line that i is in."""
+    while i < end:
+        feeds = between(block(data, i, room), 10, 10)
+        if feeds != NONE:
+            return int(min(end, i + lowest(feeds) + 1))
+        i += BLOCK
+    return end
 
 
 @compiled
