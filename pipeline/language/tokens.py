@@ -12,6 +12,7 @@ kernel does not notice changes in another.
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.arrays.columns import read_only
 from pipeline.arrays.compiled import compiled
 
 # 2^18 rows in the table, as in the prototype that was measured (one of 2^16 that also read half as much was .006 less
@@ -203,7 +204,7 @@ def count_bytes(data: Bytes, pieces: NDArray[np.int64], classes: Bytes) -> NDArr
     (contents, 4), are the starts and ends of both in `data`; `classes` has at most six, of which 0 is all others."""
     counts = np.zeros((len(pieces), int(classes.max()) + 1), np.int64)
     lanes = np.where(classes > 0, np.uint64(1) << (np.maximum(classes, 1) - 1).astype(np.uint64) * _LANE, 0)
-    _count(data, pieces, lanes.astype(np.uint64), counts)
+    _count(read_only(data), pieces, lanes.astype(np.uint64), counts)
     counts[:, 0] = (pieces[:, 1] - pieces[:, 0]) + (pieces[:, 3] - pieces[:, 2]) - counts.sum(axis=1)
     return counts
 
