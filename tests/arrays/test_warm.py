@@ -174,6 +174,16 @@ def test_working_off_the_list_keeps_the_code_and_sets_the_stamp(machine, monkeyp
     assert capsys.readouterr().out.startswith("1 of 1 kernels were compiled in ")
 
 
+def test_a_kernel_that_is_gone_or_takes_other_arguments_is_named_and_the_others_compile(machine, monkeypatch, capsys):
+    types = {f"pipeline.mix.packing.{name}": ["int64"] for name in ("_fit", "gone")}
+    warm.LIST.write_text(json.dumps(types | json.loads(warm.LIST.read_text())))
+    assert warm._compile(["pipeline.mix.packing.gone", "pipeline.mix.packing._fit", "pipeline.nowhere.f"]) == 0
+    said = capsys.readouterr().err
+    assert [line.split(" was not compiled: ")[0] for line in said.splitlines()] == [
+        "note: pipeline.mix.packing.gone", "note: pipeline.mix.packing._fit", "note: pipeline.nowhere.f"
+    ]  # fmt: skip
+
+
 class InThisProcess:
     def __init__(self, n: int, mp_context) -> None:
         assert n >= 1
