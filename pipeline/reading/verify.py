@@ -20,7 +20,7 @@ from pipeline.errors import LoopmixError
 from pipeline.mix.encoder import held_encoder
 from pipeline.reading.unread import unread_of
 from pipeline.reading.verify_caps import caps_hold
-from pipeline.reading.verify_duplicates import duplicates_hold, similarities_hold, texts_agree
+from pipeline.reading.verify_duplicates import bytes_differ, duplicates_hold, similarities_hold, texts_agree
 from pipeline.reading.verify_ledger import ledger_holds
 from pipeline.schema import ALIGNED, DOCUMENTS, REDACTED, SELECT, TOKENIZER_FILE, TOKENS
 
@@ -29,7 +29,7 @@ from pipeline.schema import ALIGNED, DOCUMENTS, REDACTED, SELECT, TOKENIZER_FILE
 N_DECODED = 1_000  # documents whose tokens are decoded and compared with their bytes
 
 # What `quick` leaves out.
-READS_TEXT = frozenset(("similarity", "agreement", "trace", "text", "privacy"))
+READS_TEXT = frozenset(("bytes", "similarity", "agreement", "trace", "text", "privacy"))
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def verify(run: RunFiles, *, quick: bool = False) -> Iterator[Finding]:
         ("alignment", _alignment),
         ("ledger", ledger_holds),
         ("duplicates", duplicates_hold),
+        ("bytes", bytes_differ),
         ("similarity", similarities_hold),
         ("agreement", texts_agree),
         ("balance", _balance),

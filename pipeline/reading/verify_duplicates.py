@@ -47,8 +47,6 @@ def duplicates_hold(run: RunFiles) -> tuple[bool, str]:
     a, b = class_of[np.searchsorted(every, left)], class_of[np.searchsorted(every, right)]
     both = int((is_kept[a] & is_kept[b] & (a != b)).sum())
     below = int((similarity < run.mixture.near_dups.min_similarity).sum())
-    if n_equal := _equal_bytes(run, keep):
-        return False, f"{n_equal} kept documents have the bytes of another that is kept"
     if twice or both or below:
         return (
             False,
@@ -57,16 +55,18 @@ def duplicates_hold(run: RunFiles) -> tuple[bool, str]:
     return True, f"no two kept documents are equal or known to be near; {left.size:,} verified pairs"
 
 
-def _equal_bytes(run: RunFiles, keep: list[np.ndarray]) -> int:
-    """How many kept documents repeat the bytes of another, by their contents: no hash and no group is believed."""
+def bytes_differ(run: RunFiles) -> tuple[bool, str]:
+    """No two kept documents have the same bytes, by their contents: no hash, no group and no pair is believed."""
     digests: list[bytes] = []
-    for shard, is_kept in enumerate(keep):
-        content = run.tables.read(DOCUMENTS, shard, columns=["content"])["content"].filter(pa.array(is_kept))
+    for shard, selected in enumerate(run.shards(SELECT, columns=["keep"])):
+        content = run.tables.read(DOCUMENTS, shard, columns=["content"])["content"].filter(selected["keep"])
         for chunk in content.chunks:
             data, offsets = bytes_of(chunk)
             bounds = pairwise(offsets.tolist())
             digests += [hashlib.blake2b(data[a:b].tobytes(), digest_size=16).digest() for a, b in bounds]
-    return len(digests) - len(set(digests))
+    if n_equal := len(digests) - len(set(digests)):
+        return False, f"{n_equal:,} kept documents have the bytes of another that is kept"
+    return True, f"{len(digests):,} kept documents, no two of the same bytes"
 
 
 def similarities_hold(run: RunFiles) -> tuple[bool, str]:

@@ -16,6 +16,7 @@ from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
+from pipeline.engine.tables import Tables
 from pipeline.mix import arrowfile
 from pipeline.reading import verify_duplicates
 from pipeline.reading.verify import verify
@@ -84,7 +85,9 @@ def test_an_untouched_run_keeps_every_promise(run: RunFiles) -> None:
 def test_quick_says_what_it_left_out_and_recounts_the_rest(run: RunFiles) -> None:
     found = {f.promise: f for f in verify(run, quick=True)}
     assert list(found) == [f.promise for f in verify(run)]
-    assert {p for p, f in found.items() if f.kept is None} == {"similarity", "agreement", "trace", "text", "privacy"}
+    assert {p for p, f in found.items() if f.kept is None} == {
+        "bytes", "similarity", "agreement", "trace", "text", "privacy",
+    }  # fmt: skip
     assert [p for p, f in found.items() if f.kept is False] == []
     assert "sizes of the manifest" in found["files"].detail
     shard = Path(run.store.full(run.manifest["stages"]["tokens"]["files"][0]["path"]))
@@ -97,6 +100,22 @@ def test_quick_says_what_it_left_out_and_recounts_the_rest(run: RunFiles) -> Non
     assert "files" in {f.promise for f in verify(run, quick=True) if f.kept is False}
     rewrite(run, SELECT, lambda rows: rows[:-1] if len(rows) > 1 else None)
     assert "alignment" in {f.promise for f in verify(run, quick=True) if f.kept is False}
+
+
+def test_quick_reads_no_text_and_no_token_ids_of_a_table(run: RunFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[tuple[str, str]] = set()
+    read = Tables.read
+
+    def recording(self: Tables, table: Table, shard: int, *, columns: list[str] | None = None) -> pa.Table:
+        asked.update((table.name, column) for column in columns or table.schema.names)
+        return read(self, table, shard, columns=columns)
+
+    monkeypatch.setattr(Tables, "read", recording)
+    bulky = {("documents", "content"), ("redacted", "content"), ("tokens", "token_ids")}
+    list(verify(run, quick=True))
+    assert not asked & bulky
+    list(verify(run))
+    assert bulky <= asked
 
 
 @pytest.mark.parametrize("place", ["packed/part-00002-of-00003.arrow", "tables/tokens/part-00009-of-00010.arrow"])
@@ -163,7 +182,7 @@ def test_equal_bytes_that_no_table_calls_equal_are_found(run: RunFiles) -> None:
         return [row | {"content": rows[a]["content"]} if i == b else row for i, row in enumerate(rows)]
 
     rewrite(run, DOCUMENTS, repeat)
-    assert "duplicates" in broken(run)
+    assert "bytes" in broken(run)
 
 
 def test_a_verified_pair_of_another_similarity_is_found(run: RunFiles) -> None:

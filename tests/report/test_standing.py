@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,27 @@ def test_a_report_of_other_code_does_not_stand(
     assert standing.standing(run.store) is None
     monkeypatch.undo()
     standing._code_hash.cache_clear()
+
+
+def _renamed(package: Path) -> None:
+    (package / "a.py").rename(package / "b.py")
+
+
+@pytest.mark.parametrize("change", [
+    lambda package: (package / "a.py").write_text("two"),
+    lambda package: (package / "c.json").write_text("3"),
+    lambda package: (package / "c.json").unlink(),
+    _renamed,
+])  # fmt: skip
+def test_code_is_other_code_by_content_of_any_size_name_or_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
+) -> None:
+    (tmp_path / "a.py").write_text("one")
+    (tmp_path / "c.json").write_text("2")
+    monkeypatch.setattr(standing, "_PACKAGE", tmp_path)
+    before = standing._code_hash.__wrapped__()
+    change(tmp_path)
+    assert standing._code_hash.__wrapped__() != before
 
 
 def test_a_report_with_a_model_is_not_the_one_that_curating_writes(run: RunFiles, root: Path, tmp_path: Path) -> None:
