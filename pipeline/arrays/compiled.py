@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numba
 from numba.core import caching, entrypoints
+from numba.core.runtime import rtsys
 
 # Other packages register numba extensions, which numba imports before it compiles or loads anything: for us only a
 # tenth of a second at each start. No kernel here takes their types.
@@ -27,6 +28,17 @@ def source_stamp(locator: Any) -> Any:
 
 
 caching._SourceFileBackedLocatorMixin.get_source_stamp = source_stamp
+
+
+def load_overload(cache: Any, signature: Any, context: Any) -> Any:
+    """numba's, without declaring all functions that it knows of first, which takes a third of a second. Code that was
+    compiled before needs none of them; whoever compiles has numba declare them."""
+    rtsys.initialize(context)
+    with cache._guard_against_spurious_io_errors():
+        return cache._load_overload(signature, context)
+
+
+caching.Cache.load_overload = load_overload
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 

@@ -1,6 +1,9 @@
 """Kernels are compiled whether or not there is a place to keep them."""
 
 import inspect
+import os
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,3 +69,26 @@ def test_a_cached_kernel_is_compiled_anew_when_a_helper_of_another_file_changes(
     assert compiled.source_stamp(SimpleNamespace(_py_file=str(own))) != before
     assert not isinstance(stranger, tuple)  # a kernel of another package: our helpers are nothing to it
     assert len(before) == 2
+
+
+LOADS = """
+import numba, numpy as np
+from numba.core.cpu import CPUContext
+from pipeline.mix.packing import _interleave
+declared, declare = [], CPUContext.load_additional_registries
+CPUContext.load_additional_registries = lambda self: (declared.append(1), declare(self))[1]
+ones = np.ones(3, np.int64)
+print(_interleave(ones, ones, 1, 1, np.zeros(6, np.bool_)), bool(declared))
+print(numba.njit(lambda data: np.sort(data)[::-1])(np.array([2, 3, 1])), bool(declared))
+"""
+
+
+def test_a_kernel_in_the_cache_is_loaded_without_what_only_compiling_needs(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", LOADS]
+    first, second = (subprocess.check_output(command, env=environment, cwd=ROOT.parent, text=True) for _ in range(2))
+    assert first.splitlines()[0].replace("True", "False") == second.splitlines()[0]
+    assert [line.rpartition(" ")[2] for line in (*first.splitlines(), *second.splitlines())] == [
+        "True", "True", "False", "True"
+    ]  # fmt: skip
+    assert second.splitlines()[1] == "[3 2 1] True"

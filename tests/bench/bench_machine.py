@@ -36,6 +36,7 @@ def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None)
     # By a small process of its own: the kernel adds up all children that one ever had, and counts for a child's peak
     # what its parent held when it was forked.
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **(environment or {})}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # with it a checkout's own files, unlike a peer's, compile at each start
     script = [sys.executable, str(Path(__file__).resolve()), *command]
     done = subprocess.run(script, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
