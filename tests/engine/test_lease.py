@@ -128,8 +128,18 @@ def test_who_lost_the_lease_commits_no_table_and_leaves_the_lease_alone(tmp_path
             with pytest.raises(StoreError, match="another driver has taken this run over"):
                 store.write_bytes(path, b"too late")
         store.write_bytes("work/tokens/mark/part", b"harmless")
+        with pytest.raises(StoreError, match="another driver has taken this run over"):
+            store.rename("work/tokens/mark/part", "tables/tokens/part")
     assert (tmp_path / "tables/tokens/part").read_bytes() == b"mine"
     assert json.loads((tmp_path / LEASE).read_text())["driver"] == "d" * 32
+
+
+def test_who_lost_the_lease_commits_no_table_to_object_storage(tmp_path: Path) -> None:
+    place = f"memory://{tmp_path.name}"
+    open_store(place).write_bytes(LEASE, json.dumps({"driver": "d" * 32}).encode())
+    with pytest.raises(StoreError, match="another driver has taken this run over"):
+        Store(place, driver="e" * 32).write_bytes("tables/tokens/part", b"too late")
+    assert not open_store(place).exists("tables/tokens/part")
 
 
 def test_a_lease_is_written_once_whatever_its_heart_does(tmp_path: Path) -> None:

@@ -81,6 +81,22 @@ def test_missing_file_is_a_store_error(tmp_path: Path) -> None:
         store.read_bytes("none")
 
 
+def test_links_are_neither_files_nor_folders_of_a_run(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.write_bytes("tables/x/part", b"x")
+    (tmp_path / "tables/link").symlink_to(tmp_path / "tables/x")
+    (tmp_path / "tables/x/link").symlink_to(tmp_path / "tables/x/part")
+    assert (store.folders("tables"), store.files("tables/x")) == (["x"], {"part": 1})
+
+
+def test_a_range_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    for store in stores(tmp_path):
+        store.write_bytes("file", b"12345")
+        assert store.read_range("file", 1, 3).to_pybytes() == b"234"
+        with pytest.raises(StoreError, match="ends before byte 7"):
+            store.read_range("file", 4, 3)
+
+
 def test_unwritable_place_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="cannot be written"):

@@ -81,6 +81,11 @@ def test_lines_are_equal_whose_visible_bytes_are(text: str) -> None:
     assert count(text)[code_lines.N_REPEATED] == reference(text)[code_lines.N_REPEATED]
 
 
+def test_lines_of_other_lengths_differ_though_their_last_bytes_are_zero() -> None:
+    assert count("ab\nab\0\nab\0\0\nabcdefgh\nabcdefgh\0")[code_lines.N_REPEATED] == 0
+    assert count("ab\0\nab \0")[code_lines.N_REPEATED] == 2
+
+
 @pytest.mark.parametrize(
     ("language", "column", "hit", "miss"),
     [
@@ -104,6 +109,14 @@ def test_lines_are_equal_whose_visible_bytes_are(text: str) -> None:
 )
 def test_what_a_line_says(language: str, column: int, hit: str, miss: str) -> None:
     assert count(f"x\n{hit} {hit}\n{miss}\n", language)[column] == (1 if hit else 0)
+
+
+@pytest.mark.parametrize("n", range(56, 66))
+def test_a_number_or_text_counts_whose_first_byte_ends_a_block(n: int) -> None:
+    row = count(" " * n + "0x1F assert")
+    assert row[[code_lines.N_HEX_CHARS, code_lines.N_ASSERT]].tolist() == [4, 1]
+    assert count(" " * n + "print(a)", "Python")[code_lines.N_PRINT] == 1
+    assert count(" " * n + "0y1F a\nssert p\nrint", "Python")[code_lines.N_HEX_CHARS :].any() == 0
 
 
 def test_a_text_at_the_very_end_of_a_line_or_file_counts() -> None:

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,15 @@ def test_shapes_are_those_of_lines(contents: list[bytes]) -> None:
     offsets = np.cumsum([0, *map(len, contents)]).astype(np.int64)
     found = np.stack(shapes_of(np.frombuffer(b"".join(contents), np.uint8), offsets), axis=1)
     assert found.tolist() == [reference(content) for content in contents]
+
+
+@pytest.mark.parametrize("n", range(50, 66))
+def test_words_and_indentation_are_read_alike_wherever_blocks_end(n: int) -> None:
+    contents = [b"\n" * n + some for some in (b"tide pier quay\n", b"a\tb\n\tc\nd\te\n\tf")]
+    offsets = np.cumsum([0, *map(len, contents)]).astype(np.int64)
+    found = shapes_of(np.frombuffer(b"".join(contents), np.uint8), offsets)
+    assert np.stack(found, axis=1).tolist() == [reference(content) for content in contents]
+    assert (found.n_word_lines[0], found.n_record_lines.tolist()) == (1, [0, 0])
 
 
 @settings(max_examples=20, deadline=None)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import Columns, Source
 from pipeline.errors import ConfigError, StoreError
-from pipeline.sources import arrow_rows, plan_slices, read_slice
+from pipeline.sources import arrow_rows, parquet, plan_slices, read_slice
 
 
 def _source(place: Path | str, **columns: Any) -> Source:
@@ -251,6 +251,32 @@ def test_file_is_an_error_when_it_gives_fewer_rows_than_its_footer_says(
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *a, **b: list(whole(*a, **b))[:-1])
     with pytest.raises(StoreError, match="gave 2944 rows, its footer says 3000"):
         read_slice(_source(tmp_path), piece, max_document_bytes=10)
+
+
+def test_rows_that_are_larger_than_the_footer_says_are_read_by_fewer(
+    tmp_path: Path, rows_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that is repeated stands once in the file, and as often as it is said in memory."""
+    _write(tmp_path / "a.parquet", {"content": ["x" * 1_000] * 99, "path": [f"{k}" for k in range(99)]})
+    whole, asked = pq.ParquetFile.iter_batches, []
+
+    def noting(self: pq.ParquetFile, batch_size: int, **options: Any) -> Any:
+        asked.append(batch_size)
+        return whole(self, batch_size, **options)
+
+    monkeypatch.setattr(arrow_rows, "BATCH_BYTES", 10_000)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", noting)
+    assert [row["path"] for row in rows_of(_source(tmp_path, path="path"))] == [f"{k}" for k in range(99)]
+    assert asked == [64, 9]  # ten texts alone would fit
+    monkeypatch.setattr(arrow_rows, "BATCH_BYTES", 1_000_000)
+    asked.clear()
+    assert len(rows_of(_source(tmp_path, path="path"))) == 99
+    assert asked == [64]
+    monkeypatch.setattr(parquet, "BATCH_BYTES", 10_000)  # and where the footer says how large they are, at once
+    _write(tmp_path / "a.parquet", {"content": [f"{k}".ljust(1_000, "x") for k in range(99)]})
+    asked.clear()
+    assert len(rows_of(_source(tmp_path))) == 99
+    assert asked == [9]
 
 
 def test_planned_row_groups_are_an_error_when_the_footer_has_fewer(tmp_path: Path) -> None:
