@@ -124,6 +124,12 @@ def test_a_text_at_the_very_end_of_a_line_or_file_counts() -> None:
     assert count("asser\nt", "Python")[code_lines.N_ASSERT] == 0
 
 
+@pytest.mark.parametrize("n", [0, 59, 60, 61, 62, 130])
+def test_a_string_ends_with_its_line_in_whatever_block_of_bytes_it_began(n: int) -> None:
+    text = "'a\n" + " " * n + "b'"
+    assert count_strings(text).tolist() == strings_reference(text) == [0, 0, 0]
+
+
 @pytest.mark.parametrize("quote", ["'", '"', "'''", "\"'", "'\n"])
 def test_many_quotes_take_one_walk(quote: str) -> None:
     assert count(quote * 50_000 + "x")[code_lines.N_LINES] >= 1

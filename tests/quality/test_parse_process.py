@@ -198,3 +198,7 @@ def test_what_a_child_used_is_reported_while_it_lives_and_left_to_the_kernel_aft
     assert sum(reported) == pytest.approx(0, abs=1e-9)
     process.close()
     assert sum(reported) == pytest.approx(0, abs=1e-9)
+    process.parse(SOUND, "C")  # the next child begins from nothing
+    assert reported[-1] > 0
+    process.close()
+    assert sum(reported) == pytest.approx(0, abs=1e-9)
