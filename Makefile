@@ -20,8 +20,11 @@ $(STAMP): pyproject.toml
 demo: install
 	$(BIN)/python -m jobs.demo
 
+# Files of tests go to as many processes as there are cores, up to four: each may hold 2 GB, and some start a cluster.
+PYTEST_PROCESSES := -n logical --maxprocesses 4 --dist loadfile
+
 test: install
-	$(BIN)/python -m pytest -m "not slow and not wheel"
+	$(BIN)/python -m pytest $(PYTEST_PROCESSES) -m "not slow and not wheel"
 
 # Builds the wheel and runs it in an environment of its own, away from the checkout.
 wheel: install
@@ -40,7 +43,7 @@ test-python:
 	test -x $(OTHER_VENV)/bin/python || $(OTHER) -m venv $(OTHER_VENV)
 	test $(OTHER_VENV)/.installed -nt pyproject.toml || $(OTHER_VENV)/bin/python -m pip install --quiet --editable ".[test]"
 	touch $(OTHER_VENV)/.installed
-	$(OTHER_VENV)/bin/python -m pytest -m "not slow and not ray" --ignore tests/engine/test_isolation.py $(addprefix tests/,$(OTHER_TESTS))
+	$(OTHER_VENV)/bin/python -m pytest $(PYTEST_PROCESSES) -m "not slow and not ray" --ignore tests/engine/test_isolation.py $(addprefix tests/,$(OTHER_TESTS))
 
 check: install
 	$(BIN)/ruff check .
