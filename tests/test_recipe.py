@@ -89,7 +89,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_promise_holds(reference: Path) -> None:
     findings = list(verify(RunFiles(open_store(str(reference)))))
-    assert len(findings) == 13
+    assert len(findings) == 14
     assert not [f for f in findings if not f.kept]
 
 
@@ -268,7 +268,11 @@ def test_an_unreadable_shard_stops_the_run_or_is_skipped_and_listed(tmp_path: Pa
     problems = read_manifest(run.store)["stages"]["documents"]["problems"]
     assert list(problems) == [str(RunFiles(run.store).n_shards - 1)]
     assert "broken.jsonl.gz" in next(iter(problems.values()))
-    assert all(f.kept for f in verify(RunFiles(run.store)))
+    findings = {f.promise: f for f in verify(RunFiles(run.store))}
+    assert all(f.kept for f in findings.values())
+    assert findings["inputs"].look
+    assert "1 input shards were skipped" in findings["inputs"].detail
+    assert "broken.jsonl.gz" in findings["inputs"].detail
     executor = CountingExecutor([])
     run_to(tmp_path / "run", executor, mixture, on_bad_shard="skip")
     assert executor.done == []

@@ -1,6 +1,8 @@
 """Compile a numba kernel: cached on disk where that is possible, compiled at each start where it is not."""
 
+import sys
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +41,24 @@ def load_overload(cache: Any, signature: Any, context: Any) -> Any:
 
 
 caching.Cache.load_overload = load_overload
+_save_overload = caching.Cache._save_overload
+
+
+def save_overload(cache: Any, signature: Any, data: Any) -> None:
+    """numba's, but a disk that takes nothing more costs the next process the compiling, and this one nothing."""
+    try:
+        _save_overload(cache, signature, data)
+    except OSError as error:
+        _say_what_is_not_kept(cache.cache_path, error.strerror)
+
+
+@lru_cache(maxsize=1)
+def _say_what_is_not_kept(folder: str, problem: str) -> None:
+    say = f"note: compiled kernels cannot be kept in {folder}: {problem}; NUMBA_CACHE_DIR names another folder"
+    print(say, file=sys.stderr)
+
+
+caching.Cache._save_overload = save_overload
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 

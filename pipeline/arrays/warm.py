@@ -41,7 +41,7 @@ def compile_once() -> None:
         return
     with _alone(place):
         if not _stamp(place).exists():
-            print("note: compiling for this machine, once; about a minute on two cores", file=sys.stderr)
+            print("note: compiling for this machine, once; one to four minutes on two cores", file=sys.stderr)
             # Plain paths, because a Ray worker's or a notebook's are not those of a new process.
             environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
             command = [sys.executable, "-m", "pipeline.arrays.warm"]
@@ -144,7 +144,11 @@ def _stamp(place: Path) -> Path:
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
     with (place / "compiling.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("note: waiting for another process that compiles for this machine", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -77,7 +77,13 @@ def _open(run: str) -> RunFiles:
 @click.option("--out", required=True, help="Run folder: a path or an fsspec URL.")
 @click.option("--executor", type=click.Choice(["auto", "inline", "ray"]), default="auto", show_default=True)
 @click.option("--ray-address", help="auto, local, HOST:PORT or ray://HOST:PORT; implies --executor ray.")
-@click.option("--on-bad-shard", type=click.Choice(["stop", "skip"]), default="stop", show_default=True)
+@click.option(
+    "--on-bad-shard",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="What an input file does that breaks off. A large one is skipped as a whole.",
+)
 @click.option("--check", type=click.Choice(["hash", "size"]), default="hash", help="How finished files are trusted.")
 @click.option("--replace", is_flag=True, help="Remove the run that stands in the folder, and begin anew.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -102,6 +108,7 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
     loaded, store = load_mixture(mixture), open_store(out)
     if not loaded.quality.plugins:  # those may return arrays of pandas
         leave_pandas_out()
+    from pipeline.engine.manifest import read_manifest
     from pipeline.recipe import curate as run_recipe  # makes arrays when it is imported
 
     # Before the log begins: somebody's folder, and somebody's source, is left as it was found.
@@ -122,10 +129,12 @@ def curate(mixture: Path, out: str, executor: str, ray_address: str | None, quie
         with connect(_address(executor, ray_address, n_bytes=n_bytes)) as engine:
             progress.say(f"loopmix {__version__}: mixture {loaded.name!r} into {store.root}, {engine.describe()}")
             run = Run(store, loaded, engine, progress, **options)
-            run_recipe(run, slices=slices)
-        for stage, made in _open(out).manifest["stages"].items():
-            for shard, problem in made["problems"].items():
-                progress.warn(f"{stage}: shard {shard} was skipped: {problem}")
+            try:
+                run_recipe(run, slices=slices)
+            finally:  # also where it fails: what was skipped may be why
+                for stage, made in read_manifest(store)["stages"].items():
+                    for shard, problem in made["problems"].items():
+                        progress.warn(f"{stage}: shard {shard} was skipped: {problem}")
         _brief(out, quiet=quiet)
     progress.say(f"all of it: loopmix report {out}")
 
@@ -159,27 +168,24 @@ def _brief(run: str, *, quiet: bool) -> None:
     if brief is None:
         numbers = count(opened)
         brief = brief_of(numbers)
+    page = opened.store.full(PAGE) if numbers is None else _saved(opened, numbers)
     if not quiet:
         console = Console()
         console.print()
         console.print(drawn(brief), soft_wrap=False)
-    if numbers is not None:
-        _save(opened, numbers, quiet=quiet)
-    elif not quiet:
-        say(f"\nreport: {opened.store.full(PAGE)}")
+        if page:
+            say(f"\nreport: {page}")
 
 
-def _save(run: RunFiles, numbers: Numbers, *, quiet: bool) -> None:
-    """Write the report and say where; where it cannot be written, say so."""
+def _saved(run: RunFiles, numbers: Numbers) -> str | None:
+    """Where the report was written: before anything is printed, because whoever reads that may go away half-way."""
     from pipeline.report import save
 
     try:
-        page = save(run, numbers)
+        return save(run, numbers)
     except StoreError as error:  # a finished run may be read-only
         complain(f"warning: the report was not written: {error}")
-    else:
-        if not quiet:
-            say(f"\nreport: {page}")
+        return None
 
 
 @main.command()
@@ -196,11 +202,13 @@ def report(run: str, model: Path | None, as_json: bool) -> None:
 
     opened = _open(run)
     numbers = count(opened, model=model)
-    if not as_json:
-        print_report(numbers, Console())
-    _save(opened, numbers, quiet=as_json)
+    page = _saved(opened, numbers)
     if as_json:
         click.echo(to_json(numbers), nl=False)
+        return
+    print_report(numbers, Console())
+    if page:
+        say(f"\nreport: {page}")
 
 
 @main.command()

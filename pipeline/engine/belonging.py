@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.config import Mixture
 from pipeline.engine.lease import LEASE
-from pipeline.engine.manifest import MANIFEST, read_manifest
+from pipeline.engine.manifest import MANIFEST, REPORT, read_manifest
 from pipeline.engine.sink import TEMPORARY
 from pipeline.engine.store import Store
 from pipeline.errors import StoreError, first_of
@@ -22,7 +22,7 @@ _NOBODYS = (_LOGS, "lost+found")  # folders that a file system or a start that f
 # What a run consists of, in the order of removal. What says whose it is comes last: a stop in between leaves a folder
 # that still belongs to the old mixture, so that the new one is refused until `--replace` is said again.
 _SHARDS = ("packed", "tables")
-_PARTS = (*_SHARDS, "report", "work", "tokenizer.json", "state", MANIFEST)
+_PARTS = (*_SHARDS, REPORT, "work", "tokenizer.json", "state", MANIFEST)
 _SHARD_NAME = re.compile(r"part-\d{5,}-of-\d{5,}\.(parquet|arrow)")
 _MAX_NAMED = 5  # sources that an error lists: one line
 

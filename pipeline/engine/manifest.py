@@ -19,6 +19,8 @@ from pipeline.errors import StoreError
 from pipeline.schema import TOKENIZER_FILE
 
 MANIFEST = "manifest.json"
+# A folder with what a finished run is shown as. It goes before anything that it shows does.
+REPORT = "report"
 _TOKENIZER = "tokenizer"  # its key
 FORMAT = 2  # 1 named tables `decisions` and `plan`, and kept markers of all configurations in one place
 
@@ -118,6 +120,7 @@ def record(
     cpu = [m.cpu_seconds for m in worked]
     manifest = read_manifest(store)
     manifest |= _owner(mixture)
+    store.remove(REPORT)
     manifest["stages"][name] = {
         "fingerprint": mark,
         "version": version,
@@ -148,6 +151,7 @@ def forget_others(store: Store, marks: dict[str, str]) -> None:
     current = {name: e for name, e in manifest["stages"].items() if e["fingerprint"] == marks.get(name)}
     if current != manifest["stages"]:
         manifest["stages"] = current
+        store.remove(REPORT)
         _write(store, manifest)
 
 

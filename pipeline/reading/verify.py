@@ -86,6 +86,10 @@ def _inputs(run: RunFiles) -> Finding:
         found = unread_of(run)
     except (LoopmixError, KeyError, pa.ArrowException) as error:
         return Finding("inputs", False, f"cannot be recounted: {' '.join(str(error).split())[:200]}")
+    skipped = [problem for made in run.manifest["stages"].values() for problem in made["problems"].values()]
+    if skipped:
+        left = f"{len(skipped)} input shards were skipped, and no row of them has a ledger row: {skipped[0]}"
+        return Finding("inputs", True, "; ".join([left, *map(str, found[:3])]), look=True)
     if not found:
         return Finding("inputs", True, f"no source and no file has more than {limit} of its rows unread")
     shown = "; ".join(map(str, found[:3]))

@@ -92,3 +92,26 @@ def test_a_kernel_in_the_cache_is_loaded_without_what_only_compiling_needs(tmp_p
         "True", "True", "False", "True"
     ]  # fmt: skip
     assert second.splitlines()[1] == "[3 2 1] True"
+
+
+FULL = """
+import errno, os
+from numba.core import caching
+def full(*_): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+caching.IndexDataCacheFile.save = full
+import numpy as np
+from pipeline.mix.packing import _fit, _interleave
+ones = np.ones(3, np.int64)
+print(_interleave(ones, ones, 1, 1, np.zeros(6, np.bool_)))
+_fit(ones, ones, 4, ones.copy(), ones.copy())
+"""
+
+
+def test_a_full_disk_costs_what_is_kept_and_is_said_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", FULL]
+    done = subprocess.run(command, env=environment, cwd=ROOT.parent, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().isdigit()
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(f"note: compiled kernels cannot be kept in {tmp_path}")
+    assert said.endswith(": No space left on device; NUMBA_CACHE_DIR names another folder")

@@ -122,9 +122,53 @@ def test_skipped_shard_is_a_warning_when_a_run_ends(tmp_path: Path) -> None:
     assert "bad.jsonl.gz" in skipped
 
 
+def test_what_was_skipped_is_said_where_the_run_fails_for_want_of_it(tmp_path: Path) -> None:
+    """And the page of what stood before is gone: it shows another run."""
+    (tmp_path / "text").symlink_to(DATA / "text")
+    rows = [{"content": p.read_text("utf-8", "replace"), "path": p.name} for p in sorted((DATA / "code").rglob("*.py"))]
+    (tmp_path / "code.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    text = """
+        name: small
+        seed: 1
+        sources:
+          - {name: code, kind: jsonl, path: code.jsonl*, pool: code, columns: {path: path}}
+          - {name: text, kind: directory, path: text, pool: text}
+        select: {max_loss: 1.0}
+        pack: {seq_len: 64}
+    """
+    (tmp_path / "mixture.yaml").write_text(text, encoding="utf-8")
+    arguments = ("curate", tmp_path / "mixture.yaml", "--out", tmp_path / "run", "--executor", "inline")
+    ok(*arguments)
+    assert (tmp_path / "run/report/index.html").exists()
+    (tmp_path / "code.jsonl").unlink()
+    (tmp_path / "code.jsonl.gz").write_bytes(b"no gzip")
+    result = call(*arguments, "--on-bad-shard", "skip")
+    assert result.exit_code == 1
+    assert "code.jsonl.gz" in result.output
+    assert "shard 0 was skipped" in result.output
+    assert not (tmp_path / "run/report").exists()
+
+
+def test_a_report_is_written_before_it_is_printed(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that `report RUN | head -1` writes it too."""
+    shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/report")
+
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("pipeline.report.terminal.print_report", gone)
+    call("report", tmp_path / "run")
+    assert (tmp_path / "run/report/index.html").exists()
+    shutil.rmtree(tmp_path / "run/report")
+    monkeypatch.setattr("pipeline.report.brief.drawn", gone)
+    call("curate", DATA / "mixture.yaml", "--out", tmp_path / "run", "--executor", "inline")
+    assert (tmp_path / "run/report/index.html").exists()
+
+
 def test_output_is_json_and_nothing_else_when_asked_for(run: Path, tmp_path: Path) -> None:
     findings = json.loads(ok("verify", run, "--json"))
-    assert len(findings) == 13
+    assert len(findings) == 14
     assert all(set(f) == {"promise", "kept", "look", "detail"} and f["kept"] is True for f in findings)
     assert ok("report", run, "--json").encode() == (run / "report/report.json").read_bytes()
     found = json.loads(ok("config", DATA / "mixture.yaml", "--json"))

@@ -27,7 +27,8 @@ def _run(folder: Path, *, max_unreadable_frac: float) -> Any:
     ]
     files = ["1.py", "2.py", "3.py"]
     tables.append(documents(2, ["x"] * 3, source=["b"] * 3, input_file=files, problem=[None, "unreadable_row", None]))
-    return SimpleNamespace(n_shards=3, tables=write_documents(run, tables), mixture=run.mixture)
+    tables = write_documents(run, tables)
+    return SimpleNamespace(n_shards=3, tables=tables, mixture=run.mixture, manifest={"stages": {}})
 
 
 def test_unread_rows_are_counted_by_source_and_file(tmp_path: Path) -> None:
