@@ -120,7 +120,6 @@ def record(
     cpu = [m.cpu_seconds for m in worked]
     manifest = read_manifest(store)
     manifest |= _owner(mixture)
-    store.remove(REPORT)
     manifest["stages"][name] = {
         "fingerprint": mark,
         "version": version,
