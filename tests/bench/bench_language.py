@@ -199,7 +199,7 @@ def print_speeds(all_tools: list[Tool], files: list[File], *, with_names: bool) 
             if round_:  # the first round warms up
                 rates.setdefault(tool.name, []).append(len(some) / answers.seconds)
     ours = statistics.median(rates["loopmix"])
-    must = "must 10,000, goal 30,000" if with_names else "must 10,000, goal 20,000"
+    must = "must 20,000, goal 30,000" if with_names else "must 15,000, goal 20,000"
     size = statistics.fmean(len(file.content) for file in order[:N_FAST]) / 1e3
     title = f"{'with names' if with_names else 'content only'}, {size:.1f} kB a file"
     print(f"\n{title}: files per CPU second, median of {ROUNDS} ({must})")
