@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,3 +117,24 @@ def test_what_is_compared_is_drawn_as_the_name_says(name: str, value: str) -> No
     if after is not None and len(value) >= 8:
         kind = drawn_as(after[1].decode(), value.encode(), quoted=True, unquoted=False)
     assert found == ((1, 1 + len(value), kind) if kind else None)
+
+
+def found_in(line: bytes, *, unquoted: bool = False) -> str | None:
+    span = rules.assigned(memoryview(line), line.index(b"="), 0, len(line), unquoted=unquoted)
+    return span and span[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (b'linkedin_id = "configurat1ons"', "linkedin_client_id"),
+        (b'linkedin_id = "configurations"', None),  # a word
+        (b'linkedin_id = "EXAMPLEkey7Qw2"', None),  # an issuer's form, and it says that it is none
+        (b'looker_id = "qwzxvkjhpmtrgdlfnbscyaeu"', "looker_client_secret"),  # too long to be a word
+        (b'fbappsecret_id = "9f86d081884c7d659a2feaa0c55ad015"', "facebook_secret"),  # not the shorter word's, fbapp
+        (b'my_secret = "q8Zr3kPz0WmXv5Lt"', "assigned_secret"),
+        (b'my_secret = "q8Zr3EXAMPLEv5Lt"', None),
+    ],
+)
+def test_what_is_of_an_issuers_form_or_drawn_is_told_from_words_and_examples(line: bytes, kind: str | None) -> None:
+    assert found_in(line) == kind
