@@ -173,3 +173,12 @@ def hash_of_bytes(data: np.ndarray, i: int, end: int) -> np.uint64:
             key = folded_product(key ^ eight(data, i), GOLDEN)
             i += 8
     return np.uint64(folded_product(key ^ last, GOLDEN))
+
+
+@compiled
+def below_eight(data: np.ndarray, start: int, end: int) -> np.uint64:
+    """The bytes data[start:end], fewer than eight, as `eight` gives eight."""
+    value = np.uint64(0)
+    for k in range(start, end):
+        value |= np.uint64(data[k]) << np.uint64(8 * (k - start))
+    return value

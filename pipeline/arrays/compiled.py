@@ -17,7 +17,10 @@ entrypoints._already_initialized = True
 # numba compiles a cached kernel anew when its own file changes, and does not look at files of helpers that it calls. So
 # files of helpers that other files' kernels call are named here, and count with each kernel's own.
 _PACKAGE = Path(__file__).parents[1]
-HELPERS = tuple(_PACKAGE / name for name in ("arrays/bits.py", "arrays/utf8.py", "quality/prose_bytes.py"))
+HELPERS = tuple(
+    _PACKAGE / name
+    for name in ("arrays/bits.py", "arrays/utf8.py", "quality/program_bytes.py", "quality/prose_bytes.py")
+)
 _stamp_of_file = caching._SourceFileBackedLocatorMixin.get_source_stamp
 
 

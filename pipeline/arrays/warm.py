@@ -73,12 +73,12 @@ def _compile(names: list[str]) -> int:
     """How many had to be compiled: the rest was there. What an edit has outrun is named and left to who calls it."""
     from numba.core.errors import NumbaError
 
-    n_compiled = 0
+    n_compiled, types = 0, listed()
     for name in names:
         module, _, function = name.rpartition(".")
         try:
             kernel: Any = getattr(importlib.import_module(module), function)
-            for words in listed()[name]:
+            for words in types[name]:
                 kernel.compile(tuple(map(_kernel_type, words.split())))
         except (AttributeError, ImportError, NumbaError, TypeError) as error:
             print(f"note: {name} was not compiled: {' '.join(str(error).split())[:200]}", file=sys.stderr)

@@ -14,6 +14,7 @@ from pipeline.arrays.bits import (
     GOLDEN,
     NONE,
     ONE,
+    below_eight,
     between,
     block,
     count_ones,
@@ -24,6 +25,7 @@ from pipeline.arrays.bits import (
     tail_room,
 )
 from pipeline.arrays.compiled import compiled
+from pipeline.quality.program_bytes import is_space, is_word
 
 # Columns of a row of counts.
 (
@@ -113,16 +115,6 @@ def _count(data: np.ndarray, offsets: np.ndarray, kinds: np.ndarray, room: np.nd
 
 
 @compiled
-def _is_space(byte: int) -> bool:
-    return byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31
-
-
-@compiled
-def _is_word(byte: int) -> bool:
-    return byte >= 128 or 48 <= byte <= 57 or 97 <= byte <= 122 or 65 <= byte <= 90 or byte == 95
-
-
-@compiled
 def _count_lines(
     data: np.ndarray, start: int, end: int, kind: int, n_lines: int, room: np.ndarray, row: np.ndarray
 ) -> None:
@@ -189,7 +181,7 @@ def _hash_visible(
         first = lowest(visible)
         length = min(8, lowest(~(visible >> np.uint64(first))))
         visible &= ~(((ONE << np.uint64(length)) - ONE) << np.uint64(first))
-        part = eight(data, i + first) if i + first + 8 <= data.size else _last(data, i + first)
+        part = eight(data, i + first) if i + first + 8 <= data.size else below_eight(data, i + first, data.size)
         part &= ALL >> np.uint64(64 - 8 * length)
         n_rest = n & 7
         rest |= part << np.uint64(8 * n_rest)
@@ -198,15 +190,6 @@ def _hash_visible(
             rest = part >> np.uint64(56 - 8 * n_rest) >> np.uint64(8)  # in two steps: 64 bits at once are none
         n += length
     return key, rest, n
-
-
-@compiled
-def _last(data: np.ndarray, i: int) -> np.uint64:
-    """The bytes from i to the end of all, fewer than eight, as a number."""
-    value = NONE
-    for k in range(i, data.size):
-        value |= np.uint64(data[k]) << np.uint64(8 * (k - i))
-    return value
 
 
 @compiled
@@ -244,12 +227,12 @@ def _table_size(n: int) -> int:
 @compiled
 def _hex_word(data: np.ndarray, start: int, i: int, end: int) -> int:
     """Characters of the hexadecimal number at i that is a word of its own, or 0."""
-    if i + 2 >= end or data[i + 1] | 0x20 != 120 or (i > start and _is_word(data[i - 1])):
+    if i + 2 >= end or data[i + 1] | 0x20 != 120 or (i > start and is_word(data[i - 1])):
         return 0
     k = i + 2
     while k < end and (48 <= data[k] <= 57 or 97 <= data[k] | 0x20 <= 102):
         k += 1
-    return 0 if k == i + 2 or (k < end and _is_word(data[k])) else k - i
+    return 0 if k == i + 2 or (k < end and is_word(data[k])) else k - i
 
 
 @compiled
@@ -257,7 +240,7 @@ def _search(data: np.ndarray, i: int, end: int, kind: int) -> int:
     """The columns, as bits, of the searched texts that stand at i."""
     if data[i] == 35:
         i += 1
-        while i < end and _is_space(data[i]):
+        while i < end and is_space(data[i]):
             i += 1
         for place in range(_N_SEARCHED, _TEXTS.shape[0]):
             if _stands(data, i, end, place):
@@ -289,7 +272,7 @@ def _is_closing(data: np.ndarray, i: int, end: int) -> bool:
     """Whether a line is one character or "},", which says nothing when it repeats."""
     n_chars, before, last = 0, 0, 0
     for k in range(i, end):
-        if not _is_space(data[k]):
+        if not is_space(data[k]):
             n_chars += data[k] & 0xC0 != 0x80
             before, last = last, data[k] & 0xFF
     return n_chars == 1 or (n_chars == 2 and before == 125 and last == 44)

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.arrays.bits import ALL, BLOCK, NONE, ONE, between, block, count_ones, lowest, tail_room
 from pipeline.arrays.compiled import compiled
+from pipeline.quality.program_bytes import is_space, is_word
 
 # Columns of a row of counts.
 (
@@ -67,16 +68,6 @@ def _find_quotes(
 
 
 @compiled
-def _is_space(byte: int) -> bool:
-    return byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31
-
-
-@compiled
-def _is_word(byte: int) -> bool:
-    return byte >= 128 or 48 <= byte <= 57 or 97 <= byte <= 122 or 65 <= byte <= 90 or byte == 95
-
-
-@compiled
 def _count_strings(data: np.ndarray, end: int, quotes: np.ndarray, at_line: np.ndarray, row: np.ndarray) -> None:
     """Strings as two patterns of OpenCoder find them: to one a string of single quotes stays in its line, which decides
     characters; to the other it goes on over lines, which decides lines with many words."""
@@ -131,7 +122,7 @@ def _count_string(data: np.ndarray, i: int, end: int, stays: bool, row: np.ndarr
 def _count_chars(data: np.ndarray, i: int, end: int, row: np.ndarray) -> None:
     word, n_chars = i, 0
     for k in range(i, end + 1):
-        if k == end or _is_space(data[k]):
+        if k == end or is_space(data[k]):
             if n_chars > MAX_WORD_CHARS and not _has_url(data, word, k):
                 row[N_LONG_WORD_CHARS] += n_chars
             row[N_CHARS] += n_chars + (k < end)
@@ -161,7 +152,7 @@ def _long_lines(data: np.ndarray, i: int, end: int) -> int:
             n_lines += n_words > MAX_STRING_WORDS
             n_words = before = 0
             continue
-        now = 0 if _is_space(data[k]) else 1 if _is_word(data[k]) else 2
+        now = 0 if is_space(data[k]) else 1 if is_word(data[k]) else 2
         n_words += now != 0 and now != before
         before = now
     return n_lines

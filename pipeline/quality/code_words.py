@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline.arrays.bits import ALL, BLOCK, NONE, ONE, between, block, eight, lowest, tail_room
+from pipeline.arrays.bits import ALL, BLOCK, NONE, ONE, below_eight, between, block, eight, lowest, tail_room
 from pipeline.arrays.compiled import compiled, inlined
 from pipeline.quality.scan import LAST_LETTER
 
@@ -147,18 +147,9 @@ def _hash(data: np.ndarray, start: int, end: int, fold: np.uint64) -> np.uint64:
         key ^= key >> _HALF
         start += 8
         n -= 8
-    last = (eight(data, start) if start + 8 <= data.size else _last(data, start, end)) | fold
+    last = (eight(data, start) if start + 8 <= data.size else below_eight(data, start, end)) | fold
     key = (key ^ last & ALL >> np.uint64(64 - 8 * n)) * _GOLDEN
     return key ^ key >> _HALF
-
-
-@compiled
-def _last(data: np.ndarray, start: int, end: int) -> np.uint64:
-    """The bytes data[start:end], fewer than eight, as a number."""
-    value = NONE
-    for k in range(start, end):
-        value |= np.uint64(data[k]) << np.uint64(8 * (k - start))
-    return value
 
 
 @compiled

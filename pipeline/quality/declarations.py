@@ -8,31 +8,17 @@ above 127 is a letter. What else it counts stands in `statements.py`.
 import numpy as np
 
 from pipeline.arrays.compiled import compiled
+from pipeline.quality.program_bytes import find, hash_at, hashes_of, is_at, is_space, is_word, over_space, over_word
 
 LANGUAGES = ("C", "C++", "C#", "Go", "Java")  # of the kinds 1 to 5 of `count`; other kinds have no such rules
 N_FUNCTIONS, N_MAINS = range(2)  # columns of a row of counts
 N_COUNTS = 2
 _C, _CPP, _CSHARP, _GO, _JAVA = 1, 2, 3, 4, 5
 
-_FNV_PRIME, _FNV_START = 0x100000001B3, 0xCBF29CE484222325
-_START64, _PRIME64 = np.uint64(_FNV_START), np.uint64(_FNV_PRIME)
-
-
-def _hash_of(word: str) -> int:
-    key = _FNV_START
-    for byte in word.encode():
-        key = (key ^ byte) * _FNV_PRIME & (1 << 64) - 1
-    return key
-
-
-def _set(words: str) -> np.ndarray:
-    return np.array([_hash_of(word) for word in words.split()], np.uint64)
-
-
-_ACCESS = _set("public protected private internal")
-_KIND = _set("static virtual override abstract async")
-_JAVA_MODIFIERS = _set("public protected private static")
-_MAIN, _FUNC = _set("main func")
+_ACCESS = hashes_of("public protected private internal")
+_KIND = hashes_of("static virtual override abstract async")
+_JAVA_MODIFIERS = hashes_of("public protected private static")
+_MAIN, _FUNC = hashes_of("main func")
 _MOST_WORDS = 12  # before the bracket of a declaration; none has as many modifiers
 _FALSE_TYPES = ("public", "private", "protected", "if", "else")  # what a type must not begin with
 _FALSE = np.zeros((len(_FALSE_TYPES), 10), np.uint8)  # their lengths and bytes
@@ -54,50 +40,6 @@ def count(data: np.ndarray, offsets: np.ndarray, kinds: np.ndarray) -> np.ndarra
 
 
 @compiled
-def _is_space(byte: int) -> bool:
-    return byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31
-
-
-@compiled
-def _is_word(byte: int) -> bool:
-    return byte >= 128 or 48 <= byte <= 57 or 97 <= byte <= 122 or 65 <= byte <= 90 or byte == 95
-
-
-@compiled
-def _space(data: np.ndarray, i: int, end: int) -> int:
-    while i < end and _is_space(data[i]):
-        i += 1
-    return i
-
-
-@compiled
-def _word(data: np.ndarray, i: int, end: int) -> int:
-    while i < end and _is_word(data[i]):
-        i += 1
-    return i
-
-
-@compiled
-def _find(data: np.ndarray, i: int, end: int, byte: int) -> int:
-    while i < end and data[i] != byte:
-        i += 1
-    return i
-
-
-@compiled
-def _is_at(data: np.ndarray, i: int, end: int, byte: int) -> bool:
-    return i < end and data[i] == byte
-
-
-@compiled
-def _hash(data: np.ndarray, i: int, to: int) -> np.uint64:
-    key = _START64
-    for k in range(i, to):
-        key = (key ^ np.uint64(data[k])) * _PRIME64
-    return key
-
-
-@compiled
 def _c_functions(data: np.ndarray, start: int, end: int, row: np.ndarray) -> None:
     """Names before a bracket with another name before them, and programs' entries."""
     resume = main_resume = start
@@ -105,18 +47,18 @@ def _c_functions(data: np.ndarray, start: int, end: int, row: np.ndarray) -> Non
         if data[i] != 40:
             continue
         if i >= resume and _has_two_names(data, resume, i):
-            close = _find(data, i, end, 41)
+            close = find(data, i, end, 41)
             if close == end:
                 resume = end
             else:
                 row[N_FUNCTIONS] += 1
                 resume = close + 1
         if i >= main_resume and _is_main(data, main_resume, i):
-            close = _find(data, i, end, 41)
-            body = _space(data, close + 1, end) if close < end else end
+            close = find(data, i, end, 41)
+            body = over_space(data, close + 1, end) if close < end else end
             if close == end:
                 main_resume = end
-            elif _is_at(data, body, end, 123):
+            elif is_at(data, body, end, 123):
                 row[N_MAINS] += 1
                 main_resume = body + 1
 
@@ -125,15 +67,15 @@ def _c_functions(data: np.ndarray, start: int, end: int, row: np.ndarray) -> Non
 def _has_two_names(data: np.ndarray, start: int, i: int) -> bool:
     """Whether a name ends at i and before it, behind white space and stars as C allows them, another."""
     at = i
-    while at > start and _is_word(data[at - 1]):
+    while at > start and is_word(data[at - 1]):
         at -= 1
     if at == i or 48 <= data[at] <= 57:
         return False
     between = at
-    while between > start and (_is_space(data[between - 1]) or data[between - 1] == 42):
+    while between > start and (is_space(data[between - 1]) or data[between - 1] == 42):
         between -= 1
     first = between
-    while first > start and _is_word(data[first - 1]):
+    while first > start and is_word(data[first - 1]):
         first -= 1
     return first < between and not 48 <= data[first] <= 57 and _separates(data, between, at)
 
@@ -163,11 +105,11 @@ def _separates(data: np.ndarray, i: int, end: int) -> bool:
 
 @compiled
 def _is_main(data: np.ndarray, start: int, i: int) -> bool:
-    while i > start and _is_space(data[i - 1]):
+    while i > start and is_space(data[i - 1]):
         i -= 1
-    if i - start < 4 or _hash(data, i - 4, i) != _MAIN:
+    if i - start < 4 or hash_at(data, i - 4, i) != _MAIN:
         return False
-    return i - 4 == start or not _is_word(data[i - 5])
+    return i - 4 == start or not is_word(data[i - 5])
 
 
 @compiled
@@ -175,12 +117,12 @@ def _functions(data: np.ndarray, start: int, end: int, kind: int, row: np.ndarra
     """Functions that begin a line, white space aside; the next one is looked for behind its brackets."""
     resume = line = start
     while line < end:
-        i = _space(data, line, end)  # over blank lines
+        i = over_space(data, line, end)  # over blank lines
         if kind == _GO:
             resume = _go_function(data, line, i, end, resume, row)
         elif line >= resume:
             resume = max(resume, _function(data, i, end, kind, row))
-        line = _find(data, i, end, 10) + 1
+        line = find(data, i, end, 10) + 1
 
 
 @compiled
@@ -193,30 +135,30 @@ def _function(data: np.ndarray, i: int, end: int, kind: int, row: np.ndarray) ->
     modifiers_before_type = True
     pending = False  # whether the word before the last is a modifier
     while n_words < _MOST_WORDS:
-        if n_words == n_good and _is_at(data, i, end, 60):  # <T> before a type
-            to = _word(data, i + 1, end)
-            if to == i + 1 or not _is_at(data, to, end, 62):
+        if n_words == n_good and is_at(data, i, end, 60):  # <T> before a type
+            to = over_word(data, i + 1, end)
+            if to == i + 1 or not is_at(data, to, end, 62):
                 return first
-            i = _space(data, to + 1, end)
+            i = over_space(data, to + 1, end)
             return _named(data, i, end, first, row)
-        to = _word(data, i, end)
+        to = over_word(data, i, end)
         if to == i:
             return first
-        key = _hash(data, i, to)
+        key = hash_at(data, i, to)
         type_at, name_at = name_at, i
         modifiers_before_type = n_good >= n_words - 1
         pending, state = _is_modifier(key, kind, state)
         if n_good == n_words and pending:
             n_good += 1
         n_words += 1
-        i = _space(data, to, end)
-        if _is_at(data, i, end, 40):
+        i = over_space(data, to, end)
+        if is_at(data, i, end, 40):
             break
         if i == to:
             return first
     if n_words < 2 or not modifiers_before_type or _has_false_start(data, type_at, end):
         return first
-    close = _find(data, i, end, 41)
+    close = find(data, i, end, 41)
     if close == end:
         return first
     row[N_FUNCTIONS] += 1
@@ -246,13 +188,13 @@ def _in(key: np.uint64, words: np.ndarray) -> bool:
 @compiled
 def _named(data: np.ndarray, i: int, end: int, first: int, row: np.ndarray) -> int:
     """The rest of a declaration behind <T>: a type, a name, a bracket."""
-    to = _word(data, i, end)
-    name = _space(data, to, end)
-    name_end = _word(data, name, end)
-    opened = _space(data, name_end, end)
-    if to == i or name == to or name_end == name or not _is_at(data, opened, end, 40):
+    to = over_word(data, i, end)
+    name = over_space(data, to, end)
+    name_end = over_word(data, name, end)
+    opened = over_space(data, name_end, end)
+    if to == i or name == to or name_end == name or not is_at(data, opened, end, 40):
         return first
-    close = _find(data, opened, end, 41)
+    close = find(data, opened, end, 41)
     if close == end:
         return first
     row[N_FUNCTIONS] += 1
@@ -278,24 +220,24 @@ def _go_function(data: np.ndarray, line: int, i: int, end: int, resume: int, row
     """Count the function at i, which must begin its line; returns its end, or `resume`."""
     if i < resume or (i > line and data[i - 1] != 10):
         return resume
-    to = _word(data, i, end)
-    k = _space(data, to, end)
-    if _hash(data, i, to) != _FUNC or k == to:
+    to = over_word(data, i, end)
+    k = over_space(data, to, end)
+    if hash_at(data, i, to) != _FUNC or k == to:
         return resume
-    if _is_at(data, k, end, 40):
-        name = _space(data, k + 1, end)
-        name_end = _word(data, name, end)
-        type_at = _space(data, name_end, end)
-        k = type_at + _is_at(data, type_at, end, 42)
-        type_end = _word(data, k, end)
-        closed = _space(data, type_end, end)
-        if name_end == name or type_at == name_end or type_end == k or not _is_at(data, closed, end, 41):
+    if is_at(data, k, end, 40):
+        name = over_space(data, k + 1, end)
+        name_end = over_word(data, name, end)
+        type_at = over_space(data, name_end, end)
+        k = type_at + is_at(data, type_at, end, 42)
+        type_end = over_word(data, k, end)
+        closed = over_space(data, type_end, end)
+        if name_end == name or type_at == name_end or type_end == k or not is_at(data, closed, end, 41):
             return resume
-        k = _space(data, closed + 1, end)
-    name_end = _word(data, k, end)
-    opened = _space(data, name_end, end)
-    close = _find(data, opened, end, 41)
-    if name_end == k or not _is_at(data, opened, end, 40) or close == end:
+        k = over_space(data, closed + 1, end)
+    name_end = over_word(data, k, end)
+    opened = over_space(data, name_end, end)
+    close = find(data, opened, end, 41)
+    if name_end == k or not is_at(data, opened, end, 40) or close == end:
         return resume
     row[N_FUNCTIONS] += 1
     return close + 1

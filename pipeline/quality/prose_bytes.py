@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pipeline.arrays.bits import eight
-from pipeline.arrays.compiled import compiled, inlined
+from pipeline.arrays.bits import below_eight, eight
+from pipeline.arrays.compiled import inlined
 from pipeline.arrays.utf8 import decode as decode_long
 
 # Equal hashes are taken for equal words and lines: words of up to eight bytes and one length never share one, others by
@@ -40,15 +40,6 @@ def hash_of(data: np.ndarray, start: int, end: int) -> tuple[np.uint64, np.uint6
     if start + 8 <= data.size and n > 0:
         last = eight(data, start) & _ALL >> np.uint64(64 - 8 * n)
     else:
-        last = _last(data, start, n)
+        last = below_eight(data, start, start + n)
     key = (key ^ last) * _FACTOR
     return key ^ key >> _HALF, last
-
-
-@compiled
-def _last(data: np.ndarray, start: int, n: int) -> np.uint64:
-    """The bytes data[start:start + n], less than eight, as a number."""
-    value = np.uint64(0)
-    for k in range(n):
-        value |= np.uint64(data[start + k]) << np.uint64(8 * k)
-    return value

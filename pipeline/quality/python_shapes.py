@@ -8,6 +8,7 @@ string is open; its first word and its indentation say what it is. This finds th
 import numpy as np
 
 from pipeline.arrays.compiled import compiled
+from pipeline.quality.program_bytes import is_word
 
 # Columns of a row of counts.
 N_FUNCTIONS, N_CLASSES, N_CLASS_VARIABLES, N_SIMPLE_FUNCTIONS, N_VARIABLES = range(5)
@@ -61,15 +62,10 @@ def _blanks(data: np.ndarray, i: int, end: int) -> int:
 
 
 @compiled
-def _is_word(byte: int) -> bool:
-    return byte >= 128 or 48 <= byte <= 57 or 97 <= byte <= 122 or 65 <= byte <= 90 or byte == 95
-
-
-@compiled
 def _word(data: np.ndarray, i: int, end: int) -> tuple[int, int]:
     """The word at i as a number (0 if it is long or none) and its end."""
     key, start = 1, i
-    while i < end and _is_word(data[i]):
+    while i < end and is_word(data[i]):
         if i - start < 7:
             key = key << 8 | data[i]
         i += 1
@@ -216,7 +212,7 @@ def _has_arguments(data: np.ndarray, i: int, to: int) -> bool:
     i += 1
     while i < to and data[i] <= 32:
         i += 1
-    return bool(i < to and _is_word(data[i]))
+    return bool(i < to and is_word(data[i]))
 
 
 @compiled

@@ -8,33 +8,19 @@ first words of each line. A byte above 127 is a letter.
 import numpy as np
 
 from pipeline.arrays.compiled import compiled
+from pipeline.quality.program_bytes import find, hash_at, hashes_of, is_at, is_space, is_word, over_space, over_word
 
 # Columns of a row of counts. Variables are counted in Java alone, where a rule asks for them.
 N_IMPORTS, N_PLAIN_VARIABLES, N_PLAIN_RETURNS, N_CLASSES, N_VARIABLES = range(5)
 N_COUNTS = 5
 _C, _CPP, _CSHARP, _GO, _JAVA = 1, 2, 3, 4, 5  # kinds: places in `declarations.LANGUAGES`, from 1
 
-_FNV_PRIME, _FNV_START = 0x100000001B3, 0xCBF29CE484222325
-_START64, _PRIME64 = np.uint64(_FNV_START), np.uint64(_FNV_PRIME)
-
-
-def _hash_of(word: str) -> int:
-    key = _FNV_START
-    for byte in word.encode():
-        key = (key ^ byte) * _FNV_PRIME & (1 << 64) - 1
-    return key
-
-
-def _set(words: str) -> np.ndarray:
-    return np.array([_hash_of(word) for word in words.split()], np.uint64)
-
-
-_FIELD_MODIFIERS = _set("public protected private final static")
-_C_TYPES = _set("int float double char bool auto")
-_CSHARP_TYPES = _set("int float double char string bool byte sbyte short ushort uint long ulong decimal")
-_JAVA_TYPES = _set("int float boolean char double String")
-_CLASS_ACCESS, _CLASS_KIND = _set("public protected private"), _set("final abstract")
-(_CLASS, _RETURN, _INCLUDE, _IMPORT, _USING, _TYPE, _STRUCT, _INTERFACE, _VAR, _UNSIGNED, _STD, _STRING) = _set(
+_FIELD_MODIFIERS = hashes_of("public protected private final static")
+_C_TYPES = hashes_of("int float double char bool auto")
+_CSHARP_TYPES = hashes_of("int float double char string bool byte sbyte short ushort uint long ulong decimal")
+_JAVA_TYPES = hashes_of("int float boolean char double String")
+_CLASS_ACCESS, _CLASS_KIND = hashes_of("public protected private"), hashes_of("final abstract")
+(_CLASS, _RETURN, _INCLUDE, _IMPORT, _USING, _TYPE, _STRUCT, _INTERFACE, _VAR, _UNSIGNED, _STD, _STRING) = hashes_of(
     "class return include import using type struct interface var unsigned std string"
 )
 
@@ -53,68 +39,24 @@ def count(data: np.ndarray, offsets: np.ndarray, kinds: np.ndarray) -> np.ndarra
 
 
 @compiled
-def _is_space(byte: int) -> bool:
-    return byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31
-
-
-@compiled
-def _is_word(byte: int) -> bool:
-    return byte >= 128 or 48 <= byte <= 57 or 97 <= byte <= 122 or 65 <= byte <= 90 or byte == 95
-
-
-@compiled
-def _space(data: np.ndarray, i: int, end: int) -> int:
-    while i < end and _is_space(data[i]):
-        i += 1
-    return i
-
-
-@compiled
-def _word(data: np.ndarray, i: int, end: int) -> int:
-    while i < end and _is_word(data[i]):
-        i += 1
-    return i
-
-
-@compiled
-def _find(data: np.ndarray, i: int, end: int, byte: int) -> int:
-    while i < end and data[i] != byte:
-        i += 1
-    return i
-
-
-@compiled
-def _is_at(data: np.ndarray, i: int, end: int, byte: int) -> bool:
-    return i < end and data[i] == byte
-
-
-@compiled
-def _hash(data: np.ndarray, i: int, to: int) -> np.uint64:
-    key = _START64
-    for k in range(i, to):
-        key = (key ^ np.uint64(data[k])) * _PRIME64
-    return key
-
-
-@compiled
 def _csharp_words(data: np.ndarray, i: int, end: int, row: np.ndarray) -> None:
     """Plain variables and classes of C#, which may stand anywhere in a line."""
     while i < end:
-        if not _is_word(data[i]):
+        if not is_word(data[i]):
             i += 1
             continue
-        to = _word(data, i, end)
-        key = _hash(data, i, to) if to - i <= 8 else np.uint64(0)
+        to = over_word(data, i, end)
+        key = hash_at(data, i, to) if to - i <= 8 else np.uint64(0)
         is_class = key == _CLASS
         i = to
         if is_class or _in(key, _CSHARP_TYPES):
-            name = _space(data, to, end)
-            name_end = _word(data, name, end)
+            name = over_space(data, to, end)
+            name_end = over_word(data, name, end)
             if name > to and name_end > name:
                 if is_class:
                     row[N_CLASSES] += 1
                     i = name_end
-                elif _is_at(data, _space(data, name_end, end), end, 59):
+                elif is_at(data, over_space(data, name_end, end), end, 59):
                     row[N_PLAIN_VARIABLES] += 1
                     i = name_end
 
@@ -123,7 +65,7 @@ def _csharp_words(data: np.ndarray, i: int, end: int, row: np.ndarray) -> None:
 def _lines(data: np.ndarray, start: int, end: int, kind: int, row: np.ndarray) -> None:
     line = start
     while line < end:
-        i = _space(data, line, end)  # over blank lines, to the first visible character of a line
+        i = over_space(data, line, end)  # over blank lines, to the first visible character of a line
         if i == end:
             return
         if kind == _GO:
@@ -134,16 +76,16 @@ def _lines(data: np.ndarray, start: int, end: int, kind: int, row: np.ndarray) -
             _csharp_line(data, i, end, row)
         else:
             _c_line(data, i, end, row)
-        line = _find(data, i, end, 10) + 1
+        line = find(data, i, end, 10) + 1
 
 
 @compiled
 def _statement_ends(data: np.ndarray, i: int, end: int) -> bool:
     """Whether a semicolon stands at i and nothing visible behind it in its line."""
-    if not _is_at(data, i, end, 59):
+    if not is_at(data, i, end, 59):
         return False
     i += 1
-    while i < end and data[i] != 10 and _is_space(data[i]):
+    while i < end and data[i] != 10 and is_space(data[i]):
         i += 1
     return i == end or data[i] == 10
 
@@ -160,7 +102,7 @@ def _literal(data: np.ndarray, i: int, end: int) -> int:
 @compiled
 def _plain_return(data: np.ndarray, i: int, end: int, needs_space: bool) -> bool:
     """A return of nothing, of a word or of a constant, alone in its line."""
-    k = _space(data, i, end)
+    k = over_space(data, i, end)
     if k == end:
         return False
     if needs_space and k == i:
@@ -168,26 +110,26 @@ def _plain_return(data: np.ndarray, i: int, end: int, needs_space: bool) -> bool
     if data[k] == 34 or (data[k] == 39 and not needs_space):
         k = _literal(data, k, end)
     else:
-        k = _word(data, k, end)
-    return _statement_ends(data, _space(data, k, end), end)
+        k = over_word(data, k, end)
+    return _statement_ends(data, over_space(data, k, end), end)
 
 
 @compiled
 def _name_then(data: np.ndarray, i: int, end: int, byte: int) -> bool:
     """White space, a word, and `byte`, with or without white space before it."""
-    name = _space(data, i, end)
-    to = _word(data, name, end)
-    return name > i and to > name and _is_at(data, _space(data, to, end), end, byte)
+    name = over_space(data, i, end)
+    to = over_word(data, name, end)
+    return name > i and to > name and is_at(data, over_space(data, to, end), end, byte)
 
 
 @compiled
 def _c_line(data: np.ndarray, i: int, end: int, row: np.ndarray) -> None:
     if data[i] == 35:
-        at = _space(data, i + 1, end)
-        to = _word(data, at, end)
-        opened = _space(data, to, end)
+        at = over_space(data, i + 1, end)
+        to = over_word(data, at, end)
+        opened = over_space(data, to, end)
         if (
-            _hash(data, at, to) == _INCLUDE
+            hash_at(data, at, to) == _INCLUDE
             and opened > to
             and opened < end
             and (data[opened] == 34 or data[opened] == 60)
@@ -197,60 +139,60 @@ def _c_line(data: np.ndarray, i: int, end: int, row: np.ndarray) -> None:
                 k += 1
             row[N_IMPORTS] += opened + 1 < k < end
         return
-    to = _word(data, i, end)
-    key = _hash(data, i, to)
+    to = over_word(data, i, end)
+    key = hash_at(data, i, to)
     if key == _CLASS:
-        name = _space(data, to, end)
-        name_end = _word(data, name, end)
-        k = _space(data, name_end, end)
-        if _is_at(data, k, end, 58):
-            k = _find(data, k, end, 123)
-        row[N_CLASSES] += name > to and name_end > name and _is_at(data, k, end, 123)
-    elif to - i >= 6 and _hash(data, i, i + 6) == _RETURN:
+        name = over_space(data, to, end)
+        name_end = over_word(data, name, end)
+        k = over_space(data, name_end, end)
+        if is_at(data, k, end, 58):
+            k = find(data, k, end, 123)
+        row[N_CLASSES] += name > to and name_end > name and is_at(data, k, end, 123)
+    elif to - i >= 6 and hash_at(data, i, i + 6) == _RETURN:
         row[N_PLAIN_RETURNS] += _plain_return(data, i + 6, end, False)
     else:
         if key == _UNSIGNED:
-            i = _space(data, to, end)
-            to = _word(data, i, end)
-            key = _hash(data, i, to)
-        if key == _STD and _is_at(data, to, end, 58) and _is_at(data, to + 1, end, 58):
+            i = over_space(data, to, end)
+            to = over_word(data, i, end)
+            key = hash_at(data, i, to)
+        if key == _STD and is_at(data, to, end, 58) and is_at(data, to + 1, end, 58):
             i = to + 2
-            to = _word(data, i, end)
-            row[N_PLAIN_VARIABLES] += _hash(data, i, to) == _STRING and _name_then(data, to, end, 59)
+            to = over_word(data, i, end)
+            row[N_PLAIN_VARIABLES] += hash_at(data, i, to) == _STRING and _name_then(data, to, end, 59)
         else:
             row[N_PLAIN_VARIABLES] += _in(key, _C_TYPES) and _name_then(data, to, end, 59)
 
 
 @compiled
 def _csharp_line(data: np.ndarray, i: int, end: int, row: np.ndarray) -> None:
-    to = _word(data, i, end)
-    key = _hash(data, i, to)
+    to = over_word(data, i, end)
+    key = hash_at(data, i, to)
     if key == _USING:
-        name = _space(data, to, end)
+        name = over_space(data, to, end)
         k = name
-        while k < end and data[k] < 128 and (_is_word(data[k]) or data[k] == 46):
+        while k < end and data[k] < 128 and (is_word(data[k]) or data[k] == 46):
             k += 1
-        row[N_IMPORTS] += name > to and k > name and _is_at(data, _space(data, k, end), end, 59)
+        row[N_IMPORTS] += name > to and k > name and is_at(data, over_space(data, k, end), end, 59)
     elif key == _RETURN:
         k = to
-        if k < end and _is_space(data[k]):
-            while k < end and _is_space(data[k]):
+        if k < end and is_space(data[k]):
+            while k < end and is_space(data[k]):
                 k += 1
             while k < end and data[k] != 59 and data[k] != 10:
                 k += 1
-        row[N_PLAIN_RETURNS] += _is_at(data, _space(data, k, end), end, 59)
+        row[N_PLAIN_RETURNS] += is_at(data, over_space(data, k, end), end, 59)
 
 
 @compiled
 def _java_line(data: np.ndarray, i: int, end: int, row: np.ndarray) -> None:
-    to = _word(data, i, end)
-    key = _hash(data, i, to)
+    to = over_word(data, i, end)
+    key = hash_at(data, i, to)
     if key == _IMPORT:
-        name = _space(data, to, end)
+        name = over_space(data, to, end)
         k = name
-        while k < end and (_is_word(data[k]) or data[k] == 46 or data[k] == 42):
+        while k < end and (is_word(data[k]) or data[k] == 46 or data[k] == 42):
             k += 1
-        row[N_IMPORTS] += name > to and k > name and _statement_ends(data, _space(data, k, end), end)
+        row[N_IMPORTS] += name > to and k > name and _statement_ends(data, over_space(data, k, end), end)
         return
     if key == _RETURN:
         row[N_PLAIN_RETURNS] += _plain_return(data, to, end, True)
@@ -258,68 +200,66 @@ def _java_line(data: np.ndarray, i: int, end: int, row: np.ndarray) -> None:
     at, at_end, at_key = i, to, key
     for words in (_CLASS_ACCESS, _CLASS_KIND):
         if _in(at_key, words):
-            at = _space(data, at_end, end)
-            at_end = _word(data, at, end)
-            at_key = _hash(data, at, at_end)
+            at = over_space(data, at_end, end)
+            at_end = over_word(data, at, end)
+            at_key = hash_at(data, at, at_end)
     if at_key == _CLASS:
-        name = _space(data, at_end, end)
-        row[N_CLASSES] += (
-            name > at_end and name < end and (_is_word(data[name]) or data[name] == 60 or data[name] == 62)
-        )
+        name = over_space(data, at_end, end)
+        row[N_CLASSES] += name > at_end and name < end and (is_word(data[name]) or data[name] == 60 or data[name] == 62)
     _java_field(data, i, end, row)
 
 
 @compiled
 def _java_field(data: np.ndarray, i: int, end: int, row: np.ndarray) -> None:
-    to = _word(data, i, end)
-    while to < end and _in(_hash(data, i, to), _FIELD_MODIFIERS):
-        i = _space(data, to, end)
-        to = _word(data, i, end)
+    to = over_word(data, i, end)
+    while to < end and _in(hash_at(data, i, to), _FIELD_MODIFIERS):
+        i = over_space(data, to, end)
+        to = over_word(data, i, end)
     if to == i:
         return
-    if not _in(_hash(data, i, to), _JAVA_TYPES):
+    if not _in(hash_at(data, i, to), _JAVA_TYPES):
         if not 65 <= data[i] <= 90:
             return
-        while to < end and (_is_word(data[to]) or data[to] == 60 or data[to] == 62):
+        while to < end and (is_word(data[to]) or data[to] == 60 or data[to] == 62):
             to += 1
-    name = _space(data, to, end)
-    name_end = _word(data, name, end)
+    name = over_space(data, to, end)
+    name_end = over_word(data, name, end)
     if name == to or name_end == name:
         return
-    k = _space(data, name_end, end)
-    if _is_at(data, k, end, 59):
+    k = over_space(data, name_end, end)
+    if is_at(data, k, end, 59):
         row[N_PLAIN_VARIABLES] += 1
         row[N_VARIABLES] += 1
-    elif _is_at(data, k, end, 61):
-        row[N_VARIABLES] += _find(data, k + 2, end, 59) < end
+    elif is_at(data, k, end, 61):
+        row[N_VARIABLES] += find(data, k + 2, end, 59) < end
 
 
 @compiled
 def _go_line(data: np.ndarray, i: int, end: int, row: np.ndarray) -> None:
-    to = _word(data, i, end)
-    key = _hash(data, i, to)
-    k = _space(data, to, end)
+    to = over_word(data, i, end)
+    key = hash_at(data, i, to)
+    k = over_space(data, to, end)
     if key == _RETURN:
         row[N_PLAIN_RETURNS] += k > to or k == end or data[k] == 59
     elif key == _IMPORT and k < end and data[k] == 34 and k > to:
-        close = _find(data, k + 1, end, 34)
+        close = find(data, k + 1, end, 34)
         row[N_IMPORTS] += k + 1 < close < end
-    elif key == _IMPORT and k == to + 1 and _is_at(data, k, end, 40):
-        row[N_IMPORTS] += _space(data, k + 1, end) >= min(end, _find(data, k, end, 10))
+    elif key == _IMPORT and k == to + 1 and is_at(data, k, end, 40):
+        row[N_IMPORTS] += over_space(data, k + 1, end) >= min(end, find(data, k, end, 10))
     elif key == _TYPE and k > to:
-        name_end = _word(data, k, end)
-        kind = _space(data, name_end, end)
-        kind_end = _word(data, kind, end)
-        opened = _space(data, kind_end, end)
-        kind_key = _hash(data, kind, kind_end)
-        if kind_key in (_STRUCT, _INTERFACE) and _is_at(data, opened, end, 123):
-            row[N_CLASSES] += _find(data, opened, end, 125) < end
+        name_end = over_word(data, k, end)
+        kind = over_space(data, name_end, end)
+        kind_end = over_word(data, kind, end)
+        opened = over_space(data, kind_end, end)
+        kind_key = hash_at(data, kind, kind_end)
+        if kind_key in (_STRUCT, _INTERFACE) and is_at(data, opened, end, 123):
+            row[N_CLASSES] += find(data, opened, end, 125) < end
     elif key == _VAR and k > to:
-        name_end = _word(data, k, end)
-        type_at = _space(data, name_end, end)
-        type_end = _word(data, type_at, end)
+        name_end = over_word(data, k, end)
+        type_at = over_space(data, name_end, end)
+        type_end = over_word(data, type_at, end)
         if name_end > k and type_at > name_end and type_end > type_at:
-            while type_end < end and data[type_end] != 10 and (_is_space(data[type_end]) or data[type_end] == 59):
+            while type_end < end and data[type_end] != 10 and (is_space(data[type_end]) or data[type_end] == 59):
                 type_end += 1
             row[N_PLAIN_VARIABLES] += type_end == end or data[type_end] == 10
 
