@@ -132,6 +132,14 @@ class Ingest(Frozen):
         "script",
         description="Jupyter notebooks (.ipynb): script: code, with the text of other cells as comments; keep: JSON",
     )
+    sample: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="a trial: this share of the input, equal documents together; also --sample; null: all of it"
+    )
+
+
+def said_sample(rate: float | None) -> str:
+    """What of its input a run takes, in words."""
+    return "the whole of its input" if rate is None else f"a sample of {100 * rate:.3g}%"
 
 
 class Exchange(Frozen):

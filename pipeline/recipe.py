@@ -16,20 +16,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.config import Mixture, Partitioned
-from pipeline.dedup.against import open_benchmarks, open_earlier
+from pipeline.config import Mixture, Partitioned, said_sample
+from pipeline.dedup.against import open_benchmarks, open_earlier, sampled_earlier
 from pipeline.dedup.settings import Linking, Threshold, linking_of, signing_of, threshold_of
 from pipeline.engine.markers import Marker
 from pipeline.engine.run import Layout, Run, work_off
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage
 from pipeline.engine.store import Store, part
+from pipeline.errors import ConfigError, StageError
 from pipeline.fields import Frozen
 from pipeline.mix.encoder import load_encoder
 from pipeline.mix.settings import Packing, encoding_of, end_of_document
 from pipeline.privacy.policies import dropping
 from pipeline.quality.settings import SHOWN, measuring_with
 from pipeline.request.inputs import refuse_misplaced, refuse_runs, refuse_unmeetable
-from pipeline.request.sizes import sized
+from pipeline.request.sizes import scaled, sized
 from pipeline.rules.resolve import rules_of
 from pipeline.rules.settings import Judging, columns_for
 from pipeline.schema import (
@@ -130,12 +131,20 @@ def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
     found = plan(mixture) if slices is None else slices
     refuse_runs(mixture, found, run=root)
     refuse_unmeetable(mixture, found)
-    mixture = sized(mixture, found)
+    mixture = sized(scaled(mixture), found)
     run = replace(run, mixture=mixture)
 
     todo = stages(mixture, found)  # now: what a mixture gets wrong is said before any work
+    for line in sampled_earlier(mixture):
+        run.progress.warn(line)
     lay = partial(_lay_out, run, found, todo)
-    work_off(run, lay, tokenizer=load_encoder(mixture.tokenizer.path).data)
+    try:
+        work_off(run, lay, tokenizer=load_encoder(mixture.tokenizer.path).data)
+    except (ConfigError, StageError) as error:
+        if mixture.ingest.sample is None:
+            raise
+        # Numbers of a sample vary: what it lacks, the whole may have.
+        raise type(error)(f"of {said_sample(mixture.ingest.sample)} of the input: {error}") from error
 
 
 def _lay_out(run: Run, found: Sequence[Slice], todo: list[Stage], store: Store) -> tuple[list[Stage], Layout]:

@@ -35,7 +35,8 @@ ROOMS: dict[str, set[str]] = {
     "request": {"sources", "language", "rules", "select", "privacy"} | COMMON,
     "tokenizer_sample": {"sources", "language", "quality", "rules"} | SUBJECT,
     "reading": {"sources", "language", "rules", "dedup", "select", "privacy", "mix", "tokenizer"} | SUBJECT,
-    "report": {"language", "quality", "rules", "dedup", "select", "privacy", "mix", "reading", "results"} | SUBJECT,
+    "report": {"sources", "language", "quality", "rules", "dedup", "select", "privacy", "mix", "reading", "results"}
+    | SUBJECT,
     "propose": {"plt", "mix", "language", "results"} | SUBJECT,
     "plt": {"results", "ruin", "tokenizer"} | COMMON,
     "ruin": {"results", "language", "tokenizer", "arrays", "errors"},

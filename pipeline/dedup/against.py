@@ -1,6 +1,8 @@
 """What a mixture is compared with beyond its own sources: earlier runs, and the files of benchmarks."""
 
-from pipeline.config import Mixture
+from collections.abc import Iterator
+
+from pipeline.config import Mixture, said_sample
 from pipeline.dedup.benchmark_items import Benchmarks, open_benchmark
 from pipeline.dedup.settings import EarlierRun, signing_of
 from pipeline.engine.run_folder import RunFiles
@@ -39,6 +41,16 @@ def open_earlier(mixture: Mixture, *, version: int) -> tuple[EarlierRun, ...]:
         marks = signatures["fingerprint"], stages[SELECT.name]["fingerprint"]
         found.append(EarlierRun(root=run.store.root, n_shards=run.n_shards, signatures=marks[0], select=marks[1]))
     return tuple(found)
+
+
+def sampled_earlier(mixture: Mixture) -> Iterator[str]:
+    """A line for each run in `against` that holds only a sample of its input. Raises as `open_earlier` does."""
+    for entry in mixture.against:
+        if entry.kind == "run" and (rate := RunFiles(open_store(entry.path)).mixture.ingest.sample) is not None:
+            yield (
+                f"against.{entry.name}: that run holds {said_sample(rate)} of its input; nothing is compared with the "
+                "rest of it"
+            )
 
 
 def open_benchmarks(mixture: Mixture) -> Benchmarks:

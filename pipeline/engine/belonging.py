@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.config import Mixture
+from pipeline.config import Mixture, said_sample
 from pipeline.engine.lease import LEASE
 from pipeline.engine.manifest import MANIFEST, REPORT, read_manifest
 from pipeline.engine.sink import TEMPORARY
@@ -51,6 +51,13 @@ def refuse_other(store: Store, mixture: Mixture) -> None:
         raise StoreError(
             f"{store.root}: holds a run of mixture {mixture.name!r} with sources {_described(held['sources'])}; none "
             f"of them is left, now there are {_described([s.model_dump() for s in mixture.sources])}; {remedy}"
+        )
+    # The only setting of which another value is another run: a trial would take the place of days of work.
+    rate = held.get("ingest", {}).get("sample")
+    if rate != mixture.ingest.sample:
+        raise StoreError(
+            f"{store.root}: holds a run of mixture {mixture.name!r} over {said_sample(rate)}, not over "
+            f"{said_sample(mixture.ingest.sample)}; {remedy}"
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from pipeline.config import Mixture
+from pipeline.config import Mixture, said_sample
 from pipeline.engine.markers import Marker, total_counts
 from pipeline.engine.store import FileEntry, Store
 from pipeline.errors import StoreError
@@ -141,7 +141,9 @@ def claim(store: Store, mixture: Mixture) -> None:
 
 
 def _owner(mixture: Mixture) -> dict[str, Any]:
-    return {"name": mixture.name, "mixture": mixture.model_dump(mode="json")}
+    owner = {"name": mixture.name, "mixture": mixture.model_dump(mode="json")}
+    # In words beside the name, for whoever opens the file: a sample is no mixture to train on.
+    return owner if mixture.ingest.sample is None else owner | {"sample": said_sample(mixture.ingest.sample)}
 
 
 def forget_others(store: Store, marks: dict[str, str]) -> None:

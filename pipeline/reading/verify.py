@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import doc_words
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.arrays.trained import trained
+from pipeline.config import said_sample
 from pipeline.engine.manifest import files_of, tokenizer_of
 from pipeline.engine.run_folder import STAGES, RunFiles
 from pipeline.errors import LoopmixError
@@ -23,13 +24,14 @@ from pipeline.reading.verify_caps import caps_hold
 from pipeline.reading.verify_duplicates import bytes_differ, duplicates_hold, similarities_hold, texts_agree
 from pipeline.reading.verify_ledger import ledger_holds
 from pipeline.schema import ALIGNED, DOCUMENTS, REDACTED, SELECT, TOKENIZER_FILE, TOKENS
+from pipeline.sources.sampling import N_DOCS, sampling_of
 
 # A sample, because texts are decoded: with this size an error in one of a hundred documents is missed with probability
 # 4e-5, and it takes seconds at any size of run.
 N_DECODED = 1_000  # documents whose tokens are decoded and compared with their bytes
 
 # What `quick` leaves out.
-READS_TEXT = frozenset(("bytes", "similarity", "agreement", "trace", "text", "privacy"))
+READS_TEXT = frozenset(("bytes", "similarity", "agreement", "trace", "text", "privacy", "sample"))
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def verify(run: RunFiles, *, quick: bool = False) -> Iterator[Finding]:
         ("text", _text),
         ("privacy", _privacy),
     )
+    if run.mixture.ingest.sample is not None:
+        checks = (*checks, ("sample", _drawn))
     for promise, check in checks:
         if quick and promise in READS_TEXT:
             yield Finding(promise, None, "not recounted: it takes texts or token ids")
@@ -95,6 +99,20 @@ def _inputs(run: RunFiles) -> Finding:
     shown = "; ".join(map(str, found[:3]))
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return Finding("inputs", True, f"more than {limit} could not be read: {shown}{more}", look=True)
+
+
+def _drawn(run: RunFiles) -> tuple[bool, str]:
+    """That the run holds what its rate and key draw, and nothing else of the input."""
+    from pipeline.sources.drawing import drawn, units  # late: a kernel, for runs over samples alone
+
+    sampling = sampling_of(run.mixture)
+    assert sampling is not None
+    n_docs = n_strange = 0
+    for documents in run.shards(DOCUMENTS, columns=["doc_id", "content"]):
+        n_docs, n_strange = n_docs + len(documents), n_strange + int((~drawn(units(documents), sampling)).sum())
+    n_input = run.manifest["stages"][DOCUMENTS.name]["counts"].get(N_DOCS, 0)
+    what = f"{said_sample(sampling.rate)}: {n_docs:,} of {n_input:,} documents"
+    return n_strange == 0, f"{what}; {n_strange:,} of them are not drawn by its key" if n_strange else what
 
 
 def _files(run: RunFiles) -> tuple[bool, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.config import said_sample
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -23,7 +25,7 @@ class Brief:
 
 def brief_of(numbers: Numbers) -> Brief:
     """The first block of the report."""
-    from pipeline.report.formats import exact, plain, size
+    from pipeline.report.formats import exact, plain, sample_of, size
 
     t, b = numbers.totals, numbers.balance
     prefix = f"worst prefix off by {exact(b.worst_prefix)} of {exact(b.max_prefix)} allowed"
@@ -37,10 +39,14 @@ def brief_of(numbers: Numbers) -> Brief:
         ("balance", f"{state}: code {exact(b.n_code_tokens)}, text {exact(b.n_text_tokens)} tokens", None),
         ("", f"asked for {b.code_parts}:{b.text_parts}; {prefix}", None if b.is_kept else "bold red"),
     ]
+    title = f"Mixture {plain(numbers.name)}"
+    if (sample := numbers.sample) is not None:
+        title = f"{title}: {said_sample(sample.rate)} of its input"
+        lines.insert(0, ("sample", sample_of(sample.rate, sample.n_input_docs, sample.n_input_bytes), "yellow"))
     lines += [(notice.level, notice.message, STATUS_STYLES[notice.level]) for notice in numbers.notices]
     if not numbers.notices:
         lines.append(("note", "nothing to point out", None))
-    return Brief(f"Mixture {plain(numbers.name)}", tuple(lines))
+    return Brief(title, tuple(lines))
 
 
 def drawn(brief: Brief) -> RenderableType:

@@ -18,15 +18,26 @@ from pipeline.report.count_prose import count_prose
 from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unread_inputs
 from pipeline.report.duplicates import duplicates_of
 from pipeline.report.notices import notices_of
-from pipeline.report.numbers import BadShard, Drop, FlowStep, License, NearlyLost, Numbers, StageWork, Totals
+from pipeline.report.numbers import (
+    BadShard,
+    Drop,
+    FlowStep,
+    InputSample,
+    License,
+    NearlyLost,
+    Numbers,
+    StageWork,
+    Totals,
+)
 from pipeline.report.shares import groups_of, paper_shares
 from pipeline.report.stream import balance_of, mix_of, packing_of, read_stream
 from pipeline.report.stricter import stricter_of
 from pipeline.report.syntax import count_syntax
 from pipeline.report.training import read_training
 from pipeline.rules.meanings import meanings
-from pipeline.schema import PACKED, POOLS, SELECT
+from pipeline.schema import DOCUMENTS, PACKED, POOLS, SELECT
 from pipeline.select.licenses import CLASSES, license_class
+from pipeline.sources.sampling import N_BYTES, N_DOCS
 
 _CLASS_NAMES = {number: name for name, number in CLASSES.items()}
 
@@ -49,6 +60,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         seed=run.mixture.seed,
         n_shards=run.n_shards,
         tokenizer=tokenizer_of(run.store, run.manifest).sha256,
+        sample=_sample(run),
         totals=totals,
         notices=(),
         groups=groups,
@@ -79,6 +91,11 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         training=read_training(model, hashes=_packed_hashes(run)) if model else None,
     )
     return notices_of(numbers)
+
+
+def _sample(run: RunFiles) -> InputSample | None:
+    rate, counts = run.mixture.ingest.sample, run.manifest["stages"][DOCUMENTS.name]["counts"]
+    return None if rate is None else InputSample(rate, counts.get(N_DOCS, 0), counts.get(N_BYTES, 0))
 
 
 def _flow(total: dict[str, Any]) -> tuple[FlowStep, ...]:

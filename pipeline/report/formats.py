@@ -3,6 +3,7 @@
 import math
 import re
 
+from pipeline.config import said_sample
 from pipeline.engine.progress import printable
 
 plain = printable  # of foreign names: what could steer a terminal or hide text is shown as an escape
@@ -76,6 +77,11 @@ def seconds(value: float) -> str:
     if value < 5_999.5:
         return f"{value / 60:.1f} min"
     return f"{value / 3600:.1f} h"
+
+
+def sample_of(rate: float, n_docs: int, n_bytes: int) -> str:
+    """What a run over a part of its input was drawn from."""
+    return f"{said_sample(rate)} of {exact(n_docs)} documents, {size(n_bytes)}; equal documents are in or out together"
 
 
 def between(low: int, high: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from pipeline.config import said_sample
 from pipeline.report.concentration_tables import concentrated
 from pipeline.report.formats import exact, percent, plain
 from pipeline.report.numbers import Level, Notice, Numbers
@@ -40,6 +41,12 @@ def _balance(numbers: Numbers) -> _Found:
         )
     if b.worst_prefix > b.max_prefix:
         yield "fail", f"A prefix of the stream is off by {exact(b.worst_prefix)} tokens; {exact(b.max_prefix)} allowed."
+
+
+def _sample(numbers: Numbers) -> _Found:
+    """Shards of a trial look like any others; who trains on them should know."""
+    if numbers.sample is not None:
+        yield "warn", f"A run over {said_sample(numbers.sample.rate)} of the input, to look at and not to train on."
 
 
 def _bad_shards(numbers: Numbers) -> _Found:
@@ -206,6 +213,7 @@ def _surplus(numbers: Numbers) -> _Found:
 
 _CHECKS = (
     _balance,
+    _sample,
     _training,
     _bad_shards,
     _unread,

@@ -41,6 +41,15 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class InputSample:
+    """A run over a part of its input: what the rest of the report counts was drawn from so much."""
+
+    rate: float
+    n_input_docs: int
+    n_input_bytes: int
+
+
+@dataclass(frozen=True)
 class Group:
     """A language of the code pool or a source of the text pool. The docs fields from `ingest` on add up to n_docs."""
 
@@ -341,6 +350,7 @@ class Numbers:
     seed: int
     n_shards: int
     tokenizer: str  # SHA-256 of RUN/tokenizer.json, which made the token ids
+    sample: InputSample | None  # None: the run is over the whole of its input
     totals: Totals
     notices: tuple[Notice, ...]
     groups: tuple[Group, ...]  # most packed tokens first

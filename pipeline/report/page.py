@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.report.formats import exact, size
+from pipeline.report.formats import exact, sample_of, size
 from pipeline.report.markup import Html, element
 from pipeline.report.numbers import Numbers
 from pipeline.report.overview import overview
@@ -40,7 +40,10 @@ def _header(numbers: Numbers, links: list[Html]) -> Html:
         f"{exact(t.n_docs)} documents ({size(t.n_bytes)}) became {exact(t.n_packed_tokens)} tokens in "
         f"{exact(n_sequences)} sequences of {exact(numbers.packing.seq_len)}."
     )
-    return element("header", element("h1", numbers.name), element("p", about, css="about"), element("nav", *links))
+    head = [element("h1", numbers.name)]
+    if (sample := numbers.sample) is not None:
+        head.append(element("p", sample_of(sample.rate, sample.n_input_docs, sample.n_input_bytes), css="about warn"))
+    return element("header", *head, element("p", about, css="about"), element("nav", *links))
 
 
 def _footer(numbers: Numbers) -> Html:

@@ -23,6 +23,13 @@ def load_mixture(path: Path) -> Mixture:
     return with_paths(mixture, base=str(path.resolve().parent))
 
 
+def with_sample(mixture: Mixture, rate: float | None) -> Mixture:
+    """The same mixture over a sample of its input; as it is where no rate is given."""
+    if rate is None:
+        return mixture
+    return mixture.model_copy(update={"ingest": mixture.ingest.model_copy(update={"sample": rate})})
+
+
 def with_paths(mixture: Mixture, *, base: str) -> Mixture:
     """The same mixture with its relative paths taken from the folder `base`."""
     sources = tuple(s.model_copy(update={"path": absolute(s.path, base=base)}) for s in mixture.sources)

@@ -6,6 +6,8 @@ alone, never of workers: with the same input every machine makes the same run.
 """
 
 from collections.abc import Iterable
+from fractions import Fraction
+from math import ceil
 
 from pipeline.config import Mixture
 from pipeline.sources import Slice
@@ -31,11 +33,38 @@ def sized(mixture: Mixture, slices: Iterable[Slice]) -> Mixture:
         return mixture
     # A source that cannot say how much it holds (a reader of others' formats) counts as full shards.
     n_bytes = sum(piece.n_bytes or mixture.ingest.shard_bytes for piece in slices)
+    n_bytes = ceil(n_bytes * _rate(mixture))
     parts = {}
     for part in {part for part, _ in open_}:
         numbers = {name: number_of(n_bytes, part, name) for of, name in open_ if of == part}
         parts[part] = getattr(mixture, part).model_copy(update=numbers)
     return mixture.model_copy(update=parts)
+
+
+def scaled(mixture: Mixture) -> Mixture:
+    """The mixture of a sample: its budget and its numbers of shards and partitions by the sample's rate.
+
+    The budget is rounded down to the ratio of the pools and is at least one token for each part; the numbers are
+    rounded up. A mixture of the whole input stays as it is.
+    """
+    rate, balance = _rate(mixture), mixture.balance
+    if rate == 1:
+        return mixture
+    parts: dict[str, object] = {}
+    if balance.total_tokens is not None:
+        unit = balance.code.parts + balance.text.parts
+        total = max(unit, int(balance.total_tokens * rate) // unit * unit)
+        parts["balance"] = balance.model_copy(update={"total_tokens": total})
+    for part in dict.fromkeys(part for part, _ in _BYTES):
+        own = getattr(mixture, part)
+        said = {name: getattr(own, name) for of, name in _BYTES if of == part}
+        parts[part] = own.model_copy(update={name: ceil(n * rate) for name, n in said.items() if n is not None})
+    return mixture.model_copy(update=parts)
+
+
+def _rate(mixture: Mixture) -> Fraction:
+    """The share of the input that enters, as it was written."""
+    return Fraction(repr(mixture.ingest.sample or 1))
 
 
 def number_of(n_bytes: int, part: str, name: str) -> int:

@@ -21,7 +21,8 @@ from pipeline.engine.store import Store
 from pipeline.errors import StoreError
 from pipeline.schema import DOCUMENTS
 from pipeline.sources import Slice, read_parts
-from pipeline.sources.documents import REMEDY, Cut, Limits, Reading, counts_of
+from pipeline.sources.documents import REMEDY, Cut, Limits, Reading, taken
+from pipeline.sources.sampling import Sampling
 
 _STEP = "cut"
 _CUT = TypeAdapter(Cut)
@@ -46,6 +47,7 @@ class _Task:
     limits: Limits
     shard_bytes: int
     version: int
+    sampling: Sampling | None
 
 
 def cut_open(
@@ -63,7 +65,7 @@ def cut_open(
     found = {key: known.get(key) or _read(store, key) for key in keys.values()}
     cuts = {key: cut for key, cut in found.items() if cut is not None and (cut.problem is None or place.skip_bad)}
     todo = [
-        (i, _Task(key, sources[slices[i].source], slices[i], limits, shard_bytes, reading.version))
+        (i, _Task(key, sources[slices[i].source], slices[i], limits, shard_bytes, reading.version, reading.sampling))
         for i, key in keys.items()
         if key not in cuts
     ]
@@ -97,9 +99,10 @@ def _cut(store: Store, skip_bad: bool, item: tuple[int, _Task]) -> Cut:
     problem, watch = None, Stopwatch()
     try:
         for first, documents in tables:
+            documents, counts = taken(documents, source=task.source, sampling=task.sampling)
             entry = store.write_parquet(_work(task.key, len(starts)), documents, schema=DOCUMENTS.schema)
             starts.append(first)
-            markers.append(watch.marker(Outcome((entry,), counts_of(documents, source=task.source))))
+            markers.append(watch.marker(Outcome((entry,), counts)))
             del documents  # before the next one is made: what is held is one shard
             watch = Stopwatch()
     except StoreError as error:
@@ -108,8 +111,8 @@ def _cut(store: Store, skip_bad: bool, item: tuple[int, _Task]) -> Cut:
         problem, starts = str(error), [0]
         entry = store.write_parquet(_work(task.key, 0), DOCUMENTS.schema.empty_table(), schema=DOCUMENTS.schema)
         markers = [watch.marker(Outcome((entry,), {"n_docs": 0, "n_bytes": 0}, problem))]
-    counts = {name: sum(m.counts[name] for m in markers) for name in ("n_docs", "n_bytes")}
-    cut = Cut(tuple(starts), counts, problem)
+    sums = {name: sum(m.counts[name] for m in markers) for name in ("n_docs", "n_bytes")}
+    cut = Cut(tuple(starts), sums, problem)
     for key, marker in zip(_keys(task, cut), markers, strict=True):
         write_shard_marker(store, DOCUMENTS.name, key, marker=marker)
     store.write_bytes(_path(task.key), json.dumps(asdict(cut)).encode())
@@ -118,7 +121,7 @@ def _cut(store: Store, skip_bad: bool, item: tuple[int, _Task]) -> Cut:
 
 def _keys(task: _Task, cut: Cut) -> list[str]:
     """The keys of the shards of a slice."""
-    reading = Reading({task.source.name: task.source}, task.limits, task.version)
+    reading = Reading({task.source.name: task.source}, task.limits, task.version, task.sampling)
     return [reading.key(part) for part in task.piece.parts(cut.starts)]
 
 

@@ -20,6 +20,7 @@ from pipeline.errors import StoreError
 from pipeline.fields import Frozen
 from pipeline.schema import DOCUMENTS
 from pipeline.sources import Slice, plan_slices, read_slice
+from pipeline.sources.sampling import Sampling, sampling_of
 from pipeline.sources.slices import keep_shards
 
 REMEDY = "repair it, or go on without it: --on-bad-shard skip"
@@ -100,10 +101,12 @@ class Reading:
     sources: dict[str, Source]  # by name, without what only chooses files
     limits: Limits
     version: int  # of the stage
+    sampling: Sampling | None = None  # None: every document has a row
 
     def part(self, piece: Slice) -> tuple[Any, ...]:
         """All that decides the rows of a slice, but the version."""
-        return (self.sources[piece.source].model_dump(mode="json"), piece.to_dict(), *self.limits)
+        decided = (self.sources[piece.source].model_dump(mode="json"), piece.to_dict(), *self.limits)
+        return decided if self.sampling is None else (*decided, self.sampling.model_dump(mode="json"))
 
     def key(self, piece: Slice) -> str:
         """Under which the shard of a slice is committed; as `Job.shards` makes it."""
@@ -126,25 +129,29 @@ class Inputs(Frozen):
     def reading(self, *, version: int) -> Reading:
         """How the slices are read."""
         limits = Limits(self.max_document_bytes, self.min_encoding_confidence, self.notebooks)
-        return Reading({s.name: _for_reading(s) for s in self.sources}, limits, version)
+        sampling = self.sampling if isinstance(self, SampledInputs) else None
+        return Reading({s.name: _for_reading(s) for s in self.sources}, limits, version, sampling)
+
+
+class SampledInputs(Inputs):
+    """The same of a sample. A class of its own, so that the fingerprints of whole runs say nothing of samples."""
+
+    sampling: Sampling
 
 
 def inputs_of(mixture: Mixture, slices: Sequence[Slice]) -> Inputs:
     """What of a mixture decides `documents`."""
-    limits = mixture.ingest
-    return Inputs(
-        sources=mixture.sources,
-        max_document_bytes=limits.max_document_bytes,
-        min_encoding_confidence=limits.min_encoding_confidence,
-        notebooks=limits.notebooks,
-        slices=tuple(slices),
-    )
+    limits, sampling = mixture.ingest, sampling_of(mixture)
+    decided: dict[str, Any] = {name: getattr(limits, name) for name in Limits._fields}
+    decided |= {"sources": mixture.sources, "slices": tuple(slices)}
+    return Inputs(**decided) if sampling is None else SampledInputs(**decided, sampling=sampling)
 
 
 def ingest(job: Job, *, config: Inputs) -> list[Marker]:
     """Write table `documents`, one shard per slice. A file that cannot be read stops the run or is skipped."""
     reading = config.reading(version=job.version)
-    task = partial(_read_shard, job.tables, read=partial(read_slice, **reading.limits._asdict()), skip_bad=job.skip_bad)
+    read = partial(read_slice, **reading.limits._asdict())
+    task = partial(_read_shard, job.tables, read=read, sampling=reading.sampling, skip_bad=job.skip_bad)
     items = [(reading.sources[s.source], s) for s in config.slices]
     return job.shards(DOCUMENTS, task, items=items, parts=[reading.part(s) for s in config.slices])
 
@@ -155,7 +162,15 @@ def _for_reading(source: Source) -> Source:
     return source.model_copy(update=chosen)
 
 
-def _read_shard(tables: Tables, shard: int, payload: tuple[Source, Slice], *, read: _Read, skip_bad: bool) -> Outcome:
+def _read_shard(
+    tables: Tables,
+    shard: int,
+    payload: tuple[Source, Slice],
+    *,
+    read: _Read,
+    sampling: Sampling | None,
+    skip_bad: bool,
+) -> Outcome:
     source, piece = payload
     problem = None
     try:
@@ -164,8 +179,8 @@ def _read_shard(tables: Tables, shard: int, payload: tuple[Source, Slice], *, re
         if not skip_bad:
             raise StoreError(f"source {source.name!r}, shard {shard}: {error}; {REMEDY}") from error
         documents, problem = _without_bad_files(source, piece, error=error, read=read)
-    entry = tables.write(DOCUMENTS, shard, data=documents)
-    return Outcome((entry,), counts_of(documents, source=source), problem)
+    documents, counts = taken(documents, source=source, sampling=sampling)
+    return Outcome((tables.write(DOCUMENTS, shard, data=documents),), counts, problem)
 
 
 def _without_bad_files(source: Source, piece: Slice, *, error: StoreError, read: _Read) -> tuple[pa.Table, str]:
@@ -193,6 +208,16 @@ def _taken_by_name(documents: pa.Table, *, source: Source) -> dict[str, int]:
     found = {"path": pc.not_equal(documents["path"], own), "language": labelled}
     counts = {f: int(pc.sum(mask).as_py() or 0) for f, mask in found.items() if getattr(source.columns, f) is None}
     return {f"n_default_{field} {source.name}": n for field, n in counts.items() if n}
+
+
+def taken(documents: pa.Table, *, source: Source, sampling: Sampling | None) -> tuple[pa.Table, dict[str, int]]:
+    """The rows that enter of those of a shard of one source, and what the manifest counts of them."""
+    of_all: dict[str, int] = {}
+    if sampling is not None:
+        from pipeline.sources.drawing import sampled  # late: a kernel, which whole runs do without
+
+        documents, of_all = sampled(documents, sampling)
+    return documents, counts_of(documents, source=source) | of_all
 
 
 def counts_of(documents: pa.Table, *, source: Source) -> dict[str, int]:
