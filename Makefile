@@ -8,12 +8,14 @@ STAMP := $(VENV)/.installed
 
 install: $(STAMP)
 
+# In `readers`, away from what is imported elsewhere: other trainers, which read exports back in tests/export.
 # The CPU build of torch is named first: a plain `torch` would pull several gigabytes of CUDA libraries.
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml tests/export/readers.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
 	$(BIN)/python -m pip install --quiet "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --editable ".[ray,train,datatrove,dev,test]"
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/readers -r tests/export/readers.txt
 	$(BIN)/python -m pipeline.arrays.warm
 	touch $(STAMP)
 

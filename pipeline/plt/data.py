@@ -16,25 +16,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from pipeline.errors import ConfigError, SchemaError
+from pipeline.errors import ConfigError
 from pipeline.plt.attention import PADDING
 from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.plt.head import NO_TARGET
 from pipeline.plt.shards import open_shards
-from pipeline.schema import PACKED, POOLS
-
-Ints = npt.NDArray[np.int64]
+from pipeline.schema import PACKED
+from pipeline.sequences import Ints, Rows, rows_of
 
 
 @dataclass(frozen=True)
@@ -68,33 +64,6 @@ class PackedRun:
     in_manifest: bool  # False: there was none to hold them against
     blocks: tuple[pa.RecordBatch, ...]
     block_starts: Ints  # first sequence of each block
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Consecutive rows of one Arrow block as numpy arrays; `starts` and `ends` are flat over all pieces.
-
-    Piece j of a row is its tokens starts[j] .. ends[j] - 1; behind the last one is padding.
-    """
-
-    block: pa.RecordBatch
-    token_ids: npt.NDArray[np.uint32]  # (rows, L), a view of the map
-    n_real: Ints
-    n_pieces: Ints
-    starts: Ints
-    ends: Ints
-    pools: tuple[str, ...]
-
-    # Of all pieces; training needs neither, so they become objects only here.
-    @property
-    def doc_ids(self) -> list[str]:
-        return list(self.block.column("doc_ids").flatten().to_pylist())
-
-    @property
-    def groups(self) -> list[tuple[str, str]]:
-        """(pool, group)"""
-        pools = np.repeat(self.pools, self.n_pieces).tolist()
-        return list(zip(pools, self.block.column("groups").flatten().to_pylist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -169,7 +138,7 @@ def read_rows(run: PackedRun, start: int, *, stop: int) -> Iterator[Rows]:
         number = int(np.searchsorted(run.block_starts, start, side="right")) - 1
         block, first = run.blocks[number], int(run.block_starts[number])
         end = min(stop, first + block.num_rows)
-        yield _rows(block.slice(start - first, end - start), run=run, first=start)
+        yield rows_of(block.slice(start - first, end - start), where=run.folder, first=start)
         start = end
 
 
@@ -181,47 +150,6 @@ def read_sequences(run: PackedRun, numbers: range | Ints) -> Iterator[Rows]:
     for stretch in np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1):
         if len(stretch):
             yield from read_rows(run, int(stretch[0]), stop=int(stretch[-1]) + 1)
-
-
-def _rows(block: pa.RecordBatch, *, run: PackedRun, first: int) -> Rows:
-    bounds = block.column("cu_seqlens")
-    flat = bounds.flatten().to_numpy().astype(np.int64)
-    n_bounds = _lengths(bounds)
-    n_real = block.column("n_real").to_numpy().astype(np.int64)
-    pools = tuple(block.column("pool").to_pylist())
-    firsts = np.cumsum(n_bounds) - n_bounds
-    lasts = firsts + n_bounds - 1
-    sound = (n_bounds >= 1).all() and (n_real <= run.seq_len).all() and set(pools) <= set(POOLS)
-    sound = sound and all((_lengths(block.column(name)) == n_bounds - 1).all() for name in ("doc_ids", "groups"))
-    if sound:
-        inner = np.ones(len(flat), dtype=bool)
-        inner[firsts] = False
-        starts, ends = flat[np.flatnonzero(inner) - 1], flat[inner]
-        sound = (flat[firsts] == 0).all() and (flat[lasts] == n_real).all() and (ends > starts).all()
-    if not sound:
-        raise SchemaError(f"{run.folder}: {_problem(block, run=run, first=first)}; run `loopmix curate` again")
-    token_ids = block.column("token_ids").flatten().to_numpy().reshape(-1, run.seq_len)
-    return Rows(block, token_ids, n_real, n_bounds - 1, starts, ends, pools)
-
-
-def _lengths(lists: Any) -> Ints:
-    lengths: Ints = np.diff(lists.offsets.to_numpy()).astype(np.int64)
-    return lengths
-
-
-def _problem(block: pa.RecordBatch, *, run: PackedRun, first: int) -> str:
-    """What is wrong with the first bad row of a block that holds one; its first row is sequence `first`."""
-    for number, row in enumerate(block.to_pylist(), start=first):
-        bounds, n_real, n_pieces = row["cu_seqlens"], row["n_real"], len(row["cu_seqlens"]) - 1
-        rises = bounds[:1] == [0] and bounds[-1:] == [n_real] and all(a < b for a, b in pairwise(bounds))
-        if not rises or n_real > run.seq_len:
-            return f"sequence {number}: cu_seqlens do not rise from 0 to n_real = {n_real} <= {run.seq_len}: {bounds}"
-        if not n_pieces == len(row["doc_ids"]) == len(row["groups"]):
-            n_ids, n_groups = len(row["doc_ids"]), len(row["groups"])
-            return f"sequence {number}: {n_pieces} pieces, {n_ids} doc_ids and {n_groups} groups"
-        if row["pool"] not in POOLS:
-            return f"sequence {number}: pool {row['pool']!r}, expected one of {POOLS}"
-    raise AssertionError("every row is sound")
 
 
 def batch_of(rows: list[Rows]) -> Batch:

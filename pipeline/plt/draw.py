@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import ConfigError
-from pipeline.plt.data import Ints, PackedRun, Split, read_rows
+from pipeline.plt.data import PackedRun, Split, read_rows
 from pipeline.plt.keyed import draw, shuffled
 from pipeline.schema import POOLS
+from pipeline.sequences import Ints
 
 # Scored tokens that each group gets: enough for a mean over several documents, at a price of a few sequences.
 GROUP_TOKENS = 2_000

@@ -9,13 +9,14 @@ import numpy.typing as npt
 import torch
 
 from pipeline.errors import ConfigError
-from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_sequences
+from pipeline.plt.data import Batch, Split, batch_of, read_sequences
 from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.plt.head import NO_TARGET
 from pipeline.plt.keyed import draw
 from pipeline.plt.machine import Machine
 from pipeline.plt.model import PLT
 from pipeline.results import DocumentLoss, Evaluation, GroupLoss
+from pipeline.sequences import Ints, Rows
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.plt import reference
-from pipeline.plt.data import PackedRun, Rows, Split, open_packed, read_rows
+from pipeline.plt.data import PackedRun, Split, open_packed, read_rows
 from pipeline.results import NO_ORDER, GroupSigns, Inspection, RuinFinding
 from pipeline.ruin.inspect import inspect, measure_run
 from pipeline.ruin.kinds import Measured
@@ -17,6 +17,7 @@ from pipeline.ruin.overlap import Hashes, Ints, Seen, grams
 from pipeline.ruin.pairs import read_table
 from pipeline.ruin.sample import SampledDocument, read_spellings
 from pipeline.schema import TOKENIZER_FILE
+from pipeline.sequences import Rows
 
 _BATCH = 4_096  # sequences whose runs of tokens are held at once
 # A group whose order is worth less than this part of the healthy gap, by more than chance, has lost its order.

@@ -8,7 +8,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.plt.data import Ints
+from pipeline.sequences import Ints
 
 # Constants of the splitmix64 generator: its increment and the two factors of its finaliser.
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from pipeline.plt.attention import PADDING
-from pipeline.plt.data import Batch, Ints, Rows, Split, batch_of, read_sequences
+from pipeline.plt.data import Batch, Split, batch_of, read_sequences
 from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.plt.head import NO_TARGET
 from pipeline.schema import POOLS
+from pipeline.sequences import Ints, Rows
 
 # Batches that may wait for the step: one hides the reading, a second evens it out; more would only hold memory.
 _AHEAD = 2

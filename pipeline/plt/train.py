@@ -18,7 +18,7 @@ from pipeline.plt import checkpoint
 from pipeline.plt.begin import identity_of, keep_beside, opening_notes, tail_split
 from pipeline.plt.checkpoint import ModelFolder, TrainProgress
 from pipeline.plt.config import TrainConfig
-from pipeline.plt.data import Ints, Split, open_packed, unigram_entropies
+from pipeline.plt.data import Split, open_packed, unigram_entropies
 from pipeline.plt.diagnose import diagnose_split
 from pipeline.plt.distributed import join_ranks
 from pipeline.plt.durable import write_file
@@ -64,6 +64,7 @@ from pipeline.results import (
     result_text,
 )
 from pipeline.schema import POOLS
+from pipeline.sequences import Ints
 
 BOARD_NAME = "tensorboard"
 

@@ -20,7 +20,7 @@ from pipeline.plt import checkpoint
 from pipeline.plt.checks import AIMED_MFU
 from pipeline.plt.conclusion import TrainedVariant, conclude_validation, documents_lines
 from pipeline.plt.config import ModelConfig, TrainConfig
-from pipeline.plt.data import Ints, PackedRun, Split, open_packed, split_run
+from pipeline.plt.data import PackedRun, Split, open_packed, split_run
 from pipeline.plt.draw import Pieces, draw_held_out, draw_split, read_pieces
 from pipeline.plt.durable import write_file
 from pipeline.plt.evaluate import HeldOut, build_held_out, document_losses, piece_losses
@@ -45,6 +45,7 @@ from pipeline.results import (
     Variant,
     to_json,
 )
+from pipeline.sequences import Ints
 
 # Scored tokens beside what each language needs: enough for the pools, and as cheap as a few hundred updates to read.
 _HELD_OUT_TOKENS = 120_000

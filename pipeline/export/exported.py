@@ -1,0 +1,75 @@
+"""Write the sequences of a finished run as one format, whole or not at all, and say what was kept of it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import __version__
+from pipeline.engine.local_disk import local_path
+from pipeline.engine.run_folder import RunFiles
+from pipeline.errors import ConfigError, StoreError
+from pipeline.export.finished import Finished
+from pipeline.export.folder import whole_folder
+from pipeline.export.formats import FORMATS, Format
+from pipeline.schema import TOKENIZER_FILE
+
+RECORD = "export.json"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export that stands. `record` is what its export.json says."""
+
+    folder: Path
+    format: Format
+    record: dict[str, Any]
+
+
+def export_data(run: RunFiles, *, to: str, out: Path | None = None) -> Exported:
+    """Write the packed sequences of `run` into the new folder `out` as format `to`; the run stays as it is.
+
+    `out` is by default a folder beside the run, named after both. The same run gives the same bytes each time. Raises
+    ConfigError for a format or folder that cannot be, StoreError for a run that is unfinished or damaged and for a
+    folder that is not empty; then nothing is left behind.
+    """
+    form = FORMATS.get(to)
+    if form is None:
+        raise ConfigError(f"--to {to!r}: expected one of {', '.join(FORMATS)}")
+    folder = _folder(run, to=to, out=out)
+    source = Finished.of(run)
+    source.refuse_damage()
+    with whole_folder(folder) as store:
+        files = [*form.write(source, store), store.write_bytes(TOKENIZER_FILE, run.tokenizer())]
+        source.refuse_changes()
+        if not source.tally.n_sequences:
+            raise StoreError(f"{run.store.root}: holds no sequence to export; its report says why")
+        record = {
+            "format": to,
+            "loopmix": __version__,
+            "run": run.mixture.name,
+            "manifest_sha256": hashlib.sha256(source.manifest).hexdigest(),
+            "seq_len": source.seq_len,
+            "vocab_size": source.vocab_size,
+            "eos_id": source.eos_id,
+            **asdict(source.tally),
+            "kept": form.kept,
+            "lost": form.lost,
+            "files": {f.path: {"n_bytes": f.n_bytes, "sha256": f.sha256} for f in sorted(files, key=lambda f: f.path)},
+        }
+        store.write_bytes(RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+    return Exported(folder, form, record)
+
+
+def _folder(run: RunFiles, *, to: str, out: Path | None) -> Path:
+    """Where to write. ConfigError for a place inside the run, which holds nothing but what it made."""
+    if not run.store.is_local:
+        if out is None:
+            raise ConfigError(f"{run.store.root}: is no local folder, so say where to write: --out DIR")
+        return out
+    own = Path(local_path(run.store.root)).resolve()
+    chosen = (out or own.with_name(f"{own.name}-{to}")).expanduser().resolve()
+    if chosen == own or own in chosen.parents or chosen in own.parents:
+        raise ConfigError(f"--out {chosen}: lies inside the run {own}, or the run in it; choose a folder of its own")
+    return chosen

@@ -1,0 +1,129 @@
+"""A finished run as it is exported: its sequences in stream order, held against the manifest and counted on the way."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+import tokenizer
+from pipeline.engine.manifest import MANIFEST, files_of
+from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.store import FileEntry
+from pipeline.errors import ConfigError, SchemaError, StoreError, first_of
+from pipeline.schema import PACKED, POOLS, TOKENIZER_FILE, check, packed_schema
+from pipeline.sequences import Rows, rows_of
+
+# Tokens that are looked at together: with their copies some tens of megabytes, and enough for each to cost nothing.
+_BLOCK_TOKENS = 1 << 21
+
+
+@dataclass
+class Tally:
+    """What was exported, counted while it was read."""
+
+    n_sequences: int = 0
+    n_pieces: int = 0
+    n_padding: int = 0
+    # Pieces that do not end with the end-of-document token, because a document was cut: who looks for that token alone
+    # takes them and what follows for one document.
+    n_pieces_without_end: int = 0
+    n_tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(POOLS, 0))
+
+    def add(self, rows: Rows, *, eos_id: int) -> None:
+        self.n_sequences += len(rows.n_real)
+        self.n_pieces += rows.ends.size
+        self.n_padding += rows.token_ids.size - int(rows.n_real.sum())
+        row = np.repeat(np.arange(len(rows.n_real)), rows.n_pieces)
+        self.n_pieces_without_end += int((rows.token_ids[row, rows.ends - 1] != eos_id).sum())
+        for pool in POOLS:
+            self.n_tokens[pool] += int(rows.n_real[[p == pool for p in rows.pools]].sum())
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run to export from. `of` raises StoreError where it is unfinished, or the tokenizer is not its own."""
+
+    run: RunFiles
+    manifest: bytes = field(repr=False)
+    vocab_size: int  # one more than the largest id of the tokenizer
+    eos_id: int  # ends every document, and fills what is behind the last piece of a sequence
+
+    @classmethod
+    def of(cls, run: RunFiles) -> "Finished":
+        _ = run.manifest  # refuses what is not finished
+        try:
+            encoder = tokenizer.load_bytes(run.tokenizer(), where=run.store.full(TOKENIZER_FILE), fast=False)
+        except tokenizer.TokenizerError as error:
+            raise ConfigError(str(error)) from error
+        return cls(run, run.store.read_bytes(MANIFEST), encoder.vocab_size, encoder.eos_id)
+
+    @property
+    def seq_len(self) -> int:
+        return self.run.mixture.pack.seq_len
+
+    @property
+    def id_type(self) -> npt.DTypeLike:
+        """The unsigned type that readers choose by the size of the vocabulary: two bytes where they suffice."""
+        return np.dtype("<u2") if self.vocab_size <= 1 << 16 else np.dtype("<u4")
+
+    @cached_property
+    def tally(self) -> Tally:
+        """Of what has been read so far: right when `rows` has been read through, once."""
+        return Tally()
+
+    @property
+    def files(self) -> list[FileEntry]:
+        """The packed shards in stream order."""
+        return files_of(self.run.manifest, PACKED)
+
+    def rows(self) -> Iterator[Rows]:
+        """All sequences in stream order, a few thousand at a time, whatever the size of the run; counted in `tally`.
+
+        Raises StoreError for a shard that is missing or damaged, SchemaError for rows or ids that cannot be.
+        """
+        for file in self.files:
+            yield from self.shard(file)
+
+    def shard(self, file: FileEntry) -> Iterator[Rows]:
+        """The sequences of one packed shard."""
+        store, where = self.run.store, self.run.store.full(file.path)
+        if not store.is_intact(file, by_hash=True):
+            raise StoreError(
+                f"{where}: is missing or damaged: expected {file.n_bytes} bytes with SHA-256 {file.sha256}; "
+                "curate the run again, which makes it anew"
+            )
+        reader = store.open_ipc(file.path)
+        per_block = max(1, _BLOCK_TOKENS // self.seq_len)
+        for number in range(reader.num_record_batches):
+            batch = reader.get_batch(number)
+            check(pa.Table.from_batches([batch]), packed_schema(self.seq_len), name=where)
+            for start in range(0, batch.num_rows, per_block):
+                rows = rows_of(batch.slice(start, per_block), where=where, first=start)
+                largest = int(rows.token_ids.max())
+                if largest >= self.vocab_size:
+                    raise SchemaError(
+                        f"{where}: holds token id {largest}, but {TOKENIZER_FILE} has {self.vocab_size} entries; "
+                        "curate the run again"
+                    )
+                self.tally.add(rows, eos_id=self.eos_id)
+                yield rows
+
+    def refuse_changes(self) -> None:
+        """StoreError if the run became another one while it was read."""
+        if self.run.store.read_bytes(MANIFEST) != self.manifest:
+            where = self.run.store.full(MANIFEST)
+            raise StoreError(
+                f"{where}: changed while the run was exported; let `loopmix curate` end, then export again"
+            )
+
+    def refuse_damage(self) -> None:
+        """StoreError unless all shards are there with their sizes: seen at once, before the first is read."""
+        bad = [file.path for file in self.files if not self.run.store.is_intact(file, by_hash=False)]
+        if bad:
+            raise StoreError(
+                f"{self.run.store.root}: {len(bad)} of {len(self.files)} packed shards are missing or damaged "
+                f"({first_of(bad, most=3)}); curate the run again, which makes them anew"
+            )

@@ -1,0 +1,49 @@
+"""A folder to upload to a hub: `data/` with the sequences, `documents/` with where each is from, and a dataset card."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.engine.manifest import files_of
+from pipeline.engine.sink import HashingFile
+from pipeline.engine.store import FileEntry, Store
+from pipeline.errors import StoreError
+from pipeline.export.card import Composition, card
+from pipeline.export.finished import Finished
+from pipeline.export.parquet import SETTINGS, write_shards
+from pipeline.schema import LEDGER
+
+# What names and licenses a document whose tokens are given away; why others were dropped is a matter of the run.
+_COLUMNS = (
+    *("doc_id", "source", "repo", "path", "revision", "license", "pool", "language", "group"),
+    *("n_bytes", "n_tokens", "n_copies", "n_packed_tokens"),
+)
+DOCUMENTS_FILE = "documents/train-00000.parquet"
+
+
+def write(source: Finished, out: Store) -> list[FileEntry]:
+    """Write the shards, the documents and the card."""
+    made = write_shards(source, out, name="data/train")
+    composition = Composition()
+
+    def fill(file: HashingFile) -> None:
+        schema = pa.schema([LEDGER.schema.field(name) for name in _COLUMNS])
+        with pq.ParquetWriter(file, schema, **SETTINGS) as writer:
+            for ledger in _ledger(source):
+                composition.add(ledger)
+                packed = ledger.filter(pc.greater(ledger["n_packed_tokens"], 0))
+                writer.write_table(packed.select(_COLUMNS))
+
+    made.append(out.write_stream(DOCUMENTS_FILE, fill))
+    return [*made, out.write_bytes("README.md", card(source, composition).encode())]
+
+
+def _ledger(source: Finished) -> Iterator[pa.Table]:
+    """Every shard of the ledger, held against the manifest."""
+    store = source.run.store
+    for file in files_of(source.run.manifest, LEDGER.name):
+        if not store.is_intact(file, by_hash=True):
+            raise StoreError(f"{store.full(file.path)}: is missing or damaged; curate the run again")
+        yield store.read_parquet(file.path, schema=LEDGER.schema)

@@ -1,0 +1,51 @@
+"""OLMo-core's token array: `tokens.npy`, ids end to end without any header, and `tokens.csv.gz`, a line for each piece.
+
+A line is start, end, doc_id, pool, group: OLMo-core reads the first two, the others are for people and scripts.
+"""
+
+import csv
+import gzip
+import io
+from typing import cast
+
+import numpy as np
+
+from pipeline.engine.sink import HashingFile
+from pipeline.engine.store import FileEntry, Store
+from pipeline.export.finished import Finished
+from pipeline.sequences import Rows
+
+NAME = "tokens"
+
+
+def write(source: Finished, out: Store) -> list[FileEntry]:
+    """Write both files."""
+    kind = np.dtype(source.id_type)
+
+    made: list[FileEntry] = []
+
+    def both(index: HashingFile) -> None:
+        # Level 1: lines are few beside the ids. No time and no name in the header, so that equal runs give equal bytes.
+        with gzip.GzipFile(fileobj=cast(io.BufferedIOBase, index), mode="wb", compresslevel=1, mtime=0) as lines:
+
+            def fill(file: HashingFile) -> None:
+                for rows in source.rows():
+                    lines.write(_lines(rows, start=file.n_bytes // kind.itemsize))
+                    file.write(rows.real_ids.astype(kind, copy=False).data)
+
+            made.append(out.write_stream(f"{NAME}.npy", fill))
+
+    made.append(out.write_stream(f"{NAME}.csv.gz", both))
+    return made
+
+
+def _lines(rows: Rows, *, start: int) -> bytes:
+    ends = np.cumsum(rows.ends - rows.starts) + start
+    starts = ends - (rows.ends - rows.starts)
+    text = io.StringIO()
+    pools, groups = zip(*rows.groups, strict=True) if rows.ends.size else ((), ())
+    names = [" ".join(group.split()) for group in groups]  # one line each, whatever a group is called
+    csv.writer(text, lineterminator="\n").writerows(
+        zip(starts.tolist(), ends.tolist(), rows.doc_ids, pools, names, strict=True)
+    )
+    return text.getvalue().encode()
