@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from pipeline import __version__
-from pipeline.cli import curating, examples, exporting, proposing, rules, training
+from pipeline.cli import curating, examples, exporting, linting, proposing, rules, training
 from pipeline.cli.opening import open_run, saved
 from pipeline.cli.output import EXIT_BROKEN, complain, json_option, say, say_json
 from pipeline.errors import ConfigError, LoopmixError, StoppedError
@@ -189,6 +189,7 @@ def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int
 
 curating.add_to(main)
 exporting.add_to(main)
+linting.add_to(main)
 training.add_to(main)
 proposing.add_to(main)
 rules.add_to(main)

@@ -4,5 +4,6 @@ load.py      a mixture file -> Mixture, names resolved, paths absolute
 names.py     every name that has a known set, and the nearest ones to a wrong one
 contradictions.py   what no input can meet
 without_effect.py   what is asked and will not happen
+lint.py, lint_inputs.py, heads.py   what reads well and goes wrong; with a bounded look at the inputs
 inputs.py    what the listed input files cannot meet
 """
