@@ -95,7 +95,7 @@ def test_every_promise_holds(reference: Path) -> None:
 
 def test_nothing_but_results_is_left(reference: Path) -> None:
     there = sorted(p.name for p in reference.iterdir())
-    assert there == ["manifest.json", "packed", "state", "tables", "tokenizer.json"]
+    assert there == ["README.md", "manifest.json", "packed", "state", "tables", "tokenizer.json"]
     made = set(read_manifest(open_store(str(reference)))["stages"])
     assert {p.name for p in (reference / "state").iterdir()} == made == set(STAGES)
 
@@ -183,8 +183,12 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(reference: Path, tmp_p
     shutil.copytree(reference, tmp_path / "run")
     mixture = load_mixture(MIXTURE)
     shorter = mixture.model_copy(update={"pack": mixture.pack.model_copy(update={"seq_len": 64})})
+    with pytest.raises(StoppedError):
+        run_to(tmp_path / "run", StoppingExecutor(1), shorter)
+    assert not (tmp_path / "run/README.md").exists()  # with it, half a run would load
     executor = CountingExecutor([])
     run_to(tmp_path / "run", executor, shorter)
+    assert "sequences of 64 token ids" in (tmp_path / "run/README.md").read_text()
     assert {name.split(".")[0] for name in executor.done} == {"packed"}
     run_to(tmp_path / "fresh", mixture=shorter)
     assert shards(tmp_path / "run") == shards(tmp_path / "fresh")

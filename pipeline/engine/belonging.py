@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.config import Mixture, said_sample
 from pipeline.engine.lease import LEASE
 from pipeline.engine.manifest import MANIFEST, REPORT, read_manifest
+from pipeline.engine.readme import drop_readme
 from pipeline.engine.sink import TEMPORARY
 from pipeline.engine.store import Store
 from pipeline.errors import StoreError, first_of
@@ -83,6 +84,7 @@ def erase(store: Store) -> None:
         for name in store.files(folder):
             if not (_SHARD_NAME.fullmatch(name) or name.startswith(".") or name.endswith(TEMPORARY)):
                 raise StoreError(f"{store.full(f'{folder}/{name}')}: was not written by a run; move it away first")
+    drop_readme(store)
     for part in _PARTS:
         store.remove(part)
 

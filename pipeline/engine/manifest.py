@@ -92,12 +92,13 @@ def hold_tokenizer(store: Store, data: bytes, *, by_hash: bool) -> None:
     if expected is not None and is_same and store.is_intact(expected, by_hash=by_hash):
         return
     if held is None:
-        _write(store, manifest)  # first: a folder with a tokenizer alone would be taken for a stranger's
+        write_manifest(store, manifest)  # first: a folder with a tokenizer alone would be taken for a stranger's
     manifest[_TOKENIZER] = store.write_bytes(TOKENIZER_FILE, data).summary()
-    _write(store, manifest)
+    write_manifest(store, manifest)
 
 
-def _write(store: Store, manifest: dict[str, Any]) -> None:
+def write_manifest(store: Store, manifest: dict[str, Any]) -> None:
+    """Commit the manifest."""
     store.write_bytes(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
 
 
@@ -129,7 +130,7 @@ def record(
         "seconds": round(sum(m.seconds for m in worked), 3),
         "cpu_seconds": None if None in cpu else round(sum(s for s in cpu if s is not None), 3),
     }
-    _write(store, manifest)
+    write_manifest(store, manifest)
 
 
 def claim(store: Store, mixture: Mixture) -> None:
@@ -137,7 +138,7 @@ def claim(store: Store, mixture: Mixture) -> None:
     manifest = read_manifest(store)
     owner = _owner(mixture)
     if any(manifest.get(key) != value for key, value in owner.items()):
-        _write(store, manifest | owner)
+        write_manifest(store, manifest | owner)
 
 
 def _owner(mixture: Mixture) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def forget_others(store: Store, marks: dict[str, str]) -> None:
     if current != manifest["stages"]:
         manifest["stages"] = current
         store.remove(REPORT)
-        _write(store, manifest)
+        write_manifest(store, manifest)
 
 
 def is_recorded(store: Store, name: str, *, mark: str, by_hash: bool, skip_bad: bool) -> bool:

@@ -24,13 +24,14 @@ from pipeline.engine.manifest import (
 )
 from pipeline.engine.markers import FINAL, Marker, Outcome, Stopwatch, WorkStep, read_markers, state_folder
 from pipeline.engine.progress import Progress
+from pipeline.engine.readme import drop_readme, put_readme
 from pipeline.engine.shards import PLAN, SHARDS, Shards, column_hash, key_of, names_of, shard_files, write_shard_marker
 from pipeline.engine.sink import TEMPORARY
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
 from pipeline.engine.store import Store, total_of
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError, StoreError
-from pipeline.schema import DOCUMENTS
+from pipeline.schema import DOCUMENTS, PACKED
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
             run.progress.say(said)
             run.progress.event("changed", message=said)
         forget_others(store, marks)
+        if PACKED not in read_manifest(store)["stages"]:
+            drop_readme(store)  # or half a run would load
         claim(store, run.mixture)
         for stage in stages:
             refuse_foreign(store, stage, layout=layout)
@@ -101,6 +104,7 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
                     run_exchange(run, store, stage, mark=mark, n_shards=layout.n_shards, fresh=layout.fresh)
         store.remove("work")
         _sweep(store, marks)
+        put_readme(store)
 
 
 def run_exchange(

@@ -3,6 +3,7 @@
     RUN/manifest.json                      what is done, written last
     RUN/tables/<table>/part-00000-of-00016.parquet
     RUN/tokenizer.json                     what made the token ids
+    RUN/README.md                          where `datasets` finds the packed shards
     RUN/packed/part-00000-of-00004.arrow   Arrow IPC files, memory-mappable
     RUN/state/<stage>/<fingerprint>/       one marker per finished piece of work: its files and their hashes
     RUN/work/<stage>/<fingerprint>/        what an exchange passes on; removed when its stage is done
@@ -38,7 +39,7 @@ from pipeline.schema import check
 
 LEASE = "lease.json"
 _CURATE = "curate the run again, which makes anew what is missing or damaged"
-FENCED = ("tables/", "packed/", "manifest.json", "tokenizer.json")  # names that all configurations share
+FENCED = ("tables/", "packed/", "manifest.json", "tokenizer.json", "README.md")  # names that all configurations share
 
 
 @dataclass(frozen=True)
