@@ -104,13 +104,14 @@ def _problem(block: pa.RecordBatch, *, seq_len: int, first: int) -> str:
     raise AssertionError("every row is sound")
 
 
-def flatten(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def flatten(rows: Sequence[dict[str, Any]], *, shifted: bool = False) -> dict[str, Any]:
     """Sequences laid end to end, as variable-length attention wants them: a collator, up to `torch.as_tensor`.
 
     `rows` are rows of packed shards or of their exports. Returns, for N = rows * L tokens:
 
         input_ids     int64 [1, N]
-        labels        int64 [1, N], -100 at the first token of each piece and in padding: no piece predicts the next
+        labels        int64 [1, N], -100 at the first token of each piece and in padding: no piece predicts the next;
+                      `shifted`: the next ids instead, -100 at the last token of each piece and in padding
         position_ids  int64 [1, N], from 0 in each piece
         cu_seqlens    int32 [pieces + 1], from 0 to N; the padding of a sequence is a piece of its own
         max_seqlen    int, the longest piece
@@ -129,8 +130,8 @@ def flatten(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         start += seq_len
     cu_seqlens = np.array(bounds, dtype=np.int32)
     lengths = np.diff(cu_seqlens)
-    labels = ids.copy()
-    labels[cu_seqlens[:-1]] = NO_LABEL
+    labels = np.roll(ids, -1) if shifted else ids.copy()
+    labels[cu_seqlens[1:] - 1 if shifted else cu_seqlens[:-1]] = NO_LABEL
     for begin, end in padded:
         labels[begin:end] = NO_LABEL
     positions = np.arange(ids.size) - np.repeat(cu_seqlens[:-1].astype(np.int64), lengths)

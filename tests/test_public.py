@@ -28,6 +28,7 @@ PUBLIC = {
         "Evaluated",
         "Noted",
         "Saved",
+        "SequenceStream",
         "Started",
         "Stepped",
         "TrainConfig",

@@ -5,6 +5,7 @@
     export(MODEL, out=DIR)                             config.json and model.safetensors under the released names
     diagnose(MODEL, data=RUN)                          what each loop does, in the report's measures
     validate_run(RUN, out=V)                           the mixture check: trainings, comparisons, verdict
+    SequenceStream(RUN, rank=0, n_ranks=1)             the sequences as a torch data set, for a trainer of your own
 
 What they find is described in `pipeline/results/`. Read `model.py` first: it states the loop rules.
 """
@@ -15,6 +16,7 @@ from pipeline.plt.events import Evaluated, Noted, Saved, Started, Stepped, Train
 from pipeline.plt.export import diagnose, export, load
 from pipeline.plt.fit import dry_run
 from pipeline.plt.model import PLT
+from pipeline.plt.stream import SequenceStream
 from pipeline.plt.train import train
 from pipeline.plt.validate import ValidateOptions, validate_run
 from pipeline.plt.verdict import judge
@@ -25,6 +27,7 @@ __all__ = [
     "Evaluated",
     "Noted",
     "Saved",
+    "SequenceStream",
     "Started",
     "Stepped",
     "TrainConfig",

@@ -10,13 +10,15 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import json
+import os
 import sys
 import tempfile
 import types
 from pathlib import Path
 from typing import Any, ClassVar
 
-ABSENT = ("boto3", "botocore", "brotli", "google.cloud.storage", "snappy", "torchvision", "zstd")
+_CLOUDS = ("boto3", "botocore", "google.cloud.storage")
+ABSENT = (*_CLOUDS, "brotli", "einops", "snappy", "spmd_types", "torch_checkpointing", "torchvision", "zstd")
 
 
 class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -88,6 +90,13 @@ def nanotron(folder: Path, *, seq_len: int, vocab_size: int, **_: Any) -> dict[s
     found = DatatroveFolderDataset(str(folder), seq_len - 1, "*.ds", token_size=size, return_positions=True)
     windows = [found[i] for i in range(len(found))]
     return {name: [w[name].tolist() for w in windows] for name in ("input_ids", "positions")}
+
+
+def program(folder: Path, *, code: str, show: str, names: dict[str, Any]) -> Any:
+    """Run a program of the documentation in the folder that holds RUN."""
+    os.chdir(folder)
+    exec(code, names)
+    return eval(show, names)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError, SchemaError, StoreError
 from pipeline.export import FORMATS, export_data
 from pipeline.export.card import escaped
-from pipeline.export.mds import _array
+from pipeline.export.mds import _array, _json
 from pipeline.sequences import rows_of
 
 EVERY_FORMAT = pytest.mark.parametrize("to", FORMATS)
@@ -186,7 +186,9 @@ def test_what_a_killed_export_left_is_removed_and_a_running_one_is_not_disturbed
 def test_lines_of_the_olmo_index_name_document_pool_and_group(tmp_path: Path) -> None:
     truth = export_run(tmp_path / "run")
     out = export_data(truth.run, to="olmo", out=tmp_path / "out").folder
-    lines = gzip.decompress((out / "tokens.csv.gz").read_bytes()).decode().splitlines()
+    data = (out / "tokens.csv.gz").read_bytes()
+    assert (data[3], data[4:8]) == (0, bytes(4))  # no name and no time, or equal runs would differ
+    lines = gzip.decompress(data).decode().splitlines()
     rows = [(r["pool"], d, g) for r in truth.rows for d, g in zip(r["doc_ids"], r["groups"], strict=True)]
     assert [line.split(",", 2)[2] for line in lines] == [
         f'{doc},{pool},"{group}"' if "," in group else f"{doc},{pool},{group}" for pool, doc, group in rows
@@ -199,6 +201,11 @@ def test_lengths_of_arrays_take_the_fewest_bytes(size: int) -> None:
     n_bytes = 1 if size < 256 else 2 if size < 65_536 else 4
     assert len(data) == 1 + n_bytes + 4 * size
     assert int.from_bytes(data[1 : 1 + n_bytes], "little") == size
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ['"\\', "\x00\u2028", "\U0001f600", "C++"]])
+def test_lists_of_names_are_json(names: list[str]) -> None:
+    assert _json(names) == json.dumps(names).encode()
 
 
 STRANGE = "x|y\n# [a](http://b) <script>`*_www.c\x1b\u202e---\n: {}"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from itertools import accumulate
 from pathlib import Path
@@ -13,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ask_readers import ask_readers
 from export_runs import EOS, NARROW, SEQ_LEN, WIDE, Truth, export_run
 
 from pipeline.export import export_data
 from pipeline.schema import packed_schema
 
-READERS = Path(sys.prefix) / "readers"
 VOCABULARIES = pytest.mark.parametrize("vocab_size", [NARROW, WIDE])
 Runs = dict[int, Truth]
 
@@ -31,17 +29,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
 
 def read_back(runs: Runs, folder: Path, *, to: str) -> list[tuple[Truth, dict[str, Any]]]:
-    """Each run, and what the project's own reader finds in its export; a process of its own for each project."""
-    assert READERS.is_dir(), f"{READERS}: does not exist; `make install` makes it"
+    """Each run, and what the project's own reader finds in its export."""
     asked = []
     for size, truth in runs.items():
         out = export_data(truth.run, to=to, out=folder / str(size)).folder
         asked.append(json.dumps({"folder": str(out), "seq_len": SEQ_LEN, "vocab_size": size, "eos_id": EOS}))
-    program = [sys.executable, str(Path(__file__).with_name("readers.py")), to, *asked]
-    environment = os.environ | {"PYTHONPATH": str(READERS), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(program, env=environment, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return list(zip(runs.values(), json.loads(done.stdout.splitlines()[-1]), strict=True))
+    return list(zip(runs.values(), ask_readers(to, *asked, folder=folder), strict=True))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Megatron-LM has wheels for Linux alone")
