@@ -32,8 +32,8 @@ DATA = Path(__file__).parent / "data"
 @pytest.fixture(scope="module")
 def vocabularies(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     """Two small tokenizers with the same number of ids, most of which spell something else."""
-    first = tokenizer.train(["def count(row):\n    return row + 1\n" * 40] * 4, vocab_size=360)
-    second = tokenizer.train(["The river follows the garden in winter. " * 40] * 4, vocab_size=360)
+    first = tokenizer.train(["def count(row):\n    return row + 1\n" * 40] * 4, vocab_size=360, max_reserved_frac=1)
+    second = tokenizer.train(["The river follows the garden in winter. " * 40] * 4, vocab_size=360, max_reserved_frac=1)
     return first.to_str().encode(), second.to_str().encode()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from pipeline import __version__
-from pipeline.cli import curating, examples, exporting, linting, proposing, rules, training
+from pipeline.cli import curating, examples, exporting, linting, proposing, rules, tokenizers, training
 from pipeline.cli.opening import open_run, saved
 from pipeline.cli.output import EXIT_BROKEN, complain, json_option, say, say_json
 from pipeline.errors import ConfigError, LoopmixError, StoppedError
@@ -161,35 +161,10 @@ def classify(paths: tuple[Path, ...], as_json: bool, content_only: bool) -> None
         say_json(row) if as_json else say(line_of(row))
 
 
-@main.command("train-tokenizer")
-@_mixture
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="tokenizer.json to write.")
-@click.option("--vocab-size", default=76_800, show_default=True)
-@click.option("--sample-bytes", default=100_000_000, show_default=True, help="Code and text together, half each.")
-def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int) -> None:
-    """Train the byte-level BPE on a keyed 1:1 sample of the mixture's sources."""
-    import tokenizer
-    from pipeline.engine.store import open_store
-    from pipeline.request.load import load_mixture
-    from pipeline.tokenizer_sample import sample
-
-    def show(done: int, total: int) -> None:
-        if done == total or done % 10 == 0:
-            say(f"  sampled {done}/{total} slices")
-
-    texts = sample(load_mixture(mixture), n_bytes=sample_bytes, on_slice=show)
-    say(f"  training {vocab_size:,} entries on {len(texts):,} documents, {sum(map(len, texts)):,} characters")
-    try:
-        trained = tokenizer.train(texts, vocab_size=vocab_size)
-    except tokenizer.TokenizerError as error:
-        raise ConfigError(f"train-tokenizer: {error}") from error
-    open_store(str(out.parent)).write_bytes(out.name, trained.to_str().encode())
-    say(f"wrote {out}")
-
-
 curating.add_to(main)
 exporting.add_to(main)
 linting.add_to(main)
 training.add_to(main)
 proposing.add_to(main)
 rules.add_to(main)
+tokenizers.add_to(main)

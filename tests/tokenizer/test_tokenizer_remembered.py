@@ -33,7 +33,11 @@ def n_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @cache
 def small() -> bytes:
     """A tokenizer file that is tested in a moment."""
-    return train(["def f(x):\n    return x\n" * 20, "naïve words, some words"], vocab_size=VOCAB_SIZE).to_str().encode()
+    return (
+        train(["def f(x):\n    return x\n" * 20, "naïve words, some words"], vocab_size=VOCAB_SIZE, max_reserved_frac=1)
+        .to_str()
+        .encode()
+    )
 
 
 def fresh() -> encode.Encoder:

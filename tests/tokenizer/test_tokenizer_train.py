@@ -41,7 +41,7 @@ def test_ids_follow_the_documented_order(trained: dict) -> None:
 
 
 def test_vocabulary_is_filled_with_reserved_tokens_when_the_sample_is_small(tmp_path: Path) -> None:
-    small = train(["hello hello world world"], vocab_size=1_000)
+    small = train(["hello hello world world"], vocab_size=1_000, max_reserved_frac=1)
     path = tmp_path / "tokenizer.json"
     path.write_text(small.to_str())
     encoder = load(path)
@@ -86,7 +86,8 @@ def test_addresses_digests_and_blobs_teach_nothing() -> None:
     blob = "QWxhZGRpbjpvcGVuIHNlc2FtZQ" * 4
     digest = "deadbeefcafe" * 4
     texts = [f"plain words\nsomebody.known@mail.example.org {digest} {blob}==\n"] * 50
-    learnt = " ".join(json.loads(train(texts, vocab_size=1_000).to_str())["model"]["vocab"])
+    trained = train(texts, vocab_size=1_000, max_reserved_frac=1)
+    learnt = " ".join(json.loads(trained.to_str())["model"]["vocab"])
     assert "plain" in learnt
     for secret in ("somebody", "example", "deadbeef", "QWxh"):
         assert secret not in learnt
@@ -109,12 +110,12 @@ def test_each_token_comes_from_one_merge(trained: dict) -> None:
 @pytest.mark.parametrize("char", ["a", " ", "@", "=", "\n", "a.", "中"])
 def test_training_survives_a_text_without_a_break(char: str) -> None:
     """A pattern that backtracks would never finish this."""
-    assert train([char * 500_000, "some words"], vocab_size=400).get_vocab_size() == 400
+    assert train([char * 500_000, "some words"], vocab_size=400, max_reserved_frac=1).get_vocab_size() == 400
 
 
 def test_progress_counts_texts_and_characters() -> None:
     calls = []
-    train(["ab"] * 2_500, vocab_size=400, on_progress=lambda n_texts, n_chars: calls.append((n_texts, n_chars)))
+    train(["ab"] * 2_500, vocab_size=321, on_progress=lambda n_texts, n_chars: calls.append((n_texts, n_chars)))
     assert calls == [(1_000, 2_000), (2_000, 4_000), (2_500, 5_000)]
 
 
@@ -122,6 +123,17 @@ def test_progress_counts_texts_and_characters() -> None:
 def test_training_refuses_when_there_is_no_text(texts: list[str]) -> None:
     with pytest.raises(TokenizerError, match="holds no text"):
         train(texts, vocab_size=1_000)
+
+
+def test_training_refuses_a_vocabulary_that_the_sample_cannot_fill() -> None:
+    """The message names the largest size that works; a single reserved entry more than allowed does not."""
+    with pytest.raises(TokenizerError, match=r"teaches only 323 entries: 677 of them \(67\.7%") as refused:
+        train(["abcd abcd"], vocab_size=1_000)
+    assert "ask for at most 323" in str(refused.value)
+    assert train(["abcd abcd"], vocab_size=323).get_vocab_size() == 323
+    assert train(["abcd abcd"], vocab_size=328).get_vocab_size() == 328, "five of 328 are less than a 64th"
+    with pytest.raises(TokenizerError, match="7 of them"):
+        train(["abcd abcd"], vocab_size=330)
 
 
 def test_training_refuses_when_the_vocabulary_cannot_hold_the_bytes() -> None:

@@ -1,0 +1,83 @@
+"""The subcommands `loopmix train-tokenizer` and `loopmix tokenizer-report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.output import json_option, say, say_json
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tokenizer import Encoder
+
+_file = click.Path(path_type=Path, dir_okay=False)
+
+
+def add_to(main: click.Group) -> None:
+    """Hang the subcommands into `loopmix`."""
+    main.add_command(train_tokenizer)
+    main.add_command(tokenizer_report)
+
+
+@click.command("train-tokenizer")
+@click.argument("mixture", type=_file)
+@click.option("--out", required=True, type=_file, help="tokenizer.json to write.")
+@click.option("--vocab-size", default=76_800, show_default=True)
+@click.option("--sample-bytes", default=100_000_000, show_default=True, help="Code and text together, half each.")
+def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int) -> None:
+    """Train the byte-level BPE on a keyed 1:1 sample of the mixture's sources.
+
+    A vocabulary that the sample cannot fill is refused, with the largest that it can.
+    """
+    import tokenizer
+    from pipeline.engine.store import open_store
+    from pipeline.request.load import load_mixture
+    from pipeline.tokenizer_sample import sample
+
+    def show(done: int, total: int) -> None:
+        if done == total or done % 10 == 0:
+            say(f"  sampled {done}/{total} slices")
+
+    texts = sample(load_mixture(mixture), n_bytes=sample_bytes, on_slice=show)
+    say(f"  training {vocab_size:,} entries on {len(texts):,} documents, {sum(map(len, texts)):,} characters")
+    try:
+        trained = tokenizer.train(texts, vocab_size=vocab_size)
+    except tokenizer.TokenizerError as error:
+        raise ConfigError(f"train-tokenizer: {error}") from error
+    open_store(str(out.parent)).write_bytes(out.name, trained.to_str().encode())
+    say(f"wrote {out}")
+
+
+@click.command("tokenizer-report")
+@click.argument("file", metavar="FILE|builtin")
+@click.option(
+    "--on",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A mixture, files or folders that the tokenizer was not trained on; may be given more than once.",
+)
+@click.option("--sample-bytes", default=50_000_000, show_default=True, help="About how much of them is encoded.")
+@json_option("the whole report as one JSON object")
+def tokenizer_report(file: str, paths: tuple[Path, ...], sample_bytes: int, as_json: bool) -> None:
+    """Say how FILE fits unseen texts, beside public vocabularies, and which of its entries nothing needs.
+
+    Bytes per token by language need --on. The public vocabularies come from packages (the extra `peers`); those that
+    are not installed are named.
+    """
+    from pipeline.cli import fit
+
+    report = fit.report_on(_opened(file), file=file, paths=paths, sample_bytes=sample_bytes)
+    say_json(report) if as_json else say("\n".join(fit.lines(report)))
+
+
+def _opened(file: str) -> Encoder:
+    import tokenizer
+
+    try:
+        return tokenizer.load(file)
+    except tokenizer.TokenizerError as error:
+        raise ConfigError(f"tokenizer-report: {error}") from error
