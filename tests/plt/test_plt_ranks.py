@@ -21,6 +21,8 @@ from pipeline.plt.prepare import idle_rows, rows_of
 
 SIZES = (1, 2, 3, 8)
 FIRST, SECOND = 5, 3  # sequences of a step in the first life of a run and in its second
+# The same by number of ranks: all pairs of numbers of ranks together have all pairs of sizes.
+FIRST_SIZES, SECOND_SIZES = dict(zip(SIZES, (3, 8, 1, 2), strict=True)), dict(zip(SIZES, (2, 1, 8, 3), strict=True))
 N_ROWS = 40
 
 
@@ -72,12 +74,28 @@ def first_lives(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("ranks") / "run", seq_len=16, n_rows=2 * N_ROWS)
+
+
+@pytest.fixture(scope="module")
+def sized_lives(long_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with steps of another size for each number."""
+    folder = tmp_path_factory.mktemp("sized")
+    with pytest.MonkeyPatch.context() as patch:
+        for n, size in FIRST_SIZES.items():
+            train_on_ranks(n, _config(n_steps=2, size=size), monkeypatch=patch, data=long_run, out=folder / str(n))
+    return folder
+
+
 @pytest.mark.parametrize("second", SIZES)
 @pytest.mark.parametrize("first", SIZES)
 def test_training_when_ranks_and_step_size_change_reads_each_sequence_once(
-    run, first_lives, tmp_path, monkeypatch, first, second
+    long_run, sized_lives, tmp_path, monkeypatch, first, second
 ):
-    out, events = Path(copytree(first_lives / str(first), tmp_path / "model")), []
+    out, events = Path(copytree(sized_lives / str(first), tmp_path / "model")), []
+    size, then = FIRST_SIZES[first], SECOND_SIZES[second]
     read: list[tuple[int, int, list[list[int]]]] = []
 
     def watch(split, *, start, ranks, **options):
@@ -86,20 +104,21 @@ def test_training_when_ranks_and_step_size_change_reads_each_sequence_once(
         return batch
 
     monkeypatch.setattr(TRAIN_MODULE, "read_step", watch)
-    config = _config(n_steps=5, size=SECOND)
-    records = train_on_ranks(second, config, monkeypatch=monkeypatch, data=run, out=out, on_event=events.append)
+    config = _config(n_steps=4, size=then)
+    records = train_on_ranks(second, config, monkeypatch=monkeypatch, data=long_run, out=out, on_event=events.append)
     rows = [row for *_, of_rank in sorted(read, key=lambda r: r[:2]) for row in of_rank]
-    n_first, n_all = 2 * FIRST, 2 * FIRST + 3 * SECOND
-    packed = open_packed(run)
+    n_first, n_all = 2 * size, 2 * size + 2 * then
+    packed = open_packed(long_run)
     assert rows == [ids.tolist() for r in read_rows(packed, n_first, stop=n_all) for ids in r.token_ids]
     newest = newest_checkpoint(out)
     assert newest is not None and read_counters(newest).progress.n_sequences == n_all
     n_real = sum(int(r.n_real.sum()) for r in read_rows(packed, 0, stop=n_all))
     assert {sum(r.record.n_tokens.values()) for r in records} == {n_real}
-    assert records[0].record.n_epochs == pytest.approx(n_all / (N_ROWS - 6))
+    assert records[0].record.n_epochs == pytest.approx(n_all / (2 * N_ROWS - 6))
     said = [e.message for e in events if isinstance(e, Noted)]
-    assert any(f"{FIRST} -> {SECOND}: step 3 goes on behind the {n_first} sequences" in message for message in said)
-    assert any("is no multiple of" in message for message in said) == bool(SECOND % second)
+    told = any(f"{size} -> {then}: step 3 goes on behind the {n_first} sequences" in message for message in said)
+    assert told == (size != then)
+    assert any("is no multiple of" in message for message in said) == bool(then % second)
 
 
 def test_training_when_ranks_change_has_the_weights_of_one_process(run, first_lives, tmp_path, monkeypatch):
