@@ -256,3 +256,17 @@ def test_the_command_says_what_is_kept_and_lost(tmp_path: Path) -> None:
     line = ["export-data", str(tmp_path / "run"), "--to", "olmo", "--out", str(tmp_path / "o"), "--json"]
     said = CliRunner().invoke(main, line)
     assert json.loads(said.output) == json.loads((tmp_path / "o/export.json").read_text())
+
+
+def test_a_run_on_other_storage_is_exported_into_a_local_folder(tmp_path: Path) -> None:
+    export_run(tmp_path / "run")
+    store = open_store(f"memory://{tmp_path.name}")
+    for path in (p for p in (tmp_path / "run").rglob("*") if p.is_file()):
+        store.write_bytes(path.relative_to(tmp_path / "run").as_posix(), path.read_bytes())
+    run = RunFiles(store)
+    with pytest.raises(ConfigError, match="say where to write: --out DIR"):
+        export_data(run, to="olmo")
+    for to in FORMATS:
+        export_data(RunFiles(open_store(str(tmp_path / "run"))), to=to, out=tmp_path / f"local-{to}")
+        export_data(run, to=to, out=tmp_path / to)
+        assert hashes(tmp_path / to) == hashes(tmp_path / f"local-{to}")
