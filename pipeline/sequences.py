@@ -107,7 +107,7 @@ def _problem(block: pa.RecordBatch, *, seq_len: int, first: int) -> str:
 def flatten(rows: Sequence[dict[str, Any]], *, shifted: bool = False) -> dict[str, Any]:
     """Sequences laid end to end, as variable-length attention wants them: a collator, up to `torch.as_tensor`.
 
-    `rows` are rows of packed shards or of their exports. Returns, for N = rows * L tokens:
+    `rows` are rows of packed shards or of their exports (`mds` calls the ids `tokens`). Returns, for N = rows * L:
 
         input_ids     int64 [1, N]
         labels        int64 [1, N], -100 at the first token of each piece and in padding: no piece predicts the next;
@@ -119,10 +119,11 @@ def flatten(rows: Sequence[dict[str, Any]], *, shifted: bool = False) -> dict[st
     `cu_seqlens` of a row ends at n_real; kernels want it to end where the tokens do, so padding becomes a segment that
     nothing is scored on. Shapes depend on the rows and their length alone.
     """
-    ids = np.concatenate([np.asarray(row["token_ids"], dtype=np.int64) for row in rows])
+    found = [np.asarray(row["token_ids" if "token_ids" in row else "tokens"], dtype=np.int64) for row in rows]
+    ids = np.concatenate(found)
     bounds, padded, start = [0], [], 0
-    for row in rows:
-        seq_len, n_real = len(row["token_ids"]), int(row["n_real"])
+    for row, own in zip(rows, found, strict=True):
+        seq_len, n_real = own.size, int(row["n_real"])
         bounds += [start + int(bound) for bound in row["cu_seqlens"][1:]]
         if n_real < seq_len:
             padded.append((start + n_real, start + seq_len))

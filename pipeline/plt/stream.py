@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
 from pipeline.errors import ConfigError
 from pipeline.plt.data import PackedRun, open_packed, read_rows
@@ -20,8 +20,10 @@ class SequenceStream(IterableDataset[dict[str, Any]]):
     """Rows of `RUN/packed` as dicts of numpy arrays and lists, every `n_ranks`-th one; `flatten` makes a batch of them.
 
     Rank r of n reads the sequences start + r, start + r + n, ...; so after any number of batches of all ranks, what
-    they have read together is a prefix of the stream. Read it with one worker, because others would read the same.
-    Opening verifies every shard by its hash. Raises ConfigError, and StoreError as `open_packed` does.
+    they have read together is a prefix of the stream. A plain DataLoader must read it in its own process, where the
+    state is; torchdata's stateful one may use one worker. Opening verifies every shard by its hash.
+
+    Raises ConfigError, and StoreError as `open_packed` does.
     """
 
     def __init__(self, run: str | Path, *, rank: int = 0, n_ranks: int = 1, start: int = 0) -> None:
@@ -36,6 +38,9 @@ class SequenceStream(IterableDataset[dict[str, Any]]):
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """From where it stands to the end of the stream. The last round, if there is not one for each rank, is left."""
+        worker = get_worker_info()
+        if worker is not None and worker.num_workers > 1:
+            raise ConfigError(f"{self.run.folder}: {worker.num_workers} workers would read the same sequences; use one")
         while self.n_sequences + self.n_ranks <= self.run.n_sequences:
             row = _row(self.run, self.n_sequences + self.rank)
             self.n_sequences += self.n_ranks

@@ -10,6 +10,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ask_readers import ask_readers
 from export_runs import NARROW, SEQ_LEN, Truth, export_run
@@ -110,6 +111,12 @@ def labels_of(row: dict[str, Any], *, shifted: bool) -> list[int]:
 def test_shifted_labels_are_the_next_ids(truth: Truth) -> None:
     found = flatten(truth.rows, shifted=True)["labels"].tolist()
     assert found == [[i for row in truth.rows for i in labels_of(row, shifted=True)]]
+
+
+def test_rows_of_every_export_can_be_flattened(truth: Truth) -> None:
+    renamed = [{"tokens" if name == "token_ids" else name: v for name, v in row.items()} for row in truth.rows]
+    found, expected = flatten(renamed), flatten(truth.rows)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument")  # without a GPU

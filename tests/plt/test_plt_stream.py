@@ -85,3 +85,9 @@ def test_ranks_that_cannot_be_are_refused(run: Path, rank: int, n_ranks: int, st
 def test_a_state_of_another_run_is_refused(run: Path, state: dict) -> None:
     with pytest.raises(ConfigError, match="it is of another run"):
         SequenceStream(run).load_state_dict(state)
+
+
+def test_several_workers_are_refused(run: Path) -> None:
+    loader = DataLoader(SequenceStream(run), batch_size=2, collate_fn=list, num_workers=2)
+    with pytest.raises(ConfigError, match="2 workers would read the same sequences; use one"):
+        next(iter(loader))
