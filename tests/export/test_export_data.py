@@ -270,3 +270,26 @@ def test_a_run_on_other_storage_is_exported_into_a_local_folder(tmp_path: Path) 
         export_data(RunFiles(open_store(str(tmp_path / "run"))), to=to, out=tmp_path / f"local-{to}")
         export_data(run, to=to, out=tmp_path / to)
         assert hashes(tmp_path / to) == hashes(tmp_path / f"local-{to}")
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "vocab_size", "n_bytes"),
+    [
+        ("megatron", "tokens.bin", 65_499, 2),
+        ("megatron", "tokens.bin", 65_500, 4),
+        ("olmo", "tokens.npy", 65_536, 2),
+        ("olmo", "tokens.npy", 65_537, 4),
+        ("nanotron", "tokens.ds", 65_536, 2),
+        ("nanotron", "tokens.ds", 65_537, 4),
+    ],
+)
+def test_ids_have_two_bytes_as_long_as_the_reader_expects_it(
+    tmp_path: Path, to: str, name: str, vocab_size: int, n_bytes: int
+) -> None:
+    truth = export_run(tmp_path / "run", vocab_size=vocab_size)
+    out = export_data(truth.run, to=to, out=tmp_path / "out").folder
+    assert np.fromfile(out / name, f"<u{n_bytes}").tolist() == truth.stream
+    if to == "megatron":
+        assert (out / "tokens.idx").read_bytes()[17] == {2: 8, 4: 4}[n_bytes]
+    if to == "nanotron":
+        assert (out / "tokens.ds.metadata").read_text().startswith(f"tokenizer.json|{n_bytes}\n{len(truth.stream)}\n")
