@@ -19,8 +19,9 @@ def add_to(main: click.Group) -> None:
 @click.argument("run")
 @click.option("--to", required=True, type=click.Choice(FORMAT_NAMES), help="Which trainer's files; see docs/data.md.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="New folder; default: RUN-FORMAT.")
+@click.option("--by-pool", is_flag=True, help="A folder for code and one for text, for trainers that blend them.")
 @json_option("the bytes of export.json")
-def export_data(run: str, to: str, out: Path | None, as_json: bool) -> None:
+def export_data(run: str, to: str, out: Path | None, by_pool: bool, as_json: bool) -> None:
     """Write the packed sequences of RUN as another trainer reads them, in stream order; RUN stays as it is."""
     from pipeline.arrays.pandas_unasked import leave_pandas_out
     from pipeline.engine.run_folder import RunFiles
@@ -28,7 +29,7 @@ def export_data(run: str, to: str, out: Path | None, as_json: bool) -> None:
     from pipeline.export import export_data as write
 
     leave_pandas_out()
-    made = write(RunFiles(open_store(run)), to=to, out=out)
+    made = write(RunFiles(open_store(run)), to=to, out=out, by_pool=by_pool)
     if as_json:
         say_json(made.record, sort_keys=True)
         return

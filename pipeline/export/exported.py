@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,21 @@ class Exported:
     record: dict[str, Any]
 
 
-def export_data(run: RunFiles, *, to: str, out: Path | None = None) -> Exported:
+def export_data(run: RunFiles, *, to: str, out: Path | None = None, by_pool: bool = False) -> Exported:
     """Write the packed sequences of `run` into the new folder `out` as format `to`; the run stays as it is.
 
-    `out` is by default a folder beside the run, named after both. The same run gives the same bytes each time. Raises
-    ConfigError for a format or folder that cannot be, StoreError for a run that is unfinished or damaged and for a
-    folder that is not empty; then nothing is left behind.
+    `out` is by default a folder beside the run, named after both. `by_pool` makes a stream of code and one of text in
+    folders of their own, for trainers that blend them, in formats without a place for a sequence's pool. The same run
+    gives the same bytes each time. Raises ConfigError for a format or folder that cannot be, StoreError for a run that
+    is unfinished or damaged and for a folder that is not empty; then nothing is left behind.
     """
     form = FORMATS.get(to)
     if form is None:
         raise ConfigError(f"--to {to!r}: expected one of {', '.join(FORMATS)}")
+    if by_pool:
+        form = _by_pool(form)
     folder = _folder(run, to=to, out=out)
-    source = Finished.of(run)
+    source = Finished.of(run, by_pool=by_pool)
     source.refuse_damage()
     with whole_folder(folder) as store:
         files = [*form.write(source, store), store.write_bytes(TOKENIZER_FILE, run.tokenizer())]
@@ -47,6 +50,7 @@ def export_data(run: RunFiles, *, to: str, out: Path | None = None) -> Exported:
             raise StoreError(f"{run.store.root}: holds no sequence to export; its report says why")
         record = {
             "format": to,
+            "by_pool": by_pool,
             "loopmix": __version__,
             "run": run.mixture.name,
             "manifest_sha256": hashlib.sha256(source.manifest).hexdigest(),
@@ -60,6 +64,14 @@ def export_data(run: RunFiles, *, to: str, out: Path | None = None) -> Exported:
         }
         store.write_bytes(RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
     return Exported(folder, form, record)
+
+
+def _by_pool(form: Format) -> Format:
+    """What a format keeps where code and text are streams of their own."""
+    if "pool" in form.kept:
+        raise ConfigError(f"--by-pool: {form.name} keeps the pool of each sequence in a column; leave --by-pool out")
+    kept = (*(words.replace("order of the stream", "order of each pool") for words in form.kept), "pool (its folder)")
+    return replace(form, kept=kept, lost=(*(w for w in form.lost if w != "pool"), "order between code and text"))
 
 
 def _folder(run: RunFiles, *, to: str, out: Path | None) -> Path:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import tokenizer
 from pipeline.engine.manifest import MANIFEST, files_of
@@ -50,15 +51,16 @@ class Finished:
     manifest: bytes = field(repr=False)
     vocab_size: int  # one more than the largest id of the tokenizer
     eos_id: int  # ends every document, and fills what is behind the last piece of a sequence
+    by_pool: bool = False  # whether code and text become streams of their own
 
     @classmethod
-    def of(cls, run: RunFiles) -> "Finished":
+    def of(cls, run: RunFiles, *, by_pool: bool = False) -> "Finished":
         _ = run.manifest  # refuses what is not finished
         try:
             encoder = tokenizer.load_bytes(run.tokenizer(), where=run.store.full(TOKENIZER_FILE), fast=False)
         except tokenizer.TokenizerError as error:
             raise ConfigError(str(error)) from error
-        return cls(run, run.store.read_bytes(MANIFEST), encoder.vocab_size, encoder.eos_id)
+        return cls(run, run.store.read_bytes(MANIFEST), encoder.vocab_size, encoder.eos_id, by_pool)
 
     @property
     def seq_len(self) -> int:
@@ -87,8 +89,16 @@ class Finished:
         for file in self.files:
             yield from self.shard(file)
 
-    def shard(self, file: FileEntry) -> Iterator[Rows]:
-        """The sequences of one packed shard."""
+    def streams(self) -> Iterator[tuple[str, Iterator[Rows]]]:
+        """Where in the export each stream is to stand, as a prefix of names, and its sequences."""
+        if not self.by_pool:
+            yield "", self.rows()
+            return
+        for pool in POOLS:
+            yield f"{pool}/", (rows for file in self.files for rows in self.shard(file, pool=pool))
+
+    def shard(self, file: FileEntry, *, pool: str | None = None) -> Iterator[Rows]:
+        """The sequences of one packed shard, or those of one pool among them."""
         store, where = self.run.store, self.run.store.full(file.path)
         if not store.is_intact(file, by_hash=True):
             raise StoreError(
@@ -108,8 +118,11 @@ class Finished:
                         f"{where}: holds token id {largest}, but {TOKENIZER_FILE} has {self.vocab_size} entries; "
                         "curate the run again"
                     )
-                self.tally.add(rows, eos_id=self.eos_id)
-                yield rows
+                if pool is not None:
+                    rows = rows_of(rows.block.filter(pc.equal(rows.block["pool"], pool)), where=where)
+                if rows.pools:
+                    self.tally.add(rows, eos_id=self.eos_id)
+                    yield rows
 
     def refuse_changes(self) -> None:
         """StoreError if the run became another one while it was read."""

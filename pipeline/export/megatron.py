@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.engine.sink import HashingFile
 from pipeline.engine.store import FileEntry, Store
 from pipeline.export.finished import Finished
+from pipeline.sequences import Rows
 
 PREFIX = "tokens"
 _MAGIC = b"MMIDIDX\x00\x00"
@@ -57,14 +58,18 @@ class _Lengths:
 
 
 def write(source: Finished, out: Store) -> list[FileEntry]:
-    """Write both files."""
+    """Write both files of each stream."""
+    return [file for prefix, stream in source.streams() for file in _write(source, out, stream, name=prefix + PREFIX)]
+
+
+def _write(source: Finished, out: Store, stream: Iterator[Rows], *, name: str) -> list[FileEntry]:
     code = _UINT16 if source.vocab_size < _MAX_UINT16_ENTRIES else _INT32
     kind = np.dtype("<u2" if code == _UINT16 else "<i4")
     place = Path(out.root)
     with _Lengths(place) as pieces, _Lengths(place) as sequences:
 
         def fill(file: HashingFile) -> None:
-            for rows in source.rows():
+            for rows in stream:
                 file.write(rows.real_ids.astype(kind, copy=False).data)
                 pieces.append(rows.ends - rows.starts)
                 sequences.append(rows.n_pieces)
@@ -79,4 +84,4 @@ def write(source: Finished, out: Store) -> list[FileEntry]:
             for bounds in sequences.running(step=1, inclusive=True):
                 file.write(bounds.data)
 
-        return [out.write_stream(f"{PREFIX}.bin", fill), out.write_stream(f"{PREFIX}.idx", index)]
+        return [out.write_stream(f"{name}.bin", fill), out.write_stream(f"{name}.idx", index)]

@@ -6,6 +6,7 @@ A line is start, end, doc_id, pool, group: OLMo-core reads the first two, the ot
 import csv
 import gzip
 import io
+from collections.abc import Iterator
 from typing import cast
 
 import numpy as np
@@ -19,7 +20,11 @@ NAME = "tokens"
 
 
 def write(source: Finished, out: Store) -> list[FileEntry]:
-    """Write both files."""
+    """Write both files of each stream."""
+    return [file for prefix, stream in source.streams() for file in _write(source, out, stream, name=prefix + NAME)]
+
+
+def _write(source: Finished, out: Store, stream: Iterator[Rows], *, name: str) -> list[FileEntry]:
     kind = np.dtype(source.id_type)
 
     made: list[FileEntry] = []
@@ -29,13 +34,13 @@ def write(source: Finished, out: Store) -> list[FileEntry]:
         with gzip.GzipFile(fileobj=cast(io.BufferedIOBase, index), mode="wb", compresslevel=1, mtime=0) as lines:
 
             def fill(file: HashingFile) -> None:
-                for rows in source.rows():
+                for rows in stream:
                     lines.write(_lines(rows, start=file.n_bytes // kind.itemsize))
                     file.write(rows.real_ids.astype(kind, copy=False).data)
 
-            made.append(out.write_stream(f"{NAME}.npy", fill))
+            made.append(out.write_stream(f"{name}.npy", fill))
 
-    made.append(out.write_stream(f"{NAME}.csv.gz", both))
+    made.append(out.write_stream(f"{name}.csv.gz", both))
     return made
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -293,3 +294,44 @@ def test_ids_have_two_bytes_as_long_as_the_reader_expects_it(
         assert (out / "tokens.idx").read_bytes()[17] == {2: 8, 4: 4}[n_bytes]
     if to == "nanotron":
         assert (out / "tokens.ds.metadata").read_text().startswith(f"tokenizer.json|{n_bytes}\n{len(truth.stream)}\n")
+
+
+@pytest.mark.parametrize(
+    ("to", "name"), [("megatron", "tokens.bin"), ("olmo", "tokens.npy"), ("nanotron", "tokens.ds")]
+)
+def test_code_and_text_can_be_streams_of_their_own(tmp_path: Path, to: str, name: str) -> None:
+    truth = export_run(tmp_path / "run")
+    made = export_data(truth.run, to=to, out=tmp_path / "out", by_pool=True)
+    whole = export_data(truth.run, to=to, out=tmp_path / "whole")
+    assert sorted(p.name for p in made.folder.iterdir()) == ["code", "export.json", "text", "tokenizer.json"]
+    for pool in ("code", "text"):
+        expected = [i for r in truth.rows if r["pool"] == pool for i in r["token_ids"][: r["n_real"]]]
+        assert np.fromfile(made.folder / pool / name, "<u2").tolist() == expected
+        if to == "megatron":
+            rows = [row for row in truth.rows if row["pool"] == pool]
+            counts = np.frombuffer((made.folder / pool / "tokens.idx").read_bytes()[18:34], "<u8")
+            assert counts.tolist() == [sum(len(row["doc_ids"]) for row in rows), len(rows) + 1]
+    counted = ("n_sequences", "n_pieces", "n_padding", "n_pieces_without_end", "n_tokens")
+    assert {n: made.record[n] for n in counted} == {n: whole.record[n] for n in counted}
+    assert made.record["by_pool"] and not whole.record["by_pool"]
+    assert "pool" not in made.record["lost"]
+    assert "pool (its folder)" in made.record["kept"]
+
+
+@pytest.mark.parametrize("to", ["mds", "parquet", "huggingface"])
+def test_formats_with_a_column_of_pools_need_no_folders(tmp_path: Path, to: str) -> None:
+    truth = export_run(tmp_path / "run")
+    with pytest.raises(ConfigError, match="keeps the pool of each sequence in a column"):
+        export_data(truth.run, to=to, out=tmp_path / "out", by_pool=True)
+
+
+def test_indexes_of_one_pool_count_from_its_own_start(tmp_path: Path) -> None:
+    truth = export_run(tmp_path / "run")
+    out = export_data(truth.run, to="olmo", out=tmp_path / "out", by_pool=True).folder
+    index = export_data(truth.run, to="nanotron", out=tmp_path / "index", by_pool=True).folder
+    for pool in ("code", "text"):
+        rows = [row for row in truth.rows if row["pool"] == pool]
+        ends = [*accumulate(b - a for row in rows for a, b in pairwise(row["cu_seqlens"]))]
+        lines = gzip.decompress((out / pool / "tokens.csv.gz").read_bytes()).decode().splitlines()
+        assert [int(line.split(",")[1]) for line in lines] == ends
+        assert np.fromfile(index / pool / "tokens.ds.index", "<u8").tolist() == ends
