@@ -29,9 +29,10 @@ ROOMS: dict[str, set[str]] = {
         "plt",
         "tokenizer",
     }
-    | {"propose", "export"}
+    | {"forecast", "propose", "export"}
     | SUBJECT,
     "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix", "privacy"} | SUBJECT,
+    "forecast": {"recipe", "request", "sources", "mix"} | SUBJECT,
     "request": {"sources", "language", "rules", "select", "privacy"} | COMMON,
     "tokenizer_sample": {"sources", "language", "quality", "rules"} | SUBJECT,
     "reading": {"sources", "language", "rules", "dedup", "select", "privacy", "mix", "tokenizer"} | SUBJECT,
