@@ -120,9 +120,8 @@ class Finished:
                     )
                 if pool is not None:
                     rows = rows_of(rows.block.filter(pc.equal(rows.block["pool"], pool)), where=where)
-                if rows.pools:
-                    self.tally.add(rows, eos_id=self.eos_id)
-                    yield rows
+                self.tally.add(rows, eos_id=self.eos_id)
+                yield rows
 
     def refuse_changes(self) -> None:
         """StoreError if the run became another one while it was read."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from export.export_runs import Truth, export_run
 from pipeline.engine.belonging import erase
 from pipeline.engine.manifest import forget_others, read_manifest
 from pipeline.engine.readme import README, drop_readme, put_readme
+from pipeline.engine.store import FileEntry, Store
 
 
 @pytest.fixture
@@ -84,13 +84,23 @@ def test_an_unfinished_run_gets_none(truth: Truth, tmp_path: Path) -> None:
     assert not (tmp_path / "run" / README).exists()
 
 
-def test_a_stop_before_the_file_leaves_it_to_the_next_start(truth: Truth, tmp_path: Path) -> None:
-    """The manifest names it first: a file that it does not name would be taken for a person's."""
-    path = tmp_path / "run" / README
-    data = path.read_bytes()
-    path.unlink()
-    manifest = (tmp_path / "run/manifest.json").read_bytes()
-    assert re.search(rb'"readme"', manifest)
+def test_a_stop_before_the_file_leaves_it_to_the_next_start(
+    truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older one must not be taken for a person's then."""
+    manifest = read_manifest(truth.run.store)
+    manifest["mixture"]["pack"]["seq_len"] = 4096
+    (tmp_path / "run/manifest.json").write_text(json.dumps(manifest))
+    write = Store.write_bytes
+
+    def stopping(store: Store, path: str, *arguments: Any, **options: Any) -> FileEntry:
+        if path == README:
+            raise KeyboardInterrupt
+        return write(store, path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write_bytes", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            put_readme(truth.run.store)
     put_readme(truth.run.store)
-    assert path.read_bytes() == data
-    assert (tmp_path / "run/manifest.json").read_bytes() == manifest
+    assert "sequences of 4,096 token ids" in (tmp_path / "run" / README).read_text()

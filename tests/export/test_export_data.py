@@ -335,3 +335,13 @@ def test_indexes_of_one_pool_count_from_its_own_start(tmp_path: Path) -> None:
         lines = gzip.decompress((out / pool / "tokens.csv.gz").read_bytes()).decode().splitlines()
         assert [int(line.split(",")[1]) for line in lines] == ends
         assert np.fromfile(index / pool / "tokens.ds.index", "<u8").tolist() == ends
+
+
+@pytest.mark.parametrize("to", ["megatron", "olmo", "nanotron"])
+def test_a_shard_may_hold_one_pool_only(tmp_path: Path, to: str) -> None:
+    truth = export_run(tmp_path / "run", shard_rows=(1, 1, 1, 1, 1, 1))
+    out = export_data(truth.run, to=to, out=tmp_path / "out", by_pool=True).folder
+    for pool in ("code", "text"):
+        expected = [i for r in truth.rows if r["pool"] == pool for i in r["token_ids"][: r["n_real"]]]
+        (ids,) = (p for p in (out / pool).iterdir() if p.suffix in (".bin", ".npy", ".ds"))
+        assert np.fromfile(ids, "<u2").tolist() == expected != []
