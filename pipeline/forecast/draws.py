@@ -25,9 +25,8 @@ OWN_UNITS = (
 )
 _MIN_UNITS = 4  # units of one size of a source; fewer join the next smaller size that has enough
 _LARGE = 7  # size class from which an ending's files are apart: 4 kB, where rules of length begin to matter
-# How many units a stratum or group must have for its weights to vary half as much again as in the plain bootstrap,
-# which takes what was drawn for all that there is: with 12 units that is 1.4 times too narrow on the corpus of
-# docs/forecast.md, as sizes of files are so uneven.
+# Units of a stratum or group whose weights have twice the variance of the plain bootstrap's, which takes what was drawn
+# for all that there is: that holds the pools of docs/forecast.md in 13 to 16 of 20 seeds, as sizes are so uneven.
 _FEW = 12.0
 # Percentiles of a bootstrap lie too near where sizes are skewed; with this, pools are held in 18 of 20 seeds or more.
 _WIDER = 1.25

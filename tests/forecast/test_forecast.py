@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.forecast.costs import Timed, cpu_hours
-from pipeline.forecast.draws import draw_tokens
+from pipeline.forecast.draws import _shapes, draw_tokens
 from pipeline.forecast.mixing import mix_draws
 from pipeline.forecast.sampled import SampledInput, read_sample, rows_of, sample_of
 from pipeline.recipe import curate
@@ -95,6 +96,17 @@ def test_a_near_duplicate_stands_for_those_whose_keeper_was_not_drawn() -> None:
     sample = sample_of(pa.table({**columns, "unit": units}), {"s/1/5": (20, 6_000)}, sampling=Sampling(rate=0.1, key=1))
     assert sample.n_tokens.tolist() == [100, -25]
     assert np.median(draw_tokens(sample)[:, 0]) < 1_000  # half of the input would be
+
+
+def test_weights_vary_more_where_little_was_drawn(rows: pa.Table) -> None:
+    """As in the plain bootstrap where there is much: of variance 1, and twice that at a dozen units."""
+    sample = draw_sample(rows, 0)
+    n_units = int(sample.unit.max()) + 1
+    stratum = np.zeros(sample.unit.size, np.int64)
+    stratum[np.isin(sample.unit, np.arange(12))] = 1
+    shape = _shapes(replace(sample, group=np.zeros_like(sample.group)), stratum)
+    assert shape[:12].tolist() == [0.5] * 12
+    assert shape[12:].tolist() == [(n_units - 12) / n_units] * (n_units - 12)
 
 
 def test_a_larger_sample_says_it_more_narrowly(rows: pa.Table) -> None:
