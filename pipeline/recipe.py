@@ -26,7 +26,7 @@ from pipeline.engine.store import Store, part
 from pipeline.errors import ConfigError, StageError
 from pipeline.fields import Frozen
 from pipeline.mix.encoder import load_encoder
-from pipeline.mix.settings import Packing, encoding_of, end_of_document
+from pipeline.mix.settings import Packing, balancing_of, encoding_of, packing_of
 from pipeline.privacy.policies import dropping
 from pipeline.quality.settings import SHOWN, measuring_with
 from pipeline.request.inputs import refuse_misplaced, refuse_runs, refuse_unmeetable
@@ -73,7 +73,7 @@ _LEDGER_INPUTS = (
 def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     """Every stage of mixture `m`, in the order of work. Neighbouring map stages run fused."""
     m = sized(m, slices)
-    near, parts = m.near_dups, (m.balance.code.parts, m.balance.text.parts)
+    near = m.near_dups
     inputs = inputs_of(m, slices)
     linking = linking_of(near, earlier=open_earlier(m, version=SIGNATURES_VERSION))
     threshold = threshold_of(near)
@@ -88,7 +88,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         benchmarks=_benchmark_limits(m),
         drops=dropping(m.privacy.policies),
     )
-    packing = Packing(**dict(m.pack), code_parts=parts[0], text_parts=parts[1], pad_id=end_of_document(m.tokenizer))
+    packing = packing_of(m)
     declared = ("path", "source", "pool_hint", "language_label")
     first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
     judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, QUALITY, REDACTED, JUDGED, OVERLAPS, SIMILAR, NEAR_DUPS)
@@ -108,8 +108,8 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(NEAR_DUPS.name, 3, _keep_near, threshold, (SIGNATURES, SIMILAR)),
         ExchangeStage(SELECT.name, 4, _select, selection, judged),
         MapStage(TOKENS, 3, _tokenize, encoding_of(m.tokenizer), _TEXT, (keep, text)),
-        ExchangeStage(BALANCE.name, 4, _balance, m.balance, chosen_from, seed=m.seed),
-        ExchangeStage(PACKED, 1, _pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
+        ExchangeStage(BALANCE.name, 5, _balance, balancing_of(m), chosen_from, seed=m.seed),
+        ExchangeStage(PACKED, 2, _pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
         MapStage(LEDGER, 4, _account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
     ]
 

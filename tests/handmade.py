@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import xxhash
 
-from pipeline.config import Mixture, Source
+from pipeline.config import Balance, Mixture, Source
 from pipeline.engine.executor import Executor, InlineExecutor
 from pipeline.engine.markers import Marker
 from pipeline.engine.progress import silent
@@ -21,6 +21,7 @@ from pipeline.engine.stage import ExchangeStage, fingerprint
 from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
 from pipeline.filters import Quality
+from pipeline.mix.settings import Balancing
 from pipeline.quality.quality import measure
 from pipeline.rules.judged import judge_documents
 from pipeline.rules.resolve import rules_of
@@ -187,6 +188,11 @@ def run_stage(run: Run, name: str, make: Callable[..., list[Marker]], *, config:
     stage = ExchangeStage(name, 1, make, config, TABLES, seed=run.mixture.seed)
     mark = fingerprint(stage, marks=dict.fromkeys((t.name for t in TABLES), ""))
     run_exchange(run, run.store, stage, mark=mark, n_shards=n_shards)
+
+
+def balancing(config: Balance) -> Balancing:
+    """The balance as its stage takes it, without a sequence length to be rounded to."""
+    return Balancing(**dict(config))
 
 
 def digests(folder: Path) -> dict[str, bytes]:

@@ -28,11 +28,13 @@ from pipeline.mix.feasible import why_dropped
 from pipeline.mix.kept import buckets_of, keys_of, pools_of, read_kept
 from pipeline.mix.pool import exact
 from pipeline.mix.quota import Quota
+from pipeline.mix.settings import Balancing
+from pipeline.mix.unmet import say_unmet
 from pipeline.mix.why_capped import why_nothing_left, why_under_caps
 from pipeline.schema import BALANCE, LANGUAGES, POOLS, SELECT
 
 
-def balance(job: Job, *, config: Balance) -> list[Marker]:
+def balance(job: Job, *, config: Balancing) -> list[Marker]:
     """Write table `plan`. ConfigError if the wanted mixture cannot be made from what is there."""
     tables, n_shards = job.tables, job.tables.n_shards
     key = job.key("balance")
@@ -43,9 +45,11 @@ def balance(job: Job, *, config: Balance) -> list[Marker]:
     pools = pools_of_counts(counted, config=config, capping=capping)
     held = {name: pool.pool(pool.open(), natural=None) for name, pool in pools.items()}
     pool_budgets(held["code"], held["text"], total=config.total_tokens)  # says what is too large without any cap
-    made = fit(pools, total=config.total_tokens)
+    made = fit(pools, total=config.total_tokens, seq_len=config.seq_len)
     if is_capped(wanted):
-        capping, made = _under_caps(job, key=key, config=config, made=made)
+        capping, pools, made = _under_caps(job, key=key, config=config, made=made)
+    for said in say_unmet(pools, made, config=config):
+        job.workplace.progress.say(said)
     rule = partial(_entering, capping, made.ceilings, key)
     listed = job.channel("list", n_sources=n_shards, n_partitions=1)
     job.step("list", partial(_list, tables, listed, rule, made.quotas), items=n_shards)
@@ -53,29 +57,32 @@ def balance(job: Job, *, config: Balance) -> list[Marker]:
     return job.step("", partial(_plan, tables, rule, quotas), items=n_shards)
 
 
-def _under_caps(job: Job, *, key: np.uint64, config: Balance, made: Fit) -> tuple[Capping, Fit]:
+def _under_caps(
+    job: Job, *, key: np.uint64, config: Balancing, made: Fit
+) -> tuple[Capping, dict[str, CappedPool], Fit]:
     """The caps and the largest mixture found under them, from the one that could be `made` without them."""
     wanted = {"code": config.code, "text": config.text}
+    copies = {pool: config.copies_of(of) for pool, of in wanted.items()}
     totals = sum_repositories(job, wanted=wanted)
     for turn in itertools.count():
         budgets = made.budgets
         # Half of what could cross a cap in the mixture that was made last: should the caps shrink it to a half, no
         # repository is overlooked yet, and one more turn is seldom needed.
-        floors = {pool: allowed_repo(wanted[pool], budgets[pool]) // (2 * config.max_copies) for pool in POOLS}
+        floors = {pool: allowed_repo(wanted[pool], budgets[pool]) // (2 * copies[pool]) for pool in POOLS}
         capping = Capping(wanted, find_large(job, totals, floors=floors, turn=turn))
         counted = _counts(job, f"count-{turn}", key=key, capping=capping)
         pools = pools_of_counts(counted, config=config, capping=capping)
         try:
-            made = fit(pools, total=config.total_tokens)
+            made = fit(pools, total=config.total_tokens, seq_len=config.seq_len)
         except ConfigError:
             raise ConfigError(f"balance: {why_nothing_left(pools, total=config.total_tokens)}") from None
-        if all(floors[p] * config.max_copies <= allowed_repo(wanted[p], made.budgets[p]) for p in POOLS):
+        if all(floors[p] * copies[p] <= allowed_repo(wanted[p], made.budgets[p]) for p in POOLS):
             break
     parts = config.code.parts + config.text.parts
     if config.total_tokens is not None and sum(made.budgets.values()) < config.total_tokens // parts * parts:
         said = why_under_caps(pools, made, total=config.total_tokens, found=nearest(pools, made))
         raise ConfigError(f"balance.total_tokens: {said}")
-    return capping, made
+    return capping, pools, made
 
 
 def allowed_repo(wanted: PoolBalance, budget: int) -> int:
@@ -154,7 +161,9 @@ def pools_of_counts(counted: pa.Table, *, config: Balance, capping: Capping) -> 
             bucket=mine["bucket"].to_numpy(),
             n_tokens=mine["n_tokens"].to_numpy(),
         )
-        pools[name] = CappedPool(counts, wanted.shares, wanted.max_frac, config.max_copies, wanted.parts)
+        copies, shares = config.copies_of(wanted), (wanted.shares, wanted.max_frac)
+        said = "balance.max_copies" if wanted.unimax is None else f"balance.{name}.unimax.max_epochs"
+        pools[name] = CappedPool(counts, *shares, copies, wanted.parts, wanted.exponent, said)
     return pools
 
 

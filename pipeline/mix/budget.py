@@ -10,11 +10,18 @@ from pipeline.errors import ConfigError
 from pipeline.mix.feasible import why_empty, why_too_large
 from pipeline.mix.pool import Pool
 
+# Sequences of a pool from which on its budget ends with a sequence; what is lost, at most one of them, is less than
+# a thirtieth of the pool.
+_MANY_SEQUENCES = 32
+# Room that is left in whole sequences, as a share: packing leaves gaps, and one token too many would need one more.
+_ROOM = Fraction(1, 2000)
 
-def pool_budgets(code: Pool, text: Pool, *, total: int | None) -> tuple[int, int]:
+
+def pool_budgets(code: Pool, text: Pool, *, total: int | None, seq_len: int | None = None) -> tuple[int, int]:
     """Tokens of (code, text) in the exact ratio code.parts : text.parts.
 
-    Without `total` the mixture is as large as both pools allow, and no document is repeated only to make it grow.
+    Without `total` the mixture is as large as both pools allow, and no document is repeated only to make it grow; with
+    `seq_len` it is rounded down to what fills whole sequences of so many tokens.
     ConfigError if one pool is empty or `total` is more than there is.
     """
     for name, pool in (("code", code), ("text", text)):
@@ -24,6 +31,7 @@ def pool_budgets(code: Pool, text: Pool, *, total: int | None) -> tuple[int, int
     if total is None:
         # The larger pool sets the size: the smaller may be repeated up to its copies to match it, the larger is not.
         unit = min(unit, max(code.total // code.parts, text.total // text.parts))
+        unit = _whole(unit, seq_len) if seq_len is not None else unit
     else:
         wanted = total // (code.parts + text.parts)
         if wanted > unit:
@@ -35,6 +43,12 @@ def pool_budgets(code: Pool, text: Pool, *, total: int | None) -> tuple[int, int
             f"{text.capacity():,}, fewer than one for each part; add sources or give smaller parts"
         )
     return unit * code.parts, unit * text.parts
+
+
+def _whole(unit: int, seq_len: int) -> int:
+    """Of `unit` tokens those that fill whole sequences, where there are many: then every multiple does so too."""
+    n_sequences = unit // seq_len
+    return int(n_sequences * seq_len * (1 - _ROOM)) if n_sequences >= _MANY_SEQUENCES else unit
 
 
 def most_of(code: Pool, text: Pool) -> int:

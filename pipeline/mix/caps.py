@@ -20,6 +20,7 @@ import numpy as np
 from pipeline.mix.budget import allocate, most_of, pool_budgets
 from pipeline.mix.pool import Pool
 from pipeline.mix.quota import N_BUCKETS, Quota, quota
+from pipeline.schema import POOLS
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class CappedPool:
     max_frac: Mapping[str, float]
     max_copies: int
     parts: int
+    exponent: float = 1.0
+    copies_key: str = "balance.max_copies"
 
     def open(self) -> np.ndarray:
         """Ceilings that keep nothing out."""
@@ -109,7 +112,8 @@ class CappedPool:
         sums = np.zeros(len(self.counts.groups), np.int64)
         np.add.at(sums, self.counts.group, tokens)
         available = dict(zip(self.counts.groups, sums.tolist(), strict=True))
-        return Pool(available, self.shares, self.max_frac, self.max_copies, self.parts, natural)
+        said = self.shares, self.max_frac, self.max_copies, self.parts
+        return Pool(available, *said, natural, self.exponent, self.copies_key)
 
     def quotas(self, ceilings: np.ndarray, *, tokens: Mapping[str, int]) -> dict[str, Quota]:
         """Where the budget of each group ends among the documents below the ceilings."""
@@ -129,15 +133,22 @@ class CappedPool:
 
 @dataclass(frozen=True)
 class Fit:
-    """A mixture that can be made: for each pool its tokens, the quotas of its groups and the ceilings of its caps."""
+    """A mixture that can be made: for each pool its tokens, the quotas of its groups and the ceilings of its caps.
+
+    `held` are the pools as the ceilings leave them, `tokens` what each group gives.
+    """
 
     budgets: Mapping[str, int]
     quotas: Mapping[tuple[str, str], Quota]
     ceilings: Mapping[str, np.ndarray]
+    held: Mapping[str, Pool]
+    tokens: Mapping[str, Mapping[str, int]]
 
 
-def fit(pools: Mapping[str, CappedPool], *, total: int | None) -> Fit:
+def fit(pools: Mapping[str, CappedPool], *, total: int | None, seq_len: int | None = None) -> Fit:
     """The largest mixture found under all caps, of at most `total` tokens. ConfigError if a pool holds nothing.
+
+    Without a total it fills whole sequences of `seq_len` tokens.
 
     Natural shares follow what the pool would hold if all of it were packed, under the same caps: so a repository that
     is held down leaves its language as large as the rest of it is, and does not crowd out the rest.
@@ -147,16 +158,17 @@ def fit(pools: Mapping[str, CappedPool], *, total: int | None) -> Fit:
     while True:
         held = {name: pool.pool(ceilings[name], natural=natural[name]) for name, pool in pools.items()}
         total = None if total is None else min(total, most_of(held["code"], held["text"]))
-        budgets = dict(zip(("code", "text"), pool_budgets(held["code"], held["text"], total=total), strict=True))
+        budgets = dict(zip(POOLS, pool_budgets(held["code"], held["text"], total=total, seq_len=seq_len), strict=True))
         quotas: dict[tuple[str, str], Quota] = {}
+        tokens = {name: allocate(held[name], budgets[name]) for name in pools}
         fallen = {}
         for name, pool in pools.items():
-            mine = pool.quotas(ceilings[name], tokens=allocate(held[name], budgets[name]))
+            mine = pool.quotas(ceilings[name], tokens=tokens[name])
             taken = pool.taken(ceilings[name], quotas=mine)
             fallen[name] = pool.counts.fallen(ceilings[name], taken=taken, budget=budgets[name])
             quotas |= {(name, group): q for group, q in mine.items()}
         if all(np.array_equal(fallen[name], ceilings[name]) for name in pools):
-            return Fit(budgets, quotas, ceilings)
+            return Fit(budgets, quotas, ceilings, held, tokens)
         ceilings = fallen
 
 

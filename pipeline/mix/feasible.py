@@ -1,6 +1,6 @@
 """Why a balance cannot be made of what is there, and the nearest that can: which pool, which groups, which numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pipeline.errors import first_of
 from pipeline.mix.pool import Pool
@@ -40,12 +40,13 @@ def why_too_large(code: Pool, text: Pool, *, total: int) -> str:
     unit = pool.capacity() // pool.parts
     other = "text" if name == "code" else "code"
     said = (
-        f"{total:,} is more than the pools hold, at most {unit * parts:,} at balance.max_copies {pool.max_copies}: "
+        f"{total:,} is more than the pools hold, at most {unit * parts:,} at {pool.copies_key} {pool.max_copies}: "
         f"{name} limits it with {pool.capacity():,} tokens ({groups_of(pool.wanted)}){_held_down(name, pool)}; "
         f"{other} could give {pools[other].capacity():,}"
     )
-    copies = _copies_for(code, text, unit=total // parts)
-    more = f"balance.max_copies: {copies}" if copies else f"more sources of {name}, as no number of copies is enough"
+    repeated = [p for p in pools.values() if p.copies_key == pool.copies_key]
+    copies = _copies_for(repeated, unit=total // parts)
+    more = f"{pool.copies_key}: {copies}" if copies else f"more sources of {name}, as no number of copies is enough"
     return f"{said}; write balance.total_tokens: {unit * parts} or {more}"
 
 
@@ -56,10 +57,10 @@ def _held_down(name: str, pool: Pool) -> str:
     return f", as balance.{name}.max_frac holds {first_of(sorted(capped), most=_MAX_NAMED)} down" if capped else ""
 
 
-def _copies_for(code: Pool, text: Pool, *, unit: int) -> int | None:
-    """The fewest copies with which both pools give `unit` tokens a part."""
-    for copies in range(code.max_copies + 1, MAX_COPIES + 1):
-        if all(p.with_copies(copies).capacity() >= unit * p.parts for p in (code, text)):
+def _copies_for(pools: Sequence[Pool], *, unit: int) -> int | None:
+    """The fewest copies with which all of these pools give `unit` tokens a part."""
+    for copies in range(pools[0].max_copies + 1, MAX_COPIES + 1):
+        if all(p.with_copies(copies).capacity() >= unit * p.parts for p in pools):
             return copies
     return None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Context, Decimal
 from fractions import Fraction
 from math import ceil
 
@@ -12,7 +13,8 @@ from pipeline.schema import OTHERS
 class Pool:
     """What one pool has and how it shall be shared. `available` counts each document once.
 
-    `natural` are the tokens that natural shares, and those within `others`, follow; None: what is available.
+    `natural` are the tokens that natural shares, and those within `others`, follow, raised to `exponent`; None: what is
+    available.
     """
 
     available: Mapping[str, int]
@@ -21,6 +23,8 @@ class Pool:
     max_copies: int
     parts: int
     natural: Mapping[str, int] | None = None
+    exponent: float = 1.0
+    copies_key: str = "balance.max_copies"  # the key of the mixture that says max_copies
 
     def with_copies(self, max_copies: int) -> "Pool":
         """The same pool, its documents repeated more or less often."""
@@ -64,17 +68,28 @@ class Pool:
         return low
 
     def weights(self) -> dict[str, Fraction]:
-        """Relative wanted shares. `others` is divided by natural shares among the groups that are not named."""
+        """Relative wanted shares. `others` is divided among the groups that are not named as they would be alone."""
         natural = self.available if self.natural is None else self.natural
-        groups = {g: natural[g] for g, n in self.available.items() if n > 0}
+        groups = {g: power(natural[g], self.exponent) for g, n in self.available.items() if n > 0}
         if not self.shares:
-            return {g: Fraction(n) for g, n in groups.items()}
+            return groups
         unnamed = {g: n for g, n in groups.items() if g not in self.shares}
         rest = sum(unnamed.values())
         weights = {g: exact(self.shares[g]) for g in groups if g in self.shares}
         for group, n in unnamed.items():
-            weights[group] = exact(self.shares.get(OTHERS, 0.0)) * Fraction(n, rest)
+            weights[group] = exact(self.shares.get(OTHERS, 0.0)) * n / rest
         return weights
+
+
+# More digits than a number of tokens has, and the same on every machine, as powers of floats are not.
+_DIGITS = Context(prec=50)
+
+
+def power(n: int, exponent: float) -> Fraction:
+    """n ** exponent, exact for 0 and 1, else to fifty digits; nothing stays nothing at any exponent."""
+    if n == 0 or exponent == 1:
+        return Fraction(n)
+    return Fraction(_DIGITS.power(Decimal(n), Decimal(repr(exponent))))
 
 
 def exact(decimal: float) -> Fraction:

@@ -1,8 +1,9 @@
 """What decides tokens and packed shards: part of their stages' fingerprints, without the kernels that make them."""
 
-from pipeline.config import Pack, Tokenizer
+from pipeline.config import Balance, Mixture, Pack, Tokenizer
 from pipeline.fields import Count
 from pipeline.mix.encoder import load_encoder
+from pipeline.mix.epochs import PATIENCE, SEGMENTS, n_segments
 
 
 class Encoding(Tokenizer):
@@ -21,14 +22,55 @@ def end_of_document(config: Tokenizer) -> int:
     return load_encoder(config.path).eos_id
 
 
-class Packing(Pack):
-    """All that decides `packed`: sizes, the ratio that every prefix keeps, and what fills a sequence up.
+class Balancing(Balance):
+    """All that decides `balance`; without total_tokens a mixture ends with a sequence of `seq_len` tokens."""
 
-    Partition p of pool k is number k * n_partitions + p.
+    seq_len: Count | None = None
+
+
+def balancing_of(mixture: Mixture) -> Balancing:
+    """What a mixture says of its balance."""
+    seq_len = mixture.pack.seq_len if mixture.balance.total_tokens is None else None
+    return Balancing(**dict(mixture.balance), seq_len=seq_len)
+
+
+class Packing(Pack):
+    """All that decides `packed`: sizes, the ratio that every prefix keeps, how often documents may appear, and what
+    fills a sequence up.
     """
 
     n_shards: Count
     n_partitions: Count
     code_parts: int
     text_parts: int
+    code_copies: Count = 1
+    text_copies: Count = 1
     pad_id: int
+
+    @property
+    def segments(self) -> tuple[int, int]:
+        """How many segments of time the streams of code and text have; text's are numbered behind code's."""
+        code, text = (n_segments(self.n_partitions, copies) for copies in (self.code_copies, self.text_copies))
+        return code, text
+
+    @property
+    def patience(self) -> tuple[int, int]:
+        """How many segments a sequence of code, of text, may wait to be filled: without copies all."""
+        n_code, n_text = self.segments
+        return (
+            n_code if self.code_copies == 1 else PATIENCE * n_code // (SEGMENTS * self.code_copies),
+            n_text if self.text_copies == 1 else PATIENCE * n_text // (SEGMENTS * self.text_copies),
+        )
+
+
+def packing_of(mixture: Mixture) -> Packing:
+    """What a mixture says of its packed shards. ConfigError if its tokenizer cannot be loaded."""
+    balance = mixture.balance
+    return Packing(
+        **dict(mixture.pack),
+        code_parts=balance.code.parts,
+        text_parts=balance.text.parts,
+        code_copies=balance.copies_of(balance.code),
+        text_copies=balance.copies_of(balance.text),
+        pad_id=end_of_document(mixture.tokenizer),
+    )

@@ -22,6 +22,7 @@ from pipeline.mix.encoder import held_encoder
 from pipeline.reading.unread import unread_of
 from pipeline.reading.verify_caps import caps_hold
 from pipeline.reading.verify_duplicates import bytes_differ, duplicates_hold, similarities_hold, texts_agree
+from pipeline.reading.verify_epochs import epochs_hold
 from pipeline.reading.verify_ledger import ledger_holds
 from pipeline.schema import ALIGNED, DOCUMENTS, REDACTED, SELECT, TOKENIZER_FILE, TOKENS
 from pipeline.sources.sampling import N_DOCS, sampling_of
@@ -62,6 +63,7 @@ def verify(run: RunFiles, *, quick: bool = False) -> Iterator[Finding]:
         ("balance", _balance),
         ("caps", caps_hold),
         ("sequences", _sequences),
+        ("epochs", epochs_hold),
         ("trace", _trace),
         ("text", _text),
         ("privacy", _privacy),

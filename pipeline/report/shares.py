@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.config import PoolBalance
 from pipeline.language.shares import PAPER_SHARES
+from pipeline.mix.pool import Pool
 from pipeline.report.count_documents import from_row
 from pipeline.report.numbers import Group, PaperShare
 from pipeline.schema import OTHERS
@@ -40,16 +41,14 @@ def groups_of(rows: Sequence[dict[str, Any]], *, pool: str, wanted: PoolBalance)
 
 
 def _targets(n_tokens: dict[str, int], *, wanted: PoolBalance) -> dict[str, float]:
-    """Wanted share of each group; `others` is divided by kept tokens among groups not named. Empty: natural."""
-    if not wanted.shares:
+    """Wanted share of each group, of those that lack tokens too. Empty: natural, or as equal as tokens allow."""
+    if wanted.unimax is not None or not (wanted.shares or wanted.temperature is not None):
         return {}
-    scale = sum(wanted.shares.values())
-    unnamed = sum(n for name, n in n_tokens.items() if name not in wanted.shares)
-    rest = wanted.shares.get(OTHERS, 0.0)
-    return {
-        name: (wanted.shares[name] if name in wanted.shares else rest * n / max(1, unnamed)) / scale
-        for name, n in n_tokens.items()
-    }
+    # A group that has a share and no tokens still wants it: one token of its own keeps it among the wanted.
+    there = {name: max(n, 1) if name in wanted.shares else n for name, n in n_tokens.items()}
+    weights = Pool(there, wanted.shares, {}, 1, 1, exponent=wanted.exponent).weights()
+    scale = sum(weights.values())
+    return {name: float(weights.get(name, 0) / scale) for name in n_tokens}
 
 
 def paper_shares(groups: Sequence[Group]) -> tuple[PaperShare, ...]:

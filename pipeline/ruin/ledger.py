@@ -43,4 +43,5 @@ def read_max_copies(run: Path) -> int:
     if not path.is_file():
         return 1
     balance = json.loads(path.read_text(encoding="utf-8")).get("mixture", {}).get("balance", {})
-    return int(balance.get("max_copies", 1))
+    own = [(balance.get(pool) or {}).get("unimax") for pool in ("code", "text")]
+    return max(int(balance.get("max_copies", 1)), *(int(rule["max_epochs"]) for rule in own if rule), 1)

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from handmade import ShuffledExecutor, digests, documents, make_run, run_stage, write_documents, write_tokens
+from handmade import ShuffledExecutor, balancing, digests, documents, make_run, run_stage, write_documents, write_tokens
 
 from pipeline.config import Balance, PoolBalance
 from pipeline.engine.run import Run
@@ -74,7 +74,7 @@ def test_pools_are_equal_to_the_token_and_each_group_is_cut_once(tmp_path: Path,
     config = CASES[name]
     run = make_run(tmp_path)
     tables = fill(run)
-    run_stage(run, "balance", balance, config=config, n_shards=4)
+    run_stage(run, "balance", balance, config=balancing(config), n_shards=4)
     sums, n_cut = totals(tables)
     code = sum(n for (pool, _), n in sums.items() if pool == "code")
     text = sum(n for (pool, _), n in sums.items() if pool == "text")
@@ -96,7 +96,7 @@ def test_every_budget_is_met_to_the_token(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     tables = fill(run, scale=4)
     for total in range(2, 60, 2):
-        run_stage(run, "balance", balance, config=Balance(total_tokens=total), n_shards=4)
+        run_stage(run, "balance", balance, config=balancing(Balance(total_tokens=total)), n_shards=4)
         sums, _ = totals(tables)
         assert sum(sums.values()) == total
 
@@ -106,7 +106,7 @@ def test_bytes_do_not_depend_on_the_order_of_work_but_on_the_seed(tmp_path: Path
     for name, executor, seed in (("a", None, 0), ("b", ShuffledExecutor(2), 0), ("c", None, 1)):
         run = make_run(tmp_path / name, executor=executor, seed=seed)
         fill(run)
-        run_stage(run, "balance", balance, config=Balance(total_tokens=400), n_shards=4)
+        run_stage(run, "balance", balance, config=balancing(Balance(total_tokens=400)), n_shards=4)
         made[name] = digests(tmp_path / name / "tables/balance")
     assert made["a"] == made["b"]
     assert made["a"] != made["c"]
@@ -128,7 +128,7 @@ def test_a_mixture_without_one_pool_is_refused(tmp_path: Path) -> None:
     }
     Tables(run.store, 1).write(LANGUAGES, 0, data=pa.Table.from_pylist([row], schema=LANGUAGES.schema))
     with pytest.raises(ConfigError, match="no text tokens"):
-        run_stage(run, "balance", balance, config=Balance(), n_shards=1)
+        run_stage(run, "balance", balance, config=balancing(Balance()), n_shards=1)
 
 
 @pytest.mark.parametrize("pool", ["code", "text"])
@@ -144,7 +144,7 @@ def test_a_pool_that_the_rules_emptied_says_which(tmp_path: Path, pool: str) -> 
     write_tokens(run, [(shard, [None, None, 5])])  # the dropped ones are `empty`
     write_documents(run, [shard])
     with pytest.raises(ConfigError) as caught:
-        run_stage(run, "balance", balance, config=Balance(), n_shards=1)
+        run_stage(run, "balance", balance, config=balancing(Balance()), n_shards=1)
     assert f"no {pool} tokens are left to mix: all 2 documents of {pool} are dropped, most for empty 2 times" in str(
         caught.value
     )
@@ -159,7 +159,7 @@ def test_a_pool_in_which_nothing_is_says_so(tmp_path: Path) -> None:
     write_tokens(run, [(shard, [5])])
     write_documents(run, [shard])
     with pytest.raises(ConfigError, match=r"none of the 1 documents is text .*say pool: text of a source"):
-        run_stage(run, "balance", balance, config=Balance(), n_shards=1)
+        run_stage(run, "balance", balance, config=balancing(Balance()), n_shards=1)
 
 
 @pytest.mark.parametrize("at_most", [1, 7, 10**6])

@@ -1,3 +1,4 @@
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
 from pipeline.mix.budget import allocate, pool_budgets
-from pipeline.mix.pool import Pool
+from pipeline.mix.pool import Pool, power
 
 
 def pool(available: dict[str, int], *, shares: dict[str, float] | None = None, **more: object) -> Pool:
@@ -140,3 +141,53 @@ def test_a_pool_of_which_nothing_may_enter_says_why() -> None:
 def test_parts_that_no_token_fits_are_told_with_the_numbers() -> None:
     with pytest.raises(ConfigError, match=r"100:1 cannot be met: code holds 14 tokens and text 10, fewer than one"):
         pool_budgets(pool({"C": 14}, parts=100), pool({"books": 10}), total=None)
+
+
+def fairest(limits: list[int], budget: int) -> list[int]:
+    """Of all ways to divide `budget` the one whose smallest part is largest, then the second smallest, ..."""
+    ways = (x for x in itertools.product(*(range(n + 1) for n in limits)) if sum(x) == budget)
+    return max(sorted(x) for x in ways)
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(1, 3), st.floats(0, 1))
+def test_unimax_is_the_fairest_of_all_ways_to_divide(sizes: list[int], epochs: int, part: float) -> None:
+    p = pool(dict(zip("abcd", sizes, strict=False)), exponent=0.0, max_copies=epochs)
+    budget = int(p.capacity() * part)
+    got = allocate(p, budget) if budget else dict.fromkeys(p.available, 0)
+    assert sorted(got.get(g, 0) for g in p.available) == fairest([n * epochs for n in sizes], budget)
+
+
+def test_temperature_flattens_natural_shares() -> None:
+    four = {"C": 160_000, "Go": 10_000}
+    assert allocate(pool(four, exponent=0.5, max_copies=9), 50_000) == {"C": 40_000, "Go": 10_000}
+    assert allocate(pool(four, exponent=1.0, max_copies=9), 17_000) == {"C": 16_000, "Go": 1_000}
+    assert allocate(pool(four, exponent=0.0, max_copies=9), 17_000) == {"C": 8_500, "Go": 8_500}
+
+
+def test_groups_without_a_share_divide_others_by_the_temperature() -> None:
+    held = pool({"C": 900, "Go": 1600, "D": 400}, shares={"C": 1, "others": 3}, exponent=0.5, max_copies=9)
+    assert allocate(held, 400) == {"C": 100, "Go": 200, "D": 100}
+
+
+@given(st.integers(0, 10**15), st.floats(0, 1))
+def test_powers_are_those_of_floats_to_their_last_digits(n: int, exponent: float) -> None:
+    assert float(power(n, exponent)) == pytest.approx(0.0 if n == 0 else float(n) ** exponent, rel=1e-12)
+
+
+def test_a_pool_under_unimax_names_its_own_key() -> None:
+    code = pool({"C": 10}, max_copies=2, exponent=0.0, copies_key="balance.code.unimax.max_epochs")
+    with pytest.raises(ConfigError, match=r"at most 40 at balance\.code\.unimax\.max_epochs 2.*max_epochs: 3$"):
+        pool_budgets(code, pool({"books": 100}), total=60)
+
+
+@pytest.mark.parametrize(("n_code", "parts"), [(100_000, 1), (50_000, 3)])
+def test_without_a_total_pools_fill_whole_sequences_but_for_the_room_that_packing_needs(
+    n_code: int, parts: int
+) -> None:
+    code, text = pool({"C": n_code * parts}, parts=parts), pool({"books": 70_000})
+    got = pool_budgets(code, text, total=None, seq_len=1_000)
+    n = min(n_code, 70_000) // 1_000
+    assert got[1] == int(n * 1_000 * 0.9995)
+    assert got[0] == got[1] * parts
+    assert pool_budgets(code, text, total=None, seq_len=3_000) == (min(n_code, 70_000) * parts, min(n_code, 70_000))
+    assert pool_budgets(code, text, total=8_008, seq_len=1_000)[1] == 8_008 // (parts + 1)

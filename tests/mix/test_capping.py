@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from handmade import ShuffledExecutor, digests, documents, make_run, run_stage, write_documents, write_tokens
+from handmade import ShuffledExecutor, balancing, digests, documents, make_run, run_stage, write_documents, write_tokens
 
 from pipeline.config import Balance, PoolBalance
 from pipeline.engine.run import Run
@@ -62,7 +62,7 @@ def planned(tables: Tables) -> tuple[dict[str, dict[str | None, int]], list[dict
 def planned_under(folder: Path, config: Balance, **more: object) -> tuple[dict[str, dict[str | None, int]], list[dict]]:
     run = make_run(folder, **more)
     tables = fill(run)
-    run_stage(run, "balance", balance, config=config, n_shards=N_SHARDS)
+    run_stage(run, "balance", balance, config=balancing(config), n_shards=N_SHARDS)
     return planned(tables)
 
 
@@ -158,7 +158,7 @@ def test_marks_are_held_to_their_shares_beside_repositories(tmp_path: Path, tota
     caps = {"vendored": 0.1, "test_data": 0.02}
     code, text = PoolBalance(max_mark_frac=caps, max_repo_frac=0.3), PoolBalance(max_mark_frac={"changelog": 0.1})
     config = Balance(code=code, text=text, total_tokens=total)
-    run_stage(run, "balance", balance, config=config, n_shards=N_SHARDS)
+    run_stage(run, "balance", balance, config=balancing(config), n_shards=N_SHARDS)
     sums, rows = planned(tables)
     marks = [m for shard in range(N_SHARDS) for m in tables.read(QUALITY, shard)["marks"].to_pylist()]
     pools = [p for shard in range(N_SHARDS) for p in tables.read(LANGUAGES, shard)["pool"].to_pylist()]

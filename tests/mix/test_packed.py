@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from handmade import ShuffledExecutor, digests, make_run, run_stage
+from handmade import ShuffledExecutor, balancing, digests, make_run, run_stage
 from test_balance import CASES, fill
 
 from pipeline.config import Balance, Pack
@@ -27,8 +27,10 @@ def packed(
 ) -> Tables:
     run = make_run(folder, executor=executor)
     tables = fill(run, scale=scale)
-    run_stage(run, "balance", balance, config=ratio, n_shards=4)
-    packing = Packing(**dict(config), code_parts=ratio.code.parts, text_parts=ratio.text.parts, pad_id=PAD)
+    run_stage(run, "balance", balance, config=balancing(ratio), n_shards=4)
+    copies = {"code_copies": ratio.copies_of(ratio.code), "text_copies": ratio.copies_of(ratio.text)}
+    parts = {"code_parts": ratio.code.parts, "text_parts": ratio.text.parts}
+    packing = Packing(**dict(config), **parts, **copies, pad_id=PAD)
     run_stage(run, "packed", pack, config=packing, n_shards=4)
     return tables
 
@@ -133,7 +135,7 @@ def test_ids_that_travel_make_the_same_bytes_as_ids_that_are_mapped(tmp_path: Pa
 def test_tokens_that_were_damaged_since_are_never_packed(tmp_path: Path, damage: str) -> None:
     run = make_run(tmp_path)
     tables = fill(run)
-    run_stage(run, "balance", balance, config=Balance(), n_shards=4)
+    run_stage(run, "balance", balance, config=balancing(Balance()), n_shards=4)
     path = run.store.full(tables.path(TOKENS, 2))
     if damage == "flip":
         good = Path(path).read_bytes()
@@ -171,9 +173,12 @@ def test_a_stream_that_breaks_the_balance_is_never_written(tmp_path: Path, code:
     config = Packing(seq_len=16, n_shards=1, n_partitions=1, code_parts=1, text_parts=1, pad_id=PAD)
     store = open_store(str(tmp_path))
     sizes = Channel(store, WorkStep("packed", "m", "fit"), "fit-sizes", 2, 1)
+    rest = Channel(store, WorkStep("packed", "m", "rest"), "rest-sizes", 2, 1)
     for i, n_real in enumerate((code, text)):
-        entry = sizes.scatter(i, pa.table({"n_real": n_real}), partition=np.zeros(len(n_real), np.int64))
-        write_marker(store, sizes.step, i, marker=Marker((entry,), {}, None, 0.0))
-    out = Channel(store, WorkStep("packed", "m", "interleave"), "interleave", 1, 2)
+        for channel, some in ((sizes, n_real), (rest, [])):
+            table = pa.table({"n_real": pa.array(some, pa.int64()), "segment": pa.array([i] * len(some), pa.int64())})
+            entry = channel.scatter(i, table, partition=np.zeros(len(some), np.int64))
+            write_marker(store, channel.step, i, marker=Marker((entry,), {}, None, 0.0))
+    out = Channel(store, WorkStep("packed", "m", "interleave"), "interleave", 1, 4)
     with pytest.raises(StageError, match="pack: code"):
-        _order(sizes, out, config, 0, None)
+        _order(sizes, rest, out, config, 0, None)
