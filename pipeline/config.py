@@ -27,6 +27,7 @@ from pipeline.fields import (
     SourceName,
 )
 from pipeline.filters import Quality
+from pipeline.targets import Balance, Pack
 
 _FIELDS = ("path", "repo", "revision", "license", "stars", "language")  # what a prefix may say of its document
 
@@ -315,96 +316,6 @@ class Tokenizer(Frozen):
     """The byte-level BPE that turns documents into token ids."""
 
     path: str = Field("builtin", description="tokenizer.json, relative to the mixture file; builtin: the shipped one")
-
-
-CappedMark = Literal["changelog", "documentation", "test_data", "vendored"]  # marks that drop nothing by themselves
-
-
-class UniMax(Frozen):
-    """As equal shares as the tokens allow: the smallest group first, none read more than `max_epochs` times.
-
-    Chung et al. 2023 (arXiv 2304.09151).
-    """
-
-    max_epochs: Count = Field(4, description="how often a document of this pool may appear, instead of max_copies")
-
-
-class PoolBalance(Frozen):
-    """What one pool contributes."""
-
-    parts: Count = Field(1, description="this pool's part of the ratio code:text, in tokens")
-    shares: dict[Annotated[str, Known("group", others=True)], Annotated[float, Field(gt=0)]] = Field(
-        default_factory=dict,
-        description="wanted share per group, relative weights; `others` stands for all groups not named; "
-        "empty: natural shares",
-    )
-    temperature: Frac | None = Field(
-        None,
-        description="exponent a: groups without a share of their own share as n ** a of their tokens n; "
-        "null or 1: in proportion to them, 0: equally",
-    )
-    unimax: UniMax | None = Field(
-        None, description="groups without a share of their own share as equally as max_epochs readings of each allow"
-    )
-    max_frac: dict[Annotated[str, Known("group")], Frac] = Field(
-        default_factory=dict, description="upper bound of a group within the pool"
-    )
-    max_repo_frac: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        None, description="most that one repository gives of the pool's packed tokens; null: no cap"
-    )
-    max_mark_frac: dict[CappedMark, Frac] = Field(
-        default_factory=dict,
-        description="most that all documents of a mark give of them: {vendored: 0.05, test_data: 0.02}",
-    )
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> PoolBalance:
-        if self.unimax is not None and self.temperature is not None:
-            raise ValueError("unimax and temperature both say how groups share; take one of them out")
-        return self
-
-    @property
-    def exponent(self) -> float:
-        """The exponent by which groups without a share of their own share; 1: natural shares."""
-        if self.unimax is not None:
-            return 0.0
-        return 1.0 if self.temperature is None else self.temperature
-
-
-class Balance(Frozen):
-    """Exact token budgets. Text and code meet `parts` to the token, over the run and in every prefix."""
-
-    code: PoolBalance = Field(default_factory=PoolBalance, description="groups are languages")
-    text: PoolBalance = Field(default_factory=PoolBalance, description="groups are sources")
-    total_tokens: Count | None = Field(None, description="budget of the mixture; null: as much as the pools allow")
-    exact_shares: bool = Field(
-        False, description="refuse a mixture that cannot give each group its share; else others fill up what it lacks"
-    )
-    max_copies: Count = Field(1, description="how often a document may appear; above 4 repeats stop helping")
-    max_group_epochs: Annotated[float, Field(gt=0)] = Field(
-        16, description="a group that would be read more often than this stops the run"
-    )
-
-    def copies_of(self, pool: PoolBalance) -> int:
-        """How often a document of a pool may appear."""
-        return self.max_copies if pool.unimax is None else pool.unimax.max_epochs
-
-
-class Pack(Frozen):
-    """Fixed-length sequences by best fit, documents never mixed across pools."""
-
-    seq_len: Annotated[int, Field(ge=8)] = Field(4096, description="tokens of a sequence")
-    n_shards: Count | None = Field(
-        None, description="output shards, each a contiguous slice of the stream; null: one for 128 MB of input"
-    )
-    n_partitions: Count | None = Field(
-        None,
-        description="independent packing problems of a pool, at least; bounds the memory of one task; null: one for "
-        "512 MB of input",
-    )
-    global_batch: Count | None = Field(
-        None, description="sequences of a training step that must not hold a document twice; null: not promised"
-    )
 
 
 class Mixture(Frozen):

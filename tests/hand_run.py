@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from handmade import doc_id, make_run
 
-from pipeline.config import Balance, Pack, PoolBalance, Privacy, Source
+from pipeline.config import Privacy, Source
 from pipeline.engine.manifest import hold_tokenizer, record
 from pipeline.engine.markers import Marker
 from pipeline.engine.run import Run
@@ -36,6 +36,7 @@ from pipeline.results import (
     to_json,
 )
 from pipeline.schema import ALIGNED, DOCUMENTS, NEAR_DUPS, Table, packed_schema
+from pipeline.targets import Balance, Pack, PoolBalance
 
 SEQ_LEN = 10
 

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import xxhash
 
-from pipeline.config import Balance, Mixture, Source
+from pipeline.config import Mixture, Source
 from pipeline.engine.executor import Executor, InlineExecutor
 from pipeline.engine.markers import Marker
 from pipeline.engine.progress import silent
@@ -27,6 +27,7 @@ from pipeline.rules.judged import judge_documents
 from pipeline.rules.resolve import rules_of
 from pipeline.rules.settings import Judging
 from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, MATCH, OVERLAPS, REDACTED, SELECT, TABLES, TOKENS
+from pipeline.targets import Balance
 
 
 @dataclass(frozen=True)

@@ -221,3 +221,18 @@ def test_records_hold_one_broken_and_one_blank_line():
         except ValueError:
             broken += 1
     assert broken == 1
+
+
+def test_copies_stand_apart_on_the_small_corpus(tmp_path: Path) -> None:
+    """The targets of `epochs.yaml` on documents that are at hand: UniMax, a temperature, four epochs, a global batch."""
+    text = (DATA / "mixture.yaml").read_text(encoding="utf-8").split("\npack:")[0]
+    for name in ("code", "vendored", "text", "benchmark", "records.jsonl"):
+        text = re.sub(rf"path: {name}([,}}\n])", rf"path: {DATA / name}\1", text)
+    shipped = (DATA.parents[1] / "mixture_configs/epochs.yaml").read_text(encoding="utf-8")
+    wanted = "\nbalance:" + shipped.split("\nbalance:")[1]
+    wanted = wanted.replace("8_000_000", "30_000").replace("seq_len: 2048", "seq_len: 128").replace(": 64", ": 16")
+    (tmp_path / "mix.yaml").write_text(text + wanted, encoding="utf-8")
+    found = run_of(str(tmp_path / "mix.yaml"), tmp_path / "run")
+    epochs = {f.promise: f for f in verify(found)}
+    assert [f.promise for f in epochs.values() if f.kept is False] == []
+    assert "stand up to 4 times" in epochs["epochs"].detail

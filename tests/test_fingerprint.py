@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from handmade import digests, documents, make_run, write_documents
 
-from pipeline.config import Balance, Mixture, PoolBalance, Privacy
+from pipeline.config import Mixture, Privacy
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.progress import silent
@@ -27,6 +27,7 @@ from pipeline.recipe import curate, stages
 from pipeline.request.load import load_mixture
 from pipeline.schema import EXACT_DUPS, LANGUAGES, QUALITY, TABLES, TOKENS
 from pipeline.sources.documents import plan
+from pipeline.targets import Balance, PoolBalance
 
 DATA = Path(__file__).parent / "data"
 ORDER = ["documents", "exact_dups", "languages", "redacted", "quality", "judged", "overlaps", "signatures", "similar",

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import Balance, PoolBalance
 from pipeline.engine.exchange import Channel, positions
 from pipeline.engine.markers import Marker, Outcome
 from pipeline.engine.stage import Job
@@ -32,6 +31,7 @@ from pipeline.mix.settings import Balancing
 from pipeline.mix.unmet import say_unmet
 from pipeline.mix.why_capped import why_nothing_left, why_under_caps
 from pipeline.schema import BALANCE, LANGUAGES, POOLS, SELECT
+from pipeline.targets import Balance, PoolBalance
 
 
 def balance(job: Job, *, config: Balancing) -> list[Marker]:

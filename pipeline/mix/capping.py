@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from pipeline.arrays.columns import lists_with
 from pipeline.arrays.names import name_hashes
-from pipeline.config import PoolBalance
 from pipeline.engine.exchange import Channel, spread
 from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
@@ -22,6 +21,7 @@ from pipeline.mix.caps import Cap
 from pipeline.mix.kept import pools_of, read_kept
 from pipeline.mix.pool import exact
 from pipeline.schema import DOCUMENTS, POOLS, QUALITY
+from pipeline.targets import PoolBalance
 
 # A gather holds the repositories of one partition: at a hundred million of them some 40 MB, and a run of one shard
 # writes no more than 64 empty batches.

@@ -1,9 +1,10 @@
 """What decides tokens and packed shards: part of their stages' fingerprints, without the kernels that make them."""
 
-from pipeline.config import Balance, Mixture, Pack, Tokenizer
+from pipeline.config import Mixture, Tokenizer
 from pipeline.fields import Count
 from pipeline.mix.encoder import load_encoder
 from pipeline.mix.epochs import PATIENCE, SEGMENTS, n_segments
+from pipeline.targets import Balance, Pack
 
 
 class Encoding(Tokenizer):

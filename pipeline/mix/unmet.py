@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipeline.config import Balance
 from pipeline.errors import ConfigError, first_of
 from pipeline.mix.caps import CappedPool, Fit
 from pipeline.mix.pool import Pool, exact
 from pipeline.schema import OTHERS
+from pipeline.targets import Balance
 
 MANY_EPOCHS = 4  # beyond it repeats help little: Muennighoff et al. 2023, "Scaling Data-Constrained Language Models"
 _MAX_NAMED = 5

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from pipeline.config import PoolBalance
 from pipeline.language.shares import PAPER_SHARES
 from pipeline.mix.pool import Pool
 from pipeline.report.count_documents import from_row
 from pipeline.report.numbers import Group, PaperShare
 from pipeline.schema import OTHERS
+from pipeline.targets import PoolBalance
 
 _NO_SUM = ("pool", "name", "target_frac", "max_frac")  # fields of a group that do not add up
 _SUMMED = tuple(field.name for field in fields(Group) if field.name not in _NO_SUM)

@@ -7,12 +7,13 @@ from fractions import Fraction
 
 from pydantic import BaseModel
 
-from pipeline.config import Mixture, Override, PoolBalance, Source
+from pipeline.config import Mixture, Override, Source
 from pipeline.features import EXTRA
 from pipeline.language.table import TEXT, group_of
 from pipeline.rules.resolve import misnamed
 from pipeline.schema import OTHERS, POOLS
 from pipeline.select.licenses import dropped_class
+from pipeline.targets import PoolBalance
 from pipeline.yaml_file import Loc, Problem, nearest
 
 MAX_SEQ_LEN = 2**31 - 1  # places in a sequence are 32-bit numbers

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.config import Against, Mixture, PoolBalance, Source
+from pipeline.config import Against, Mixture, Source
 from pipeline.filters import CodeRules, Quality
 from pipeline.language.table import languages
 from pipeline.request.contradictions import able_sources, dropped_license, overrides_of
 from pipeline.schema import OTHERS
+from pipeline.targets import PoolBalance
 from pipeline.yaml_file import closest, did_you_mean
 
 
 def without_effect(mixture: Mixture) -> Iterator[str]:
     """A line for each key of the mixture that does nothing, given the others."""
-    for check in (_sources, _overrides, _dropped, _losses, _parsing, _against, _shares, _caps, _total):
+    for check in (_sources, _overrides, _dropped, _losses, _parsing, _against, _shares, _sharing, _caps, _total, _batch):
         yield from check(mixture)
 
 
@@ -91,6 +92,20 @@ def _shares(mixture: Mixture) -> Iterator[str]:
             said = ", ".join(f"{group} {weight / total:.1%}" for group, weight in wanted.shares.items())
             where = f"balance.{pool}.shares names no `{OTHERS}`"
             yield f"{where}, so {out} no share and stay out; shares are relative: {said}"
+
+
+def _sharing(mixture: Mixture) -> Iterator[str]:
+    """How groups without a share of their own share, where there are none, or where all of everything enters."""
+    for pool, wanted in (("code", mixture.balance.code), ("text", mixture.balance.text)):
+        asked = [key for key in ("temperature", "unimax") if getattr(wanted, key) is not None]
+        if asked and wanted.shares and OTHERS not in wanted.shares:
+            yield f"balance.{pool}.{asked[0]} has no effect: the shares name all that enters, and there is no `{OTHERS}`"
+
+
+def _batch(mixture: Mixture) -> Iterator[str]:
+    balance = mixture.balance
+    if mixture.pack.global_batch and max(balance.copies_of(balance.code), balance.copies_of(balance.text)) == 1:
+        yield "pack.global_batch has no effect: no document may appear twice"
 
 
 def _left_out(pool: str, wanted: PoolBalance, mixture: Mixture) -> str:

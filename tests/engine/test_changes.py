@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.config import Balance, Columns, Mixture, NearDups, PoolBalance, Source
+from pipeline.config import Columns, Mixture, NearDups, Source
 from pipeline.engine.changes import MAX_CAUSES, what_changed
 from pipeline.engine.stage import ExchangeStage, MapStage, Stage
 from pipeline.fields import Frozen
 from pipeline.filters import CodeRules, Quality
 from pipeline.schema import DOCUMENTS, QUALITY, SELECT, TOKENS
+from pipeline.targets import Balance, PoolBalance
 
 CODE = Source(name="code", kind="directory", path="/data/code", pool="code")
 TEXT = Source(name="text", kind="jsonl", path="/data/text.jsonl", pool="text")

@@ -13,13 +13,13 @@ import pyarrow as pa
 from hand_run import SHARDS, Doc, hand_run
 from handmade import doc_id
 
-from pipeline.config import Pack
 from pipeline.engine.manifest import hold_tokenizer, record
 from pipeline.engine.markers import Marker
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import Store, part
 from pipeline.mix import arrowfile
 from pipeline.schema import POOLS, packed_schema
+from pipeline.targets import Pack
 from tokenizer.tokens import byte_chars
 
 SEQ_LEN = 16

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 from handmade import ShuffledExecutor, balancing, digests, documents, make_run, run_stage, write_documents, write_tokens
 
-from pipeline.config import Balance, PoolBalance
 from pipeline.engine.run import Run
 from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError
 from pipeline.mix.balance import add_up, balance
 from pipeline.schema import BALANCE, LANGUAGES, SELECT
+from pipeline.targets import Balance, PoolBalance
 
 
 def fill(run: Run, *, scale: int = 50, n_shards: int = 4) -> Tables:

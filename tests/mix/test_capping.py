@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 from handmade import ShuffledExecutor, balancing, digests, documents, make_run, run_stage, write_documents, write_tokens
 
-from pipeline.config import Balance, PoolBalance
 from pipeline.engine.run import Run
 from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError
 from pipeline.mix.balance import balance
 from pipeline.schema import BALANCE, DOCUMENTS, LANGUAGES, QUALITY
+from pipeline.targets import Balance, PoolBalance
 
 N_SHARDS = 3
 # Repository, documents of it, tokens of each. The first holds three quarters; fifteen are of a middle size.

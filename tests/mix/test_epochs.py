@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_packed import packed, stream
 
-from pipeline.config import Balance, Pack, PoolBalance, UniMax
 from pipeline.errors import ConfigError
 from pipeline.mix.epochs import SEGMENTS, n_segments, segment_of
+from pipeline.targets import Balance, Pack, PoolBalance, UniMax
 
 words = st.integers(0, 2**64 - 1)
 

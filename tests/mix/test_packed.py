@@ -6,7 +6,6 @@ import pytest
 from handmade import ShuffledExecutor, balancing, digests, make_run, run_stage
 from test_balance import CASES, fill
 
-from pipeline.config import Balance, Pack
 from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor
 from pipeline.engine.markers import Marker, WorkStep, write_marker
@@ -18,6 +17,7 @@ from pipeline.mix.packed import _order, pack
 from pipeline.mix.piece_ids import MappedIds
 from pipeline.mix.settings import Packing
 from pipeline.schema import BALANCE, LANGUAGES, TOKENS
+from pipeline.targets import Balance, Pack
 
 PAD = 4_000_000
 

@@ -9,11 +9,11 @@ from handmade import balancing, make_run, run_stage
 from test_balance import fill
 from test_caps import Doc, capped
 
-from pipeline.config import Balance, PoolBalance, UniMax
 from pipeline.errors import ConfigError
 from pipeline.mix.balance import balance
 from pipeline.mix.caps import CappedPool, fit
 from pipeline.mix.unmet import say_unmet
+from pipeline.targets import Balance, PoolBalance, UniMax
 
 BOOKS = capped([Doc("books", (), 0, 10_000)])
 

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.config import Pack
 from pipeline.reading import verify_epochs
 from pipeline.reading.verify_epochs import epochs_hold
 from pipeline.schema import packed_schema
+from pipeline.targets import Pack
 
 SEQ = 64
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import Balance, Classify, Mixture, Override, PoolBalance, Select, Source
+from pipeline.config import Classify, Mixture, Override, Select, Source
 from pipeline.errors import ConfigError
 from pipeline.request.inputs import named_languages, refuse_misplaced, refuse_runs, refuse_unmeetable
 from pipeline.sources import InputFile, Slice, plan_slices
+from pipeline.targets import Balance, PoolBalance
 
 
 def source(path: Path, **more: Any) -> Source:

@@ -9,7 +9,7 @@ import pytest
 from handmade import digests
 from pydantic import ValidationError
 
-from pipeline.config import Exchange, Mixture, NearDups, Pack, Partitioned, Select, Source
+from pipeline.config import Exchange, Mixture, NearDups, Partitioned, Select, Source
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.progress import silent
@@ -20,6 +20,7 @@ from pipeline.reading.verify import verify
 from pipeline.recipe import curate, stages
 from pipeline.request.sizes import sized
 from pipeline.sources import Slice
+from pipeline.targets import Pack
 
 SOURCE = Source(name="hand", kind="directory", path="/nowhere")
 

@@ -28,6 +28,7 @@ def lines(folder: Path, text: str) -> list[str]:
 
 GPL = BOTH + "  - {name: gpl, kind: git, path: gpl, pool: code, license: GPL-2.0-only}\n"
 TOLD = {
+    BOTH + "pack: {global_batch: 64}": "pack.global_batch has no effect: no document may appear twice",
     BOTH + "balance: {code: {max_repo_frac: 0.1}}": (
         "balance.code.max_repo_frac has no effect: no source of code names repositories"
     ),
@@ -91,7 +92,14 @@ def test_a_cap_of_what_has_no_share_is_told(tmp_path: Path) -> None:
     assert told[1:] == ["balance.code.max_frac.Go has no effect: Go has no share, and there is no `others`"]
 
 
+def test_a_rule_for_what_has_no_share_is_told_where_all_that_enters_has_one(tmp_path: Path) -> None:
+    told = lines(tmp_path, BOTH + "balance: {code: {shares: {C: 1}, unimax: {max_epochs: 2}}}")
+    assert told[1:] == ["balance.code.unimax has no effect: the shares name all that enters, and there is no `others`"]
+
+
 FINE = (
+    BOTH + "balance: {code: {shares: {C: 1, others: 1}, temperature: 0.5}}",
+    BOTH + "balance: {text: {unimax: {}}}\npack: {global_batch: 64}",
     BOTH,
     GPL + "balance: {code: {max_repo_frac: 0.1}}",  # a checkout is a repository
     BOTH.replace("license: MIT", "repo: a/b") + "balance: {code: {max_repo_frac: 0.1}}",
