@@ -224,7 +224,7 @@ def test_records_hold_one_broken_and_one_blank_line():
 
 
 def test_copies_stand_apart_on_the_small_corpus(tmp_path: Path) -> None:
-    """The targets of `epochs.yaml` on documents that are at hand: UniMax, a temperature, four epochs, a global batch."""
+    """The targets of `epochs.yaml` on documents at hand: UniMax, a temperature, four epochs, a global batch."""
     text = (DATA / "mixture.yaml").read_text(encoding="utf-8").split("\npack:")[0]
     for name in ("code", "vendored", "text", "benchmark", "records.jsonl"):
         text = re.sub(rf"path: {name}([,}}\n])", rf"path: {DATA / name}\1", text)

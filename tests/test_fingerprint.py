@@ -86,7 +86,7 @@ SETTINGS: dict[str, tuple[Callable[[Mixture], dict[str, Any]], str]] = {
     "select": (lambda m: {"select": m.select.model_copy(update={"drop_unknown": False})}, "select"),
     "total": (lambda m: {"balance": Balance(total_tokens=900)}, "balance"),
     "ratio": (lambda m: {"balance": Balance(code=PoolBalance(parts=2))}, "balance packed"),
-    "pack": (lambda m: {"pack": m.pack.model_copy(update={"seq_len": 64})}, "packed"),
+    "pack": (lambda m: {"pack": m.pack.model_copy(update={"seq_len": 64})}, "balance packed"),
     "name": (lambda m: {"name": "another"}, ""),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.config import Balance, Columns, Mixture, PoolBalance, Source
+from pipeline.config import Columns, Mixture, Source
 from pipeline.engine.executor import Executor
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
@@ -22,6 +22,7 @@ from pipeline.forecast.sampled import SampledInput, read_sample
 from pipeline.recipe import curate
 from pipeline.request.load import with_sample
 from pipeline.schema import DOCUMENTS, POOLS
+from pipeline.targets import Balance, PoolBalance
 
 LEVEL = 90  # percent of the intervals
 _Z = 1.645  # a normal number lies within it with that probability

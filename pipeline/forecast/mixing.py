@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import Balance
 from pipeline.errors import ConfigError
 from pipeline.forecast.sampled import Group
 from pipeline.mix.balance import pools_of_counts
@@ -17,6 +16,7 @@ from pipeline.mix.budget import allocate, most_of, pool_budgets
 from pipeline.mix.capping import NONE, Capping
 from pipeline.mix.caps import CappedPool
 from pipeline.schema import POOLS
+from pipeline.targets import Balance
 
 
 @dataclass(frozen=True)

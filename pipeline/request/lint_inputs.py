@@ -187,15 +187,15 @@ def _budget(mixture: Mixture, heads: Mapping[str, Head]) -> Iterator[LintFinding
             continue
         wanted = {"code": balance.code, "text": balance.text}[pool]
         budget = balance.total_tokens * wanted.parts / (balance.code.parts + balance.text.parts)
-        have = sum(held.values())
-        if budget > have * balance.max_copies:
+        have, copies = sum(held.values()), balance.copies_of(wanted)
+        if budget > have * copies:
             yield LintFinding(
                 "total_beyond_bytes",
                 "balance.total_tokens",
                 f"asks {budget:,.0f} tokens of {pool}, whose sources hold at most {have:,.0f} "
-                f"at {BYTES_PER_TOKEN} bytes each, in {balance.max_copies} copies",
+                f"at {BYTES_PER_TOKEN} bytes each, in {copies} copies",
                 "the run ends in an error, after everything but the balance is done",
-                f"a total of at most {have * balance.max_copies * balance.total_tokens / budget:,.0f}, or more {pool}",
+                f"a total of at most {have * copies * balance.total_tokens / budget:,.0f}, or more {pool}",
             )
             continue
         yield from _epochs(f"balance.{pool}", f"all {pool}", budget, have)
@@ -205,7 +205,7 @@ def _budget(mixture: Mixture, heads: Mapping[str, Head]) -> Iterator[LintFinding
 
 def _shares(mixture: Mixture, budget: float, held: Mapping[str, float]) -> Iterator[LintFinding]:
     """Sources of text whose share is more than they hold."""
-    wanted, copies = mixture.balance.text, mixture.balance.max_copies
+    wanted, copies = mixture.balance.text, mixture.balance.copies_of(mixture.balance.text)
     total = sum(wanted.shares.values())
     for name, weight in wanted.shares.items():
         asked, have = budget * weight / total, held.get(name)

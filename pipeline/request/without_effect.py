@@ -18,7 +18,19 @@ from pipeline.yaml_file import closest, did_you_mean
 
 def without_effect(mixture: Mixture) -> Iterator[str]:
     """A line for each key of the mixture that does nothing, given the others."""
-    for check in (_sources, _overrides, _dropped, _losses, _parsing, _against, _shares, _sharing, _caps, _total, _batch):
+    for check in (
+        _sources,
+        _overrides,
+        _dropped,
+        _losses,
+        _parsing,
+        _against,
+        _shares,
+        _sharing,
+        _caps,
+        _total,
+        _batch,
+    ):
         yield from check(mixture)
 
 
@@ -99,7 +111,8 @@ def _sharing(mixture: Mixture) -> Iterator[str]:
     for pool, wanted in (("code", mixture.balance.code), ("text", mixture.balance.text)):
         asked = [key for key in ("temperature", "unimax") if getattr(wanted, key) is not None]
         if asked and wanted.shares and OTHERS not in wanted.shares:
-            yield f"balance.{pool}.{asked[0]} has no effect: the shares name all that enters, and there is no `{OTHERS}`"
+            where = f"balance.{pool}.{asked[0]} has no effect"
+            yield f"{where}: the shares name all that enters, and there is no `{OTHERS}`"
 
 
 def _batch(mixture: Mixture) -> Iterator[str]:

@@ -168,7 +168,7 @@ def test_a_report_is_written_before_it_is_printed(run: Path, tmp_path: Path, mon
 
 def test_output_is_json_and_nothing_else_when_asked_for(run: Path, tmp_path: Path) -> None:
     findings = json.loads(ok("verify", run, "--json"))
-    assert len(findings) == 14
+    assert len(findings) == 15
     assert all(set(f) == {"promise", "kept", "look", "detail"} and f["kept"] is True for f in findings)
     assert ok("report", run, "--json").encode() == (run / "report/report.json").read_bytes()
     found = json.loads(ok("config", DATA / "mixture.yaml", "--json"))

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from forecast_corpus import write_corpus
 
 from pipeline.cli.main import main
-from pipeline.config import Balance, PoolBalance
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
@@ -28,6 +27,7 @@ from pipeline.recipe import curate
 from pipeline.request.load import load_mixture
 from pipeline.sources.drawing import drawn
 from pipeline.sources.sampling import Sampling
+from pipeline.targets import Balance, PoolBalance
 
 N_SEEDS, RATE = 20, 0.1
 MIN_UNITS = 20

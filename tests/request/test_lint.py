@@ -195,6 +195,7 @@ def filled(mixture: dict[str, Any], folder: Path) -> dict[str, Any]:
             (place / "part.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
             source["path"] = str(place / "*.jsonl")
     mixture.pop("tokenizer", None)  # the demo's is trained by the demo
+    mixture.get("balance", {}).pop("total_tokens", None)  # of inputs that are larger
     return mixture
 
 
