@@ -13,7 +13,7 @@ from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError
 from pipeline.mix.balance import balance
 from pipeline.schema import BALANCE, DOCUMENTS, LANGUAGES, QUALITY
-from pipeline.targets import Balance, PoolBalance
+from pipeline.targets import Balance, PoolBalance, UniMax
 
 N_SHARDS = 3
 # Repository, documents of it, tokens of each. The first holds three quarters; fifteen are of a middle size.
@@ -98,13 +98,15 @@ def test_of_a_part_of_the_pool_only_the_large_repository_is_held_down(tmp_path: 
     assert sums["code"][None] > 100  # of 500, and of the middle ones the same share
 
 
-def test_copies_count(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("frac", "unimax"), [(0.1, None), (0.05, None), (0.05, UniMax(max_epochs=4))])
+def test_copies_count(tmp_path: Path, frac: float, unimax: UniMax | None) -> None:
     """A pool that is repeated four times holds each cap with every copy."""
-    config = Balance(code=PoolBalance(max_repo_frac=0.1), text=PoolBalance(parts=4), max_copies=4)
+    code = PoolBalance(max_repo_frac=frac, unimax=unimax)
+    config = Balance(code=code, text=PoolBalance(parts=4), max_copies=1 if unimax else 4)
     sums, rows = planned_under(tmp_path, config)
     assert max(r["n_copies"] for r in rows) > 1
     total = sum(sums["code"].values())
-    assert max(n for repo, n in sums["code"].items() if repo) <= total * 0.1
+    assert max(n for repo, n in sums["code"].items() if repo) <= total * frac
 
 
 def test_bytes_do_not_depend_on_the_order_of_work(tmp_path: Path) -> None:

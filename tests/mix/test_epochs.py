@@ -57,7 +57,7 @@ def places(folder: Path) -> Iterator[tuple[str, int, list[int]]]:
 CASES = {
     "four epochs": Balance(max_copies=4, total_tokens=5_000),
     "unequal": Balance(code=PoolBalance(parts=3), max_copies=5, total_tokens=7_000),
-    "unimax": Balance(code=PoolBalance(unimax=UniMax(max_epochs=6)), max_copies=2),
+    "unimax": Balance(code=PoolBalance(parts=5, unimax=UniMax(max_epochs=6)), max_copies=2),
     "few": Balance(max_copies=7),
 }
 
@@ -69,6 +69,8 @@ def test_copies_are_half_an_epoch_apart(tmp_path: Path, name: str, seq_len: int)
     n_sequences = stream(tmp_path).num_rows
     repeated = [numbers for _, _, numbers in places(tmp_path) if len(numbers) > 1]
     assert len(repeated) > 10
+    assert max(map(len, repeated)) <= max(CASES[name].copies_of(pool) for pool in (CASES[name].code, CASES[name].text))
+    assert name != "unimax" or max(map(len, repeated)) > CASES[name].max_copies
     for numbers in repeated:
         assert min(np.diff(numbers)) >= max(1, n_sequences // (2 * len(numbers)))
 
@@ -87,6 +89,9 @@ def test_a_global_batch_that_could_hold_a_document_twice_is_refused_with_the_lar
     with pytest.raises(ConfigError, match=r"pack\.global_batch: 10,000 sequences could hold") as caught:
         packed(tmp_path / "a", config=config.model_copy(update={"global_batch": 10_000}), ratio=CASES["four epochs"])
     largest = int(str(caught.value).split("copies are ")[1].split()[0].replace(",", ""))
+    with pytest.raises(ConfigError, match="could hold a document twice"):
+        more = config.model_copy(update={"global_batch": largest + 1})
+        packed(tmp_path / "d", config=more, ratio=CASES["four epochs"])
     fits = config.model_copy(update={"global_batch": largest})
     packed(tmp_path / "b", config=fits, ratio=CASES["four epochs"])
     for _, _, numbers in places(tmp_path / "b"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ def test_a_share_without_enough_tokens_is_said_with_the_nearest_mixture_and_the_
     assert said(code(Lua=3, C=7), total=332) == []
     assert said(code(Lua=3, C=7), total=360) != []
     assert said(code(Lua=3, C=7, copies=4), total=1_000) == []
+
+
+def test_a_share_that_a_cap_keeps_down_is_no_shortage() -> None:
+    capped_code = replace(code(Lua=3, C=7), max_frac={"Lua": 0.1})
+    assert said(capped_code, total=400) == []
 
 
 def test_a_group_that_is_not_there_is_named() -> None:

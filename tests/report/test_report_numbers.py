@@ -21,8 +21,9 @@ from pipeline.report.compute import compute
 from pipeline.report.count_documents import Sums
 from pipeline.report.notices import notices_of
 from pipeline.report.numbers import NearlyLost, Numbers, Totals
-from pipeline.report.shares import largest
+from pipeline.report.shares import _targets, largest
 from pipeline.report.stream import N_POINTS, Stream, balance_of, doubling
+from pipeline.targets import PoolBalance, UniMax
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,14 @@ def test_targets_when_shares_are_explicit(numbers: Numbers) -> None:
     # weights 2 : 1 : 1; `others` goes to the only unnamed language with kept tokens; Go is wanted but absent
     assert targets == {"Python": 0.5, "Go": 0.25, "JavaScript": 0.25, "Rust": 0.0, "Unknown": 0.0}
     assert [g.target_frac for g in numbers.of_pool("text")] == [None]
+
+
+def test_targets_when_groups_share_by_a_temperature_or_as_equally_as_they_can() -> None:
+    kept = {"C": 1600, "Go": 100, "Zig": 0}
+    assert _targets(kept, wanted=PoolBalance(temperature=0.5)) == {"C": 0.8, "Go": 0.2, "Zig": 0.0}
+    half = PoolBalance(temperature=0.0, shares={"Zig": 1, "others": 1})
+    assert _targets(kept, wanted=half) == {"C": 0.25, "Go": 0.25, "Zig": 0.5}
+    assert _targets(kept, wanted=PoolBalance(unimax=UniMax())) == _targets(kept, wanted=PoolBalance()) == {}
 
 
 def test_paper_when_languages_are_missing(numbers: Numbers) -> None:

@@ -108,6 +108,10 @@ PLANTED: dict[str, tuple[dict[str, Any], str]] = {
         "balance.text.shares.tiny",
     ),
     "epochs": (balance(max_copies=9, total_tokens=36_000), "balance.code"),
+    "epochs of pools": (
+        balance(code={"unimax": {"max_epochs": 9}}, text={"unimax": {"max_epochs": 9}}, total_tokens=36_000),
+        "balance.code",
+    ),
     "seq_len_short": ({"pack": {"seq_len": 8}}, "pack.seq_len"),
     "seq_len_long": ({"pack": {"seq_len": 65_536}}, "pack.seq_len"),
     "tokenizer": ({"tokenizer": {"path": "rows.parquet"}}, "tokenizer.path"),

@@ -143,6 +143,10 @@ def test_the_ledger_gives_packed_documents_only(tmp_path: Path) -> None:
     assert read_ledger(tmp_path / "nowhere") == {}
     (tmp_path / "manifest.json").write_text('{"mixture": {"balance": {"max_copies": 3}}}')
     assert (read_max_copies(tmp_path), read_max_copies(tmp_path / "nowhere")) == (3, 1)
+    (tmp_path / "manifest.json").write_text(
+        '{"mixture": {"balance": {"code": {"unimax": {"max_epochs": 6}}, "text": {}}}}'
+    )
+    assert read_max_copies(tmp_path) == 6
 
 
 def test_the_token_that_ends_documents_is_the_one_that_the_encoder_takes(tmp_path: Path) -> None:
