@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 _CLOUDS = ("boto3", "botocore", "google.cloud.storage")
-ABSENT = (*_CLOUDS, "brotli", "einops", "snappy", "spmd_types", "torch_checkpointing", "torchvision", "zstd")
+ABSENT = (*_CLOUDS, "PIL", "brotli", "einops", "snappy", "spmd_types", "torch_checkpointing", "torchvision", "zstd")
 
 
 class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
