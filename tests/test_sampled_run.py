@@ -14,6 +14,7 @@ from pipeline.cli.main import main
 from pipeline.config import Mixture
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
+from pipeline.export import export_data
 from pipeline.reading.verify import verify
 from pipeline.report import count
 from pipeline.report.brief import brief_of
@@ -186,3 +187,20 @@ def test_a_rate_is_a_share_above_nothing_and_below_all(corpus: Path, tmp_path: P
 def test_the_key_of_the_mixture_says_the_same_as_the_option(corpus: Path, runs: dict[str, Path]) -> None:
     said = with_sample(load_mixture(corpus / "mix.yaml"), RATE)
     assert scaled(said).ingest == opened(runs["sample"]).mixture.ingest
+
+
+@pytest.mark.parametrize("rate", ["nan", "2", "inf"])
+def test_what_is_no_share_is_refused_before_anything_is_written(corpus: Path, tmp_path: Path, rate: str) -> None:
+    asked = ["curate", str(corpus / "mix.yaml"), "--out", str(tmp_path / "run"), "--sample", rate]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code in (1, 2) and "--sample" in done.output
+    assert "Traceback" not in done.output and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["sample", "whole"])
+def test_what_leaves_the_run_says_that_it_is_a_sample(runs: dict[str, Path], tmp_path: Path, name: str) -> None:
+    made = export_data(opened(runs[name]), to="huggingface", out=tmp_path / "hub")
+    said = "**Made of a sample of 30% of its input: to look at, not to train on.**"
+    for card in (runs[name] / "README.md", made.folder / "README.md"):
+        assert (said in card.read_text().splitlines()) == (name == "sample")
+    assert made.record["sample"] == ("a sample of 30%" if name == "sample" else None)

@@ -13,6 +13,8 @@ from pipeline.errors import ConfigError
 if TYPE_CHECKING:
     from tokenizer import Encoder
 
+# Ids of four bytes could number more, but learning sets memory aside for each entry that is asked for.
+_MOST_ENTRIES = 2**20
 _file = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -25,8 +27,14 @@ def add_to(main: click.Group) -> None:
 @click.command("train-tokenizer")
 @click.argument("mixture", type=_file)
 @click.option("--out", required=True, type=_file, help="tokenizer.json to write.")
-@click.option("--vocab-size", default=76_800, show_default=True)
-@click.option("--sample-bytes", default=100_000_000, show_default=True, help="Code and text together, half each.")
+@click.option("--vocab-size", type=click.IntRange(max=_MOST_ENTRIES), default=76_800, show_default=True)
+@click.option(
+    "--sample-bytes",
+    type=click.IntRange(1_000),
+    default=100_000_000,
+    show_default=True,
+    help="Code and text together, half each.",
+)
 def train_tokenizer(mixture: Path, out: Path, vocab_size: int, sample_bytes: int) -> None:
     """Train the byte-level BPE on a keyed 1:1 sample of the mixture's sources.
 

@@ -44,6 +44,11 @@ def _is_ours(store: Store, manifest: dict[str, Any]) -> bool:
 def _text(manifest: dict[str, Any]) -> str:
     """Names of mixtures are letters, digits, dots and dashes, so nothing in it is a stranger's."""
     seq_len = manifest["mixture"]["pack"]["seq_len"]
+    trial = (
+        f"\n**Made of {manifest['sample']} of its input: to look at, not to train on.**\n"
+        if "sample" in manifest
+        else ""
+    )
     return f"""---
 configs:
 - config_name: {PACKED}
@@ -51,7 +56,7 @@ configs:
   default: true
 ---
 # {manifest["name"]}
-
+{trial}
 A run of Loopmix: sequences of {seq_len:,} token ids in `{PACKED}/`, made by the tokenizer in `tokenizer.json`.
 `datasets.load_dataset(FOLDER)` loads them. `tables/` says what became of every input document, `report/index.html`
 shows it, and `loopmix verify FOLDER` recounts what the run promises.

@@ -62,6 +62,7 @@ def card(source: Finished, of: Composition) -> str:
     lines = [
         f"# {escaped(name)}",
         "",
+        *([f"**Made of {source.sample} of its input: to look at, not to train on.**", ""] if source.sample else []),
         f"{tally.n_sequences:,} sequences of {source.seq_len:,} token ids: {n_tokens:,} tokens ({', '.join(shares)}) "
         f"and {tally.n_padding:,} of padding, in {tally.n_pieces:,} pieces of documents. Rows are in the order of "
         "training, in which code and text stay in balance.",

@@ -53,6 +53,7 @@ def export_data(run: RunFiles, *, to: str, out: Path | None = None, by_pool: boo
             "by_pool": by_pool,
             "loopmix": __version__,
             "run": run.mixture.name,
+            "sample": source.sample,
             "manifest_sha256": hashlib.sha256(source.manifest).hexdigest(),
             "seq_len": source.seq_len,
             "vocab_size": source.vocab_size,

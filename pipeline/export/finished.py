@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import tokenizer
+from pipeline.config import said_sample
 from pipeline.engine.manifest import MANIFEST, files_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import FileEntry
@@ -65,6 +66,12 @@ class Finished:
     @property
     def seq_len(self) -> int:
         return self.run.mixture.pack.seq_len
+
+    @property
+    def sample(self) -> str | None:
+        """In words the sample of its input that the run was made of; None: of all of it."""
+        rate = self.run.mixture.ingest.sample
+        return None if rate is None else said_sample(rate)
 
     @property
     def id_type(self) -> npt.DTypeLike:

@@ -37,8 +37,12 @@ def pack(job: Job, *, config: Packing) -> list[Marker]:
     Raises ConfigError where copies cannot stay out of one global batch, StageError if the balance promise could not be
     kept.
     """
-    tables, n_shards, n = job.tables, job.tables.n_shards, sum(config.segments)
-    key = job.key("pack")
+    tables, n_shards, key = job.tables, job.tables.n_shards, job.key("pack")
+    counted = job.step("copies", partial(_copies, tables), items=n_shards)
+    # As often as documents do appear, which may be less than they may: each segment costs some room at its end.
+    most = {f"{pool}_copies": max(marker.counts[pool] for marker in counted) for pool in POOLS}
+    config = config.model_copy(update=most)
+    n = sum(config.segments)
     runs = job.channel("lengths", n_sources=n_shards, n_partitions=n)
     fitted = job.channel("fit", n_sources=n, n_partitions=1)
     sizes = job.channel("fit", "sizes", n_sources=n, n_partitions=1)
@@ -49,12 +53,12 @@ def pack(job: Job, *, config: Packing) -> list[Marker]:
     order = job.channel("interleave", n_sources=1, n_partitions=n_all)
     placed = job.channel("place", n_sources=n_all, n_partitions=config.n_shards)
     asked = job.channel("place", "asked", n_sources=n_all, n_partitions=n_shards)
-    measured = job.step("lengths", partial(_lengths, tables, runs, config, key), items=n_shards)
+    job.step("lengths", partial(_lengths, tables, runs, config, key), items=n_shards)
     job.step("fit", partial(_fit, runs, fitted, sizes, rest, config, key), items=n)
     job.step("rest", partial(_fill, rest, filled, rest_sizes, config), items=len(POOLS))
     ordered = job.step("interleave", partial(_order, sizes, rest_sizes, order, config), items=1)
     n_sequences = total_counts(ordered)["n_sequences"]
-    _refuse_batch(config, n_sequences=n_sequences, n_copies=max(m.counts["n_copies"] for m in measured))
+    _refuse_batch(config, n_sequences=n_sequences, n_copies=max(most.values()))
     per_shard = max(1, -(-n_sequences // config.n_shards))
     is_mapped = tables.store.is_local
     place = partial(_place, fitted, filled, order, placed, None if is_mapped else asked, config.segments, per_shard)
@@ -65,6 +69,15 @@ def pack(job: Job, *, config: Packing) -> list[Marker]:
         job.step("tokens", partial(route, tables, asked, routed, per_shard), items=n_shards)
         ids = RoutedIds(routed)
     return job.step("", partial(write_shard, ids, placed, config), items=config.n_shards)
+
+
+def _copies(tables: Tables, shard: int, _: None) -> Outcome:
+    """How often a document of each pool appears at most, a truncated copy counted; 1 where none does."""
+    plan = tables.read(BALANCE, shard, columns=["n_copies", "cut_tokens"])
+    n_copies, cut = columns(plan, "n_copies", "cut_tokens")
+    pool = tables.read(LANGUAGES, shard, columns=["pool"])["pool"]
+    total = n_copies + (cut > 0)
+    return Outcome((), {name: int(total[np.asarray(pc.equal(pool, name))].max(initial=1)) for name in POOLS})
 
 
 def _refuse_batch(config: Packing, *, n_sequences: int, n_copies: int) -> None:
@@ -107,7 +120,7 @@ def _lengths(tables: Tables, out: Channel, config: Packing, key: np.uint64, shar
         }
     )
     entry = out.scatter(shard, table, partition=np.where(is_text, n_code + in_text, in_code))
-    return Outcome((entry,), {"n_tokens": int(length.sum()), "n_copies": int(total.max(initial=1))})
+    return Outcome((entry,), {"n_tokens": int(length.sum())})
 
 
 def _fit(

@@ -44,7 +44,7 @@ class Packing(Pack):
     n_partitions: Count
     code_parts: int
     text_parts: int
-    code_copies: Count = 1
+    code_copies: Count = 1  # how often a document of the pool appears at most: `pack` counts it in the plan
     text_copies: Count = 1
     pad_id: int
 
@@ -71,7 +71,5 @@ def packing_of(mixture: Mixture) -> Packing:
         **dict(mixture.pack),
         code_parts=balance.code.parts,
         text_parts=balance.text.parts,
-        code_copies=balance.copies_of(balance.code),
-        text_copies=balance.copies_of(balance.text),
         pad_id=end_of_document(mixture.tokenizer),
     )

@@ -4,6 +4,7 @@ import posixpath
 from pathlib import Path
 
 from pipeline.config import Mixture
+from pipeline.errors import ConfigError
 from pipeline.request.contradictions import contradictions
 from pipeline.request.names import names_of
 from pipeline.yaml_file import YamlFile, build, read_yaml
@@ -24,9 +25,11 @@ def load_mixture(path: Path) -> Mixture:
 
 
 def with_sample(mixture: Mixture, rate: float | None) -> Mixture:
-    """The same mixture over a sample of its input; as it is where no rate is given."""
+    """The same mixture over a sample of its input; as it is where no rate is given. ConfigError for no share of it."""
     if rate is None:
         return mixture
+    if not 0 < rate < 1:  # not a number is neither below nor above, and passes the check of an option
+        raise ConfigError(f"--sample: {rate} is no share of the input; write a number above 0 and below 1")
     return mixture.model_copy(update={"ingest": mixture.ingest.model_copy(update={"sample": rate})})
 
 

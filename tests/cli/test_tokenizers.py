@@ -126,3 +126,10 @@ def test_train_tokenizer_refuses_a_vocabulary_that_the_sample_cannot_fill(tmp_pa
     assert "vocab_size is 200,000, but this sample teaches only" in printed
     assert "ask for at most" in printed
     assert not (tmp_path / "t.json").exists()
+
+
+@pytest.mark.parametrize("asked", [["--vocab-size", "4294967297"], ["--sample-bytes", "0"], ["--sample-bytes", "-1"]])
+def test_absurd_sizes_are_refused_before_anything_is_read(tmp_path: Path, asked: list[str]) -> None:
+    (tmp_path / "mix.yaml").write_text("no mixture")
+    done = CliRunner().invoke(main, ["train-tokenizer", str(tmp_path / "mix.yaml"), "--out", "x.json", *asked])
+    assert done.exit_code == 2 and asked[0] in done.output

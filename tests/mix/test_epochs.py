@@ -107,3 +107,10 @@ def test_the_stream_stays_the_same_whatever_the_shards(tmp_path: Path) -> None:
         found.append(stream(folder))
     assert isinstance(found[0], pa.Table)
     assert found[0].to_pylist() == found[1].to_pylist()
+
+
+def test_copies_that_are_allowed_and_not_needed_change_nothing(tmp_path: Path) -> None:
+    config = Pack(seq_len=64, n_shards=1, n_partitions=1)
+    for copies in (1, 9):
+        packed(tmp_path / str(copies), config=config, ratio=Balance(max_copies=copies, total_tokens=600))
+    assert stream(tmp_path / "1").to_pylist() == stream(tmp_path / "9").to_pylist()

@@ -28,9 +28,8 @@ def packed(
     run = make_run(folder, executor=executor)
     tables = fill(run, scale=scale)
     run_stage(run, "balance", balance, config=balancing(ratio), n_shards=4)
-    copies = {"code_copies": ratio.copies_of(ratio.code), "text_copies": ratio.copies_of(ratio.text)}
     parts = {"code_parts": ratio.code.parts, "text_parts": ratio.text.parts}
-    packing = Packing(**dict(config), **parts, **copies, pad_id=PAD)
+    packing = Packing(**dict(config), **parts, pad_id=PAD)
     run_stage(run, "packed", pack, config=packing, n_shards=4)
     return tables
 
