@@ -114,3 +114,4 @@ def test_copies_that_are_allowed_and_not_needed_change_nothing(tmp_path: Path) -
     for copies in (1, 9):
         packed(tmp_path / str(copies), config=config, ratio=Balance(max_copies=copies, total_tokens=600))
     assert stream(tmp_path / "1").to_pylist() == stream(tmp_path / "9").to_pylist()
+    assert stream(tmp_path / "9").num_rows <= 2 * (300 // 64 + 2)
