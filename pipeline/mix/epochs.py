@@ -19,6 +19,11 @@ def n_segments(n_partitions: int, max_copies: int) -> int:
     return n_partitions if max_copies == 1 else max(n_partitions, SEGMENTS * max_copies)
 
 
+def patience(n_segments: int, max_copies: int) -> int:
+    """How many of a pool's segments a sequence may wait to be filled; all, where no document is read twice."""
+    return n_segments if max_copies == 1 else PATIENCE * n_segments // (SEGMENTS * max_copies)
+
+
 def segment_of(keys: np.ndarray, copy: np.ndarray, n_copies: np.ndarray, *, of: int) -> np.ndarray:
     """The segment 0 .. `of` - 1 in which copy `copy` of `n_copies` stands, int64 [n]; `keys` are the documents'."""
     # In whole numbers, so that no rounding moves a copy into another part: with 32 bits of the key, copies times

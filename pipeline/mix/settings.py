@@ -3,7 +3,7 @@
 from pipeline.config import Mixture, Tokenizer
 from pipeline.fields import Count
 from pipeline.mix.encoder import load_encoder
-from pipeline.mix.epochs import PATIENCE, SEGMENTS, n_segments
+from pipeline.mix.epochs import n_segments, patience
 from pipeline.targets import Balance, Pack
 
 
@@ -58,10 +58,7 @@ class Packing(Pack):
     def patience(self) -> tuple[int, int]:
         """How many segments a sequence of code, of text, may wait to be filled: without copies all."""
         n_code, n_text = self.segments
-        return (
-            n_code if self.code_copies == 1 else PATIENCE * n_code // (SEGMENTS * self.code_copies),
-            n_text if self.text_copies == 1 else PATIENCE * n_text // (SEGMENTS * self.text_copies),
-        )
+        return patience(n_code, self.code_copies), patience(n_text, self.text_copies)
 
 
 def packing_of(mixture: Mixture) -> Packing:
