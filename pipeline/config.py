@@ -27,7 +27,7 @@ from pipeline.fields import (
     SourceName,
 )
 from pipeline.filters import Quality
-from pipeline.targets import Balance, Pack
+from pipeline.targets import Balance, Forms, Pack
 
 _FIELDS = ("path", "repo", "revision", "license", "stars", "language")  # what a prefix may say of its document
 
@@ -333,6 +333,7 @@ class Mixture(Frozen):
     near_dups: NearDups = Field(default_factory=NearDups)
     select: Select = Field(default_factory=Select)
     tokenizer: Tokenizer = Field(default_factory=Tokenizer)
+    forms: Forms = Field(default_factory=Forms)
     balance: Balance = Field(default_factory=Balance)
     pack: Pack = Field(default_factory=Pack)
 

@@ -25,8 +25,9 @@ from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage
 from pipeline.engine.store import Store, part
 from pipeline.errors import ConfigError, StageError
 from pipeline.fields import Frozen
+from pipeline.forms.settings import Forming
 from pipeline.mix.encoder import load_encoder
-from pipeline.mix.settings import Packing, balancing_of, encoding_of, packing_of
+from pipeline.mix.settings import Packing, balancing_of, encoding_of, filling_of, packing_of
 from pipeline.privacy.policies import dropping
 from pipeline.quality.settings import SHOWN, measuring_with
 from pipeline.request.inputs import refuse_misplaced, refuse_runs, refuse_unmeetable
@@ -37,10 +38,12 @@ from pipeline.schema import (
     BALANCE,
     DOCUMENTS,
     EXACT_DUPS,
+    FORMS,
     JUDGED,
     LANGUAGES,
     LEDGER,
     NEAR_DUPS,
+    OPTIONAL,
     OVERLAPS,
     PACKED,
     QUALITY,
@@ -90,7 +93,8 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     )
     packing = packing_of(m)
     declared = ("path", "source", "pool_hint", "language_label")
-    first, pool, keep = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language")), (SELECT, ("keep",))
+    first, pool = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language"))
+    formed = () if m.forms.fim is None else (FORMS,)
     judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, QUALITY, REDACTED, JUDGED, OVERLAPS, SIMILAR, NEAR_DUPS)
     shown = tuple(dict.fromkeys((*_TEXT, "path", "problem", "content_hash", *(SHOWN if m.quality.plugins else ()))))
     chosen_from = (DOCUMENTS, LANGUAGES, QUALITY, SELECT, TOKENS)
@@ -107,10 +111,25 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(SIMILAR.name, 2, _find_similar, linking, (DOCUMENTS, LANGUAGES, REDACTED, SIGNATURES)),
         ExchangeStage(NEAR_DUPS.name, 3, _keep_near, threshold, (SIGNATURES, SIMILAR)),
         ExchangeStage(SELECT.name, 4, _select, selection, judged),
-        MapStage(TOKENS, 3, _tokenize, encoding_of(m.tokenizer), _TEXT, (keep, text)),
+        *_tokens(m),
         ExchangeStage(BALANCE.name, 5, _balance, balancing_of(m), chosen_from, seed=m.seed),
-        ExchangeStage(PACKED, 2, _pack, packing, (LANGUAGES, TOKENS, BALANCE), seed=m.seed),
-        MapStage(LEDGER, 4, _account, Frozen(), _ORIGIN, _LEDGER_INPUTS),
+        ExchangeStage(PACKED, 3, _pack, packing, (LANGUAGES, TOKENS, BALANCE, *formed), seed=m.seed),
+        MapStage(LEDGER, 5, _account, Frozen(), _ORIGIN, (*_LEDGER_INPUTS, *((f, ("form",)) for f in formed))),
+    ]
+
+
+def _tokens(m: Mixture) -> list[Stage]:
+    """The stages that write documents as tokens: who has which form is a stage of its own, where there are several."""
+    keep, text = (SELECT, ("keep",)), (REDACTED, ("content",))
+    filling, fim = filling_of(m), m.forms.fim
+    if filling is None or fim is None:
+        return [MapStage(TOKENS, 3, _tokenize, encoding_of(m.tokenizer), _TEXT, (keep, text))]
+    forming = Forming(**dict(m.exact_dups), fim_rate=fim.rate, spm_rate=fim.spm_rate)
+    told = (DOCUMENTS, LANGUAGES, SELECT)
+    inputs = (keep, text, (LANGUAGES, ("language",)), (FORMS, ("form",)))
+    return [
+        ExchangeStage(FORMS.name, 1, _assign, forming, told, seed=m.seed),
+        MapStage(TOKENS, 3, _tokenize_forms, filling, _TEXT, inputs),
     ]
 
 
@@ -169,7 +188,7 @@ def _files(stage: Stage, *, n_shards: int) -> tuple[str, set[str]]:
     if isinstance(config, Packing):
         return "packed", {part(i, config.n_shards, suffix="arrow") for i in range(config.n_shards)}
     total = config.n_partitions if isinstance(config, Linking | Threshold) else n_shards
-    suffixes = {table.name: table.suffix for table in TABLES}
+    suffixes = {table.name: table.suffix for table in (*TABLES, *OPTIONAL)}
     names = {part(i, total, suffix=suffixes[stage.name]) for i in range(total)}
     if stage.name == SIMILAR.name:
         names |= {part(i, total, suffix="arrow") for i in range(total)}
@@ -219,6 +238,18 @@ def _tokenize(*tables: pa.Table, config: Any) -> pa.Table:
     from pipeline.mix.tokens import tokenize
 
     return tokenize(*tables, config=config)
+
+
+def _tokenize_forms(*tables: pa.Table, config: Any) -> pa.Table:
+    from pipeline.mix.tokens import tokenize_forms
+
+    return tokenize_forms(*tables, config=config)
+
+
+def _assign(job: Job, *, config: Any) -> list[Marker]:
+    from pipeline.forms.assign import assign
+
+    return assign(job, config=config)
 
 
 def _account(*tables: pa.Table, config: Any) -> pa.Table:

@@ -191,6 +191,13 @@ SELECT = _table(
     pa.field("judged_id", pa.string()),  # an equal document whose licence or contamination holds for this one too
 )
 
+# Of runs whose mixture asks for forms alone.
+FORMS = _table(
+    "forms",
+    _required("doc_id", pa.string()),
+    _required("form", pa.string()),  # plain, or fill-in-the-middle: psm, spm; plain for all that is dropped too
+)
+
 # Ids hardly compress (zstd takes a third of the size off for thirty times the time of writing them as they are), and
 # `packed` copies slices of them in another order: so they are mapped.
 TOKENS = _table(
@@ -234,6 +241,7 @@ LEDGER = _table(
     _required("n_copies", pa.int64()),
     _required("n_packed_tokens", pa.int64()),
     pa.field("over_cap", pa.string()),  # which cap below balance.code or balance.text keeps it out
+    pa.field("form", pa.string()),  # of its tokens: plain, psm or spm; null: it has none
 )
 
 SIMILAR = Table("similar", NEAR_DUPS.schema, aligned=False)
@@ -253,6 +261,7 @@ TABLES = (
     BALANCE,
     LEDGER,
 )
+OPTIONAL = (FORMS,)  # aligned too, in the runs that have them
 ALIGNED = tuple(table for table in TABLES if table.aligned)
 TOKENIZER_FILE = "tokenizer.json"  # of a run: the tokenizer that made its token ids, byte for byte
 PACKED = "packed"  # its shards are Arrow files with columns that depend on the sequence length: `packed_schema`

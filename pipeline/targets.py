@@ -1,4 +1,4 @@
-"""What a mixture wants of its tokens: pools and shares, how often documents may appear, and sequences."""
+"""What a mixture wants of its tokens: pools and shares, how often documents may appear, their form, and sequences."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from pipeline.fields import Count, Frac, Frozen, Known
 
+Weight = Annotated[float, Field(ge=0)]
 CappedMark = Literal["changelog", "documentation", "test_data", "vendored"]  # marks that drop nothing by themselves
 
 
@@ -81,10 +82,49 @@ class Balance(Frozen):
         return self.max_copies if pool.unimax is None else pool.unimax.max_epochs
 
 
+class Splits(Frozen):
+    """Where documents are taken apart, as relative weights. What cannot be done falls back to the kind before it."""
+
+    random: Weight = Field(1.0, description="at two random characters")
+    line: Weight = Field(1.0, description="at the bounds of random lines")
+    syntax: Weight = Field(
+        1.0, description="at the bounds of a random node of the syntax tree, where a grammar is at hand"
+    )
+
+    @model_validator(mode="after")
+    def _some(self) -> Splits:
+        if self.random + self.line + self.syntax == 0:
+            raise ValueError("all weights are 0; give at least one kind of split a weight")
+        return self
+
+
+class Fim(Frozen):
+    """Fill in the middle: documents of code as prefix, suffix, middle (PSM) or suffix, prefix, middle (SPM).
+
+    Bavarian et al. 2022 (arXiv 2207.14255); SPM is its variant 2. A document longer than a sequence is taken apart
+    piece by piece, so that no piece is ever cut.
+    """
+
+    rate: Frac = Field(0.5, description="share of each group's documents that take this form, exact to one document")
+    spm_rate: Frac = Field(0.5, description="share of those that are SPM, as exact; the others are PSM")
+    splits: Splits = Field(default_factory=Splits)
+
+
+class Forms(Frozen):
+    """How documents are written as tokens; counted by the balance as they are written."""
+
+    fim: Fim | None = Field(None, description="null: each document from its start to its end")
+
+
 class Pack(Frozen):
     """Fixed-length sequences by best fit, documents never mixed across pools."""
 
     seq_len: Annotated[int, Field(ge=8)] = Field(4096, description="tokens of a sequence")
+    cut_at: Literal["token", "line"] = Field(
+        "token",
+        description="where a document longer than a sequence is cut; line: behind the last line end in the last "
+        "quarter of a sequence, where there is one",
+    )
     n_shards: Count | None = Field(
         None, description="output shards, each a contiguous slice of the stream; null: one for 128 MB of input"
     )

@@ -43,11 +43,12 @@ ROOMS: dict[str, set[str]] = {
     }
     | {"forecast", "propose", "export"}
     | SUBJECT,
-    "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix", "privacy"} | SUBJECT,
+    "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix", "privacy", "forms"}
+    | SUBJECT,
     "forecast": {"recipe", "request", "sources", "mix"} | SUBJECT,
     "request": {"sources", "language", "rules", "select", "privacy"} | COMMON,
     "tokenizer_sample": {"sources", "language", "quality", "rules"} | SUBJECT,
-    "reading": {"sources", "language", "rules", "dedup", "select", "privacy", "mix", "tokenizer"} | SUBJECT,
+    "reading": {"sources", "language", "rules", "dedup", "select", "privacy", "mix", "forms", "tokenizer"} | SUBJECT,
     "report": {"sources", "language", "quality", "rules", "dedup", "select", "privacy", "mix", "reading", "results"}
     | SUBJECT,
     "export": {"tokenizer"} | SUBJECT,
@@ -56,12 +57,14 @@ ROOMS: dict[str, set[str]] = {
     "ruin": {"results", "language", "tokenizer", "arrays", "errors"},
     "sources": SUBJECT,
     "language": SUBJECT,
-    "quality": SUBJECT,
+    "quality": SUBJECT | {"syntax"},
+    "syntax": {"arrays", "errors"},
+    "forms": SUBJECT | {"syntax"},
     "dedup": SUBJECT | {"sources"},  # against and overlaps read what a mixture is compared with
     "select": SUBJECT,
     "privacy": SUBJECT,
     "rules": {"arrays"} | COMMON,
-    "mix": SUBJECT | {"tokenizer", "rules"},
+    "mix": SUBJECT | {"tokenizer", "rules", "forms"},
     "engine": {"arrays"} | COMMON,
     "results": {"errors"},
     "arrays": {"errors"},
@@ -84,15 +87,17 @@ WITH_ENGINE = {
     "sources": {"documents", "cutting"},
     "language": set[str](),
     "quality": set[str](),
+    "forms": {"assign"},
     "dedup": {"against", "corpora", "exact_dups", "near_dups", "similar"},
     "privacy": set[str](),
     "select": {"components", "losses", "own_reasons", "select"},
-    "mix": {"balance", "capping", "kept", "packed", "packed_shard", "piece_ids"},
+    "mix": {"balance", "capping", "kept", "packed", "packed_shard", "piece_ids", "piece_runs"},
 }
 WITH_CONFIG = {
     "privacy": {"redacted"},
     "language": {"decide", "languages"},
     "quality": {"extra", "quality", "scorers", "settings", "syntax"},
+    "forms": {"settings", "splits", "fim"},
     "dedup": {"against", "benchmark_items", "exact_dups", "settings", "shingling"},
     "select": {"losses", "own_reasons", "select", "settings"},
     "mix": {"balance", "capping", "ledger", "settings", "unmet"},

@@ -26,7 +26,7 @@ from tokenizer.errors import TokenizerError
 from tokenizer.tokens import END_OF_TEXT, byte_chars, token_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,13 +46,23 @@ class Encoder:
 
     vocab_size: int  # one more than the largest id
     eos_id: int  # ends every document
-    special_ids: frozenset[int] = field(repr=False)  # never given to text
+    special: Mapping[str, int] = field(repr=False)  # ids by name; never given to text
     engine: EngineName
     reason: str  # why this engine
     file_hash: str  # SHA-256 of the tokenizer file, hex
     data: bytes = field(repr=False)  # the tokenizer file as it was read
     _engine: Callable[[], Engine] = field(repr=False)  # made with the first text
     _vocabulary: Callable[[], tuple[bytes, ...]] = field(repr=False)  # made with the first ids to decode
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """The ids of all special tokens."""
+        return frozenset(self.special.values())
+
+    @property
+    def vocabulary(self) -> tuple[bytes, ...]:
+        """The bytes of each id; those of special tokens are their names."""
+        return self._vocabulary()
 
     def encode_batch(self, texts: Iterable[bytes]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """Offsets and ids: document i is `ids[offsets[i]:offsets[i + 1]]`, its last id is `eos_id`.
@@ -129,7 +139,7 @@ def _build(data: bytes, *, where: str, fast: bool) -> Encoder:
     return Encoder(
         vocab_size=known.vocab_size,
         eos_id=next(known.special[name] for name in END_NAMES if name in known.special),
-        special_ids=frozenset(known.special.values()),
+        special=known.special,
         engine=name,
         reason=reason,
         file_hash=file_hash,

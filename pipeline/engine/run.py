@@ -31,7 +31,7 @@ from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace
 from pipeline.engine.store import Store, total_of
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError, StoreError
-from pipeline.schema import DOCUMENTS, PACKED
+from pipeline.schema import DOCUMENTS, OPTIONAL, PACKED
 
 
 @dataclass(frozen=True)
@@ -265,6 +265,9 @@ def _remove_others(store: Store, marks: dict[str, str]) -> None:
                     store.remove(f"{root}/{stage}/{mark}")
             if stage not in marks:
                 store.remove(f"{root}/{stage}")
+    for table in OPTIONAL:
+        if table.name not in marks:
+            store.remove(f"tables/{table.name}")
 
 
 def _sweep(store: Store, marks: dict[str, str]) -> None:

@@ -12,10 +12,23 @@ from pipeline.engine.manifest import MANIFEST, read_manifest, tokenizer_of
 from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
-from pipeline.schema import DOCUMENTS, LEDGER, NEAR_DUPS, PACKED, TABLES, Table, check, packed_schema
+from pipeline.schema import (
+    ALIGNED,
+    DOCUMENTS,
+    LEDGER,
+    NEAR_DUPS,
+    OPTIONAL,
+    PACKED,
+    TABLES,
+    TOKENS,
+    Table,
+    check,
+    packed_schema,
+)
 from pipeline.yaml_file import validate
 
-STAGES = (*(table.name for table in TABLES if table is not LEDGER), PACKED, LEDGER.name)  # in the order of work
+# Of every run, in the order of work.
+STAGES = (*(table.name for table in TABLES if table is not LEDGER), PACKED, LEDGER.name)
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,18 @@ class RunFiles:
                 f"{self.store.full(MANIFEST)}: stages {missing} are not done; finish with `loopmix curate` first"
             )
         return manifest
+
+    @cached_property
+    def stages(self) -> tuple[str, ...]:
+        """Of this run, in the order of work: those of every run, and before `tokens` those that only some have."""
+        more = [table.name for table in OPTIONAL if table.name in self.manifest["stages"]]
+        at = STAGES.index(TOKENS.name)
+        return (*STAGES[:at], *more, *STAGES[at:])
+
+    @property
+    def aligned(self) -> tuple[Table, ...]:
+        """Its tables that have one row for each document."""
+        return (*ALIGNED, *(table for table in OPTIONAL if table.name in self.manifest["stages"]))
 
     @cached_property
     def mixture(self) -> Mixture:

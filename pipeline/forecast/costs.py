@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.engine.run_folder import RunFiles
 from pipeline.forecast.sampled import SampledInput
-from pipeline.schema import ALIGNED, DOCUMENTS, PACKED, TOKENS
+from pipeline.schema import DOCUMENTS, PACKED, TOKENS
 
 # How far a compressed column's size per row is off in larger files, and how far CPU time is off from one start to the
 # next on a machine with other work on it; standard deviations of the logarithm. Plain guesses: docs/forecast.md.
@@ -41,7 +41,7 @@ def disk_draws(run: RunFiles, sample: SampledInput, *, tokens: np.ndarray, total
     n_docs, n_bytes = len(sample.n_bytes), int(sample.n_bytes.sum())
     n_kept = int(sample.n_tokens[sample.is_kept].sum())
     n_packed = stages[PACKED]["counts"]["n_tokens"]
-    frames = {table.name: _frame(run, table.name) for table in ALIGNED if not table.mapped}
+    frames = {table.name: _frame(run, table.name) for table in run.aligned if not table.mapped}
     found = np.zeros(len(tokens))
     for name, made in stages.items():
         stored = sum(file["n_bytes"] for file in made["files"])
@@ -55,7 +55,7 @@ def disk_draws(run: RunFiles, sample: SampledInput, *, tokens: np.ndarray, total
 
 def _frame(run: RunFiles, table: str) -> int:
     """Bytes of a parquet file of this table with a single row."""
-    tables = {one.name: one for one in ALIGNED}
+    tables = {one.name: one for one in run.aligned}
     for shard in range(run.n_shards):
         rows = run.tables.read(tables[table], shard)
         if rows.num_rows:

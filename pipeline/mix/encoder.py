@@ -15,6 +15,17 @@ def load_encoder(path: str) -> tokenizer.Encoder:
         raise ConfigError(f"tokenizer.path: {error}") from error
 
 
+def expected_encoder(path: str, file_hash: str) -> tokenizer.Encoder:
+    """The encoder of a file that had this SHA-256 when the run began. ConfigError if it is another one now."""
+    encoder = load_encoder(path)
+    if encoder.file_hash != file_hash:
+        raise ConfigError(
+            f"tokenizer.path: {path} has SHA-256 {encoder.file_hash}, at the start it had {file_hash}: "
+            "it changed while the run was made, or differs between machines; run the same command again"
+        )
+    return encoder
+
+
 def held_encoder(data: bytes, *, where: str) -> tokenizer.Encoder:
     """The encoder of the tokenizer file that a run holds at `where`. Raises ConfigError."""
     try:

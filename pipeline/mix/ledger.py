@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.fields import Frozen
 from pipeline.schema import LEDGER
@@ -13,6 +14,7 @@ def account(
     judged: pa.Table,
     decisions: pa.Table,
     plan: pa.Table,
+    forms: pa.Table | None = None,
     *,
     config: Frozen,
 ) -> pa.Table:
@@ -29,4 +31,6 @@ def account(
     joined |= {"fired": judged["fired"], "n_tokens": plan["n_tokens"]}
     joined |= {"fate": pa.array(fate.tolist(), pa.string()), "n_copies": plan["n_copies"]}
     joined |= {"n_packed_tokens": n_copies * n_tokens + cut, "over_cap": plan["over_cap"]}
+    form = pa.nulls(len(keep), pa.string()) if forms is None else forms["form"]
+    joined["form"] = pc.if_else(pa.array(keep), pc.coalesce(form, pa.scalar("plain")), pa.scalar(None, pa.string()))
     return pa.table({name: joined[name] for name in LEDGER.schema.names}, schema=LEDGER.schema)

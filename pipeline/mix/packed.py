@@ -23,6 +23,7 @@ from pipeline.mix.epochs import segment_of
 from pipeline.mix.packed_shard import write_shard
 from pipeline.mix.packing import best_fit, interleave, split
 from pipeline.mix.piece_ids import MappedIds, PieceIds, RoutedIds, route
+from pipeline.mix.piece_runs import bounded, planned_runs
 from pipeline.mix.rest import fill, waiting
 from pipeline.mix.settings import Packing
 from pipeline.schema import BALANCE, LANGUAGES, POOLS
@@ -92,16 +93,15 @@ def _refuse_batch(config: Packing, *, n_sequences: int, n_copies: int) -> None:
 
 
 def _lengths(tables: Tables, out: Channel, config: Packing, key: np.uint64, shard: int, _: None) -> Outcome:
-    """One row for each copy of a document, whole or cut: its keyed hash, position, number, length, id, group."""
+    """One row for each run of tokens, most often a copy of a document: its keyed hash, position, number, first token,
+    length, id, group."""
     plan = tables.read(BALANCE, shard, columns=["doc_id", "n_tokens", "n_copies", "cut_tokens"])
     languages = tables.read(LANGUAGES, shard, columns=["pool", "group"])
     n_tokens, n_copies, cut = columns(plan, "n_tokens", "n_copies", "cut_tokens")
     if tables.store.is_local:
         MappedIds(tables).check(shard, n_tokens)
-    total = n_copies + (cut > 0)
-    row = np.repeat(np.arange(plan.num_rows), total)
-    copy = np.arange(row.size) - np.repeat(np.cumsum(total) - total, total)
-    length = np.where(copy < n_copies[row], n_tokens[row], cut[row])
+    runs = bounded(planned_runs(plan), tables, shard, config=config)
+    row, copy, total = runs.row, runs.copy, n_copies + (cut > 0)
     high, low = (words[row] for words in doc_words(plan))
     keys = keyed_hash(key, high, low, copy.astype(np.uint64))
     of_doc = keyed_hash(key, high, low)
@@ -113,14 +113,15 @@ def _lengths(tables: Tables, out: Channel, config: Packing, key: np.uint64, shar
             "key": keys,
             "position": positions(shard, row),
             "copy": copy,
-            "length": length,
+            "offset": runs.offset,
+            "length": runs.length,
             "high": high,
             "low": low,
             "group": one_chunk(languages["group"]).take(pa.array(row)),
         }
     )
     entry = out.scatter(shard, table, partition=np.where(is_text, n_code + in_text, in_code))
-    return Outcome((entry,), {"n_tokens": int(length.sum())})
+    return Outcome((entry,), {"n_tokens": int(runs.length.sum())})
 
 
 def _fit(
@@ -132,8 +133,9 @@ def _fit(
     """
     rows = runs.gather(number)
     # By key, which is random; position and copy only break ties, so that the order of arrival never shows.
-    order = np.lexsort(tuple(columns(rows, "copy", "position", "key")))
-    run, offset, n = split(rows["length"].to_numpy()[order], seq_len=config.seq_len)
+    order = np.lexsort(tuple(columns(rows, "offset", "copy", "position", "key")))
+    run, within, n = split(rows["length"].to_numpy()[order], seq_len=config.seq_len)
+    offset = rows["offset"].to_numpy()[order[run]] + within
     sequence, start, n_sequences = best_fit(n, seq_len=config.seq_len)
     n_real = np.bincount(sequence, weights=n, minlength=n_sequences).astype(np.int64)
     waits = waiting(n_real, seq_len=config.seq_len)

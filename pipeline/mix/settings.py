@@ -1,10 +1,15 @@
 """What decides tokens and packed shards: part of their stages' fingerprints, without the kernels that make them."""
 
+from pipeline.arrays.keys import stage_key
 from pipeline.config import Mixture, Tokenizer
+from pipeline.errors import ConfigError
 from pipeline.fields import Count
+from pipeline.forms.fim import Sentinels, sentinels_of
+from pipeline.forms.settings import FillIn
 from pipeline.mix.encoder import load_encoder
 from pipeline.mix.epochs import n_segments, patience
 from pipeline.targets import Balance, Pack
+from tokenizer import Encoder
 
 
 class Encoding(Tokenizer):
@@ -13,14 +18,52 @@ class Encoding(Tokenizer):
     file_hash: str  # SHA-256
 
 
+class Filling(Encoding):
+    """The same, where documents are filled in."""
+
+    fim: FillIn
+
+    @staticmethod
+    def sentinels(encoder: Encoder) -> Sentinels:
+        """The sentinels of its tokenizer. ConfigError if it has none."""
+        found = sentinels_of(dict(encoder.special), end=encoder.eos_id)
+        if found is None:
+            raise ConfigError(
+                "forms.fim: the tokenizer has no tokens for prefix, suffix and middle (<|fim_prefix|>, <|fim_suffix|>, "
+                "<|fim_middle|>, or as StarCoder or DeepSeek write them); take another tokenizer, or forms.fim out"
+            )
+        return found
+
+
 def encoding_of(config: Tokenizer) -> Encoding:
     """The tokenizer with the hash of its file. Raises ConfigError if it cannot be loaded."""
     return Encoding(path=config.path, file_hash=load_encoder(config.path).file_hash)
 
 
+def filling_of(mixture: Mixture) -> Filling | None:
+    """The same, where documents are filled in. ConfigError if the tokenizer has no tokens for that."""
+    fim, seq_len = mixture.forms.fim, mixture.pack.seq_len
+    if fim is None:
+        return None
+    if seq_len < LEAST_SEQ_LEN:
+        raise ConfigError(
+            f"forms.fim: sequences of {seq_len} tokens are too short to fill a middle in; let pack.seq_len be "
+            f"{LEAST_SEQ_LEN} or more, or take forms.fim out"
+        )
+    encoding = encoding_of(mixture.tokenizer)
+    Filling.sentinels(load_encoder(encoding.path))
+    at_lines, key = mixture.pack.cut_at == "line", int(stage_key(mixture.seed, "fim"))
+    fill = FillIn(splits=fim.splits, max_tokens=seq_len, at_lines=at_lines, key=key)
+    return Filling(**dict(encoding), fim=fill)
+
+
 def end_of_document(config: Tokenizer) -> int:
     """The id that ends each document and fills what is left of a sequence."""
     return load_encoder(config.path).eos_id
+
+
+# So that a piece holds some text, whatever letters it is of.
+LEAST_SEQ_LEN = 64
 
 
 class Balancing(Balance):
@@ -47,6 +90,13 @@ class Packing(Pack):
     code_copies: Count = 1  # how often a document of the pool appears at most: `pack` counts it in the plan
     text_copies: Count = 1
     pad_id: int
+    fim: tuple[int, int, int] | None = None  # sentinels of prefix, suffix and middle, where documents are filled in
+    encoding: Encoding | None = None  # where documents are cut at line ends: the tokens that have them
+
+    @property
+    def sentinels(self) -> Sentinels | None:
+        """What stands around the parts of filled-in documents, if there are some."""
+        return None if self.fim is None else Sentinels(*self.fim, self.pad_id)
 
     @property
     def segments(self) -> tuple[int, int]:
@@ -63,10 +113,13 @@ class Packing(Pack):
 
 def packing_of(mixture: Mixture) -> Packing:
     """What a mixture says of its packed shards. ConfigError if its tokenizer cannot be loaded."""
-    balance = mixture.balance
+    balance, filling = mixture.balance, filling_of(mixture)
+    marks = None if filling is None else Filling.sentinels(load_encoder(filling.path))
     return Packing(
         **dict(mixture.pack),
         code_parts=balance.code.parts,
         text_parts=balance.text.parts,
         pad_id=end_of_document(mixture.tokenizer),
+        fim=None if marks is None else (marks.prefix, marks.suffix, marks.middle),
+        encoding=encoding_of(mixture.tokenizer) if mixture.pack.cut_at == "line" else None,
     )

@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import hash_words, one_chunk
 from pipeline.arrays.keys import mix
 from pipeline.filters import Measuring
-from pipeline.quality.parse import GRAMMARS
-from pipeline.quality.parse_process import parser_process
+from pipeline.syntax.parse import GRAMMARS
+from pipeline.syntax.parse_process import parser_process
 
 _SALT = np.uint64(0x5BD1E995C6A4A793)  # so that the sample is not what other choices by the bytes take
 _SCALE = 2.0**-53  # of the upper bits of a hash

@@ -14,6 +14,8 @@ N_CHARS = 8
 _INVISIBLE = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp", "Cs", "Cn"))
 _TATWEEL = "\u0640"  # stretches an Arabic word and says nothing
 _RIGHTS = re.compile(r"copyright|\(c\)|©|licen[cs]|spdx|all rights reserved|public domain", re.IGNORECASE)
+# The longest licences that stand in files; a longer comment is what the file says, as in a commented configuration.
+_MAX_RIGHTS_CHARS = 8_000
 _LINE_COMMENT = re.compile(r"\s*(?:#|//|--|;|%|'|\"|!|\*|rem\b|dnl\b|\.\\\"|\\|c\s)", re.IGNORECASE)
 _BLOCKS = (
     ("/*", "*/"), ("<!--", "-->"), ("<%--", "--%>"), ("(*", "*)"), ("{-", "-}"), ("--[[", "]]"), ('"""', '"""'),
@@ -46,7 +48,8 @@ def _without_rights(text: str) -> str:
     while head < len(lines) and (not lines[head].strip() or _FIRST.match(lines[head])):
         head += 1
     end = _comment_end(lines, head)
-    return "".join(lines[end:]) if _RIGHTS.search("".join(lines[head:end])) else text
+    comment = "".join(lines[head:end])
+    return "".join(lines[end:]) if len(comment) <= _MAX_RIGHTS_CHARS and _RIGHTS.search(comment) else text
 
 
 def _comment_end(lines: list[str], start: int) -> int:

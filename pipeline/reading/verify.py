@@ -16,15 +16,16 @@ from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.arrays.trained import trained
 from pipeline.config import said_sample
 from pipeline.engine.manifest import files_of, tokenizer_of
-from pipeline.engine.run_folder import STAGES, RunFiles
+from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
-from pipeline.mix.encoder import held_encoder
 from pipeline.reading.unread import unread_of
 from pipeline.reading.verify_caps import caps_hold
 from pipeline.reading.verify_duplicates import bytes_differ, duplicates_hold, similarities_hold, texts_agree
 from pipeline.reading.verify_epochs import epochs_hold
+from pipeline.reading.verify_forms import forms_hold
 from pipeline.reading.verify_ledger import ledger_holds
-from pipeline.schema import ALIGNED, DOCUMENTS, REDACTED, SELECT, TOKENIZER_FILE, TOKENS
+from pipeline.reading.written import written
+from pipeline.schema import DOCUMENTS, REDACTED, SELECT, TOKENS
 from pipeline.sources.sampling import N_DOCS, sampling_of
 
 # A sample, because texts are decoded: with this size an error in one of a hundred documents is missed with probability
@@ -32,7 +33,7 @@ from pipeline.sources.sampling import N_DOCS, sampling_of
 N_DECODED = 1_000  # documents whose tokens are decoded and compared with their bytes
 
 # What `quick` leaves out.
-READS_TEXT = frozenset(("bytes", "similarity", "agreement", "trace", "text", "privacy", "sample"))
+READS_TEXT = frozenset(("bytes", "similarity", "agreement", "trace", "text", "privacy", "sample", "forms"))
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def verify(run: RunFiles, *, quick: bool = False) -> Iterator[Finding]:
         ("text", _text),
         ("privacy", _privacy),
     )
+    if run.mixture.forms.fim is not None:
+        checks = (*checks, ("forms", forms_hold))
     if run.mixture.ingest.sample is not None:
         checks = (*checks, ("sample", _drawn))
     for promise, check in checks:
@@ -126,7 +129,7 @@ def _sizes(run: RunFiles) -> tuple[bool, str]:
 
 
 def _stand(run: RunFiles, *, by_hash: bool) -> tuple[bool, str]:
-    tables = [file for stage in STAGES for file in files_of(run.manifest, stage)]
+    tables = [file for stage in run.stages for file in files_of(run.manifest, stage)]
     entries = [tokenizer_of(run.store, run.manifest), *tables]
     bad = [e.path for e in entries if not run.store.is_intact(e, by_hash=by_hash)]
     n_bytes = sum(e.n_bytes for e in entries)
@@ -145,7 +148,7 @@ def _alignment(run: RunFiles) -> tuple[bool, str]:
     for shard in range(run.n_shards):
         ids = run.tables.read(DOCUMENTS, shard, columns=["doc_id"])["doc_id"]
         ids_of.append(ids.combine_chunks())
-        for table in ALIGNED:
+        for table in run.aligned:
             name = "doc_id" if "doc_id" in table.schema.names else table.schema.names[0]
             other = run.tables.read(table, shard, columns=[name])[name]
             if len(other) != len(ids) or (name == "doc_id" and not other.equals(ids)):
@@ -216,7 +219,7 @@ def _trained(run: RunFiles, shard: int) -> pa.LargeBinaryArray:
 
 def _text(run: RunFiles) -> tuple[bool, str]:
     """Decode a keyed sample of kept documents back to their bytes, placeholders included."""
-    encoder = held_encoder(run.tokenizer(), where=run.store.full(TOKENIZER_FILE))
+    reader = written(run)
     n_kept = sum(int(pc.sum(t["keep"]).as_py() or 0) for t in run.shards(SELECT, columns=["keep"]))
     limit = min(1.0, N_DECODED / max(1, n_kept)) * 2**64
     n_same = n_seen = 0
@@ -227,7 +230,6 @@ def _text(run: RunFiles) -> tuple[bool, str]:
         content = _trained(run, shard) if rows.size else None
         for row in rows.tolist():
             assert content is not None
-            decoded = encoder.decode(np.asarray(tokens["token_ids"][row].values)[:-1])
-            n_same += decoded == content[row].as_py()
+            n_same += reader.text(np.asarray(tokens["token_ids"][row].values)) == content[row].as_py()
             n_seen += 1
     return n_same == n_seen, f"{n_same} of {n_seen} sampled documents decode to their bytes"

@@ -7,12 +7,12 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import doc_words
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.run_folder import RunFiles
-from pipeline.mix.encoder import held_encoder
 from pipeline.privacy.assigned import UNQUOTED
 from pipeline.privacy.find import find
 from pipeline.privacy.policies import policy_of
 from pipeline.privacy.replace import spans_of
-from pipeline.schema import LANGUAGES, LEDGER, TOKENIZER_FILE, TOKENS
+from pipeline.reading.written import written
+from pipeline.schema import LANGUAGES, LEDGER, TOKENS
 
 # A sample, because texts are decoded and read; a find in one of a hundred documents is missed with probability 4e-5.
 N_READ = 1_000
@@ -23,7 +23,7 @@ def redaction_holds(run: RunFiles) -> tuple[bool, str]:
 
     Neither `redacted` nor any text is believed: what the tokens say is what is read.
     """
-    encoder = held_encoder(run.tokenizer(), where=run.store.full(TOKENIZER_FILE))
+    reader = written(run)
     packed = [np.asarray(pc.greater(t["n_packed_tokens"], 0)) for t in run.shards(LEDGER, columns=["n_packed_tokens"])]
     limit = min(1.0, N_READ / max(1, sum(int(p.sum()) for p in packed))) * 2**64
     n_read, leaks = 0, list[str]()
@@ -31,7 +31,7 @@ def redaction_holds(run: RunFiles) -> tuple[bool, str]:
         tokens = run.tables.read(TOKENS, shard)
         key = keyed_hash(stage_key(0, "privacy"), *doc_words(tokens))
         rows = np.flatnonzero((key.astype(np.float64) < limit) & is_packed)
-        texts = [encoder.decode(np.asarray(tokens["token_ids"][row].values)[:-1]) for row in rows.tolist()]
+        texts = [reader.text(np.asarray(tokens["token_ids"][row].values)) for row in rows.tolist()]
         languages = run.tables.read(LANGUAGES, shard, columns=["language"])["language"].take(pa.array(rows))
         ids = tokens["doc_id"].take(pa.array(rows)).to_pylist()
         leaks += _leaks(run, texts, languages.to_pylist(), ids)

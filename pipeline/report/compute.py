@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.engine.manifest import tokenizer_of
-from pipeline.engine.run_folder import STAGES, RunFiles
+from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.rule_effects import own_effects
 from pipeline.reasons import LOSS_KINDS
 from pipeline.report.count_concentration import count_concentration
@@ -145,7 +145,7 @@ def _nearly_lost(run: RunFiles) -> tuple[NearlyLost, ...]:
 def _work(run: RunFiles, totals: Totals) -> tuple[StageWork, ...]:
     """Rates count all input documents in every stage, so that stages compare, though some see only what is kept."""
     work = []
-    for name in STAGES:
+    for name in run.stages:
         entry = run.manifest["stages"][name]
         seconds, cpu = float(entry["seconds"]), entry.get("cpu_seconds")
         n_stored = sum(f["n_bytes"] for f in entry["files"])
@@ -158,7 +158,7 @@ def _bad_shards(run: RunFiles) -> tuple[BadShard, ...]:
     """What `--on-bad-shard skip` left out."""
     return tuple(
         BadShard(stage, int(shard), problem)
-        for stage in STAGES
+        for stage in run.stages
         for shard, problem in sorted(run.manifest["stages"][stage]["problems"].items(), key=lambda x: int(x[0]))
     )
 

@@ -12,7 +12,7 @@ from semble_grammars import available_languages
 
 from pipeline.errors import StageError
 from pipeline.quality import parse
-from pipeline.quality.parse import GRAMMARS, parse_error_frac
+from pipeline.syntax.parse import GRAMMARS, parse_error_frac
 
 SOUND = {
     "C": b"int twice(int n)\n{\n\treturn 2 * n;\n}\n",
@@ -135,7 +135,7 @@ def run_python(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
-PARSE = "from pipeline.quality.parse import parse_error_frac as f; print(f(b'int a;', 'C'))"
+PARSE = "from pipeline.syntax.parse import parse_error_frac as f; print(f(b'int a;', 'C'))"
 
 
 def test_grammars_are_unpacked_where_the_variable_points_when_it_is_set(tmp_path):

@@ -79,6 +79,30 @@ def parse_error_frac(content: bytes, language: str) -> float | None:
     return min(_count_error_bytes(root) / n_visible, 1.0) if root.has_error else 0.0
 
 
+def node_span(content: bytes, language: str, drawn: int) -> tuple[int, int] | None:
+    """Where a random node of the syntax tree lies: its first byte and the one behind its last; None: not parsed.
+
+    A place in the text and then one of the nodes around it, an expression, a statement or a function as it comes, are
+    taken by `drawn`, 64 random bits; never the whole text.
+    """
+    grammar = GRAMMARS.get(language)
+    if grammar is None or not content or _is_deep(content):
+        return None
+    if not content.isascii() and language not in _OPERATORS_ABOVE_ASCII:
+        content = _ABOVE_ASCII.sub(lambda found: b"x" * len(found[0]), content)  # as long, so that places stay
+    root = _parse(content, _load(grammar))
+    place, level = drawn >> 32, drawn & 0xFFFFFFFF
+    place = place * len(content) >> 32
+    spans: list[tuple[int, int]] = []
+    node = root
+    while node is not None:
+        span = (node.start_byte, node.end_byte)
+        if node.is_named and span[1] - span[0] < len(content) and span[1] > span[0] and span not in spans[-1:]:
+            spans.append(span)
+        node = next((child for child in node.children if child.start_byte <= place < child.end_byte), None)
+    return spans[level * len(spans) >> 32] if spans else None
+
+
 def _is_deep(content: bytes) -> bool:
     """Whether more than MAX_DEPTH brackets of one kind are open at once; strings and comments are not told apart."""
     pairs = [pair for pair in (b"()", b"[]", b"{}", b"<>") if content.count(pair[:1]) > MAX_DEPTH]

@@ -15,14 +15,15 @@ import pytest
 
 from pipeline.errors import StageError
 from pipeline.filters import Measuring
-from pipeline.quality import parse_process, syntax
-from pipeline.quality.parse import parse_error_frac
-from pipeline.quality.parse_process import ParserProcess, parser_process
+from pipeline.quality import syntax
+from pipeline.syntax import parse_process
+from pipeline.syntax.parse import parse_error_frac
+from pipeline.syntax.parse_process import ParserProcess, parser_process
 
 # A child whose parser does what a marker in the file says; its bounds are small, so that a test is quick.
 WILD = """
 import os
-from pipeline.quality import parse, parse_process
+from pipeline.syntax import parse, parse_process
 real = parse.parse_error_frac
 def wild(content, language):
     if b"ABORT" in content:
@@ -100,7 +101,7 @@ def test_a_real_file_that_takes_a_grammar_a_minute_is_ended(monkeypatch: pytest.
 
 def test_a_child_ends_with_its_parent() -> None:
     code = (
-        "import os; from pipeline.quality.parse_process import parser_process as p; p().parse(b'int a;', 'C'); "
+        "import os; from pipeline.syntax.parse_process import parser_process as p; p().parse(b'int a;', 'C'); "
         "print(p()._child.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

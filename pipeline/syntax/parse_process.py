@@ -26,11 +26,13 @@ MEMORY_BYTES = 4_000_000_000  # of address space; grammars have been seen to tak
 # tree-sitter keeps what it was given to read, so a child that has read this much makes room.
 _MAX_CHILD_BYTES = 256_000_000
 
-_REQUEST = struct.Struct("<HI")  # bytes of the language's name, bytes of the file
-_ANSWER = struct.Struct("<Bdd")  # status, share or bytes of a message, CPU seconds of the child so far
+_REQUEST = struct.Struct("<BHIQ")  # what is asked, bytes of the language's name, bytes of the file, a drawn number
+_ERRORS, _NODE = range(2)  # what is asked: the share in errors, or a random node
+# Status, CPU seconds of the child so far, and what was found: a share, or both ends of a node; or bytes of a message.
+_ANSWER = struct.Struct("<Bddd")
 _NOT_PARSED, _PARSED, _FAILED = range(3)
 _READY = b"+"
-_START = "from pipeline.quality.parse_process import serve; serve()"
+_START = "from pipeline.syntax.parse_process import serve; serve()"
 
 
 Death = Literal["crashed", "ended"]
@@ -47,36 +49,44 @@ class ParserProcess:
 
     def parse(self, content: bytes, language: str) -> float | Death | None:
         """`parse.parse_error_frac` of a file, or what became of the child. StageError as there, or if none begins."""
+        found = self._answer(_ERRORS, content, language, 0)
+        return found[0] if isinstance(found, tuple) else found
+
+    def node(self, content: bytes, language: str, drawn: int) -> tuple[int, int] | Death | None:
+        """`parse.node_span` of a file, or what became of the child. StageError as there, or if none begins."""
+        found = self._answer(_NODE, content, language, drawn)
+        return (int(found[0]), int(found[1])) if isinstance(found, tuple) else found
+
+    def _answer(self, asked: int, content: bytes, language: str, drawn: int) -> tuple[float, float] | Death | None:
         if self._child is None or self._n_bytes > _MAX_CHILD_BYTES:
             self.close()
             self._begin()
         assert self._child is not None
         self._n_bytes += len(content)
-        answer, message = self._ask(self._child, content, language)
+        name = language.encode()
+        answer, message = self._ask(self._child, _REQUEST.pack(asked, len(name), len(content), drawn) + name + content)
         if answer is None:
             return self._death()
-        status, value = answer
+        status, *values = answer
         if status == _FAILED:
             raise StageError(message)
-        return float(value) if status == _PARSED else None
+        return (values[0], values[1]) if status == _PARSED else None
 
-    def _ask(
-        self, child: "subprocess.Popen[bytes]", content: bytes, language: str
-    ) -> tuple[tuple[int, float] | None, str]:
+    def _ask(self, child: "subprocess.Popen[bytes]", request: bytes) -> tuple[tuple[int, float, float] | None, str]:
         assert child.stdin is not None and child.stdout is not None
-        name = language.encode()
         try:
-            child.stdin.write(_REQUEST.pack(len(name), len(content)) + name + content)
+            child.stdin.write(request)
             child.stdin.flush()
         except BrokenPipeError:
             return None, ""
         answer = child.stdout.read(_ANSWER.size)
         if len(answer) < _ANSWER.size:
             return None, ""
-        status, value, cpu_seconds = _ANSWER.unpack(answer)
+        status, cpu_seconds, first, second = _ANSWER.unpack(answer)
         report_child(cpu_seconds - self._cpu_seconds)
         self._cpu_seconds = cpu_seconds
-        return (status, value), child.stdout.read(int(value)).decode() if status == _FAILED else ""
+        message = child.stdout.read(int(first)).decode() if status == _FAILED else ""
+        return (status, first, second), message
 
     def _death(self) -> Death:
         assert self._child is not None
@@ -133,24 +143,28 @@ def parser_process() -> ParserProcess:
 
 def serve() -> None:
     """Answer requests until the other side is gone."""
-    from pipeline.quality.parse import parse_error_frac
+    from pipeline.syntax.parse import node_span, parse_error_frac
 
     _bound()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sink.write(_READY)
     sink.flush()
     while len(head := source.read(_REQUEST.size)) == _REQUEST.size:
-        n_name, n_bytes = _REQUEST.unpack(head)
+        asked, n_name, n_bytes, drawn = _REQUEST.unpack(head)
         language, content = source.read(n_name).decode(), source.read(n_bytes)
         signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
         try:
-            share = parse_error_frac(content, language)
+            if asked == _NODE:
+                found: tuple[float, float] | None = node_span(content, language, drawn)
+            else:
+                share = parse_error_frac(content, language)
+                found = None if share is None else (share, 0.0)
         except StageError as error:
             message = str(error).encode()
-            sink.write(_ANSWER.pack(_FAILED, len(message), time.process_time()) + message)
+            sink.write(_ANSWER.pack(_FAILED, time.process_time(), len(message), 0.0) + message)
         else:
-            status = _NOT_PARSED if share is None else _PARSED
-            sink.write(_ANSWER.pack(status, share or 0.0, time.process_time()))
+            status = _NOT_PARSED if found is None else _PARSED
+            sink.write(_ANSWER.pack(status, time.process_time(), *(found or (0.0, 0.0))))
         signal.setitimer(signal.ITIMER_PROF, 0)
         sink.flush()
 

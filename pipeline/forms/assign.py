@@ -1,0 +1,111 @@
+"""Forms: which documents of code are filled in, as PSM or SPM, at exact rates.
+
+The documents of a group are numbered in the keyed order in which the balance takes them, and number n is filled in if
+that carries a running sum of the rate over a whole number. So of any first N documents of a group, those that the
+budget takes among them, the share is exact to one document; drawing each by itself would miss it by the root of N.
+"""
+
+from fractions import Fraction
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.columns import columns, doc_words, one_chunk
+from pipeline.arrays.keys import keyed_hash
+from pipeline.arrays.runs import starts_run
+from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
+from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.stage import Job
+from pipeline.engine.tables import Tables
+from pipeline.forms.settings import Forming
+from pipeline.forms.splits import LEAST_BYTES
+from pipeline.schema import DOCUMENTS, FORMS, LANGUAGES, SELECT
+
+FORM_NAMES = ("plain", "psm", "spm")
+PLAIN, PSM, SPM = range(3)
+
+
+def assign(job: Job, *, config: Forming) -> list[Marker]:
+    """Write table `forms`."""
+    tables, n_shards, n = job.tables, job.tables.n_shards, config.n_partitions
+    offers = job.channel("offer", n_sources=n_shards, n_partitions=n)
+    sums = job.channel("offer", "sums", n_sources=n_shards, n_partitions=1)
+    answers = job.channel("number", n_sources=n, n_partitions=n_shards)
+    # The key of the balance: its order is the one in which the rate must hold.
+    job.step("offer", partial(_offer, tables, offers, sums, job.key("balance")), items=n_shards)
+    job.step("number", partial(_number, offers, sums, answers, config), items=n)
+    return job.step("", partial(_write, tables, answers), items=n_shards)
+
+
+def _offer(tables: Tables, out: Channel, sums: Channel, key: np.uint64, shard: int, _: None) -> Outcome:
+    """Send each document that could be filled in to the partition of its key; and how many of each group went where."""
+    kept = tables.read(SELECT, shard, columns=["keep"])["keep"].to_numpy()
+    languages = tables.read(LANGUAGES, shard, columns=["doc_id", "pool", "group"])
+    n_bytes = tables.read(DOCUMENTS, shard, columns=["n_bytes"])["n_bytes"].to_numpy()
+    is_code = pc.equal(languages["pool"], "code").to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(kept & is_code & (n_bytes >= LEAST_BYTES))
+    taken = languages.take(pa.array(rows))
+    keys = keyed_hash(key, *doc_words(taken))
+    partition = spread(keys, out.n_partitions)
+    table = pa.table({"group": taken["group"], "key": keys, "position": positions(shard, rows)})
+    counted = pa.table({"group": taken["group"], "partition": partition}).group_by(
+        ["group", "partition"], use_threads=False
+    )
+    per_group = counted.aggregate([([], "count_all")]).sort_by([("group", "ascending"), ("partition", "ascending")])
+    entries = (
+        out.scatter(shard, table, partition=partition),
+        sums.scatter(shard, per_group, partition=np.zeros(per_group.num_rows, np.int64)),
+    )
+    return Outcome(entries, {"n_docs": rows.size})
+
+
+def _number(offers: Channel, sums: Channel, out: Channel, config: Forming, partition: int, _: None) -> Outcome:
+    """Number the documents of each group behind those of earlier partitions, and give each its form."""
+    rows = offers.gather(partition)
+    coded = one_chunk(rows["group"]).dictionary_encode()
+    group = coded.indices.to_numpy()
+    key, position = columns(rows, "key", "position")
+    order = np.lexsort((position, key, group))
+    first = np.flatnonzero(starts_run(group[order]))
+    within = np.arange(order.size) - np.repeat(first, np.diff([*first.tolist(), order.size]))
+    earlier = _earlier(sums, partition)
+    number = within + np.array([earlier.get(name, 0) for name in coded.dictionary.to_pylist()], np.int64)[group[order]]
+    form = forms_of(number, fim_rate=Fraction(repr(config.fim_rate)), spm_rate=Fraction(repr(config.spm_rate)))
+    table = pa.table({"position": position[order], "form": form})
+    entry = out.scatter(partition, table, partition=shard_of(position[order]))
+    return Outcome((entry,), {"n_docs": order.size})
+
+
+def _earlier(sums: Channel, partition: int) -> dict[str, int]:
+    """How many documents of each group stand in earlier partitions."""
+    counted = sums.everything()
+    earlier = counted.filter(pc.less(counted["partition"], partition))
+    found = earlier.group_by("group", use_threads=False).aggregate([("count_all", "sum")])
+    return dict(zip(found["group"].to_pylist(), found["count_all_sum"].to_pylist(), strict=True))
+
+
+def forms_of(number: np.ndarray, *, fim_rate: Fraction, spm_rate: Fraction) -> np.ndarray:
+    """The form of the documents with these numbers in their group, int8 [n]; numbers count from 0."""
+    n_fim, is_fim = _carried(number, fim_rate)
+    _, is_spm = _carried(n_fim, spm_rate)
+    return np.where(is_fim, np.where(is_spm, SPM, PSM), PLAIN).astype(np.int8)
+
+
+def _carried(number: np.ndarray, rate: Fraction) -> tuple[np.ndarray, np.ndarray]:
+    """How many of the numbers below each are chosen at `rate`, and whether it is."""
+    # Rounded half way, so that neither the first nor the last document of a small group is always the one.
+    up, down = rate.numerator, rate.denominator
+    below = (number * up * 2 + down) // (2 * down)
+    return below, ((number + 1) * up * 2 + down) // (2 * down) > below
+
+
+def _write(tables: Tables, answers: Channel, shard: int, _: None) -> Outcome:
+    doc_id = tables.read(LANGUAGES, shard, columns=["doc_id"])["doc_id"]
+    form = np.zeros(len(doc_id), np.int64)
+    answered = answers.gather(shard)
+    form[row_of(answered["position"].to_numpy())] = answered["form"].to_numpy()
+    table = pa.table({"doc_id": doc_id, "form": pa.array(FORM_NAMES).take(pa.array(form))}, schema=FORMS.schema)
+    counts = {f"n_{name}": int((form == i).sum()) for i, name in enumerate(FORM_NAMES) if i != PLAIN}
+    return Outcome((tables.write(FORMS, shard, data=table),), {"n_docs": len(doc_id), **counts})

@@ -1,0 +1,86 @@
+"""The promise of the forms: filled-in documents at the rates that were asked for, and none of their pieces cut."""
+
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+import pyarrow.compute as pc
+
+from pipeline.engine.run_folder import RunFiles
+from pipeline.forms.fim import Sentinels, parts_of
+from pipeline.forms.splits import LEAST_BYTES
+from pipeline.reading.written import written
+from pipeline.schema import BALANCE, FORMS, LEDGER
+from pipeline.sequences import rows_of
+from pipeline.targets import Fim
+
+
+def forms_hold(run: RunFiles) -> tuple[bool, str]:
+    """Rates per group of what could be filled in, to half a document, and every piece whole or a plain slice."""
+    fim = run.mixture.forms.fim
+    assert fim is not None
+    n_docs, wrong = _rates(run, fim)
+    if wrong:
+        return False, f"{len(wrong)} groups have another share of filled-in documents than {fim.rate}: {wrong[0]}"
+    mark = written(run).sentinels
+    assert mark is not None
+    n_whole, n_plain, n_torn = _pieces(run, mark)
+    said = f"{n_docs['fim']:,} of {n_docs['all']:,} documents of code are filled in, {n_docs['spm']:,} of them as SPM"
+    if n_torn:
+        return False, f"{n_torn:,} filled-in pieces are torn; {said}"
+    return True, f"{said}, each group to half a document; {n_whole:,} pieces whole, {n_plain:,} in plain slices"
+
+
+def _rates(run: RunFiles, fim: Fim) -> tuple[Counter[str], list[str]]:
+    """How many documents could be, and are, filled in; and the groups in which that is not the rate."""
+    could: Counter[str] = Counter()
+    forms: dict[str, Counter[str]] = {"psm": Counter(), "spm": Counter()}
+    for shard in range(run.n_shards):
+        ledger = run.tables.read(LEDGER, shard, columns=["pool", "keep", "n_bytes", "group"])
+        form = run.tables.read(FORMS, shard, columns=["form"])["form"]
+        is_code = pc.and_(ledger["keep"], pc.equal(ledger["pool"], "code"))
+        open_ = pc.and_(is_code, pc.greater_equal(ledger["n_bytes"], LEAST_BYTES))
+        could.update(ledger["group"].filter(open_).to_pylist())
+        for name, found in forms.items():
+            found.update(ledger["group"].filter(pc.equal(form, name)).to_pylist())
+    wrong = []
+    for group in sorted(could.keys() | forms["psm"].keys() | forms["spm"].keys()):
+        n_spm, n_fim = forms["spm"][group], forms["psm"][group] + forms["spm"][group]
+        wanted, wanted_spm = Fraction(repr(fim.rate)) * could[group], Fraction(repr(fim.spm_rate)) * n_fim
+        if max(abs(n_fim - wanted), abs(n_spm - wanted_spm)) > Fraction(1, 2):
+            wrong.append(f"{group}: {n_fim:,} of {could[group]:,}, {n_spm:,} of them SPM")
+    n_spm = forms["spm"].total()
+    return Counter(all=could.total(), fim=n_spm + forms["psm"].total(), spm=n_spm), wrong
+
+
+def _pieces(run: RunFiles, mark: Sentinels) -> tuple[int, int, int]:
+    """Packed pieces with sentinels: whole ones, plain slices of documents that enter truncated, and torn ones."""
+    truncated = {
+        doc_id
+        for plan in run.shards(BALANCE, columns=["doc_id", "cut_tokens"])
+        for doc_id in plan["doc_id"].filter(pc.greater(plan["cut_tokens"], 0)).to_pylist()
+    }
+    n_whole = n_plain = n_torn = 0
+    for number, table in enumerate(run.packed()):
+        for block in table.to_batches():
+            rows = rows_of(block, where=f"packed shard {number}")
+            first = np.repeat(np.arange(len(rows.n_real)), rows.n_pieces)
+            starts, ids, docs = rows.starts.tolist(), rows.token_ids, rows.doc_ids
+            for piece, (row, start, end) in enumerate(zip(first.tolist(), starts, rows.ends.tolist(), strict=True)):
+                own = ids[row, start:end]
+                if not np.isin(own, (mark.prefix, mark.suffix, mark.middle)).any():
+                    continue
+                try:
+                    parts_of(own, mark)
+                    n_whole += 1
+                except ValueError:
+                    is_slice = docs[piece] in truncated and (own[1:] != mark.prefix).all() and _one_mark(own, mark)
+                    n_plain, n_torn = n_plain + is_slice, n_torn + (not is_slice)
+    return n_whole, n_plain, n_torn
+
+
+def _one_mark(ids: np.ndarray, mark: Sentinels) -> bool:
+    """Whether its only sentinel is its first token, so that nothing is asked of which the answer is missing."""
+    return not np.isin(ids[1:], (mark.prefix, mark.suffix, mark.middle)).any()
