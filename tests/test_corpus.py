@@ -223,16 +223,35 @@ def test_records_hold_one_broken_and_one_blank_line():
     assert broken == 1
 
 
-def test_copies_stand_apart_on_the_small_corpus(tmp_path: Path) -> None:
-    """The targets of `epochs.yaml` on documents at hand: UniMax, a temperature, four epochs, a global batch."""
-    text = (DATA / "mixture.yaml").read_text(encoding="utf-8").split("\npack:")[0]
+def corpus_with(shipped: str, *, to: Path, without: str = "\npack:") -> Path:
+    """The small corpus with what a shipped mixture asks for below its sources."""
+    text = (DATA / "mixture.yaml").read_text(encoding="utf-8").split(without)[0]
     for name in ("code", "vendored", "text", "benchmark", "records.jsonl"):
         text = re.sub(rf"path: {name}([,}}\n])", rf"path: {DATA / name}\1", text)
-    shipped = (DATA.parents[1] / "mixture_configs/epochs.yaml").read_text(encoding="utf-8")
-    wanted = "\nbalance:" + shipped.split("\nbalance:")[1]
+    to.write_text(text + shipped, encoding="utf-8")
+    return to
+
+
+def shipped_from(name: str, key: str) -> str:
+    """A shipped mixture from one of its keys on."""
+    text = (DATA.parents[1] / "mixture_configs" / name).read_text(encoding="utf-8")
+    return f"\n{key}:" + text.split(f"\n{key}:")[1]
+
+
+def test_copies_stand_apart_on_the_small_corpus(tmp_path: Path) -> None:
+    """The targets of `epochs.yaml` on documents at hand: UniMax, a temperature, four epochs, a global batch."""
+    wanted = shipped_from("epochs.yaml", "balance")
     wanted = wanted.replace("8_000_000", "30_000").replace("seq_len: 2048", "seq_len: 128").replace(": 64", ": 16")
-    (tmp_path / "mix.yaml").write_text(text + wanted, encoding="utf-8")
-    found = run_of(str(tmp_path / "mix.yaml"), tmp_path / "run")
+    found = run_of(str(corpus_with(wanted, to=tmp_path / "mix.yaml")), tmp_path / "run")
     epochs = {f.promise: f for f in verify(found)}
     assert [f.promise for f in epochs.values() if f.kept is False] == []
     assert "stand up to 4 times" in epochs["epochs"].detail
+
+
+def test_documents_are_filled_in_on_the_small_corpus(tmp_path: Path) -> None:
+    """The forms of `fim.yaml` on documents at hand."""
+    wanted = shipped_from("fim.yaml", "forms").replace("seq_len: 2048", "seq_len: 128")
+    found = run_of(str(corpus_with(wanted, to=tmp_path / "mix.yaml")), tmp_path / "run")
+    forms = {f.promise: f for f in verify(found)}
+    assert [f.promise for f in forms.values() if f.kept is False] == []
+    assert "are filled in" in forms["forms"].detail

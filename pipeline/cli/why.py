@@ -171,7 +171,9 @@ def _tokens(document: dict[str, Any]) -> list[str]:
     more = f" and the first {exact(cut)} tokens of one more" if cut else ""
     shown = f"{copies}{more}" if document["n_copies"] else "its first ones only"
     group = f" of group {plain(document['group'])}" if document["group"] else ""
-    lines = [f"{_INDENT}tokens    {exact(document['n_tokens'])}{group}; {exact(document['n_packed_tokens'])} packed"]
+    form = "" if document["form"] == "plain" else f", filled in as {document['form'].upper()}"
+    written = f"{exact(document['n_tokens'])}{group}{form}"
+    lines = [f"{_INDENT}tokens    {written}; {exact(document['n_packed_tokens'])} packed"]
     if document["n_packed_tokens"]:
         lines[0] += f": {shown}"
         lines.append(f"{_INDENT}packed in sequence {', '.join(exact(s) for s in document['sequences'])}")

@@ -23,32 +23,32 @@ from pipeline.schema import FORMS, TOKENS
 
 
 @dataclass(frozen=True)
-class Runs:
-    """Runs of one shard: the row of their document, which of its copies, first token and number of tokens; [n] each."""
+class TokenRuns:
+    """Of one shard: the row of their document, which of its copies, first token, number of tokens; int64 [n] each."""
 
     row: np.ndarray
     copy: np.ndarray
     offset: np.ndarray
     length: np.ndarray
 
-    def take(self, chosen: np.ndarray) -> Runs:
-        return Runs(*(values[chosen] for values in (self.row, self.copy, self.offset, self.length)))
+    def take(self, chosen: np.ndarray) -> TokenRuns:
+        return TokenRuns(*(values[chosen] for values in (self.row, self.copy, self.offset, self.length)))
 
-    def __add__(self, other: Runs) -> Runs:
+    def __add__(self, other: TokenRuns) -> TokenRuns:
         mine, theirs = ((r.row, r.copy, r.offset, r.length) for r in (self, other))
-        return Runs(*(np.concatenate(pair) for pair in zip(mine, theirs, strict=True)))
+        return TokenRuns(*(np.concatenate(pair) for pair in zip(mine, theirs, strict=True)))
 
 
-def planned_runs(plan: pa.Table) -> Runs:
+def planned_runs(plan: pa.Table) -> TokenRuns:
     """One run for each copy of a document, whole or cut, as `balance` planned it."""
     n_tokens, n_copies, cut = columns(plan, "n_tokens", "n_copies", "cut_tokens")
     total = n_copies + (cut > 0)
     row = np.repeat(np.arange(plan.num_rows), total)
     copy = np.arange(row.size) - np.repeat(np.cumsum(total) - total, total)
-    return Runs(row, copy, np.zeros(row.size, np.int64), np.where(copy < n_copies[row], n_tokens[row], cut[row]))
+    return TokenRuns(row, copy, np.zeros(row.size, np.int64), np.where(copy < n_copies[row], n_tokens[row], cut[row]))
 
 
-def bounded(runs: Runs, tables: Tables, shard: int, *, config: Packing) -> Runs:
+def bounded(runs: TokenRuns, tables: Tables, shard: int, *, config: Packing) -> TokenRuns:
     """The same tokens in runs that may be cut nowhere but where `packing.split` must."""
     filled, long = np.zeros(runs.row.size, bool), np.zeros(runs.row.size, bool)
     if config.sentinels is not None:
@@ -72,7 +72,7 @@ def bounded(runs: Runs, tables: Tables, shard: int, *, config: Packing) -> Runs:
             slices = at_lines(ends_line[own[:length]], seq_len=config.seq_len)
         found += [(row, copy, start, stop - start) for start, stop in slices]
     more = np.array(found, np.int64).reshape(-1, 4).T
-    return runs.take(np.flatnonzero(~(filled | long))) + Runs(*more)
+    return runs.take(np.flatnonzero(~(filled | long))) + TokenRuns(*more)
 
 
 def _line_ends(config: Packing) -> np.ndarray:

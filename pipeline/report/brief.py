@@ -39,6 +39,11 @@ def brief_of(numbers: Numbers) -> Brief:
         ("balance", f"{state}: code {exact(b.n_code_tokens)}, text {exact(b.n_text_tokens)} tokens", None),
         ("", f"asked for {b.code_parts}:{b.text_parts}; {prefix}", None if b.is_kept else "bold red"),
     ]
+    if numbers.forms:
+        psm, spm = (sum(getattr(f, name) for f in numbers.forms) for name in ("n_psm_docs", "n_spm_docs"))
+        n_code = sum(f.n_docs for f in numbers.forms)
+        said = f"{exact(psm + spm)} of {exact(n_code)} documents of code filled in, {exact(spm)} of them as SPM"
+        lines.append(("forms", said, None))
     title = f"Mixture {plain(numbers.name)}"
     if (sample := numbers.sample) is not None:
         title = f"{title}: {said_sample(sample.rate)} of its input"

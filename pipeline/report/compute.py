@@ -17,6 +17,7 @@ from pipeline.report.count_privacy import count_privacy
 from pipeline.report.count_prose import count_prose
 from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unread_inputs
 from pipeline.report.duplicates import duplicates_of
+from pipeline.report.forms import count_forms
 from pipeline.report.notices import notices_of
 from pipeline.report.numbers import (
     BadShard,
@@ -77,6 +78,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         privacy=count_privacy(run),
         language_decisions=count_decisions(run),
         syntax=count_syntax(run),
+        forms=count_forms(run),
         balance=balance_of(stream, code_parts=balance.code.parts, text_parts=balance.text.parts, seq_len=seq_len),
         mix=mix_of(stream),
         packing=packing_of(stream, seq_len=seq_len, n_split_docs=total["n_split_docs"]),

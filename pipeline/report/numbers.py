@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from pipeline.reading.rule_effects import RuleEffects
 from pipeline.reading.unread import Unread
 from pipeline.report.concentration import Concentration
+from pipeline.report.forms import FormGroup
 from pipeline.report.language_decisions import LanguageDecisions
 from pipeline.report.privacy import PrivacyCounts
 from pipeline.report.syntax import ParsedLanguage
@@ -367,6 +368,7 @@ class Numbers:
     privacy: PrivacyCounts
     language_decisions: LanguageDecisions
     syntax: tuple[ParsedLanguage, ...]  # most parsed documents first
+    forms: tuple[FormGroup, ...]  # of code, most packed tokens first; empty: the mixture asks for no forms
     balance: TokenBalance
     mix: StreamMix
     packing: SequencePacking

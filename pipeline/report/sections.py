@@ -13,6 +13,7 @@ from pipeline.report import (
     training_tables,
 )
 from pipeline.report.formats import FLOW_WORDS
+from pipeline.report.forms import forms_table
 from pipeline.report.markup import Cell, Html, draw, element, figure, section
 from pipeline.report.numbers import Numbers
 from pipeline.report.shares import largest
@@ -111,6 +112,17 @@ def syntax(numbers: Numbers) -> Html | None:
         "has a damaged source, or files that are something else."
     )
     return section("syntax", "Syntax", draw(syntax_table(numbers.syntax)), guide=guide)
+
+
+def forms(numbers: Numbers) -> Html | None:
+    """How documents of code are written."""
+    if not numbers.forms:
+        return None
+    guide = (
+        "Of documents that are filled in, the model reads beginning and end before the middle. PSM puts the beginning "
+        "first, SPM the end. Each language has the share that forms.fim.rate asks for, to one document."
+    )
+    return section("forms", "Forms", draw(forms_table(numbers.forms)), guide=guide)
 
 
 def duplicates(numbers: Numbers) -> Html:
@@ -241,6 +253,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Numbers], Html | None]], ...] = (
     ("privacy", "Privacy", privacy),
     ("stream", "Stream", stream),
     ("packing", "Packing", packing),
+    ("forms", "Forms", forms),
     ("training", "Training", training),
     ("work", "Work", work),
 )

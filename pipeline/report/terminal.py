@@ -17,6 +17,7 @@ from pipeline.report import (
 )
 from pipeline.report.brief import brief_of, drawn
 from pipeline.report.formats import exact, number, percent, plain
+from pipeline.report.forms import forms_table
 from pipeline.report.numbers import Numbers
 from pipeline.report.shares import largest
 from pipeline.report.table import ReportTable
@@ -50,6 +51,8 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
     yield document_tables.groups_table("Sources of the text pool", "source", text, paper={})
     if numbers.prose_languages:
         yield decision_tables.prose_languages_table(numbers).head(N_LANGUAGES)
+    if numbers.forms:
+        yield forms_table(numbers.forms).head(N_LANGUAGES)
     yield decision_tables.decisions_table(numbers)
     yield _confidences(numbers)
     if decisions.prose_in_formats:

@@ -99,7 +99,7 @@ def node_span(content: bytes, language: str, drawn: int) -> tuple[int, int] | No
         span = (node.start_byte, node.end_byte)
         if node.is_named and span[1] - span[0] < len(content) and span[1] > span[0] and span not in spans[-1:]:
             spans.append(span)
-        node = next((child for child in node.children if child.start_byte <= place < child.end_byte), None)
+        node = next((child for child in node.children if child.end_byte > place), None)  # in a gap, that behind it
     return spans[level * len(spans) >> 32] if spans else None
 
 

@@ -78,9 +78,12 @@ def rows_of(made: schema.Table, *, before: tuple[schema.Table, ...]) -> list[tup
 def tables() -> str:
     """A section for each table, in the order of work."""
     lines: list[str] = []
-    for number, made in enumerate(schema.TABLES):
+    at = schema.TABLES.index(schema.TOKENS)
+    every = (*schema.TABLES[:at], *schema.OPTIONAL, *schema.TABLES[at:])
+    for number, made in enumerate(every):
         each = "A row for each row of `documents`." if made.aligned else "A row for each pair."
-        rows = rows_of(made, before=schema.TABLES[:number])
+        each = f"{each[:-1]}, in runs whose mixture asks for it." if made in schema.OPTIONAL else each
+        rows = rows_of(made, before=every[:number])
         lines += [f"### `{made.name}`", "", each, "", *table(("column", "type", "meaning"), rows), ""]
     return "\n".join(lines)
 

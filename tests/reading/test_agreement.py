@@ -71,3 +71,11 @@ def test_a_leading_comment_that_speaks_of_rights_is_set_aside(style: str) -> Non
 
 def test_a_comment_that_does_not_end_is_no_header() -> None:
     assert visible(f"/* {RIGHTS}\n{CODE}".encode()) == visible(f"/* {RIGHTS}".encode()) + visible(CODE.encode())
+
+
+def test_a_commented_configuration_is_no_rights_comment() -> None:
+    """It speaks of rights in its first lines, and goes on as a comment to its end."""
+    settings = "".join(f"# option_{i}: what it does, and its default {i * 3}\n" for i in range(250))
+    one = f"# {RIGHTS}\n#\n{settings}# option_9 = on\n"
+    assert agreed(one, one.replace("option_7:", "choice_7:")) > 0.9
+    assert agreed(f"# {RIGHTS}\n" + CODE, f"# {RIGHTS}\n" + OTHER) < 0.05  # a rights comment still does not count

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from semble_grammars import available_languages
 
 from pipeline.errors import StageError
-from pipeline.quality import parse
-from pipeline.syntax.parse import GRAMMARS, parse_error_frac
+from pipeline.syntax import parse
+from pipeline.syntax.parse import GRAMMARS, node_span, parse_error_frac
 
 SOUND = {
     "C": b"int twice(int n)\n{\n\treturn 2 * n;\n}\n",
@@ -183,3 +183,25 @@ def test_a_grammar_that_cannot_be_had_is_an_error_that_names_the_remedy(monkeypa
     with pytest.raises(StageError, match=r"plan9.*quality\.parse"):
         parse_error_frac(b"int a;", "C")
     parse._load.cache_clear()
+
+
+def spans(text: bytes) -> set[tuple[int, int]]:
+    """Nodes of a Python file at many places, of two levels."""
+    drawn = [place << 32 | level for place in range(0, 2**32, 2**26) for level in (0, 2**31)]
+    return {span for one in drawn if (span := node_span(text, "Python", one)) is not None}
+
+
+def test_a_node_is_an_expression_a_statement_or_a_function_and_never_all() -> None:
+    text = SOUND["Python"] * 3
+    found = spans(text)
+    nodes = {text[a:b] for a, b in found}
+    assert {b"def twice(n):\n    return 2 * n", b"return 2 * n"} <= nodes
+    assert text not in nodes
+    assert node_span(text, "Cobol", 7) is None
+    assert node_span(b"(" * 5_000, "Python", 7) is None
+
+
+def test_a_node_of_text_above_ascii_lies_where_the_bytes_do() -> None:
+    text = "größe = 'ü'\nmaß = größe\n".encode()
+    found = spans(text)
+    assert "größe".encode() in {text[a:b] for a, b in found}
