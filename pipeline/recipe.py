@@ -94,7 +94,8 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
     packing = packing_of(m)
     declared = ("path", "source", "pool_hint", "language_label")
     first, pool = (EXACT_DUPS, ("is_first",)), (LANGUAGES, ("pool", "language"))
-    formed = () if m.forms.fim is None else (FORMS,)
+    formed = (FORMS,) if m.forms.any else ()
+    beside = (FORMS,) if m.forms.repositories else ()
     judged = (DOCUMENTS, EXACT_DUPS, LANGUAGES, QUALITY, REDACTED, JUDGED, OVERLAPS, SIMILAR, NEAR_DUPS)
     shown = tuple(dict.fromkeys((*_TEXT, "path", "problem", "content_hash", *(SHOWN if m.quality.plugins else ()))))
     chosen_from = (DOCUMENTS, LANGUAGES, QUALITY, SELECT, TOKENS)
@@ -112,7 +113,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(NEAR_DUPS.name, 3, _keep_near, threshold, (SIGNATURES, SIMILAR)),
         ExchangeStage(SELECT.name, 4, _select, selection, judged),
         *_tokens(m),
-        ExchangeStage(BALANCE.name, 5, _balance, balancing_of(m), chosen_from, seed=m.seed),
+        ExchangeStage(BALANCE.name, 5, _balance, balancing_of(m), (*chosen_from, *beside), seed=m.seed),
         ExchangeStage(PACKED, 3, _pack, packing, (LANGUAGES, TOKENS, BALANCE, *formed), seed=m.seed),
         MapStage(LEDGER, 5, _account, Frozen(), _ORIGIN, (*_LEDGER_INPUTS, *((f, ("form",)) for f in formed))),
     ]
@@ -121,15 +122,21 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
 def _tokens(m: Mixture) -> list[Stage]:
     """The stages that write documents as tokens: who has which form is a stage of its own, where there are several."""
     keep, text = (SELECT, ("keep",)), (REDACTED, ("content",))
-    filling, fim = filling_of(m), m.forms.fim
-    if filling is None or fim is None:
+    filling, fim, repositories = filling_of(m), m.forms.fim, m.forms.repositories
+    if filling is None:
         return [MapStage(TOKENS, 3, _tokenize, encoding_of(m.tokenizer), _TEXT, (keep, text))]
-    forming = Forming(**dict(m.exact_dups), fim_rate=fim.rate, spm_rate=fim.spm_rate)
+    forming = Forming(
+        **dict(m.exact_dups),
+        fim_rate=0.0 if fim is None else fim.rate,
+        spm_rate=0.0 if fim is None else fim.spm_rate,
+        order=None if repositories is None else repositories.order,
+    )
     told = (DOCUMENTS, LANGUAGES, SELECT)
-    inputs = (keep, text, (LANGUAGES, ("language",)), (FORMS, ("form",)))
+    written = (FORMS, ("form", "repo_place", "repo_size"))
+    inputs = (keep, text, (LANGUAGES, ("language",)), written)
     return [
         ExchangeStage(FORMS.name, 1, _assign, forming, told, seed=m.seed),
-        MapStage(TOKENS, 3, _tokenize_forms, filling, _TEXT, inputs),
+        MapStage(TOKENS, 3, _tokenize_forms, filling, (*_TEXT, "repo", "path"), inputs),
     ]
 
 

@@ -9,6 +9,7 @@ Types: `doc_id` is 32 hex characters, a 128-bit hash of source, input file and r
 duplicates stay visible). Counts are int64, fractions float64 in [0, 1].
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -196,6 +197,11 @@ FORMS = _table(
     "forms",
     _required("doc_id", pa.string()),
     _required("form", pa.string()),  # plain, or fill-in-the-middle: psm, spm; plain for all that is dropped too
+    # Of files of repository documents; null: it is none, and stands alone.
+    pa.field("repo_place", pa.int32()),  # in the order of its repository's files, from 0
+    pa.field("repo_size", pa.int32()),  # how many they are
+    pa.field("repo_part", pa.uint64()),  # hash of the repository and its part of about a megabyte
+    pa.field("imports", pa.list_(pa.field("element", pa.int32(), nullable=False))),  # places of files that it imports
 )
 
 # Ids hardly compress (zstd takes a third of the size off for thirty times the time of writing them as they are), and
@@ -264,20 +270,30 @@ TABLES = (
 OPTIONAL = (FORMS,)  # aligned too, in the runs that have them
 ALIGNED = tuple(table for table in TABLES if table.aligned)
 TOKENIZER_FILE = "tokenizer.json"  # of a run: the tokenizer that made its token ids, byte for byte
+PIECE_BOUNDS = "piece_bounds"  # of packed sequences in which pieces are joined
 PACKED = "packed"  # its shards are Arrow files with columns that depend on the sequence length: `packed_schema`
 
 
-def packed_schema(seq_len: int) -> pa.Schema:
+def bounds_of_pieces(columns: Collection[str]) -> str:
+    """Which of the `columns` of packed sequences bounds pieces."""
+    return PIECE_BOUNDS if PIECE_BOUNDS in columns else "cu_seqlens"
+
+
+def packed_schema(seq_len: int, *, joined: bool = False) -> pa.Schema:
     """Columns of a packed shard; one row is one sequence of exactly `seq_len` tokens.
 
     Piece j of a sequence is token_ids[cu_seqlens[j]:cu_seqlens[j + 1]]; it is a slice of document doc_ids[j] that
     starts at token doc_offsets[j] of that document's `tokens` row. Everything after n_real is padding.
+
+    `joined`: pieces may be laid end to end and attend to each other (files of a repository). Then `cu_seqlens` bounds
+    what attends to itself, a span of one piece or several, and `piece_bounds` the pieces.
     """
     return pa.schema(
         [
             _required("token_ids", pa.list_(pa.field("element", pa.uint32(), nullable=False), seq_len)),
             _required("n_real", pa.int32()),
             _required_list("cu_seqlens", pa.int32()),  # from 0 to n_real, one more entry than pieces
+            *([_required_list(PIECE_BOUNDS, pa.int32())] if joined else []),  # as cu_seqlens, which is among them
             _required_list("doc_ids", pa.string()),
             _required_list("doc_offsets", pa.int64()),
             _required("pool", pa.string()),

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.errors import SchemaError
-from pipeline.schema import POOLS
+from pipeline.schema import PIECE_BOUNDS, POOLS, bounds_of_pieces
 
 Ints = npt.NDArray[np.int64]
 NO_LABEL = -100  # what cross entropies of torch and transformers leave out
@@ -24,9 +24,10 @@ NO_LABEL = -100  # what cross entropies of torch and transformers leave out
 
 @dataclass(frozen=True)
 class Rows:
-    """Consecutive rows of one Arrow block as numpy arrays; `starts` and `ends` are flat over all pieces.
+    """Consecutive rows of one Arrow block as numpy arrays; `starts`, `ends` and `joins` are flat over all pieces.
 
-    Piece j of a row is its tokens starts[j] .. ends[j] - 1; behind the last one is padding.
+    Piece j of a row is its tokens starts[j] .. ends[j] - 1; behind the last one is padding. A span is what attends to
+    itself: a piece, with all behind it that join it.
     """
 
     block: pa.RecordBatch
@@ -35,7 +36,29 @@ class Rows:
     n_pieces: Ints
     starts: Ints
     ends: Ints
+    joins: npt.NDArray[np.bool_]  # whether a piece goes on where the one before it ends, and attends to it
     pools: tuple[str, ...]
+
+    @property
+    def n_spans(self) -> Ints:
+        """Of each row."""
+        before = np.concatenate(([0], np.cumsum(~self.joins)))
+        last = np.cumsum(self.n_pieces)
+        return np.asarray(before[last] - before[last - self.n_pieces], dtype=np.int64)
+
+    @property
+    def span_starts(self) -> Ints:
+        """Of all spans, as `starts`."""
+        return self.starts[~self.joins]
+
+    @property
+    def span_ends(self) -> Ints:
+        return self.ends[self.closes]
+
+    @property
+    def closes(self) -> npt.NDArray[np.bool_]:
+        """Whether no piece joins this one: it is the last of its span."""
+        return np.append(~self.joins[1:], True)[: self.joins.size]
 
     # Of all pieces; training needs neither, so they become objects only here.
     @property
@@ -63,7 +86,7 @@ def rows_of(block: pa.RecordBatch, *, where: object, first: int = 0) -> Rows:
     Raises SchemaError for rows that cannot be.
     """
     seq_len = int(block.schema.field("token_ids").type.list_size)
-    bounds = block.column("cu_seqlens")
+    bounds = block.column(bounds_of_pieces(block.schema.names))
     flat = bounds.flatten().to_numpy().astype(np.int64)
     n_bounds = _lengths(bounds)
     n_real = block.column("n_real").to_numpy().astype(np.int64)
@@ -77,11 +100,35 @@ def rows_of(block: pa.RecordBatch, *, where: object, first: int = 0) -> Rows:
         inner[firsts] = False
         starts, ends = flat[np.flatnonzero(inner) - 1], flat[inner]
         sound = (flat[firsts] == 0).all() and (flat[lasts] == n_real).all() and (ends > starts).all()
+    joins = np.zeros(0, dtype=bool)
+    if sound:
+        joins, sound = _joins(block, starts, n_bounds - 1, n_real)
     if not sound:
         problem = _problem(block, seq_len=seq_len, first=first)
         raise SchemaError(f"{where}: {problem}; run `loopmix curate` again")
     token_ids = block.column("token_ids").flatten().to_numpy().reshape(-1, seq_len)
-    return Rows(block, token_ids, n_real, n_bounds - 1, starts, ends, pools)
+    return Rows(block, token_ids, n_real, n_bounds - 1, starts, ends, joins, pools)
+
+
+def _joins(block: pa.RecordBatch, starts: Ints, n_pieces: Ints, n_real: Ints) -> tuple[npt.NDArray[np.bool_], bool]:
+    """Whether each piece joins the one before it, and whether the bounds of spans are bounds of pieces."""
+    if PIECE_BOUNDS not in block.schema.names:
+        return np.zeros(len(starts), dtype=bool), True
+    spans = block.column("cu_seqlens")
+    n_spans = _lengths(spans) - 1
+    if (n_spans < 0).any():
+        return np.zeros(len(starts), dtype=bool), False
+    # One number for a place in a row, so that both lists can be compared at once; rows rise, and so do their bounds.
+    width = int(n_real.max(initial=0)) + 1
+    of_span = spans.flatten().to_numpy().astype(np.int64)
+    rises = np.diff(of_span) > 0
+    last = np.cumsum(n_spans + 1) - 1
+    sound = (of_span[last] == n_real).all() and (of_span[last - n_spans] == 0).all()
+    sound = sound and np.delete(rises, last[:-1]).all()
+    opened = np.delete(of_span, last) + np.repeat(np.arange(len(n_spans)) * width, n_spans)
+    placed = starts + np.repeat(np.arange(len(n_pieces)) * width, n_pieces)
+    opens = np.isin(placed, opened)
+    return ~opens, bool(sound and int(opens.sum()) == len(opened))
 
 
 def _lengths(lists: Any) -> Ints:
@@ -92,10 +139,15 @@ def _lengths(lists: Any) -> Ints:
 def _problem(block: pa.RecordBatch, *, seq_len: int, first: int) -> str:
     """What is wrong with the first bad row of a block that holds one; its first row is sequence `first`."""
     for number, row in enumerate(block.to_pylist(), start=first):
-        bounds, n_real, n_pieces = row["cu_seqlens"], row["n_real"], len(row["cu_seqlens"]) - 1
-        rises = bounds[:1] == [0] and bounds[-1:] == [n_real] and all(a < b for a, b in pairwise(bounds))
-        if not rises or n_real > seq_len:
-            return f"sequence {number}: cu_seqlens do not rise from 0 to n_real = {n_real} <= {seq_len}: {bounds}"
+        n_real, names = row["n_real"], [name for name in ("cu_seqlens", PIECE_BOUNDS) if name in row]
+        for name in names:
+            bounds = row[name]
+            rises = bounds[:1] == [0] and bounds[-1:] == [n_real] and all(a < b for a, b in pairwise(bounds))
+            if not rises or n_real > seq_len:
+                return f"sequence {number}: {name} do not rise from 0 to n_real = {n_real} <= {seq_len}: {bounds}"
+        if not set(row["cu_seqlens"]) <= set(bounds):
+            return f"sequence {number}: cu_seqlens {row['cu_seqlens']} are not all among its bounds of pieces {bounds}"
+        n_pieces = len(bounds) - 1
         if not n_pieces == len(row["doc_ids"]) == len(row["groups"]):
             n_ids, n_groups = len(row["doc_ids"]), len(row["groups"])
             return f"sequence {number}: {n_pieces} pieces, {n_ids} doc_ids and {n_groups} groups"

@@ -110,10 +110,24 @@ class Fim(Frozen):
     splits: Splits = Field(default_factory=Splits)
 
 
+class Repositories(Frozen):
+    """Repository documents: the files of a repository side by side in a sequence, where they attend to each other."""
+
+    order: Literal["path", "imports"] = Field(
+        "imports", description="imports: a file behind those that it imports, near them; path: by their paths"
+    )
+
+
 class Forms(Frozen):
     """How documents are written as tokens; counted by the balance as they are written."""
 
     fim: Fim | None = Field(None, description="null: each document from its start to its end")
+    repositories: Repositories | None = Field(None, description="null: each file is a document of its own")
+
+    @property
+    def any(self) -> bool:
+        """Whether some documents are not simply written from their start to their end."""
+        return self.fim is not None or self.repositories is not None
 
 
 class Pack(Frozen):

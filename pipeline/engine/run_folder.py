@@ -92,8 +92,13 @@ class RunFiles:
         files = self.manifest["stages"][NEAR_DUPS.name]["files"]
         return pa.concat_tables(self.store.read_parquet(f["path"], schema=NEAR_DUPS.schema) for f in files)
 
+    @property
+    def joined(self) -> bool:
+        """Whether its packed sequences join files of a repository, so that pieces have bounds of their own."""
+        return self.mixture.forms.repositories is not None
+
     def packed(self) -> Iterator[pa.Table]:
         """Every packed shard in stream order, memory-mapped where the disk is local."""
-        schema = packed_schema(self.mixture.pack.seq_len)
+        schema = packed_schema(self.mixture.pack.seq_len, joined=self.joined)
         for file in self.manifest["stages"][PACKED]["files"]:
             yield check(self.store.open_ipc(file["path"]).read_all(), schema, name=file["path"])

@@ -38,8 +38,8 @@ class Tally:
         self.n_sequences += len(rows.n_real)
         self.n_pieces += rows.ends.size
         self.n_padding += rows.token_ids.size - int(rows.n_real.sum())
-        row = np.repeat(np.arange(len(rows.n_real)), rows.n_pieces)
-        self.n_pieces_without_end += int((rows.token_ids[row, rows.ends - 1] != eos_id).sum())
+        row = np.repeat(np.arange(len(rows.n_real)), rows.n_spans)
+        self.n_pieces_without_end += int((rows.token_ids[row, rows.span_ends - 1] != eos_id).sum())
         for pool in POOLS:
             self.n_tokens[pool] += int(rows.n_real[[p == pool for p in rows.pools]].sum())
 
@@ -66,6 +66,11 @@ class Finished:
     @property
     def seq_len(self) -> int:
         return self.run.mixture.pack.seq_len
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of its packed shards."""
+        return packed_schema(self.seq_len, joined=self.run.joined)
 
     @property
     def sample(self) -> str | None:
@@ -116,7 +121,7 @@ class Finished:
         per_block = max(1, _BLOCK_TOKENS // self.seq_len)
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
-            check(pa.Table.from_batches([batch]), packed_schema(self.seq_len), name=where)
+            check(pa.Table.from_batches([batch]), self.schema, name=where)
             for start in range(0, batch.num_rows, per_block):
                 rows = rows_of(batch.slice(start, per_block), where=where, first=start)
                 largest = int(rows.token_ids.max())

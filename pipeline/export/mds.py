@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.engine.sink import HashingFile
 from pipeline.engine.store import FileEntry, Store
 from pipeline.export.finished import Finished
+from pipeline.schema import PIECE_BOUNDS
 from pipeline.sequences import Rows
 
 Sample = tuple[bytes, memoryview]  # all but the ids, and the ids: they stay in the map until they are written
@@ -46,6 +47,7 @@ def _columns(source: Finished) -> dict[str, Any]:
         "doc_offsets": ("ndarray:int64", None),
         "groups": ("json", None),
         "n_real": ("int", 8),
+        **({PIECE_BOUNDS: ("ndarray:int32", None)} if source.run.joined else {}),
         "pool": ("str", None),
         "tokens": (f"ndarray:{ids.name}:{source.seq_len}", ids.itemsize * source.seq_len),
     }
@@ -100,22 +102,28 @@ def _write_shard(out: Store, name: str, samples: list[Sample], *, described: byt
 
 def _samples(rows: Rows, *, kind: np.dtype[Any]) -> Iterator[Sample]:
     ids = rows.token_ids.astype(kind, copy=False)
-    block = rows.block.select(["cu_seqlens", "doc_ids", "doc_offsets", "groups"])
+    block = rows.block
     bounds, offsets = (block.column(name).flatten().to_numpy() for name in ("cu_seqlens", "doc_offsets"))
     doc_ids, groups = (block.column(name).to_pylist() for name in ("doc_ids", "groups"))
-    piece = 0
+    joined = PIECE_BOUNDS in block.schema.names
+    inner = block.column(PIECE_BOUNDS).flatten().to_numpy() if joined else bounds
+    n_spans = rows.n_spans.tolist()
+    piece = span = 0
     for row, (n_real, n_pieces) in enumerate(zip(rows.n_real.tolist(), rows.n_pieces.tolist(), strict=True)):
+        more = (_array(inner[piece + row : piece + row + n_pieces + 1].astype("<i4")),) if joined else ()
         parts = (
-            _array(bounds[piece + row : piece + row + n_pieces + 1].astype("<i4")),
+            _array(bounds[span + row : span + row + n_spans[row] + 1].astype("<i4")),
             _json(doc_ids[row]),
             _array(offsets[piece : piece + n_pieces].astype("<i8")),
             _json(groups[row]),
+            *more,
             rows.pools[row].encode(),
         )
-        *listed, pool = parts
-        sizes = struct.pack("<5I", *map(len, parts))
-        yield b"".join((sizes, *listed, struct.pack("<q", n_real), pool)), ids[row].data
+        listed, rest = parts[:4], parts[4:]
+        sizes = struct.pack(f"<{len(parts)}I", *map(len, parts))
+        yield b"".join((sizes, *listed, struct.pack("<q", n_real), *rest)), ids[row].data
         piece += n_pieces
+        span += n_spans[row]
 
 
 def _json(names: list[str]) -> bytes:

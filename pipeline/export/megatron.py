@@ -71,8 +71,8 @@ def _write(source: Finished, out: Store, stream: Iterator[Rows], *, name: str) -
         def fill(file: HashingFile) -> None:
             for rows in stream:
                 file.write(rows.real_ids.astype(kind, copy=False).data)
-                pieces.append(rows.ends - rows.starts)
-                sequences.append(rows.n_pieces)
+                pieces.append(rows.span_ends - rows.span_starts)
+                sequences.append(rows.n_spans)
 
         def index(file: HashingFile) -> None:
             file.write(_MAGIC + struct.pack("<QBQQ", _VERSION, code, pieces.n, sequences.n + 1))

@@ -29,7 +29,9 @@ def _write(source: Finished, out: Store, stream: Iterator[Rows], *, name: str) -
         def fill(file: HashingFile) -> None:
             for rows in stream:
                 ids = rows.real_ids.astype(kind, copy=False)
-                index.write((np.cumsum(rows.ends - rows.starts) + file.n_bytes // kind.itemsize).astype("<u8").data)
+                index.write(
+                    (np.cumsum(rows.span_ends - rows.span_starts) + file.n_bytes // kind.itemsize).astype("<u8").data
+                )
                 file.write(ids.data)
 
         made.append(out.write_stream(name, fill))

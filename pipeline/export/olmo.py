@@ -1,12 +1,14 @@
 """OLMo-core's token array: `tokens.npy`, ids end to end without any header, and `tokens.csv.gz`, a line for each piece.
 
-A line is start, end, doc_id, pool, group: OLMo-core reads the first two, the others are for people and scripts.
+A line is start, end, doc_id, pool, group: OLMo-core reads the first two, the others are for people and scripts. Where
+files of a repository were joined, the line has the ids and groups of all.
 """
 
 import csv
 import gzip
 import io
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -45,12 +47,17 @@ def _write(source: Finished, out: Store, stream: Iterator[Rows], *, name: str) -
 
 
 def _lines(rows: Rows, *, start: int) -> bytes:
-    ends = np.cumsum(rows.ends - rows.starts) + start
-    starts = ends - (rows.ends - rows.starts)
+    lengths = rows.span_ends - rows.span_starts
+    ends = np.cumsum(lengths) + start
     text = io.StringIO()
-    pools, groups = zip(*rows.groups, strict=True) if rows.ends.size else ((), ())
-    names = [" ".join(group.split()) for group in groups]  # one line each, whatever a group is called
+    first = np.flatnonzero(~rows.joins).tolist()
+    spans = list(pairwise([*first, rows.ends.size]))
+    groups, ids = rows.groups, rows.doc_ids
+    pools = [groups[a][0] for a, _ in spans]
+    # One line each, whatever a group is called; where several files were joined, theirs one after another.
+    names = ["; ".join(" ".join(group.split()) for _, group in groups[a:b]) for a, b in spans]
+    documents = [" ".join(ids[a:b]) for a, b in spans]
     csv.writer(text, lineterminator="\n").writerows(
-        zip(starts.tolist(), ends.tolist(), rows.doc_ids, pools, names, strict=True)
+        zip((ends - lengths).tolist(), ends.tolist(), documents, pools, names, strict=True)
     )
     return text.getvalue().encode()

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 from pipeline.engine.sink import HashingFile
 from pipeline.engine.store import FileEntry, Store
 from pipeline.export.finished import Finished
-from pipeline.schema import packed_schema
 
 _ROW_GROUP_TOKENS = 1 << 22  # 16 MB of ids: what a reader of one row has to unpack
 # Ids of a real run: zstd 1 writes a third of their bytes at some 120 MB a CPU-second, lz4 .46 at 160, none at 260.
@@ -30,7 +29,7 @@ def write(source: Finished, out: Store) -> list[FileEntry]:
 
 def write_shards(source: Finished, out: Store, *, name: str) -> list[FileEntry]:
     """Write the shards that hold any sequence under names like `name`-00000.parquet."""
-    schema = packed_schema(source.seq_len)
+    schema = source.schema
     made: list[FileEntry] = []
     for file in source.files:
         shard = source.shard(file)

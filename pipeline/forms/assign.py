@@ -19,6 +19,8 @@ from pipeline.engine.exchange import Channel, positions, row_of, shard_of, sprea
 from pipeline.engine.markers import Marker, Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
+from pipeline.forms.beside import beside, parts_and_places
+from pipeline.forms.repositories import PLACED, place_files, placed_columns
 from pipeline.forms.settings import Forming
 from pipeline.forms.splits import LEAST_BYTES
 from pipeline.schema import DOCUMENTS, FORMS, LANGUAGES, SELECT
@@ -33,13 +35,16 @@ def assign(job: Job, *, config: Forming) -> list[Marker]:
     offers = job.channel("offer", n_sources=n_shards, n_partitions=n)
     sums = job.channel("offer", "sums", n_sources=n_shards, n_partitions=1)
     answers = job.channel("number", n_sources=n, n_partitions=n_shards)
+    placed = None if config.order is None else place_files(job, config=config)
     # The key of the balance: its order is the one in which the rate must hold.
-    job.step("offer", partial(_offer, tables, offers, sums, job.key("balance")), items=n_shards)
+    job.step("offer", partial(_offer, tables, placed, offers, sums, job.key("balance")), items=n_shards)
     job.step("number", partial(_number, offers, sums, answers, config), items=n)
-    return job.step("", partial(_write, tables, answers), items=n_shards)
+    return job.step("", partial(_write, tables, placed, answers), items=n_shards)
 
 
-def _offer(tables: Tables, out: Channel, sums: Channel, key: np.uint64, shard: int, _: None) -> Outcome:
+def _offer(
+    tables: Tables, placed: Channel | None, out: Channel, sums: Channel, key: np.uint64, shard: int, _: None
+) -> Outcome:
     """Send each document that could be filled in to the partition of its key; and how many of each group went where."""
     kept = tables.read(SELECT, shard, columns=["keep"])["keep"].to_numpy()
     languages = tables.read(LANGUAGES, shard, columns=["doc_id", "pool", "group"])
@@ -48,6 +53,9 @@ def _offer(tables: Tables, out: Channel, sums: Channel, key: np.uint64, shard: i
     rows = np.flatnonzero(kept & is_code & (n_bytes >= LEAST_BYTES))
     taken = languages.take(pa.array(rows))
     keys = keyed_hash(key, *doc_words(taken))
+    if placed is not None:
+        part, place = parts_and_places(placed_columns(placed.gather(shard), n_rows=languages.num_rows))
+        keys = beside(keys, key, part[rows], place[rows])
     partition = spread(keys, out.n_partitions)
     table = pa.table({"group": taken["group"], "key": keys, "position": positions(shard, rows)})
     counted = pa.table({"group": taken["group"], "partition": partition}).group_by(
@@ -101,11 +109,13 @@ def _carried(number: np.ndarray, rate: Fraction) -> tuple[np.ndarray, np.ndarray
     return below, ((number + 1) * up * 2 + down) // (2 * down) > below
 
 
-def _write(tables: Tables, answers: Channel, shard: int, _: None) -> Outcome:
+def _write(tables: Tables, placed: Channel | None, answers: Channel, shard: int, _: None) -> Outcome:
     doc_id = tables.read(LANGUAGES, shard, columns=["doc_id"])["doc_id"]
     form = np.zeros(len(doc_id), np.int64)
     answered = answers.gather(shard)
     form[row_of(answered["position"].to_numpy())] = answered["form"].to_numpy()
-    table = pa.table({"doc_id": doc_id, "form": pa.array(FORM_NAMES).take(pa.array(form))}, schema=FORMS.schema)
+    rows = PLACED.empty_table() if placed is None else placed.gather(shard)
+    columns = {"doc_id": doc_id, "form": pa.array(FORM_NAMES).take(pa.array(form))}
+    table = pa.table(columns | placed_columns(rows, n_rows=len(doc_id)), schema=FORMS.schema)
     counts = {f"n_{name}": int((form == i).sum()) for i, name in enumerate(FORM_NAMES) if i != PLAIN}
     return Outcome((tables.write(FORMS, shard, data=table),), {"n_docs": len(doc_id), **counts})

@@ -1,6 +1,6 @@
 """What decides the forms of documents, and the tokens of fill-in-the-middle."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,8 +12,9 @@ from pipeline.targets import Splits
 class Forming(Partitioned):
     """All that decides table `forms`."""
 
-    fim_rate: Frac
-    spm_rate: Frac
+    fim_rate: Frac = 0.0
+    spm_rate: Frac = 0.0
+    order: Literal["path", "imports"] | None = None  # of the files of a repository; None: they are no documents
 
 
 class FillIn(Frozen):

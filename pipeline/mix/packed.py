@@ -6,6 +6,7 @@ copy of a document where `epochs.py` says; their sequences, in keyed order, foll
 merged so that every prefix is balanced.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,17 +20,20 @@ from pipeline.engine.markers import Marker, Outcome, total_counts
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError, StageError
+from pipeline.forms.beside import beside
 from pipeline.mix.epochs import segment_of
 from pipeline.mix.packed_shard import write_shard
-from pipeline.mix.packing import best_fit, interleave, split
+from pipeline.mix.packing import best_fit, interleave
 from pipeline.mix.piece_ids import MappedIds, PieceIds, RoutedIds, route
 from pipeline.mix.piece_runs import bounded, planned_runs
+from pipeline.mix.pieces import IMPORT_COUNTS, count_imports, pieces_of, united
+from pipeline.mix.places import read_places
 from pipeline.mix.rest import fill, waiting
 from pipeline.mix.settings import Packing
 from pipeline.schema import BALANCE, LANGUAGES, POOLS
 
 # What is known of a piece, beside where it stands.
-_PIECE = ("position", "high", "low", "group", "offset", "length")
+_PIECE = ("position", "high", "low", "group", "offset", "length", "joins")
 
 
 def pack(job: Job, *, config: Packing) -> list[Marker]:
@@ -55,7 +59,7 @@ def pack(job: Job, *, config: Packing) -> list[Marker]:
     placed = job.channel("place", n_sources=n_all, n_partitions=config.n_shards)
     asked = job.channel("place", "asked", n_sources=n_all, n_partitions=n_shards)
     job.step("lengths", partial(_lengths, tables, runs, config, key), items=n_shards)
-    job.step("fit", partial(_fit, runs, fitted, sizes, rest, config, key), items=n)
+    fits = job.step("fit", partial(_fit, runs, fitted, sizes, rest, config, key), items=n)
     job.step("rest", partial(_fill, rest, filled, rest_sizes, config), items=len(POOLS))
     ordered = job.step("interleave", partial(_order, sizes, rest_sizes, order, config), items=1)
     n_sequences = total_counts(ordered)["n_sequences"]
@@ -69,7 +73,14 @@ def pack(job: Job, *, config: Packing) -> list[Marker]:
         routed = job.channel("tokens", n_sources=n_shards, n_partitions=config.n_shards)
         job.step("tokens", partial(route, tables, asked, routed, per_shard), items=n_shards)
         ids = RoutedIds(routed)
-    return job.step("", partial(write_shard, ids, placed, config), items=config.n_shards)
+    made = job.step("", partial(write_shard, ids, placed, config), items=config.n_shards)
+    return _counted(made, total_counts(fits))
+
+
+def _counted(made: list[Marker], fits: dict[str, int]) -> list[Marker]:
+    """The markers of the shards with what was counted of imports, so that the manifest has it."""
+    found = {name: fits[name] for name in IMPORT_COUNTS if name in fits}
+    return [replace(made[0], counts=made[0].counts | found), *made[1:]] if found else made
 
 
 def _copies(tables: Tables, shard: int, _: None) -> Outcome:
@@ -105,6 +116,12 @@ def _lengths(tables: Tables, out: Channel, config: Packing, key: np.uint64, shar
     high, low = (words[row] for words in doc_words(plan))
     keys = keyed_hash(key, high, low, copy.astype(np.uint64))
     of_doc = keyed_hash(key, high, low)
+    place, imports = np.full(row.size, -1, np.int64), None
+    if config.joins:
+        repos = read_places(tables, shard).take(row)
+        place, imports = repos.place, repos.imports
+        keys = beside(keys, key, repos.part, place, copy.astype(np.uint64))
+        of_doc = beside(of_doc, key, repos.part, place)
     is_text = np.asarray(pc.equal(languages["pool"], "text"))[row]
     n_code = config.segments[0]
     in_code, in_text = (segment_of(of_doc, copy, total[row], of=of) for of in config.segments)
@@ -118,8 +135,12 @@ def _lengths(tables: Tables, out: Channel, config: Packing, key: np.uint64, shar
             "high": high,
             "low": low,
             "group": one_chunk(languages["group"]).take(pa.array(row)),
+            "place": place,
+            "is_whole": runs.length == n_tokens[row],
         }
     )
+    if imports is not None:
+        table = table.append_column("imports", imports)
     entry = out.scatter(shard, table, partition=np.where(is_text, n_code + in_text, in_code))
     return Outcome((entry,), {"n_tokens": int(runs.length.sum())})
 
@@ -132,14 +153,16 @@ def _fit(
     The emptiest go to `rest`, piece by piece.
     """
     rows = runs.gather(number)
-    # By key, which is random; position and copy only break ties, so that the order of arrival never shows.
-    order = np.lexsort(tuple(columns(rows, "offset", "copy", "position", "key")))
-    run, within, n = split(rows["length"].to_numpy()[order], seq_len=config.seq_len)
-    offset = rows["offset"].to_numpy()[order[run]] + within
-    sequence, start, n_sequences = best_fit(n, seq_len=config.seq_len)
-    n_real = np.bincount(sequence, weights=n, minlength=n_sequences).astype(np.int64)
+    pieces = pieces_of(rows, seq_len=config.seq_len, joins=config.joins)
+    counts = count_imports(rows, pieces) if config.joins else {}
+    n = pieces.of_units
+    of_unit, first, n_sequences = best_fit(n, seq_len=config.seq_len)
+    sequence, start = of_unit[pieces.unit], first[pieces.unit] + pieces.within
+    n_real = np.bincount(of_unit, weights=n, minlength=n_sequences).astype(np.int64)
     waits = waiting(n_real, seq_len=config.seq_len)
-    own = rows.select(["position", "high", "low", "group"]).take(pa.array(order[run]))
+    own = rows.select(["position", "high", "low", "group"]).take(pa.array(pieces.run))
+    for name in ("offset", "length", "joins", "unit", "within"):
+        own = own.append_column(name, pa.array(getattr(pieces, name)))
     # longest first would put all long documents at the beginning of the stream: shuffle the sequences
     hashes = keyed_hash(key, np.arange(n_sequences, dtype=np.uint64), np.full(n_sequences, number))
     shuffled = np.argsort(hashes)
@@ -147,31 +170,37 @@ def _fit(
     place = np.full(n_sequences, -1, np.int64)
     place[shuffled] = np.arange(shuffled.size)
     pool = int(number >= config.segments[0])
-    own = own.append_column("offset", pa.array(offset)).append_column("length", pa.array(n))
     left = np.flatnonzero(waits[sequence])
     segment = np.full(left.size, number - pool * config.segments[0])
     lefts = own.take(pa.array(left)).append_column("segment", pa.array(segment))
     here = np.flatnonzero(~waits[sequence])
-    own = own.take(pa.array(here)).append_column("sequence", pa.array(place[sequence[here]]))
+    own = own.select(list(_PIECE)).take(pa.array(here))
+    own = own.append_column("sequence", pa.array(place[sequence[here]]))
     own = own.append_column("start", pa.array(start[here]))
     files = (
         out.scatter(number, own, partition=np.zeros(here.size, np.int64)),
         sizes.scatter(number, _sizes(n_real[shuffled], segment=number), partition=np.zeros(shuffled.size, np.int64)),
         rest.scatter(number, lefts, partition=np.full(left.size, pool)),
     )
-    return Outcome(files, {"n_sequences": shuffled.size, "n_pieces": here.size})
+    return Outcome(files, {"n_sequences": shuffled.size, "n_pieces": here.size, **counts})
 
 
 def _fill(rest: Channel, out: Channel, sizes: Channel, config: Packing, pool: int, _: None) -> Outcome:
     """Fit what the segments of one pool could not fill into sequences that stand behind some of them."""
     rows = rest.gather(pool)
     rows = rows.take(pa.array(np.argsort(rows["segment"].to_numpy(), kind="stable")))
-    segment, length, high, low = columns(rows, "segment", "length", "high", "low")
-    docs = list(zip(high.tolist(), low.tolist(), strict=True))
-    found = fill(segment, length, docs, seq_len=config.seq_len, patience=config.patience[pool])
-    n_real = np.bincount(found.sequence, weights=length, minlength=found.segment.size).astype(np.int64)
-    own = rows.select(list(_PIECE)).append_column("sequence", pa.array(found.sequence))
-    own = own.append_column("start", pa.array(found.start))
+    segment, length, high, low, within = columns(rows, "segment", "length", "high", "low", "within")
+    unit = united(segment, rows["unit"].to_numpy())
+    n = np.bincount(unit, weights=length).astype(np.int64)
+    docs: list[list[tuple[int, int]]] = [[] for _ in range(n.size)]
+    for of, doc in zip(unit.tolist(), zip(high.tolist(), low.tolist(), strict=True), strict=True):
+        docs[of].append(doc)
+    of_units = np.empty(n.size, np.int64)
+    of_units[unit] = segment
+    found = fill(of_units, n, docs, seq_len=config.seq_len, patience=config.patience[pool])
+    n_real = np.bincount(found.sequence, weights=n, minlength=found.segment.size).astype(np.int64)
+    own = rows.select(list(_PIECE)).append_column("sequence", pa.array(found.sequence[unit]))
+    own = own.append_column("start", pa.array(found.start[unit] + within))
     first = np.zeros(length.size, np.int64)
     behind = found.segment + pool * config.segments[0]
     files = (

@@ -26,8 +26,8 @@ def write_shard(ids: PieceIds, placed: Channel, config: Packing, shard: int, _: 
     row = np.searchsorted(distinct, number)
     grid = _grid(ids, rows, row, n_rows=distinct.size, shard=shard, config=config)
     n_real = np.bincount(row, weights=length, minlength=distinct.size).astype(np.int32)
-    n_pieces = np.bincount(row, minlength=distinct.size)
-    schema = packed_schema(config.seq_len)
+    n_pieces, joins = np.bincount(row, minlength=distinct.size), rows["joins"].to_numpy()
+    schema = packed_schema(config.seq_len, joined=config.joins)
     is_code = rows["is_code"].to_numpy()[first_piece] if distinct.size else np.zeros(0, bool)
     offsets = pa.array(np.concatenate(([0], np.cumsum(n_pieces))), pa.int32())
 
@@ -38,7 +38,8 @@ def write_shard(ids: PieceIds, placed: Channel, config: Packing, shard: int, _: 
         [
             pa.FixedSizeListArray.from_arrays(pa.array(grid), type=schema.field("token_ids").type),
             pa.array(n_real),
-            _cu_seqlens(start, n_real, n_pieces),
+            _bounds(start[~joins], n_real, np.bincount(row[~joins], minlength=distinct.size)),
+            *([_bounds(start, n_real, n_pieces)] if config.joins else []),
             per_piece("doc_ids", id_array(*columns(rows, "high", "low"))),
             per_piece("doc_offsets", one_chunk(rows["offset"])),
             pa.array(["text", "code"]).take(pa.array(is_code.astype(np.int64))),
@@ -73,8 +74,8 @@ def _grid(ids: PieceIds, rows: pa.Table, row: np.ndarray, *, n_rows: int, shard:
     return grid
 
 
-def _cu_seqlens(start: np.ndarray, n_real: np.ndarray, n_pieces: np.ndarray) -> pa.ListArray:
-    """Each sequence's piece starts followed by its n_real."""
+def _bounds(start: np.ndarray, n_real: np.ndarray, n_pieces: np.ndarray) -> pa.ListArray:
+    """Where each sequence's pieces, or spans of them, start, followed by its n_real."""
     ends = np.cumsum(n_pieces)
     values = np.insert(start, ends, n_real).astype(np.int32)
     offsets = np.concatenate(([0], ends + np.arange(1, ends.size + 1)))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import columns, one_chunk
 from pipeline.engine.tables import Tables
-from pipeline.forms.fim import slices_of
+from pipeline.forms.headers import headed_slices
 from pipeline.mix.encoder import expected_encoder
 from pipeline.mix.settings import Packing
 from pipeline.schema import FORMS, TOKENS
@@ -67,7 +67,7 @@ def bounded(runs: TokenRuns, tables: Tables, shard: int, *, config: Packing) -> 
         own = values[ends[row] : ends[row + 1]]
         if filled[run]:
             assert config.sentinels is not None
-            slices = slices_of(own, length, config.sentinels)
+            slices = headed_slices(own, length, config.sentinels)
         else:
             slices = at_lines(ends_line[own[:length]], seq_len=config.seq_len)
         found += [(row, copy, start, stop - start) for start, stop in slices]

@@ -2,9 +2,12 @@
 one for each segment. Two pieces of one document never share such a sequence: they could be copies.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+Doc = tuple[int, int]  # both halves of its id
 
 # Of a segment's sequences the emptiest wait: packing longest first leaves few that are not full, and all of them at
 # once would be too much for the one task that fills them.
@@ -29,7 +32,7 @@ class _Open:
     latest: int  # the last one, behind which it stands
     left: int
     pieces: list[int] = field(default_factory=list)
-    docs: set[tuple[int, int]] = field(default_factory=set)
+    docs: set[Doc] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,12 @@ class Filled:
 
 
 def fill(
-    segment: np.ndarray, lengths: np.ndarray, docs: list[tuple[int, int]], *, seq_len: int, patience: int
+    segment: np.ndarray, lengths: np.ndarray, docs: Sequence[Collection[Doc]], *, seq_len: int, patience: int
 ) -> Filled:
     """Fit pieces into sequences, segment by segment, best fit, longest first.
 
-    Pieces stand in the order of their segments. A sequence waits `patience` segments at most: its pieces come that
+    Pieces stand in the order of their segments; each is of the documents `docs`, more than one where files of a
+    repository were joined. A sequence waits `patience` segments at most: its pieces come that
     much later than they should.
     """
     sequence, start = np.zeros(lengths.size, np.int64), np.zeros(lengths.size, np.int64)
@@ -72,9 +76,9 @@ def fill(
     return Filled(sequence, start, np.array([one.latest for one in done], np.int64))
 
 
-def _put(opened: list[_Open], piece: int, n: int, doc: tuple[int, int], *, now: int, seq_len: int) -> None:
+def _put(opened: list[_Open], piece: int, n: int, docs: Collection[Doc], *, now: int, seq_len: int) -> None:
     """Into the fullest open sequence that takes the piece, or a new one."""
-    fits = [one for one in opened if one.left >= n and doc not in one.docs]
+    fits = [one for one in opened if one.left >= n and one.docs.isdisjoint(docs)]
     into = min(fits, key=lambda one: one.left, default=None)
     if into is None:
         into = _Open(now, now, seq_len)
@@ -82,4 +86,4 @@ def _put(opened: list[_Open], piece: int, n: int, doc: tuple[int, int], *, now: 
     into.latest = now
     into.left -= n
     into.pieces.append(piece)
-    into.docs.add(doc)
+    into.docs.update(docs)

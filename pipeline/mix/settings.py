@@ -5,6 +5,7 @@ from pipeline.config import Mixture, Tokenizer
 from pipeline.errors import ConfigError
 from pipeline.fields import Count
 from pipeline.forms.fim import Sentinels, sentinels_of
+from pipeline.forms.headers import FileMarks, marks_of
 from pipeline.forms.settings import FillIn
 from pipeline.mix.encoder import load_encoder
 from pipeline.mix.epochs import n_segments, patience
@@ -19,9 +20,11 @@ class Encoding(Tokenizer):
 
 
 class Filling(Encoding):
-    """The same, where documents are filled in."""
+    """The same, where documents are filled in or joined with others of their repository."""
 
-    fim: FillIn
+    fim: FillIn | None = None
+    joins: bool = False
+    max_tokens: Count  # of what can be joined: the length of a sequence
 
     @staticmethod
     def sentinels(encoder: Encoder) -> Sentinels:
@@ -34,6 +37,18 @@ class Filling(Encoding):
             )
         return found
 
+    @staticmethod
+    def marks(encoder: Encoder) -> FileMarks:
+        """What its tokenizer marks files and repositories with. ConfigError if it has nothing for that."""
+        found = marks_of(dict(encoder.special), end=encoder.eos_id)
+        if found is None:
+            raise ConfigError(
+                "forms.repositories: the tokenizer has no tokens for a repository's name and a file's path "
+                "(<|repo_name|>, <|file_sep|>, or as StarCoder writes them); take another tokenizer, or "
+                "forms.repositories out"
+            )
+        return found
+
 
 def encoding_of(config: Tokenizer) -> Encoding:
     """The tokenizer with the hash of its file. Raises ConfigError if it cannot be loaded."""
@@ -41,20 +56,25 @@ def encoding_of(config: Tokenizer) -> Encoding:
 
 
 def filling_of(mixture: Mixture) -> Filling | None:
-    """The same, where documents are filled in. ConfigError if the tokenizer has no tokens for that."""
+    """The same, where documents have other forms. ConfigError if the tokenizer has no tokens for that."""
     fim, seq_len = mixture.forms.fim, mixture.pack.seq_len
-    if fim is None:
+    if not mixture.forms.any:
         return None
+    encoding = encoding_of(mixture.tokenizer)
+    joins = mixture.forms.repositories is not None
+    if joins:
+        Filling.marks(load_encoder(encoding.path))
+    if fim is None:
+        return Filling(**dict(encoding), joins=joins, max_tokens=seq_len)
     if seq_len < LEAST_SEQ_LEN:
         raise ConfigError(
             f"forms.fim: sequences of {seq_len} tokens are too short to fill a middle in; let pack.seq_len be "
             f"{LEAST_SEQ_LEN} or more, or take forms.fim out"
         )
-    encoding = encoding_of(mixture.tokenizer)
     Filling.sentinels(load_encoder(encoding.path))
     at_lines, key = mixture.pack.cut_at == "line", int(stage_key(mixture.seed, "fim"))
     fill = FillIn(splits=fim.splits, max_tokens=seq_len, at_lines=at_lines, key=key)
-    return Filling(**dict(encoding), fim=fill)
+    return Filling(**dict(encoding), fim=fill, joins=joins, max_tokens=seq_len)
 
 
 def end_of_document(config: Tokenizer) -> int:
@@ -91,6 +111,7 @@ class Packing(Pack):
     text_copies: Count = 1
     pad_id: int
     fim: tuple[int, int, int] | None = None  # sentinels of prefix, suffix and middle, where documents are filled in
+    joins: bool = False  # whether files of a repository are laid side by side
     encoding: Encoding | None = None  # where documents are cut at line ends: the tokens that have them
 
     @property
@@ -114,12 +135,13 @@ class Packing(Pack):
 def packing_of(mixture: Mixture) -> Packing:
     """What a mixture says of its packed shards. ConfigError if its tokenizer cannot be loaded."""
     balance, filling = mixture.balance, filling_of(mixture)
-    marks = None if filling is None else Filling.sentinels(load_encoder(filling.path))
+    marks = None if filling is None or filling.fim is None else Filling.sentinels(load_encoder(filling.path))
     return Packing(
         **dict(mixture.pack),
         code_parts=balance.code.parts,
         text_parts=balance.text.parts,
         pad_id=end_of_document(mixture.tokenizer),
+        joins=mixture.forms.repositories is not None,
         fim=None if marks is None else (marks.prefix, marks.suffix, marks.middle),
         encoding=encoding_of(mixture.tokenizer) if mixture.pack.cut_at == "line" else None,
     )

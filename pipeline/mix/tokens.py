@@ -1,16 +1,13 @@
 """Tokens: ids of every kept document, the end-of-document token included, in the form that it shall have."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 
 from pipeline.arrays.trained import texts_of
-from pipeline.forms.fim import Filler
 from pipeline.mix.encoder import expected_encoder
 from pipeline.mix.settings import Encoding, Filling
+from pipeline.mix.writer import Document, writer_of
 from pipeline.schema import TOKENS
-from tokenizer import Encoder
 
 
 def tokenize(documents: pa.Table, decisions: pa.Table, redacted: pa.Table, *, config: Encoding) -> pa.Table:
@@ -33,30 +30,30 @@ def tokenize_forms(
     *,
     config: Filling,
 ) -> pa.Table:
-    """The same, with documents that are filled in where `forms` says so."""
+    """The same, with documents that are filled in, and files of repositories, where `forms` says so."""
     keep = decisions["keep"].to_numpy()
-    encoder = expected_encoder(config.path, config.file_hash)
-    rows, form = np.flatnonzero(keep), np.array(forms["form"].to_pylist(), object)
-    filler = _filler(encoder, config)
+    rows, form = np.flatnonzero(keep), forms["form"].to_pylist()
+    places, sizes = (forms[name].to_pylist() for name in ("repo_place", "repo_size"))
+    writer = writer_of(expected_encoder(config.path, config.file_hash), config)
     ids: list[np.ndarray] = []
-    texts = texts_of(documents, redacted, rows=rows)
-    for row, text in zip(rows.tolist(), texts, strict=True):
-        if form[row] == "plain":
-            ids.append(encoder.encode_batch([text])[1])
-            continue
-        doc_id, language = documents["doc_id"][row].as_py(), languages["language"][row].as_py()
-        ids.append(filler.fill(text, doc_id=doc_id, language=language, spm=form[row] == "spm"))
+    for row, text in zip(rows.tolist(), texts_of(documents, redacted, rows=rows), strict=True):
+        doc_id, language, repo, path = (
+            table[name][row].as_py()
+            for table, name in (
+                (documents, "doc_id"),
+                (languages, "language"),
+                (documents, "repo"),
+                (documents, "path"),
+            )
+        )
+        document = Document(text, doc_id, language, form[row])
+        if places[row] is None:
+            ids.append(writer.alone(document))
+        else:
+            is_last = places[row] + 1 == sizes[row]
+            ids.append(writer.file(document, repo=None if places[row] else repo, path=path, is_last=is_last))
     flat = np.concatenate(ids) if ids else np.zeros(0, np.uint32)
     return _table(documents["doc_id"], keep, np.array([one.size for one in ids], np.int64), flat)
-
-
-def _filler(encoder: Encoder, config: Filling) -> Filler:
-    def encode(texts: Sequence[bytes]) -> list[np.ndarray]:
-        offsets, ids = encoder.encode_batch(texts)
-        return [ids[a : b - 1] for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)]
-
-    sizes = np.array([len(token) for token in encoder.vocabulary], np.int64)
-    return Filler(encode, sizes, config.sentinels(encoder), **dict(config.fim))
 
 
 def _table(doc_id: pa.ChunkedArray, keep: np.ndarray, sizes: np.ndarray, ids: np.ndarray) -> pa.Table:

@@ -153,13 +153,13 @@ def read_sequences(run: PackedRun, numbers: range | Ints) -> Iterator[Rows]:
 
 
 def batch_of(rows: list[Rows]) -> Batch:
-    """Tensors of these rows. Targets: the next id of the same piece."""
+    """Tensors of these rows. Documents are spans: what attends to itself. Targets: the next id of the same span."""
     tokens_BT = np.concatenate([r.token_ids for r in rows]).astype(np.int64)
     n_rows, seq_len = tokens_BT.shape
-    n_real, n_pieces, starts, ends = (
-        np.concatenate([getattr(r, name) for r in rows]) for name in ("n_real", "n_pieces", "starts", "ends")
+    n_real, n_spans, starts, ends = (
+        np.concatenate([getattr(r, name) for r in rows]) for name in ("n_real", "n_spans", "span_starts", "span_ends")
     )
-    base = np.repeat(np.arange(n_rows) * seq_len, n_pieces)
+    base = np.repeat(np.arange(n_rows) * seq_len, n_spans)
     marks = np.zeros(n_rows * seq_len, dtype=np.int32)
     marks[base + starts] = 1
     doc_index_BT = (np.cumsum(marks.reshape(n_rows, seq_len), axis=1) - 1).astype(np.int64)

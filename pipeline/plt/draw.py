@@ -82,7 +82,7 @@ def read_pieces(run: PackedRun) -> Pieces:
         sequence=np.repeat(np.arange(run.n_sequences), n_pieces),
         document=documents.indices.to_numpy().astype(np.int64),
         group=group,
-        n_scored=np.concatenate([r.ends - r.starts for r in rows]) - 1,
+        n_scored=np.concatenate([r.ends - r.starts - r.closes for r in rows]),
         doc_ids=documents.dictionary,
         groups=tuple((POOLS[k % len(POOLS)], names.dictionary[k // len(POOLS)].as_py()) for k in kinds.tolist()),
         pool=pool,

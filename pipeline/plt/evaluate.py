@@ -83,9 +83,12 @@ def _scored(rows: list[Rows], *, first: int, masked: npt.NDArray[np.bool_]) -> t
     `first` is the number of the batch's first piece.
     """
     batch = batch_of(rows)
-    n_pieces = np.concatenate([r.n_pieces for r in rows])
     inside_BT, targets_BT = batch.doc_index_BT.numpy() >= 0, batch.targets_BT.numpy()  # a view: masking shows in batch
-    piece_BT = batch.doc_index_BT.numpy() + (first + np.cumsum(n_pieces) - n_pieces)[:, None]
+    n_pieces, starts = (np.concatenate([getattr(r, name) for r in rows]) for name in ("n_pieces", "starts"))
+    # By pieces, not documents of the batch: those may hold several, each with a group of its own.
+    marks_BT = np.zeros(targets_BT.shape, dtype=np.int64)
+    marks_BT[np.repeat(np.arange(len(n_pieces)), n_pieces), starts] = 1
+    piece_BT = np.cumsum(marks_BT).reshape(marks_BT.shape) - 1 + first
     targets_BT[inside_BT] = np.where(masked[piece_BT[inside_BT]], NO_TARGET, targets_BT[inside_BT])
     numbers_BT = np.where(targets_BT != NO_TARGET, piece_BT, -1)
     return batch, numbers_BT

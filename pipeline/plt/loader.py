@@ -54,8 +54,8 @@ def read_step(split: Split, *, start: int, n_sequences: int, n_rows: int, ranks:
     """
     n_tokens, n_targets, n_pairs = dict.fromkeys(POOLS, 0), dict.fromkeys(POOLS, 0), 0
     for rows in _around(split, start=start, count=n_sequences):
-        of_targets = rows.n_real - rows.n_pieces
-        lengths = rows.ends - rows.starts
+        of_targets = rows.n_real - rows.n_spans
+        lengths = rows.span_ends - rows.span_starts
         n_pairs += int((lengths * (lengths + 1) // 2).sum())
         for pool, real, targets in zip(rows.pools, rows.n_real.tolist(), of_targets.tolist(), strict=True):
             n_tokens[pool] += real

@@ -24,7 +24,7 @@ import torch
 from pipeline.errors import SchemaError, StoreError, first_of
 from pipeline.plt.distributed import Ranks
 from pipeline.plt.durable import sha256_of
-from pipeline.schema import PACKED, check, packed_schema
+from pipeline.schema import PACKED, PIECE_BOUNDS, check, packed_schema
 
 MANIFEST_NAME = "manifest.json"
 _SHARD_NAME = re.compile(r"^part-\d{5}-of-\d{5}\.arrow$")
@@ -145,7 +145,9 @@ def _map(path: Path) -> list[pa.RecordBatch]:
     if not isinstance(kind, pa.FixedSizeListType):
         raise SchemaError(f"{path}: column token_ids has type {kind}, expected a fixed-size list of uint32")
     for block in blocks:
-        check(pa.Table.from_batches([block]), packed_schema(kind.list_size), name=str(path))
+        check(
+            pa.Table.from_batches([block]), packed_schema(kind.list_size, joined=PIECE_BOUNDS in names), name=str(path)
+        )
     return [block for block in blocks if block.num_rows]
 
 

@@ -66,7 +66,7 @@ def _row(run: PackedRun, number: int) -> dict[str, Any]:
     return {
         "token_ids": rows.token_ids[0],
         "n_real": int(rows.n_real[0]),
-        "cu_seqlens": [0, *rows.ends.tolist()],
+        "cu_seqlens": [0, *rows.span_ends.tolist()],
         "doc_ids": rows.doc_ids,
         "groups": [group for _, group in rows.groups],
         "pool": rows.pools[0],

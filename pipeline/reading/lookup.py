@@ -16,7 +16,7 @@ from pipeline.reading.limits import limits_of
 from pipeline.reading.passages import with_passages
 from pipeline.reading.texts import contents, runs_of
 from pipeline.rules.meanings import meanings
-from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY, Table
+from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY, Table, bounds_of_pieces
 
 MAX_FOUND = 20  # documents that one name may mean; more fill a screen and say that the name is too short
 MAX_DIFF_LINES = 40  # a screen
@@ -174,7 +174,7 @@ def trace(run: RunFiles, sequence: int, *, offset: int | None = None) -> list[di
 
 
 def _pieces_of(run: RunFiles, row: dict[str, Any], sequence: int, offset: int | None) -> list[dict[str, Any]]:
-    cu = row["cu_seqlens"]
+    cu = row[bounds_of_pieces(row)]
     if offset is not None and not 0 <= offset < cu[-1]:
         raise LoopmixError(f"sequence {sequence}: token {offset} is not real; it has tokens 0 to {cu[-1] - 1}")
     wanted = [j for j in range(len(cu) - 1) if offset is None or cu[j] <= offset < cu[j + 1]]

@@ -24,8 +24,9 @@ from pipeline.reading.verify_duplicates import bytes_differ, duplicates_hold, si
 from pipeline.reading.verify_epochs import epochs_hold
 from pipeline.reading.verify_forms import forms_hold
 from pipeline.reading.verify_ledger import ledger_holds
+from pipeline.reading.verify_repositories import repositories_hold
 from pipeline.reading.written import written
-from pipeline.schema import DOCUMENTS, REDACTED, SELECT, TOKENS
+from pipeline.schema import DOCUMENTS, REDACTED, SELECT, TOKENS, bounds_of_pieces
 from pipeline.sources.sampling import N_DOCS, sampling_of
 
 # A sample, because texts are decoded: with this size an error in one of a hundred documents is missed with probability
@@ -33,7 +34,9 @@ from pipeline.sources.sampling import N_DOCS, sampling_of
 N_DECODED = 1_000  # documents whose tokens are decoded and compared with their bytes
 
 # What `quick` leaves out.
-READS_TEXT = frozenset(("bytes", "similarity", "agreement", "trace", "text", "privacy", "sample", "forms"))
+READS_TEXT = frozenset(
+    ("bytes", "similarity", "agreement", "trace", "text", "privacy", "repositories", "sample", "forms")
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def verify(run: RunFiles, *, quick: bool = False) -> Iterator[Finding]:
     )
     if run.mixture.forms.fim is not None:
         checks = (*checks, ("forms", forms_hold))
+    if run.joined:
+        checks = (*checks, ("repositories", repositories_hold))
     if run.mixture.ingest.sample is not None:
         checks = (*checks, ("sample", _drawn))
     for promise, check in checks:
@@ -182,13 +187,12 @@ def _stream(run: RunFiles) -> tuple[np.ndarray, np.ndarray]:
 def _sequences(run: RunFiles) -> tuple[bool, str]:
     n_sequences = n_pieces = n_padding = 0
     for number, table in enumerate(run.packed()):
-        cu, n_real = table["cu_seqlens"].combine_chunks(), table["n_real"].to_numpy()
-        values, offsets = np.asarray(cu.flatten()), np.asarray(cu.offsets, np.int64)
-        first, last = values[offsets[:-1]], values[offsets[1:] - 1]
-        steps = np.delete(np.diff(values), offsets[1:-1] - 1) if values.size else values
+        n_real, cu = table["n_real"].to_numpy(), table[bounds_of_pieces(table.column_names)].combine_chunks()
+        for name in sorted({"cu_seqlens", bounds_of_pieces(table.column_names)}):
+            if not _rises(table[name].combine_chunks(), n_real):
+                return False, f"packed shard {number}: {name} does not run from 0 to n_real in steps of at least 1"
+        offsets = np.asarray(cu.offsets, np.int64)
         lengths = [pc.list_value_length(table[c]).to_numpy() for c in ("doc_ids", "doc_offsets", "groups")]
-        if (first != 0).any() or (last != n_real).any() or (steps < 1).any():
-            return False, f"packed shard {number}: cu_seqlens does not run from 0 to n_real in steps of at least 1"
         if any((n != np.diff(offsets) - 1).any() for n in lengths):
             return False, f"packed shard {number}: pieces, documents and groups differ in number"
         n_sequences += table.num_rows
@@ -196,6 +200,13 @@ def _sequences(run: RunFiles) -> tuple[bool, str]:
         n_padding += int(table.num_rows * run.mixture.pack.seq_len - n_real.sum())
     full = 1 - n_padding / max(1, n_sequences * run.mixture.pack.seq_len)
     return True, f"{n_sequences:,} sequences of {run.mixture.pack.seq_len}, {n_pieces:,} pieces, filled {full:.4%}"
+
+
+def _rises(bounds: pa.ListArray, n_real: np.ndarray) -> bool:
+    values, offsets = np.asarray(bounds.flatten()), np.asarray(bounds.offsets, np.int64)
+    first, last = values[offsets[:-1]], values[offsets[1:] - 1]
+    steps = np.delete(np.diff(values), offsets[1:-1] - 1) if values.size else values
+    return not ((first != 0).any() or (last != n_real).any() or (steps < 1).any())
 
 
 # Two that need kernels, which a quick look does not load.

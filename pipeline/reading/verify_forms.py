@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pipeline.engine.run_folder import RunFiles
 from pipeline.forms.fim import Sentinels, parts_of
+from pipeline.forms.headers import with_end
 from pipeline.forms.splits import LEAST_BYTES
 from pipeline.reading.written import written
 from pipeline.schema import BALANCE, FORMS, LEDGER
@@ -26,7 +27,8 @@ def forms_hold(run: RunFiles) -> tuple[bool, str]:
         return False, f"{len(wrong)} groups have another share of filled-in documents than {fim.rate}: {wrong[0]}"
     mark = written(run).sentinels
     assert mark is not None
-    n_whole, n_plain, n_torn = _pieces(run, mark)
+    files = written(run).marks
+    n_whole, n_plain, n_torn = _pieces(run, mark, joined=() if files is None else (files.repo, files.file))
     said = f"{n_docs['fim']:,} of {n_docs['all']:,} documents of code are filled in, {n_docs['spm']:,} of them as SPM"
     if n_torn:
         return False, f"{n_torn:,} filled-in pieces are torn; {said}"
@@ -55,7 +57,7 @@ def _rates(run: RunFiles, fim: Fim) -> tuple[Counter[str], list[str]]:
     return Counter(all=could.total(), fim=n_spm + forms["psm"].total(), spm=n_spm), wrong
 
 
-def _pieces(run: RunFiles, mark: Sentinels) -> tuple[int, int, int]:
+def _pieces(run: RunFiles, mark: Sentinels, *, joined: tuple[int, ...]) -> tuple[int, int, int]:
     """Packed pieces with sentinels: whole ones, plain slices of documents that enter truncated, and torn ones."""
     truncated = {
         doc_id
@@ -70,6 +72,9 @@ def _pieces(run: RunFiles, mark: Sentinels) -> tuple[int, int, int]:
             starts, ids, docs = rows.starts.tolist(), rows.token_ids, rows.doc_ids
             for piece, (row, start, end) in enumerate(zip(first.tolist(), starts, rows.ends.tolist(), strict=True)):
                 own = ids[row, start:end]
+                if joined:  # a header stands before its first piece, and its end may be what follows
+                    at = np.flatnonzero(own == mark.prefix)
+                    own = with_end(own[at[0] :], mark) if at.size and own[0] in joined else own
                 if not np.isin(own, (mark.prefix, mark.suffix, mark.middle)).any():
                     continue
                 try:

@@ -8,7 +8,7 @@ from pipeline.arrays.compiled import compiled
 from pipeline.engine.exchange import positions, row_of, shard_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
-from pipeline.schema import DOCUMENTS, LEDGER, TOKENS
+from pipeline.schema import DOCUMENTS, LEDGER, TOKENS, bounds_of_pieces
 
 
 def trace_holds(run: RunFiles) -> tuple[bool, str]:
@@ -37,7 +37,7 @@ def trace_holds(run: RunFiles) -> tuple[bool, str]:
 
 def _pieces(table: pa.Table, every: pa.Array, *, where: np.ndarray) -> tuple[np.ndarray, ...]:
     """Position, offset, length and token hash of every piece of a packed shard; every[i] stands at where[i]."""
-    cu = table["cu_seqlens"].combine_chunks()
+    cu = table[bounds_of_pieces(table.column_names)].combine_chunks()
     values, offsets = np.asarray(cu.flatten(), np.int64), np.asarray(cu.offsets, np.int64)
     is_start = np.ones(values.size, bool)
     is_start[offsets[1:] - 1] = False

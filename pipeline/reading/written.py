@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
 from pipeline.forms.fim import Sentinels, sentinels_of, undo
+from pipeline.forms.headers import FileMarks, marks_of, take_apart
 from pipeline.mix.encoder import held_encoder
 from pipeline.schema import TOKENIZER_FILE
 from tokenizer import Encoder
@@ -20,13 +21,33 @@ class Written:
 
     encoder: Encoder
     sentinels: Sentinels | None  # None: no document of the run is filled in
+    marks: FileMarks | None = None  # None: no files of a repository are joined
 
     def text(self, ids: np.ndarray) -> bytes:
-        """The bytes of a document, of which `ids` are all tokens; a middle is read in its place.
+        """The bytes of a document, of which `ids` are all tokens; a middle is read in its place, a header is not.
 
         ValueError for pieces that are torn.
         """
-        # No text makes a sentinel, so the first token tells the form.
+        return self.file(ids)[2]
+
+    def file(self, ids: np.ndarray) -> tuple[bytes | None, bytes | None, bytes]:
+        """The same with what its header says before it: its repository's name and its path, None where it has none."""
+        # No text makes a mark or a sentinel, so the first token tells the form.
+        if self.marks is None or ids[0] not in (self.marks.repo, self.marks.file):
+            return None, None, self._alone(ids)
+        found = take_apart(ids, self.marks)
+        repo = None if found.repo is None else self.encoder.decode(found.repo).removesuffix(b"\n")
+        filled = (
+            np.zeros(0, np.int64) if self.sentinels is None else np.flatnonzero(found.file == self.sentinels.prefix)
+        )
+        if not filled.size:
+            path, _, text = self.encoder.decode(found.file).partition(b"\n")
+            return repo, path, text
+        before, body = found.file[: filled[0]], found.file[filled[0] :]
+        path = self.encoder.decode(before).removesuffix(b"\n")
+        return repo, path, self._alone(np.append(body, np.uint32(self.marks.end)))
+
+    def _alone(self, ids: np.ndarray) -> bytes:
         if self.sentinels is not None and ids.size and ids[0] == self.sentinels.prefix:
             return self.encoder.decode(undo(ids, self.sentinels))
         return self.encoder.decode(ids[:-1])
@@ -36,9 +57,14 @@ def written(run: RunFiles) -> Written:
     """By the run's own tokenizer. LoopmixError if it is missing, or not one for that run."""
     where = run.store.full(TOKENIZER_FILE)
     encoder = held_encoder(run.tokenizer(), where=where)
+    marks = None
+    if run.joined:
+        marks = marks_of(dict(encoder.special), end=encoder.eos_id)
+        if marks is None:
+            raise LoopmixError(f"{where}: has no tokens for a repository's name and a file's path")
     if run.mixture.forms.fim is None:
-        return Written(encoder, None)
+        return Written(encoder, None, marks)
     found = sentinels_of(dict(encoder.special), end=encoder.eos_id)
     if found is None:
         raise LoopmixError(f"{where}: has no tokens for prefix, suffix and middle")
-    return Written(encoder, found)
+    return Written(encoder, found, marks)

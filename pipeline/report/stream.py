@@ -18,7 +18,7 @@ from pipeline.report.numbers import (
     StreamPoint,
     TokenBalance,
 )
-from pipeline.schema import OTHERS, POOLS
+from pipeline.schema import OTHERS, POOLS, bounds_of_pieces
 
 N_POINTS = 200  # of the balance curve; each holds the extremes of its stretch, so no peak is lost
 N_SEGMENTS = 40  # stretches of the stream: wide enough in the chart to be seen, and rows that can be read
@@ -69,8 +69,7 @@ def _ends(n: int, n_parts: int) -> np.ndarray:
 
 def _code_pieces(table: pa.Table, *, segment: np.ndarray) -> pa.Table:
     """Language, segment and length of each piece of code. A list of ends holds one more than there are pieces."""
-    table = table.select(["pool", "groups", "cu_seqlens"])
-    cu, groups = one_chunk(table["cu_seqlens"]), one_chunk(table["groups"])
+    cu, groups = one_chunk(table[bounds_of_pieces(table.column_names)]), one_chunk(table["groups"])
     ends = np.asarray(cu.flatten(), np.int64)
     is_last = np.zeros(ends.size, bool)
     is_last[np.cumsum(np.asarray(pc.list_value_length(cu))) - 1] = True

@@ -103,7 +103,8 @@ def list_pieces(blocks: Sequence[pa.RecordBatch]) -> PackedPieces:
     """All pieces of all blocks, from the metadata columns alone."""
     tables = []
     for number, block in enumerate(blocks):
-        bounds = block.column("cu_seqlens")
+        # Where files of a repository are joined, `cu_seqlens` bounds what attends to itself, and not the documents.
+        bounds = block.column("piece_bounds" if "piece_bounds" in block.schema.names else "cu_seqlens")
         n_pieces = np.diff(bounds.offsets.to_numpy()) - 1
         flat = bounds.flatten().to_numpy().astype(np.int64)
         last = np.cumsum(n_pieces + 1) - 1
