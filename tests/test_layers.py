@@ -87,11 +87,11 @@ WITH_ENGINE = {
     "sources": {"documents", "cutting"},
     "language": set[str](),
     "quality": set[str](),
-    "forms": {"assign"},
+    "forms": {"assign", "repositories"},
     "dedup": {"against", "corpora", "exact_dups", "near_dups", "similar"},
     "privacy": set[str](),
     "select": {"components", "losses", "own_reasons", "select"},
-    "mix": {"balance", "capping", "kept", "packed", "packed_shard", "piece_ids", "piece_runs"},
+    "mix": {"balance", "capping", "kept", "packed", "packed_shard", "piece_ids", "piece_runs", "places"},
 }
 WITH_CONFIG = {
     "privacy": {"redacted"},

@@ -16,7 +16,7 @@ IMPORT_COUNTS = ("n_imports", "n_imports_earlier")
 
 
 @dataclass(frozen=True)
-class Pieces:
+class UnitedPieces:
     """Pieces in the keyed order of their runs, [n] each.
 
     A unit is what is packed as one: a piece, or several that are laid side by side, each `within` tokens from its
@@ -36,7 +36,7 @@ class Pieces:
         return np.bincount(self.unit, weights=self.length).astype(np.int64)
 
 
-def pieces_of(rows: pa.Table, *, seq_len: int, joins: bool) -> Pieces:
+def pieces_of(rows: pa.Table, *, seq_len: int, joins: bool) -> UnitedPieces:
     """The pieces of a segment's runs; `joins`: whole files of a repository make units."""
     # By key, which is random; position and copy only break ties, so that the order of arrival never shows.
     order = np.lexsort(tuple(columns(rows, "offset", "copy", "position", "key")))
@@ -44,14 +44,16 @@ def pieces_of(rows: pa.Table, *, seq_len: int, joins: bool) -> Pieces:
     run = order[run]
     offset = rows["offset"].to_numpy()[run] + cut
     if not joins:
-        return Pieces(run, offset, length, np.arange(run.size), np.zeros(run.size, np.int64), np.zeros(run.size, bool))
+        return UnitedPieces(
+            run, offset, length, np.arange(run.size), np.zeros(run.size, np.int64), np.zeros(run.size, bool)
+        )
     key, place, of_run, whole = (c[run] for c in columns(rows, "key", "place", "length", "is_whole"))
     # Whole files that fit a sequence: what is cut could not be told from what the cut left out.
     unit = unit_of(key, length, (place >= 0) & whole & (length == of_run), seq_len=seq_len)
-    return Pieces(run, offset, length, unit, *laid(unit, length))
+    return UnitedPieces(run, offset, length, unit, *laid(unit, length))
 
 
-def count_imports(rows: pa.Table, pieces: Pieces) -> dict[str, int]:
+def count_imports(rows: pa.Table, pieces: UnitedPieces) -> dict[str, int]:
     """How many imports the files of a segment have, and how many find their target earlier in the same unit."""
     begins = np.flatnonzero(pieces.offset == 0)
     imports = one_chunk(rows["imports"]).take(pa.array(pieces.run[begins]))

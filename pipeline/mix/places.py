@@ -14,19 +14,21 @@ from pipeline.schema import FORMS
 
 
 @dataclass(frozen=True)
-class Places:
+class RepositoryPlaces:
     """Of each document the part of its repository that it enters with, its place there (-1: in none), its imports."""
 
     part: np.ndarray
     place: np.ndarray
     imports: pa.ListArray
 
-    def take(self, rows: np.ndarray) -> Places:
+    def take(self, rows: np.ndarray) -> RepositoryPlaces:
         """Those of some rows."""
-        return Places(self.part[rows], self.place[rows], self.imports.take(pa.array(rows)))
+        return RepositoryPlaces(self.part[rows], self.place[rows], self.imports.take(pa.array(rows)))
 
 
-def read_places(tables: Tables, shard: int) -> Places:
+def read_places(tables: Tables, shard: int) -> RepositoryPlaces:
     """The places of one shard."""
     forms = tables.read(FORMS, shard, columns=["repo_part", "repo_place", "imports"])
-    return Places(*parts_and_places({name: forms[name] for name in forms.column_names}), one_chunk(forms["imports"]))
+    return RepositoryPlaces(
+        *parts_and_places({name: forms[name] for name in forms.column_names}), one_chunk(forms["imports"])
+    )

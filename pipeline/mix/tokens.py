@@ -6,7 +6,7 @@ import pyarrow as pa
 from pipeline.arrays.trained import texts_of
 from pipeline.mix.encoder import expected_encoder
 from pipeline.mix.settings import Encoding, Filling
-from pipeline.mix.writer import Document, writer_of
+from pipeline.mix.writer import Unwritten, writer_of
 from pipeline.schema import TOKENS
 
 
@@ -46,7 +46,7 @@ def tokenize_forms(
                 (documents, "path"),
             )
         )
-        document = Document(text, doc_id, language, form[row])
+        document = Unwritten(text, doc_id, language, form[row])
         if places[row] is None:
             ids.append(writer.alone(document))
         else:

@@ -16,7 +16,7 @@ Ids = np.ndarray  # uint32 [n]
 
 
 @dataclass(frozen=True)
-class Document:
+class Unwritten:
     """What is written, and its form: plain, psm or spm."""
 
     text: bytes
@@ -34,13 +34,13 @@ class Writer:
     marks: FileMarks | None
     max_tokens: int
 
-    def alone(self, document: Document) -> Ids:
+    def alone(self, document: Unwritten) -> Ids:
         """A document of its own, its end included."""
         if document.form == "plain" or self.filler is None:
             return self.encoder.encode_batch([document.text])[1]
         return self._filled(document, self.filler)
 
-    def file(self, document: Document, *, repo: str | None, path: str, is_last: bool) -> Ids:
+    def file(self, document: Unwritten, *, repo: str | None, path: str, is_last: bool) -> Ids:
         """A file of a repository document, its header first; `repo` of the first file, the end behind the last.
 
         A file that is longer than a sequence is joined with none, so it has an end too.
@@ -63,7 +63,7 @@ class Writer:
         return [ids[a : b - 1] for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)]
 
     @staticmethod
-    def _filled(document: Document, filler: Filler) -> Ids:
+    def _filled(document: Unwritten, filler: Filler) -> Ids:
         spm = document.form == "spm"
         return filler.fill(document.text, doc_id=document.doc_id, language=document.language, spm=spm)
 

@@ -16,7 +16,7 @@ pieces = st.lists(st.tuples(st.integers(0, 9), st.integers(1, SEQ), st.integers(
 def test_pieces_are_fitted_once_and_in_time(found: list[tuple[int, int, int]], patience: int) -> None:
     found.sort(key=lambda piece: piece[0])
     segment, lengths, docs = (np.array([p[i] for p in found], np.int64) for i in range(3))
-    made = fill(segment, lengths, [(0, d) for d in docs.tolist()], seq_len=SEQ, patience=patience)
+    made = fill(segment, lengths, [[(0, d)] for d in docs.tolist()], seq_len=SEQ, patience=patience)
     n = made.segment.size
     assert set(made.sequence.tolist()) == set(range(n))
     assert (np.bincount(made.sequence, weights=lengths, minlength=n) <= SEQ).all()
@@ -33,7 +33,7 @@ def test_pieces_are_fitted_once_and_in_time(found: list[tuple[int, int, int]], p
 def test_what_segments_leave_makes_full_sequences() -> None:
     rng = np.random.default_rng(3)
     segment, lengths = np.repeat(np.arange(200), 8), rng.integers(1, 9, 1600)
-    made = fill(segment, lengths, [(0, i) for i in range(1600)], seq_len=SEQ, patience=200)
+    made = fill(segment, lengths, [[(0, i)] for i in range(1600)], seq_len=SEQ, patience=200)
     assert lengths.sum() / (made.segment.size * SEQ) > 0.97
 
 
