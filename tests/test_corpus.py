@@ -255,3 +255,12 @@ def test_documents_are_filled_in_on_the_small_corpus(tmp_path: Path) -> None:
     forms = {f.promise: f for f in verify(found)}
     assert [f.promise for f in forms.values() if f.kept is False] == []
     assert "are filled in" in forms["forms"].detail
+
+
+def test_files_of_repositories_are_joined_on_the_small_corpus(tmp_path: Path) -> None:
+    """The forms of `repositories.yaml` on documents at hand."""
+    wanted = shipped_from("repositories.yaml", "forms").replace("seq_len: 4096", "seq_len: 512")
+    found = run_of(str(corpus_with(wanted, to=tmp_path / "mix.yaml")), tmp_path / "run")
+    forms = {f.promise: f for f in verify(found)}
+    assert [f.promise for f in forms.values() if f.kept is False] == []
+    assert not forms["repositories"].detail.startswith("0 documents")

@@ -75,7 +75,7 @@ def card(source: Finished, of: Composition) -> str:
         "",
         "## Columns of `sequences`",
         "",
-        *table(("column", "meaning"), [(f"`{column}`", meaning) for column, meaning in PACKED_COLUMNS.items()]),
+        *table(("column", "meaning"), [(f"`{column}`", PACKED_COLUMNS[column]) for column in source.schema.names]),
         *_section("Languages", ("pool", "language"), of.languages, total=n_tokens),
         *_section("Licences", ("licence",), of.licenses, total=n_tokens),
         *_section("Sources", ("pool", "source"), of.sources, total=n_tokens),

@@ -5,6 +5,7 @@ is read where they lie; then paths and imports meet in one partition, where the 
 """
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -103,7 +104,7 @@ def _place(found: Channel, out: Channel, config: Forming, partition: int, _: Non
     first = np.flatnonzero(starts_run(repo[order]))
     targets = one_chunk(rows["targets"])
     made: list[pa.Table] = []
-    for begin, end in zip(first.tolist(), [*first[1:].tolist(), order.size], strict=True):
+    for begin, end in pairwise([*first.tolist(), order.size]):
         mine = order[begin:end]
         if mine.size < 2:
             continue

@@ -33,7 +33,7 @@ class _Files:
 
 
 @dataclass
-class _Joined:
+class Joined:
     """What was counted of the packed stream."""
 
     spans: int = 0
@@ -46,13 +46,9 @@ class _Joined:
 
 def repositories_hold(run: RunFiles) -> tuple[bool, str]:
     """Places of each repository, spans of the stream, headers of a sample, and imports, all counted again."""
-    files, misplaced = _read_files(run)
+    found, misplaced = count_joined(run)
     if misplaced:
         return False, f"{misplaced:,} repositories do not have each of their kept files in a place of its own"
-    found = _Joined()
-    for number, table in enumerate(run.packed()):
-        for block in table.combine_chunks().to_batches():
-            _count(found, block, files, where=f"packed shard {number}")
     counts = run.manifest["stages"][PACKED]["counts"]
     said = counts.get("n_imports", 0), counts.get("n_imports_earlier", 0)
     share = f"{found.earlier:,} of {found.imports:,} imports find their target earlier in the same sequence"
@@ -64,6 +60,16 @@ def repositories_hold(run: RunFiles) -> tuple[bool, str]:
     if wrong:
         return False, f"{len(wrong)} of {n_read} headers say another repository or path: {wrong[0]}"
     return True, f"{found.spans:,} documents of {found.files:,} files, each of one repository, in order; {share}"
+
+
+def count_joined(run: RunFiles) -> tuple[Joined, int]:
+    """What is joined in the packed stream, and how many repositories have a file without a place of its own."""
+    files, misplaced = _read_files(run)
+    found = Joined()
+    for number, table in enumerate(run.packed()):
+        for block in table.combine_chunks().to_batches():
+            _count(found, block, files, where=f"packed shard {number}")
+    return found, misplaced
 
 
 def _read_files(run: RunFiles) -> tuple[_Files, int]:
@@ -104,7 +110,7 @@ def _misplaced(repo: np.ndarray, place: np.ndarray, size: np.ndarray) -> int:
     return int(np.unique(of_run[bad]).size)
 
 
-def _count(found: _Joined, block: pa.RecordBatch, files: _Files, *, where: str) -> None:
+def _count(found: Joined, block: pa.RecordBatch, files: _Files, *, where: str) -> None:
     rows = rows_of(block, where=where)
     at = pc.index_in(block.column("doc_ids").flatten(), value_set=files.ids)
     if at.null_count:

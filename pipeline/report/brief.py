@@ -44,6 +44,10 @@ def brief_of(numbers: Numbers) -> Brief:
         n_code = sum(f.n_docs for f in numbers.forms)
         said = f"{exact(psm + spm)} of {exact(n_code)} documents of code filled in, {exact(spm)} of them as SPM"
         lines.append(("forms", said, None))
+    if numbers.repositories is not None:
+        from pipeline.report.repositories import repositories_line
+
+        lines.append(("repos", repositories_line(numbers.repositories), None))
     title = f"Mixture {plain(numbers.name)}"
     if (sample := numbers.sample) is not None:
         title = f"{title}: {said_sample(sample.rate)} of its input"

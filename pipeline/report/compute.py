@@ -30,6 +30,7 @@ from pipeline.report.numbers import (
     StageWork,
     Totals,
 )
+from pipeline.report.repositories import count_repositories
 from pipeline.report.shares import groups_of, paper_shares
 from pipeline.report.stream import balance_of, mix_of, packing_of, read_stream
 from pipeline.report.stricter import stricter_of
@@ -79,6 +80,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         language_decisions=count_decisions(run),
         syntax=count_syntax(run),
         forms=count_forms(run),
+        repositories=count_repositories(run),
         balance=balance_of(stream, code_parts=balance.code.parts, text_parts=balance.text.parts, seq_len=seq_len),
         mix=mix_of(stream),
         packing=packing_of(stream, seq_len=seq_len, n_split_docs=total["n_split_docs"]),

@@ -16,6 +16,7 @@ from pipeline.report.concentration import Concentration
 from pipeline.report.forms import FormGroup
 from pipeline.report.language_decisions import LanguageDecisions
 from pipeline.report.privacy import PrivacyCounts
+from pipeline.report.repositories import RepositoryDocuments
 from pipeline.report.syntax import ParsedLanguage
 from pipeline.report.training import Training
 
@@ -369,6 +370,7 @@ class Numbers:
     language_decisions: LanguageDecisions
     syntax: tuple[ParsedLanguage, ...]  # most parsed documents first
     forms: tuple[FormGroup, ...]  # of code, most packed tokens first; empty: the mixture asks for no forms
+    repositories: RepositoryDocuments | None  # None: the mixture asks for none
     balance: TokenBalance
     mix: StreamMix
     packing: SequencePacking

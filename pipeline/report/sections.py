@@ -16,6 +16,7 @@ from pipeline.report.formats import FLOW_WORDS
 from pipeline.report.forms import forms_table
 from pipeline.report.markup import Cell, Html, draw, element, figure, section
 from pipeline.report.numbers import Numbers
+from pipeline.report.repositories import repositories_table
 from pipeline.report.shares import largest
 from pipeline.report.syntax import syntax_table
 from pipeline.report.training import loss_changes
@@ -116,13 +117,22 @@ def syntax(numbers: Numbers) -> Html | None:
 
 def forms(numbers: Numbers) -> Html | None:
     """How documents of code are written."""
-    if not numbers.forms:
+    if not numbers.forms and numbers.repositories is None:
         return None
-    guide = (
-        "Of documents that are filled in, the model reads beginning and end before the middle. PSM puts the beginning "
-        "first, SPM the end. Each language has the share that forms.fim.rate asks for, to one document."
-    )
-    return section("forms", "Forms", draw(forms_table(numbers.forms)), guide=guide)
+    guides, tables = list[str](), list[Cell]()
+    if numbers.forms:
+        guides.append(
+            "Of documents that are filled in, the model reads beginning and end before the middle. PSM puts the "
+            "beginning first, SPM the end. Each language has the share that forms.fim.rate asks for, to one document."
+        )
+        tables.append(draw(forms_table(numbers.forms)))
+    if numbers.repositories is not None:
+        guides.append(
+            "Files of a repository stand side by side in a sequence, where they attend to each other. An import is of "
+            "use to the model where the imported file stands before: what many files import can do so for some only."
+        )
+        tables.append(draw(repositories_table(numbers.repositories)))
+    return section("forms", "Forms", *tables, guide=" ".join(guides))
 
 
 def duplicates(numbers: Numbers) -> Html:

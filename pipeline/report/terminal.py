@@ -19,6 +19,7 @@ from pipeline.report.brief import brief_of, drawn
 from pipeline.report.formats import exact, number, percent, plain
 from pipeline.report.forms import forms_table
 from pipeline.report.numbers import Numbers
+from pipeline.report.repositories import repositories_table
 from pipeline.report.shares import largest
 from pipeline.report.table import ReportTable
 from pipeline.report.terminal_table import draw
@@ -53,6 +54,8 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
         yield decision_tables.prose_languages_table(numbers).head(N_LANGUAGES)
     if numbers.forms:
         yield forms_table(numbers.forms).head(N_LANGUAGES)
+    if numbers.repositories is not None:
+        yield repositories_table(numbers.repositories)
     yield decision_tables.decisions_table(numbers)
     yield _confidences(numbers)
     if decisions.prose_in_formats:

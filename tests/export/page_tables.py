@@ -94,7 +94,7 @@ def formats() -> str:
 
 
 def packed() -> str:
-    columns = schema.packed_schema(4096)
+    columns = schema.packed_schema(4096, joined=True)
     kinds = [kind(columns.field(name)).replace("4096", "L") for name in PACKED_COLUMNS]
     rows = [(f"`{name}`", words, said) for words, (name, said) in zip(kinds, PACKED_COLUMNS.items(), strict=True)]
     return "\n".join([*table(("column", "type", "meaning"), rows), ""])

@@ -39,7 +39,7 @@ def test_tables_of_the_page_are_what_the_code_says(name: str) -> None:
 
 
 def test_every_column_of_packed_shards_is_explained() -> None:
-    assert list(PACKED_COLUMNS) == packed_schema(1).names
+    assert list(PACKED_COLUMNS) == packed_schema(1, joined=True).names
 
 
 def program(title: str) -> str:
