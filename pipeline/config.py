@@ -27,6 +27,7 @@ from pipeline.fields import (
     SourceName,
 )
 from pipeline.filters import Quality
+from pipeline.phases import MAX_PHASES, Phase
 from pipeline.targets import Balance, Forms, Pack
 
 _FIELDS = ("path", "repo", "revision", "license", "stars", "language")  # what a prefix may say of its document
@@ -336,6 +337,9 @@ class Mixture(Frozen):
     forms: Forms = Field(default_factory=Forms)
     balance: Balance = Field(default_factory=Balance)
     pack: Pack = Field(default_factory=Pack)
+    phases: tuple[Phase, ...] = Field(
+        (), max_length=MAX_PHASES, description="parts of the training, in their order; none: one stream of all"
+    )
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Mixture:
@@ -345,4 +349,33 @@ class Mixture(Frozen):
         others = [a.name for a in self.against]
         if len(set(others)) != len(others):
             raise ValueError(f"two entries of `against` share a name: {sorted(others)}")
+        return self
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> Mixture:
+        if not self.phases:
+            return self
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two phases share a name: {sorted({n for n in names if names.count(n) > 1})}")
+        if self.balance.total_tokens is not None:
+            raise ValueError("phases have tokens of their own; take balance.total_tokens out")
+        if (n_open := sum(phase.tokens is None for phase in self.phases)) > 1:
+            raise ValueError(f"{n_open} phases have no `tokens`; only one can have what the others leave")
+        for pool, wanted in (("code", self.balance.code), ("text", self.balance.text)):
+            for key in ("max_repo_frac", "max_mark_frac"):
+                if getattr(wanted, key):
+                    raise ValueError(f"balance.{pool}.{key} cannot be held over several phases; take it or them out")
+        batch = self.pack.global_batch
+        for phase in self.phases:
+            if self.forms.fim is not None and (phase.seq_len or self.pack.seq_len) < self.pack.seq_len:
+                raise ValueError(
+                    f"forms.fim fits pieces to pack.seq_len {self.pack.seq_len:,}, which the sequences of phase "
+                    f"{phase.name}, of {phase.seq_len:,} tokens, would cut; let the shortest be pack.seq_len"
+                )
+            if batch is not None and batch * self.pack.seq_len % (phase.seq_len or self.pack.seq_len):
+                raise ValueError(
+                    f"pack.global_batch: {batch:,} sequences of {self.pack.seq_len:,} tokens are no whole number of "
+                    f"those of phase {phase.name}, of {phase.seq_len:,}"
+                )
         return self

@@ -9,7 +9,7 @@ changes: `tests/test_golden.py` fails until it is done, and runs begun before ar
 token counts, so it comes after tokens; the ledger joins everything, so it comes last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,7 +27,15 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.fields import Frozen
 from pipeline.forms.settings import Forming
 from pipeline.mix.encoder import load_encoder
-from pipeline.mix.settings import Packing, balancing_of, encoding_of, filling_of, packing_of
+from pipeline.mix.settings import (
+    Packing,
+    PhasePacking,
+    balancing_of,
+    encoding_of,
+    filling_of,
+    packing_of,
+    phasing_of,
+)
 from pipeline.privacy.policies import dropping
 from pipeline.quality.settings import SHOWN, measuring_with
 from pipeline.request.inputs import refuse_misplaced, refuse_runs, refuse_unmeetable
@@ -113,7 +121,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(NEAR_DUPS.name, 3, _keep_near, threshold, (SIGNATURES, SIMILAR)),
         ExchangeStage(SELECT.name, 4, _select, selection, judged),
         *_tokens(m),
-        ExchangeStage(BALANCE.name, 5, _balance, balancing_of(m), (*chosen_from, *beside), seed=m.seed),
+        ExchangeStage(BALANCE.name, 5, *_balancing(m), (*chosen_from, *beside), seed=m.seed),
         ExchangeStage(PACKED, 3, _pack, packing, (LANGUAGES, TOKENS, BALANCE, *formed), seed=m.seed),
         MapStage(LEDGER, 5, _account, Frozen(), _ORIGIN, (*_LEDGER_INPUTS, *((f, ("form",)) for f in formed))),
     ]
@@ -138,6 +146,10 @@ def _tokens(m: Mixture) -> list[Stage]:
         ExchangeStage(FORMS.name, 1, _assign, forming, told, seed=m.seed),
         MapStage(TOKENS, 3, _tokenize_forms, filling, (*_TEXT, "repo", "path"), inputs),
     ]
+
+
+def _balancing(m: Mixture) -> tuple[Callable[..., list[Marker]], Frozen]:
+    return (_balance_phases, phasing_of(m)) if m.phases else (_balance, balancing_of(m))
 
 
 def _benchmark_limits(m: Mixture) -> tuple[BenchmarkLimits, ...]:
@@ -193,7 +205,13 @@ def _files(stage: Stage, *, n_shards: int) -> tuple[str, set[str]]:
     """The folder of a stage's table and the names of its shards."""
     config = stage.config
     if isinstance(config, Packing):
-        return "packed", {part(i, config.n_shards, suffix="arrow") for i in range(config.n_shards)}
+        return PACKED, {part(i, config.n_shards, suffix="arrow") for i in range(config.n_shards)}
+    if isinstance(config, PhasePacking):
+        return PACKED, {
+            f"{folder.removeprefix(f'{PACKED}/')}/{part(i, packing.n_shards, suffix='arrow')}"
+            for folder, packing in zip(config.folders, config.packings, strict=True)
+            for i in range(packing.n_shards)
+        }
     total = config.n_partitions if isinstance(config, Linking | Threshold) else n_shards
     suffixes = {table.name: table.suffix for table in (*TABLES, *OPTIONAL)}
     names = {part(i, total, suffix=suffixes[stage.name]) for i in range(total)}
@@ -293,6 +311,12 @@ def _balance(job: Job, *, config: Any) -> list[Marker]:
     from pipeline.mix.balance import balance
 
     return balance(job, config=config)
+
+
+def _balance_phases(job: Job, *, config: Any) -> list[Marker]:
+    from pipeline.mix.phasing import balance_phases
+
+    return balance_phases(job, config=config)
 
 
 def _pack(job: Job, *, config: Any) -> list[Marker]:

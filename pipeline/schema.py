@@ -223,6 +223,14 @@ BALANCE = _table(
     pa.field("over_cap", pa.string()),  # of a kept document: the cap that keeps it out, max_repo_frac, max_mark_frac.x
 )
 
+# The same table of a mixture with phases. Lists hold one number for each phase, in the order of training.
+PHASED_BALANCE = _table(
+    "balance",
+    *BALANCE.schema,  # of all phases together: cut_tokens may be those of several truncated copies
+    _required_list("phase_copies", pa.int64()),
+    _required_list("phase_cut_tokens", pa.int64()),
+)
+
 LEDGER = _table(
     "ledger",
     _required("doc_id", pa.string()),

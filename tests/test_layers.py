@@ -24,6 +24,8 @@ COMMON = {
     "reasons",
     "errors",
     "sequences",
+    "phases",
+    "phased",
 }
 SUBJECT = {"arrays", "engine"} | COMMON
 # A room and what it may use of ours beside itself. What is not listed is forbidden.
@@ -68,7 +70,9 @@ ROOMS: dict[str, set[str]] = {
     "engine": {"arrays"} | COMMON,
     "results": {"errors"},
     "arrays": {"errors"},
-    "config": {"fields", "filters", "targets"},
+    "config": {"fields", "filters", "phases", "targets"},
+    "phased": {"config", "phases", "schema", "targets"},
+    "phases": {"features", "fields"},
     "targets": {"fields"},
     "filters": {"features", "fields"},
     "fields": {"globs"},
@@ -91,7 +95,18 @@ WITH_ENGINE = {
     "dedup": {"against", "corpora", "exact_dups", "near_dups", "similar"},
     "privacy": set[str](),
     "select": {"components", "losses", "own_reasons", "select"},
-    "mix": {"balance", "capping", "kept", "packed", "packed_shard", "piece_ids", "piece_runs", "places"},
+    "mix": {
+        "balance",
+        "capping",
+        "kept",
+        "packed",
+        "packed_shard",
+        "phasing",
+        "piece_ids",
+        "piece_runs",
+        "places",
+        "planned",
+    },
 }
 WITH_CONFIG = {
     "privacy": {"redacted"},
@@ -100,7 +115,7 @@ WITH_CONFIG = {
     "forms": {"settings", "splits", "fim"},
     "dedup": {"against", "benchmark_items", "exact_dups", "settings", "shingling"},
     "select": {"losses", "own_reasons", "select", "settings"},
-    "mix": {"balance", "capping", "ledger", "settings", "unmet"},
+    "mix": {"balance", "capping", "ledger", "phase_budgets", "phasing", "planned", "settings", "unmet"},
 }
 # Heavy libraries, and the only files that may import them.
 LIBRARIES: dict[str, tuple[str, ...]] = {
@@ -171,7 +186,7 @@ def test_every_room_says_what_it_is_for_and_the_readme_names_files_that_exist() 
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
-_MIXTURE = ("pipeline.config", "pipeline.fields", "pipeline.filters", "pipeline.targets")
+_MIXTURE = tuple(f"pipeline.{name}" for name in ("config", "fields", "filters", "phased", "phases", "targets"))
 
 
 @pytest.mark.parametrize("room", WITH_ENGINE)

@@ -25,6 +25,7 @@ PUBLIC = {
     ],
     "pipeline.plt": [
         "PLT",
+        "BatchStream",
         "Evaluated",
         "Noted",
         "Saved",

@@ -39,6 +39,9 @@ def export_data(run: str, to: str, out: Path | None, by_pool: bool, as_json: boo
     say(f"wrote {made.folder}: {len(record['files'])} files, {n_bytes:,} bytes, for {made.format.reader}")
     say(f"  {sum(tokens.values()):,} tokens ({shares}) in {record['n_pieces']:,} pieces of {record['n_sequences']:,}")
     say(f"  sequences; {record['n_pieces_without_end']:,} pieces end without the end-of-document token: cut documents")
+    for phase in record.get("phases", ()):
+        n_tokens, n_sequences = sum(phase["n_tokens"].values()), phase["n_sequences"]
+        say(f"  {phase['folder']}/: {n_tokens:,} tokens in {n_sequences:,} sequences of {phase['seq_len']:,}")
     say(f"  kept: {', '.join(made.format.kept)}")
     if made.format.lost:
         say(f"  lost: {', '.join(made.format.lost)}")

@@ -56,6 +56,8 @@ def forecast(mixture: Path, sample: float, cores: int | None, out: str | None, a
         say_json(asdict(made))
     else:
         say("\n".join(lines_of(made)))
+        if loaded.phases:
+            say("\nphases are forecast as one mixture: what may enter each (min_quality, min_tokens) is left out")
 
 
 def lines_of(made: Forecast) -> Iterator[str]:

@@ -79,7 +79,7 @@ def erase(store: Store) -> None:
 
     StoreError, before anything is removed, for files that no run writes.
     """
-    folders = [f"tables/{table}" for table in store.folders("tables")]
+    folders = [f"{parent}/{folder}" for parent in ("tables", "packed") for folder in store.folders(parent)]
     for folder in ("packed", "tables", *folders):
         for name in store.files(folder):
             if not (_SHARD_NAME.fullmatch(name) or name.startswith(".") or name.endswith(TEMPORARY)):

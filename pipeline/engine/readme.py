@@ -43,21 +43,40 @@ def _is_ours(store: Store, manifest: dict[str, Any]) -> bool:
 
 def _text(manifest: dict[str, Any]) -> str:
     """Names of mixtures are letters, digits, dots and dashes, so nothing in it is a stranger's."""
-    seq_len = manifest["mixture"]["pack"]["seq_len"]
+    streams = _streams(manifest)
     trial = (
         f"\n**Made of {manifest['sample']} of its input: to look at, not to train on.**\n"
         if "sample" in manifest
         else ""
     )
+    configs = "".join(
+        f"- config_name: {name}\n  data_files: {folder}/*.arrow\n" + ("  default: true\n" if number == 0 else "")
+        for number, (name, folder, _) in enumerate(streams)
+    )
+    where = ", then ".join(f"of {seq_len:,} token ids in `{folder}/`" for _, folder, seq_len in streams)
+    named = (
+        "them"
+        if len(streams) == 1
+        else f"the first of these phases, `load_dataset(FOLDER, {streams[-1][0]!r})` another"
+    )
     return f"""---
 configs:
-- config_name: {PACKED}
-  data_files: {PACKED}/*.arrow
-  default: true
----
+{configs}---
 # {manifest["name"]}
 {trial}
-A run of Loopmix: sequences of {seq_len:,} token ids in `{PACKED}/`, made by the tokenizer in `tokenizer.json`.
-`datasets.load_dataset(FOLDER)` loads them. `tables/` says what became of every input document, `report/index.html`
+A run of Loopmix: sequences {where}, made by the tokenizer in `tokenizer.json`.
+`datasets.load_dataset(FOLDER)` loads {named}. `tables/` says what became of every input document, `report/index.html`
 shows it, and `loopmix verify FOLDER` recounts what the run promises.
 """
+
+
+def _streams(manifest: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """Name, folder and tokens of a sequence of the stream, or of each phase in the order of training."""
+    mixture = manifest["mixture"]
+    seq_len = mixture["pack"]["seq_len"]
+    phases = mixture.get("phases") or []
+    if not phases:
+        return [(PACKED, PACKED, seq_len)]
+    made = dict.fromkeys(file["path"].rpartition("/")[0] for file in manifest["stages"][PACKED]["files"])
+    found = zip(phases, made, strict=True)
+    return [(phase["name"], folder, phase["seq_len"] or seq_len) for phase, folder in found]

@@ -1,5 +1,6 @@
 """How the stages of a run are worked off: skip what is done, do the rest, commit, remember it in the manifest."""
 
+import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -238,7 +239,8 @@ def refuse_foreign(store: Store, stage: Stage, *, layout: Layout) -> None:
     """
     folder, expected = layout.files[stage.name]
     # Hidden files that are not ours are left alone: file managers and NFS leave them everywhere.
-    found = (name for name in store.files(folder) if not name.startswith(".") or name.endswith(TEMPORARY))
+    names = [*store.files(folder), *_below(store, folder)]
+    found = (n for n in names if not posixpath.basename(n).startswith(".") or n.endswith(TEMPORARY))
     strange = [name for name in found if name not in expected]
     if not strange:
         return
@@ -249,10 +251,15 @@ def refuse_foreign(store: Store, stage: Stage, *, layout: Layout) -> None:
         ours |= {e.path for m in read_markers(store, WorkStep(stage.name, mark)).values() for e in m.files}
     for name in strange:
         path = f"{folder}/{name}"
-        if not (path in ours or name.endswith(TEMPORARY) or total_of(name) in layout.totals):
+        if not (path in ours or name.endswith(TEMPORARY) or total_of(posixpath.basename(name)) in layout.totals):
             raise StoreError(f"{store.full(path)}: was not written by this run; move it away or use another --out")
         if not later or name.endswith(TEMPORARY):
             store.remove(path)
+
+
+def _below(store: Store, folder: str) -> list[str]:
+    """Files one folder below: shards of phases."""
+    return [f"{inner}/{name}" for inner in store.folders(folder) for name in store.files(f"{folder}/{inner}")]
 
 
 def _remove_others(store: Store, marks: dict[str, str]) -> None:

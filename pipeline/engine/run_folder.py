@@ -12,13 +12,16 @@ from pipeline.engine.manifest import MANIFEST, read_manifest, tokenizer_of
 from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
+from pipeline.phased import Phased, of_phase, phases_of
 from pipeline.schema import (
     ALIGNED,
+    BALANCE,
     DOCUMENTS,
     LEDGER,
     NEAR_DUPS,
     OPTIONAL,
     PACKED,
+    PHASED_BALANCE,
     TABLES,
     TOKENS,
     Table,
@@ -97,8 +100,25 @@ class RunFiles:
         """Whether its packed sequences join files of a repository, so that pieces have bounds of their own."""
         return self.mixture.forms.repositories is not None
 
-    def packed(self) -> Iterator[pa.Table]:
-        """Every packed shard in stream order, memory-mapped where the disk is local."""
-        schema = packed_schema(self.mixture.pack.seq_len, joined=self.joined)
+    @cached_property
+    def phases(self) -> tuple[Phased, ...]:
+        """The phases of the run; one without a name where its mixture has none."""
+        return phases_of(self.mixture)
+
+    def packed(self, phase: Phased | None = None) -> Iterator[pa.Table]:
+        """Every packed shard, or those of one phase, in stream order, memory-mapped where the disk is local."""
+        schemas = {of.folder: packed_schema(of.seq_len, joined=self.joined) for of in self.phases}
         for file in self.manifest["stages"][PACKED]["files"]:
+            folder = file["path"].rpartition("/")[0]
+            if phase is not None and folder != phase.folder:
+                continue
+            schema = schemas[folder]
             yield check(self.store.open_ipc(file["path"]).read_all(), schema, name=file["path"])
+
+    def plan(self, phase: Phased) -> Iterator[pa.Table]:
+        """doc_id, n_tokens, n_copies, cut_tokens of every shard of `balance`, as one phase takes them."""
+        if phase.number is None:
+            yield from self.shards(BALANCE, columns=["doc_id", "n_tokens", "n_copies", "cut_tokens"])
+            return
+        for plan in self.shards(PHASED_BALANCE):
+            yield of_phase(plan, phase.number)

@@ -12,7 +12,7 @@ ExchangeStage gets a Job and moves keys between shards through files.
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -99,6 +99,11 @@ class Job:
     mark: str
     seed: int | None
     version: int = 0  # of the stage's code; part of the keys of its shards
+    prefix: str = ""  # of the names of its steps
+
+    def within(self, name: str) -> "Job":
+        """The same job, whose steps and exchange files are named after a part of the stage's work."""
+        return replace(self, prefix=f"{self.prefix}{name}.")
 
     @property
     def skip_bad(self) -> bool:
@@ -117,7 +122,7 @@ class Job:
         Items whose files stand are not done again. Returns the markers of all items in their order.
         """
         payloads = [None] * items if isinstance(items, int) else list(items)
-        step, place, store = WorkStep(self.stage, self.mark, name), self.workplace, self.tables.store
+        step, place, store = WorkStep(self.stage, self.mark, self._named(name)), self.workplace, self.tables.store
         markers = intact_markers(store, step, by_hash=place.by_hash, skip_bad=place.skip_bad)
         todo = [(index, payload) for index, payload in enumerate(payloads) if index not in markers]
         work = partial(commit_item, task, store, step)
@@ -156,5 +161,10 @@ class Job:
 
         File i is written by item i of the step, or `from_one`, its item 0.
         """
+        step = self._named(step)
         writer, folder = WorkStep(self.stage, self.mark, step), f"{step}-{name}" if name else step
         return Channel(self.tables.store, writer, folder, n_sources, n_partitions, from_one)
+
+    def _named(self, step: str) -> str:
+        """The step's name; the one that writes the table, which has none, is no part's."""
+        return f"{self.prefix}{step}" if step else step

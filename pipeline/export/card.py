@@ -11,7 +11,7 @@ import yaml
 
 from pipeline.export.columns import PACKED_COLUMNS
 from pipeline.export.finished import Finished
-from pipeline.schema import POOLS
+from pipeline.schema import POOLS, TOKENIZER_FILE
 
 _MAX_ROWS = 100  # of a table; the others are one row
 _NO_LICENSE = "none given"
@@ -57,6 +57,9 @@ def _count(counts: Counts, name: tuple[str, ...], n_tokens: int) -> None:
 def card(source: Finished, of: Composition) -> str:
     """README.md of a hub folder: front matter that `datasets` reads, then tables for people."""
     tally, name = source.tally, source.run.mixture.name
+    if source.phase is not None:
+        name = f"{name}-{source.phase.name}"
+    spelled_by = f"../{TOKENIZER_FILE}" if source.folder else TOKENIZER_FILE
     n_tokens = sum(tally.n_tokens.values())
     shares = [f"{tally.n_tokens[pool]:,} of {pool}" for pool in POOLS]
     lines = [
@@ -67,7 +70,7 @@ def card(source: Finished, of: Composition) -> str:
         f"and {tally.n_padding:,} of padding, in {tally.n_pieces:,} pieces of documents. Rows are in the order of "
         "training, in which code and text stay in balance.",
         "",
-        f"`tokenizer.json` made the ids: {source.vocab_size:,} entries. Id {source.eos_id} ends every document and "
+        f"`{spelled_by}` made the ids: {source.vocab_size:,} entries. Id {source.eos_id} ends every document and "
         "fills what is behind `n_real`.",
         "",
         "Every document keeps its own licence. The licences below are what its source said of it, not legal advice; "

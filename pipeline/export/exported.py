@@ -9,8 +9,9 @@ from typing import Any
 from pipeline import __version__
 from pipeline.engine.local_disk import local_path
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.store import FileEntry, Store, open_store
 from pipeline.errors import ConfigError, StoreError
-from pipeline.export.finished import Finished
+from pipeline.export.finished import Finished, Tally
 from pipeline.export.folder import whole_folder
 from pipeline.export.formats import FORMATS, Format
 from pipeline.schema import TOKENIZER_FILE
@@ -31,7 +32,8 @@ def export_data(run: RunFiles, *, to: str, out: Path | None = None, by_pool: boo
     """Write the packed sequences of `run` into the new folder `out` as format `to`; the run stays as it is.
 
     `out` is by default a folder beside the run, named after both. `by_pool` makes a stream of code and one of text in
-    folders of their own, for trainers that blend them, in formats without a place for a sequence's pool. The same run
+    folders of their own, for trainers that blend them, in formats without a place for a sequence's pool. Each phase is
+    an export of its own in a folder of its name, because no format holds sequences of two lengths. The same run
     gives the same bytes each time. Raises ConfigError for a format or folder that cannot be, StoreError for a run that
     is unfinished or damaged and for a folder that is not empty; then nothing is left behind.
     """
@@ -44,9 +46,14 @@ def export_data(run: RunFiles, *, to: str, out: Path | None = None, by_pool: boo
     source = Finished.of(run, by_pool=by_pool)
     source.refuse_damage()
     with whole_folder(folder) as store:
-        files = [*form.write(source, store), store.write_bytes(TOKENIZER_FILE, run.tokenizer())]
+        parts = source.by_phase()
+        files = [file for part in parts for file in _write(form, part, store)]
+        files.append(store.write_bytes(TOKENIZER_FILE, run.tokenizer()))
         source.refuse_changes()
-        if not source.tally.n_sequences:
+        total = Tally()
+        for part in parts:
+            total.join(part.tally)
+        if not total.n_sequences:
             raise StoreError(f"{run.store.root}: holds no sequence to export; its report says why")
         record = {
             "format": to,
@@ -55,16 +62,32 @@ def export_data(run: RunFiles, *, to: str, out: Path | None = None, by_pool: boo
             "run": run.mixture.name,
             "sample": source.sample,
             "manifest_sha256": hashlib.sha256(source.manifest).hexdigest(),
-            "seq_len": source.seq_len,
+            "seq_len": None if run.mixture.phases else source.seq_len,
             "vocab_size": source.vocab_size,
             "eos_id": source.eos_id,
-            **asdict(source.tally),
+            **asdict(total),
+            **({"phases": [_of_phase(part) for part in parts]} if run.mixture.phases else {}),
             "kept": form.kept,
             "lost": form.lost,
             "files": {f.path: {"n_bytes": f.n_bytes, "sha256": f.sha256} for f in sorted(files, key=lambda f: f.path)},
         }
         store.write_bytes(RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
     return Exported(folder, form, record)
+
+
+def _write(form: Format, part: Finished, store: Store) -> list[FileEntry]:
+    """The files of a run without phases, or of one phase in a folder of its own."""
+    if not part.folder:
+        return form.write(part, store)
+    inner = Path(store.root) / part.folder
+    inner.mkdir()
+    return [replace(file, path=f"{part.folder}/{file.path}") for file in form.write(part, open_store(str(inner)))]
+
+
+def _of_phase(part: Finished) -> dict[str, Any]:
+    """What the record says of a phase; phases stand in the order of training."""
+    assert part.phase is not None
+    return {"name": part.phase.name, "folder": part.folder, "seq_len": part.seq_len, **asdict(part.tally)}
 
 
 def _by_pool(form: Format) -> Format:

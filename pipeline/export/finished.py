@@ -1,7 +1,7 @@
 """A finished run as it is exported: its sequences in stream order, held against the manifest and counted on the way."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from pipeline.engine.manifest import MANIFEST, files_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import FileEntry
 from pipeline.errors import ConfigError, SchemaError, StoreError, first_of
+from pipeline.phased import Phased
 from pipeline.schema import PACKED, POOLS, TOKENIZER_FILE, check, packed_schema
 from pipeline.sequences import Rows, rows_of
 
@@ -33,6 +34,13 @@ class Tally:
     # takes them and what follows for one document.
     n_pieces_without_end: int = 0
     n_tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(POOLS, 0))
+
+    def join(self, other: "Tally") -> None:
+        """Count what another one counted too."""
+        for name in ("n_sequences", "n_pieces", "n_padding", "n_pieces_without_end"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for pool in POOLS:
+            self.n_tokens[pool] += other.n_tokens[pool]
 
     def add(self, rows: Rows, *, eos_id: int) -> None:
         self.n_sequences += len(rows.n_real)
@@ -53,6 +61,7 @@ class Finished:
     vocab_size: int  # one more than the largest id of the tokenizer
     eos_id: int  # ends every document, and fills what is behind the last piece of a sequence
     by_pool: bool = False  # whether code and text become streams of their own
+    phase: Phased | None = None  # of a run with phases the one whose sequences these are
 
     @classmethod
     def of(cls, run: RunFiles, *, by_pool: bool = False) -> "Finished":
@@ -63,9 +72,18 @@ class Finished:
             raise ConfigError(str(error)) from error
         return cls(run, run.store.read_bytes(MANIFEST), encoder.vocab_size, encoder.eos_id, by_pool)
 
+    def by_phase(self) -> list["Finished"]:
+        """The same run phase by phase, each with a tally of its own; itself alone where it has none."""
+        return [replace(self, phase=phase) for phase in self.run.phases] if self.run.mixture.phases else [self]
+
+    @property
+    def folder(self) -> str:
+        """Of the phase's files inside the export, as inside the run; empty without phases."""
+        return "" if self.phase is None else self.phase.folder.removeprefix(f"{PACKED}/")
+
     @property
     def seq_len(self) -> int:
-        return self.run.mixture.pack.seq_len
+        return self.run.mixture.pack.seq_len if self.phase is None else self.phase.seq_len
 
     @property
     def schema(self) -> pa.Schema:
@@ -91,7 +109,8 @@ class Finished:
     @property
     def files(self) -> list[FileEntry]:
         """The packed shards in stream order."""
-        return files_of(self.run.manifest, PACKED)
+        every = files_of(self.run.manifest, PACKED)
+        return [f for f in every if self.phase is None or f.path.startswith(f"{self.phase.folder}/")]
 
     def rows(self) -> Iterator[Rows]:
         """All sequences in stream order, a few thousand at a time, whatever the size of the run; counted in `tally`.

@@ -1,6 +1,7 @@
 """A folder to upload to a hub: `data/` with the sequences, `documents/` with where each is from, and a dataset card."""
 
 from collections.abc import Iterator
+from itertools import repeat
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,9 +42,16 @@ def write(source: Finished, out: Store) -> list[FileEntry]:
 
 
 def _ledger(source: Finished) -> Iterator[pa.Table]:
-    """Every shard of the ledger, held against the manifest."""
-    store = source.run.store
-    for file in files_of(source.run.manifest, LEDGER.name):
+    """Every shard of the ledger, held against the manifest; of a phase with what that one takes."""
+    store, phase = source.run.store, source.phase
+    files = files_of(source.run.manifest, LEDGER.name)
+    plans = repeat(None) if phase is None else source.run.plan(phase)
+    for file, plan in zip(files, plans, strict=phase is not None):
         if not store.is_intact(file, by_hash=True):
             raise StoreError(f"{store.full(file.path)}: is missing or damaged; curate the run again")
-        yield store.read_parquet(file.path, schema=LEDGER.schema)
+        ledger = store.read_parquet(file.path, schema=LEDGER.schema)
+        if plan is not None:
+            n_packed = pc.add(pc.multiply(plan["n_copies"], plan["n_tokens"]), plan["cut_tokens"])
+            for name, values in (("n_copies", plan["n_copies"]), ("n_packed_tokens", n_packed)):
+                ledger = ledger.set_column(ledger.column_names.index(name), LEDGER.schema.field(name), values)
+        yield ledger

@@ -19,6 +19,7 @@ from pipeline.forecast.costs import CPU_ERROR, DISK_ERROR, Timed, cpu_hours, dis
 from pipeline.forecast.draws import draw_tokens
 from pipeline.forecast.mixing import mix_draws
 from pipeline.forecast.sampled import SampledInput, read_sample
+from pipeline.phased import as_one
 from pipeline.recipe import curate
 from pipeline.request.load import with_sample
 from pipeline.schema import DOCUMENTS, POOLS
@@ -83,7 +84,7 @@ def forecast(mixture: Mixture, *, rate: float, folder: Store, executor: Executor
         raise ConfigError(f"forecast: {error}; a larger --sample may hold enough") from error
     run = RunFiles(folder)
     again, part = (_worked_again(run, trial, executor, share) for share in (None, _PART * rate))
-    return forecast_of(run, mixture.balance, again=again, part=part, n_cores=n_cores)
+    return forecast_of(run, as_one(mixture), again=again, part=part, n_cores=n_cores)
 
 
 def forecast_of(run: RunFiles, balance: Balance, *, again: Timed, part: Timed, n_cores: int) -> Forecast:
@@ -148,10 +149,11 @@ def _widened(found: Interval, error: float) -> Interval:
 
 
 def _unbound(mixture: Mixture) -> Mixture:
-    """The mixture without what could stop a sample for its small numbers: limits of losses, budgets, shares, caps."""
+    """The mixture without what could stop a sample for its small numbers: limits of losses, budgets, shares, caps, and
+    the phases, which are forecast as one."""
     code, text = (PoolBalance(parts=pool.parts) for pool in (mixture.balance.code, mixture.balance.text))
     select = mixture.select.model_copy(update={"max_loss": 1.0})
-    return mixture.model_copy(update={"select": select, "balance": Balance(code=code, text=text)})
+    return mixture.model_copy(update={"select": select, "balance": Balance(code=code, text=text), "phases": ()})
 
 
 def _worked_again(run: RunFiles, trial: Mixture, executor: Executor, share: float | None) -> Timed:

@@ -40,8 +40,8 @@ def balance(job: Job, *, config: Balancing) -> list[Marker]:
     key = job.key("balance")
     wanted = {"code": config.code, "text": config.text}
     capping = Capping({}, {})
-    counted = _counts(job, "count", key=key, capping=capping)
-    _refuse_empty(tables, counted)
+    counted = counts(job, "count", key=key, capping=capping)
+    refuse_empty(tables, counted)
     pools = pools_of_counts(counted, config=config, capping=capping)
     held = {name: pool.pool(pool.open(), natural=None) for name, pool in pools.items()}
     pool_budgets(held["code"], held["text"], total=config.total_tokens)  # says what is too large without any cap
@@ -70,7 +70,7 @@ def _under_caps(
         # repository is overlooked yet, and one more turn is seldom needed.
         floors = {pool: allowed_repo(wanted[pool], budgets[pool]) // (2 * copies[pool]) for pool in POOLS}
         capping = Capping(wanted, find_large(job, totals, floors=floors, turn=turn))
-        counted = _counts(job, f"count-{turn}", key=key, capping=capping)
+        counted = counts(job, f"count-{turn}", key=key, capping=capping)
         pools = pools_of_counts(counted, config=config, capping=capping)
         try:
             made = fit(pools, total=config.total_tokens, seq_len=config.seq_len)
@@ -90,7 +90,7 @@ def allowed_repo(wanted: PoolBalance, budget: int) -> int:
     return budget if wanted.max_repo_frac is None else int(exact(wanted.max_repo_frac) * budget)
 
 
-def _counts(job: Job, step: str, *, key: np.uint64, capping: Capping) -> pa.Table:
+def counts(job: Job, step: str, *, key: np.uint64, capping: Capping) -> pa.Table:
     """Tokens of each pool, group, kind and bucket of the key, of all shards."""
     n_shards = job.tables.n_shards
     histograms = job.channel(step, n_sources=n_shards, n_partitions=1)
@@ -103,19 +103,19 @@ _KINDS = ("pool", "group", "repo", "marks", "bucket")
 _MAX_ROWS = 200_000
 
 
-def add_up(counted: Iterable[pa.Table]) -> pa.Table:
-    """The sums of several shards in one table, in no order."""
+def add_up(counted: Iterable[pa.Table], *, kinds: Sequence[str] = _KINDS) -> pa.Table:
+    """The sums of `n_tokens_sum` of several shards by their `kinds` in one table, in no order."""
     held: list[pa.Table] = []
     for table in counted:
         held.append(table)
         if len(held) > 1 and sum(one.num_rows for one in held) > max(_MAX_ROWS, 2 * held[0].num_rows):
-            held = [_summed(held, to="n_tokens_sum")]
-    return _summed(held, to="n_tokens")
+            held = [_summed(held, kinds, to="n_tokens_sum")]
+    return _summed(held, kinds, to="n_tokens")
 
 
-def _summed(tables: Sequence[pa.Table], *, to: str) -> pa.Table:
-    sums = pa.concat_tables(tables).group_by(_KINDS, use_threads=False).aggregate([("n_tokens_sum", "sum")])
-    return sums.rename_columns([*_KINDS, to])
+def _summed(tables: Sequence[pa.Table], kinds: Sequence[str], *, to: str) -> pa.Table:
+    sums = pa.concat_tables(tables).group_by(list(kinds), use_threads=False).aggregate([("n_tokens_sum", "sum")])
+    return sums.rename_columns([*kinds, to])
 
 
 def _count(tables: Tables, out: Channel, key: np.uint64, capping: Capping, shard: int, _: None) -> Outcome:
@@ -131,7 +131,7 @@ def _count(tables: Tables, out: Channel, key: np.uint64, capping: Capping, shard
     return Outcome((entry,), {"n_docs": table.num_rows})
 
 
-def _refuse_empty(tables: Tables, counted: pa.Table) -> None:
+def refuse_empty(tables: Tables, counted: pa.Table) -> None:
     """Raise ConfigError for a pool of which nothing is kept. The ledger, which `why` reads, is not written yet."""
     for name in sorted(set(POOLS) - set(counted["pool"].to_pylist())):
         n_docs, n_pool_docs, reasons = 0, 0, Counter[str]()

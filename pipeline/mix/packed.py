@@ -6,7 +6,7 @@ copy of a document where `epochs.py` says; their sequences, in keyed order, foll
 merged so that every prefix is balanced.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -28,22 +28,55 @@ from pipeline.mix.piece_ids import MappedIds, PieceIds, RoutedIds, route
 from pipeline.mix.piece_runs import bounded, planned_runs
 from pipeline.mix.pieces import IMPORT_COUNTS, count_imports, pieces_of, united
 from pipeline.mix.places import read_places
+from pipeline.mix.planned import planned
 from pipeline.mix.rest import fill, waiting
-from pipeline.mix.settings import Packing
-from pipeline.schema import BALANCE, LANGUAGES, POOLS
+from pipeline.mix.settings import Packing, PhasePacking
+from pipeline.schema import LANGUAGES, PACKED, POOLS
 
 # What is known of a piece, beside where it stands.
 _PIECE = ("position", "high", "low", "group", "offset", "length", "joins")
 
 
-def pack(job: Job, *, config: Packing) -> list[Marker]:
-    """Write the shards of `packed`.
+def pack(job: Job, *, config: Packing | PhasePacking) -> list[Marker]:
+    """Write the shards of `packed`, phase by phase where the mixture has phases.
 
     Raises ConfigError where copies cannot stay out of one global batch, StageError if the balance promise could not be
     kept.
     """
+    if isinstance(config, Packing):
+        placed = _fit_all(job, config=config, phase=None)
+        return _counted(job.step("", placed.write, items=config.n_shards), [placed])
+    phases = []
+    for phase, (packing, folder) in enumerate(zip(config.packings, config.folders, strict=True)):
+        inner = job.within(folder.rpartition("/")[2])
+        phases.append(replace(_fit_all(inner, config=packing, phase=phase), folder=folder))
+    shards = [(phase, shard) for phase in phases for shard in range(phase.config.n_shards)]
+    return _counted(job.step("", _write_of_phase, items=shards), phases)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Sequences whose pieces all have their places: what writes their shards."""
+
+    ids: PieceIds
+    placed: Channel
+    config: Packing
+    counts: dict[str, int]  # of the steps before
+    folder: str = PACKED
+
+    def write(self, shard: int, _: None) -> Outcome:
+        return write_shard(self.ids, self.placed, self.config, shard, self.folder)
+
+
+def _write_of_phase(_: int, item: tuple[_Placed, int]) -> Outcome:
+    placed, shard = item
+    return placed.write(shard, None)
+
+
+def _fit_all(job: Job, *, config: Packing, phase: int | None) -> _Placed:
+    """Fit what the plan, or one phase of it, takes into sequences and give each its place in the stream."""
     tables, n_shards, key = job.tables, job.tables.n_shards, job.key("pack")
-    counted = job.step("copies", partial(_copies, tables), items=n_shards)
+    counted = job.step("copies", partial(_copies, tables, phase), items=n_shards)
     # As often as documents do appear, which may be less than they may: each segment costs some room at its end.
     most = {f"{pool}_copies": max(marker.counts[pool] for marker in counted) for pool in POOLS}
     config = config.model_copy(update=most)
@@ -58,7 +91,7 @@ def pack(job: Job, *, config: Packing) -> list[Marker]:
     order = job.channel("interleave", n_sources=1, n_partitions=n_all)
     placed = job.channel("place", n_sources=n_all, n_partitions=config.n_shards)
     asked = job.channel("place", "asked", n_sources=n_all, n_partitions=n_shards)
-    job.step("lengths", partial(_lengths, tables, runs, config, key), items=n_shards)
+    job.step("lengths", partial(_lengths, tables, runs, config, key, phase), items=n_shards)
     fits = job.step("fit", partial(_fit, runs, fitted, sizes, rest, config, key), items=n)
     job.step("rest", partial(_fill, rest, filled, rest_sizes, config), items=len(POOLS))
     ordered = job.step("interleave", partial(_order, sizes, rest_sizes, order, config), items=1)
@@ -73,19 +106,19 @@ def pack(job: Job, *, config: Packing) -> list[Marker]:
         routed = job.channel("tokens", n_sources=n_shards, n_partitions=config.n_shards)
         job.step("tokens", partial(route, tables, asked, routed, per_shard), items=n_shards)
         ids = RoutedIds(routed)
-    made = job.step("", partial(write_shard, ids, placed, config), items=config.n_shards)
-    return _counted(made, total_counts(fits))
+    return _Placed(ids, placed, config, total_counts(fits))
 
 
-def _counted(made: list[Marker], fits: dict[str, int]) -> list[Marker]:
+def _counted(made: list[Marker], placed: list[_Placed]) -> list[Marker]:
     """The markers of the shards with what was counted of imports, so that the manifest has it."""
-    found = {name: fits[name] for name in IMPORT_COUNTS if name in fits}
+    named = [name for name in IMPORT_COUNTS if any(name in one.counts for one in placed)]
+    found = {name: sum(one.counts.get(name, 0) for one in placed) for name in named}
     return [replace(made[0], counts=made[0].counts | found), *made[1:]] if found else made
 
 
-def _copies(tables: Tables, shard: int, _: None) -> Outcome:
+def _copies(tables: Tables, phase: int | None, shard: int, _: None) -> Outcome:
     """How often a document of each pool appears at most, a truncated copy counted; 1 where none does."""
-    plan = tables.read(BALANCE, shard, columns=["n_copies", "cut_tokens"])
+    plan = planned(tables, shard, phase=phase)
     n_copies, cut = columns(plan, "n_copies", "cut_tokens")
     pool = tables.read(LANGUAGES, shard, columns=["pool"])["pool"]
     total = n_copies + (cut > 0)
@@ -103,10 +136,12 @@ def _refuse_batch(config: Packing, *, n_sequences: int, n_copies: int) -> None:
         )
 
 
-def _lengths(tables: Tables, out: Channel, config: Packing, key: np.uint64, shard: int, _: None) -> Outcome:
+def _lengths(
+    tables: Tables, out: Channel, config: Packing, key: np.uint64, phase: int | None, shard: int, _: None
+) -> Outcome:
     """One row for each run of tokens, most often a copy of a document: its keyed hash, position, number, first token,
     length, id, group."""
-    plan = tables.read(BALANCE, shard, columns=["doc_id", "n_tokens", "n_copies", "cut_tokens"])
+    plan = planned(tables, shard, phase=phase)
     languages = tables.read(LANGUAGES, shard, columns=["pool", "group"])
     n_tokens, n_copies, cut = columns(plan, "n_tokens", "n_copies", "cut_tokens")
     if tables.store.is_local:

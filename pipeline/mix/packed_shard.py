@@ -17,8 +17,11 @@ from pipeline.mix.settings import Packing
 from pipeline.schema import packed_schema
 
 
-def write_shard(ids: PieceIds, placed: Channel, config: Packing, shard: int, _: None) -> Outcome:
-    """Lay the pieces of this shard's sequences side by side and pad them to the sequence length."""
+def write_shard(ids: PieceIds, placed: Channel, config: Packing, shard: int, folder: str) -> Outcome:
+    """Lay the pieces of this shard's sequences side by side and pad them to the sequence length.
+
+    `folder` is the place of the shard inside the run.
+    """
     rows = placed.gather(shard)
     rows = rows.take(pa.array(np.lexsort((rows["start"].to_numpy(), rows["number"].to_numpy()))))
     number, start, length = columns(rows, "number", "start", "length")
@@ -47,7 +50,7 @@ def write_shard(ids: PieceIds, placed: Channel, config: Packing, shard: int, _: 
         ],
         schema=schema,
     )
-    name = f"packed/{part(shard, config.n_shards, suffix='arrow')}"
+    name = f"{folder}/{part(shard, config.n_shards, suffix='arrow')}"
     entry = placed.store.write_stream(name, partial(arrowfile.write, batches=[batch], schema=schema))
     counts = {
         "n_sequences": distinct.size,

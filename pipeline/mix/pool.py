@@ -25,6 +25,7 @@ class Pool:
     natural: Mapping[str, int] | None = None
     exponent: float = 1.0
     copies_key: str = "balance.max_copies"  # the key of the mixture that says max_copies
+    room: Mapping[str, int] | None = None  # the most that each group can give; None: all of it max_copies times
 
     def with_copies(self, max_copies: int) -> "Pool":
         """The same pool, its documents repeated more or less often."""
@@ -52,11 +53,14 @@ class Pool:
 
     def _room(self, budget: int) -> dict[str, Fraction]:
         caps = {group: exact(self.max_frac.get(group, 1.0)) * budget for group in self.wanted}
-        return {group: min(Fraction(n * self.max_copies), caps[group]) for group, n in self.wanted.items()}
+        return {group: min(Fraction(self._most(group)), caps[group]) for group in self.wanted}
+
+    def _most(self, group: str) -> int:
+        return self.available[group] * self.max_copies if self.room is None else self.room[group]
 
     def capacity(self) -> int:
         """The largest budget that the groups can fill. What fills it can fill every smaller one too."""
-        low, high = 0, self.total * self.max_copies
+        low, high = 0, sum(map(self._most, self.available))
         if sum(self._room(high).values()) >= high:
             return high  # no cap, as in most mixtures: fractions for each turn would take a tenth of a second
         while low < high:

@@ -3,12 +3,14 @@
 from pipeline.arrays.keys import stage_key
 from pipeline.config import Mixture, Tokenizer
 from pipeline.errors import ConfigError
-from pipeline.fields import Count
+from pipeline.fields import Count, Frozen
 from pipeline.forms.fim import Sentinels, sentinels_of
 from pipeline.forms.headers import FileMarks, marks_of
 from pipeline.forms.settings import FillIn
 from pipeline.mix.encoder import load_encoder
 from pipeline.mix.epochs import n_segments, patience
+from pipeline.phased import pack_of, phases_of
+from pipeline.phases import Phase
 from pipeline.targets import Balance, Pack
 from tokenizer import Encoder
 
@@ -98,6 +100,26 @@ def balancing_of(mixture: Mixture) -> Balancing:
     return Balancing(**dict(mixture.balance), seq_len=seq_len)
 
 
+class Phasing(Frozen):
+    """All that decides `balance` of a mixture with phases."""
+
+    balance: Balance
+    phases: tuple[Phase, ...]
+    seq_lens: tuple[int, ...]  # a phase without tokens of its own ends with a sequence
+
+    @property
+    def order(self) -> list[int]:
+        """The phases in the order in which they choose: the last first, one without tokens of its own behind all."""
+        last_first = range(len(self.phases) - 1, -1, -1)
+        return sorted(last_first, key=lambda number: self.phases[number].tokens is None)
+
+
+def phasing_of(mixture: Mixture) -> Phasing:
+    """What a mixture with phases says of its balance."""
+    seq_lens = tuple(phase.seq_len for phase in phases_of(mixture))
+    return Phasing(balance=mixture.balance, phases=mixture.phases, seq_lens=seq_lens)
+
+
 class Packing(Pack):
     """All that decides `packed`: sizes, the ratio that every prefix keeps, how often documents may appear, and what
     fills a sequence up.
@@ -132,16 +154,29 @@ class Packing(Pack):
         return patience(n_code, self.code_copies), patience(n_text, self.text_copies)
 
 
-def packing_of(mixture: Mixture) -> Packing:
+class PhasePacking(Frozen):
+    """All that decides `packed` of a mixture with phases: each one's packing, and the folder of its shards."""
+
+    packings: tuple[Packing, ...]
+    folders: tuple[str, ...]
+
+
+def packing_of(mixture: Mixture) -> Packing | PhasePacking:
     """What a mixture says of its packed shards. ConfigError if its tokenizer cannot be loaded."""
-    balance, filling = mixture.balance, filling_of(mixture)
+    filling, phases = filling_of(mixture), phases_of(mixture)
     marks = None if filling is None or filling.fim is None else Filling.sentinels(load_encoder(filling.path))
-    return Packing(
-        **dict(mixture.pack),
-        code_parts=balance.code.parts,
-        text_parts=balance.text.parts,
-        pad_id=end_of_document(mixture.tokenizer),
-        joins=mixture.forms.repositories is not None,
-        fim=None if marks is None else (marks.prefix, marks.suffix, marks.middle),
-        encoding=encoding_of(mixture.tokenizer) if mixture.pack.cut_at == "line" else None,
+    packings = tuple(
+        Packing(
+            **dict(pack_of(mixture, phase)),
+            code_parts=phase.code_parts,
+            text_parts=phase.text_parts,
+            pad_id=end_of_document(mixture.tokenizer),
+            joins=mixture.forms.repositories is not None,
+            fim=None if marks is None else (marks.prefix, marks.suffix, marks.middle),
+            encoding=encoding_of(mixture.tokenizer) if mixture.pack.cut_at == "line" else None,
+        )
+        for phase in phases
     )
+    if not mixture.phases:
+        return packings[0]
+    return PhasePacking(packings=packings, folders=tuple(phase.folder for phase in phases))

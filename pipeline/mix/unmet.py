@@ -55,7 +55,7 @@ def say_unmet(pools: Mapping[str, CappedPool], made: Fit, *, config: Balance) ->
             if config.exact_shares:
                 raise ConfigError(f"{said}; or leave balance.exact_shares out")
             yield f"{said}; as it is, the others fill it up"
-        yield from _often(name, held, tokens=tokens, limit=config.max_group_epochs)
+        yield from often(name, held, tokens=tokens, limit=config.max_group_epochs)
 
 
 def _not_met(pool: Pool, missing: list[Unmet], *, tokens: Mapping[str, int], parts: int) -> str:
@@ -84,7 +84,11 @@ def _largest_exact(pool: Pool, missing: list[Unmet]) -> int:
     return min(int(one.available * pool.max_copies / one.wanted) for one in missing)
 
 
-def _often(name: str, pool: Pool, *, tokens: Mapping[str, int], limit: float) -> Iterator[str]:
+def often(name: str, pool: Pool, *, tokens: Mapping[str, int], limit: float) -> Iterator[str]:
+    """A sentence if groups give so many `tokens` that they are read more than four times.
+
+    ConfigError where that is more often than `limit`.
+    """
     epochs = {group: Fraction(n, pool.available[group]) for group, n in tokens.items() if n}
     many = sorted((group for group, n in epochs.items() if n > MANY_EPOCHS), key=lambda g: (-epochs[g], g))
     shown = first_of([f"{group} {float(epochs[group]):.1f} times" for group in many], most=_MAX_NAMED)

@@ -6,6 +6,7 @@
     diagnose(MODEL, data=RUN)                          what each loop does, in the report's measures
     validate_run(RUN, out=V)                           the mixture check: trainings, comparisons, verdict
     SequenceStream(RUN, rank=0, n_ranks=1)             the sequences as a torch data set, for a trainer of your own
+    BatchStream(RUN, tokens_per_batch=1 << 20)         the same in whole batches, of equal size in every phase of a run
 
 What they find is described in `pipeline/results/`. Read `model.py` first: it states the loop rules.
 """
@@ -16,7 +17,7 @@ from pipeline.plt.events import Evaluated, Noted, Saved, Started, Stepped, Train
 from pipeline.plt.export import diagnose, export, load
 from pipeline.plt.fit import dry_run
 from pipeline.plt.model import PLT
-from pipeline.plt.stream import SequenceStream
+from pipeline.plt.stream import BatchStream, SequenceStream
 from pipeline.plt.train import train
 from pipeline.plt.validate import ValidateOptions, validate_run
 from pipeline.plt.verdict import judge
@@ -24,6 +25,7 @@ from pipeline.results import to_json
 
 __all__ = [
     "PLT",
+    "BatchStream",
     "Evaluated",
     "Noted",
     "Saved",

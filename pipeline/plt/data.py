@@ -28,7 +28,7 @@ from pipeline.errors import ConfigError
 from pipeline.plt.attention import PADDING
 from pipeline.plt.distributed import ALONE, Ranks
 from pipeline.plt.head import NO_TARGET
-from pipeline.plt.shards import open_shards
+from pipeline.plt.shards import OpenShards, open_shards, seq_len_of
 from pipeline.schema import PACKED
 from pipeline.sequences import Ints, Rows, rows_of
 
@@ -53,11 +53,26 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class PackedPhase:
+    """A phase of an opened run: sequences start .. stop - 1 of the stream."""
+
+    folder: str  # below `packed`; "" where the run has no phases
+    seq_len: int
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        return self.folder.partition("-")[2]
+
+
+@dataclass(frozen=True)
 class PackedRun:
     """An opened `RUN/packed`. Sequence i is row i of the concatenated shards."""
 
     folder: Path
-    seq_len: int
+    seq_len: int  # of the first phase, where `phases` differ
+    phases: tuple[PackedPhase, ...]  # in the order of the stream
     n_sequences: int
     max_token_id: int
     hashes: dict[str, str]  # shard name -> sha256
@@ -88,16 +103,25 @@ class Split:
         return hashlib.sha256(b"|".join(numbers.tobytes() for numbers in lists)).hexdigest()
 
 
-def open_packed(data: Path, *, ranks: Ranks = ALONE) -> PackedRun:
+def open_packed(data: Path, *, ranks: Ranks = ALONE, walks: bool = False) -> PackedRun:
     """Map the shards of `data`/packed and hold them against the run's manifest, each read through by one process.
 
-    Raises StoreError for missing, damaged and foreign files, SchemaError for columns.
+    Who does not say that it `walks` from phase to phase gets a run of one length of sequences only.
+    Raises StoreError for missing, damaged and foreign files, SchemaError for columns, ConfigError for phases.
     """
     shards = open_shards(data, ranks=ranks)
     starts = np.cumsum([0] + [b.num_rows for b in shards.blocks])
+    phases = _phases(shards, starts)
+    if not walks and len({phase.seq_len for phase in phases}) > 1:
+        said = ", ".join(f"{phase.name} of {phase.seq_len:,}" for phase in phases)
+        raise ConfigError(
+            f"{data / PACKED}: the phases have sequences of several lengths ({said}), which this command does not mix; "
+            "read them with pipeline.plt.stream, or give it a run of one phase"
+        )
     return PackedRun(
         folder=data / PACKED,
-        seq_len=shards.seq_len,
+        seq_len=phases[0].seq_len,
+        phases=phases,
         n_sequences=int(starts[-1]),
         max_token_id=shards.max_token_id,
         hashes=shards.hashes,
@@ -105,6 +129,16 @@ def open_packed(data: Path, *, ranks: Ranks = ALONE) -> PackedRun:
         blocks=shards.blocks,
         block_starts=starts[:-1],
     )
+
+
+def _phases(shards: OpenShards, starts: Ints) -> tuple[PackedPhase, ...]:
+    """The phases of the opened shards; `starts` are the first sequences of the blocks and the end."""
+    found = []
+    for folder in dict.fromkeys(shards.folders):
+        mine = [number for number, of in enumerate(shards.folders) if of == folder]
+        seq_len = seq_len_of(shards.blocks[mine[0]])
+        found.append(PackedPhase(folder, seq_len, int(starts[mine[0]]), int(starts[mine[-1] + 1])))
+    return tuple(found)
 
 
 def split_run(run: PackedRun, *, n_held_out: int, n_read: int | None = None, ranks: Ranks = ALONE) -> Split:

@@ -1,27 +1,60 @@
 """The ratio of code to text that a run's manifest promises, and that a training is judged by."""
 
 import json
+from math import gcd
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import ConfigError
 from pipeline.plt.config import TrainConfig
 from pipeline.plt.shards import MANIFEST_NAME
-from pipeline.schema import POOLS
+from pipeline.schema import PACKED, POOLS
 
 
 def promised_parts(data: Path) -> dict[str, int] | None:
-    """Parts of each pool in the mixture that made the run at `data`; None without a manifest. Raises ConfigError."""
+    """Parts of each pool in the mixture that made the run at `data`; None without a manifest. Raises ConfigError.
+
+    Where phases have ratios of their own, the parts are those of all their tokens.
+    """
     path = data / MANIFEST_NAME
     if not path.is_file():
         return None
     try:
-        balance = json.loads(path.read_text(encoding="utf-8"))["mixture"]["balance"]
-        parts = {pool: int(balance[pool]["parts"]) for pool in POOLS}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        ratios = _ratios(manifest["mixture"])
+        (parts,) = ratios if len(ratios) == 1 else [_of_tokens(manifest["stages"][PACKED]["counts"])]
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise ConfigError(f"{path}: names no ratio of the pools ({error!r}); run `loopmix curate` again") from error
     if min(parts.values()) < 1:
         raise ConfigError(f"{path}: the ratio of the pools is {parts}, expected whole numbers from 1 on")
     return parts
+
+
+def refuse_ratios(data: Path) -> None:
+    """Raise ConfigError for a run whose phases have several ratios: read in order, no one ratio can judge it."""
+    path = data / MANIFEST_NAME
+    if path.is_file():
+        ratios = _ratios(json.loads(path.read_text(encoding="utf-8"))["mixture"])
+        if len(ratios) > 1:
+            said = ", ".join(":".join(str(of[pool]) for pool in POOLS) for of in ratios)
+            raise ConfigError(
+                f"{data}: its phases have several ratios of code and text ({said}), and a training in stream order is "
+                "judged by one; `loopmix validate` draws from all of them at the ratio of the whole"
+            )
+
+
+def _ratios(mixture: dict[str, Any]) -> list[dict[str, int]]:
+    """The ratios that a mixture promises: its own, or those of its phases, each once."""
+    own = {pool: int(mixture["balance"][pool]["parts"]) for pool in POOLS}
+    said = [phase["ratio"] or own for phase in mixture.get("phases") or ()] or [own]
+    found = [{pool: int(of[pool]) for pool in POOLS} for of in said]
+    return [of for number, of in enumerate(found) if of not in found[:number]]
+
+
+def _of_tokens(counts: dict[str, int]) -> dict[str, int]:
+    n_tokens = {pool: int(counts[f"n_{pool}_tokens"]) for pool in POOLS}
+    scale = gcd(*n_tokens.values())
+    return {pool: n // scale for pool, n in n_tokens.items()}
 
 
 def with_ratio(config: TrainConfig, *, data: Path) -> tuple[TrainConfig, str | None]:

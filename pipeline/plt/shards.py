@@ -27,7 +27,8 @@ from pipeline.plt.durable import sha256_of
 from pipeline.schema import PACKED, PIECE_BOUNDS, check, packed_schema
 
 MANIFEST_NAME = "manifest.json"
-_SHARD_NAME = re.compile(r"^part-\d{5}-of-\d{5}\.arrow$")
+# Right in the folder, or in the folder of a phase, whose number says where it stands in the stream.
+_SHARD_NAME = re.compile(r"^(?:\d-[a-z0-9_.-]+/)?part-\d{5}-of-\d{5}\.arrow$")
 _AGAIN = "run `loopmix curate` with the same mixture again, which makes it anew"
 _N_HASH_BYTES = hashlib.sha256().digest_size
 
@@ -43,8 +44,8 @@ class _Listed(NamedTuple):
 class OpenShards:
     """All shards of a packed folder, in stream order."""
 
-    seq_len: int
     blocks: tuple[pa.RecordBatch, ...]  # none of them empty
+    folders: tuple[str, ...]  # of each block, its phase's folder; "" where the run has no phases
     hashes: dict[str, str]  # shard name -> SHA-256, as found
     max_token_id: int
     in_manifest: bool  # False: no manifest stands beside them to hold them against
@@ -58,19 +59,27 @@ def open_shards(data: Path, *, ranks: Ranks) -> OpenShards:
     folder = data / PACKED
     listed = _read_manifest(data)
     paths = _paths(folder, listed=listed)
-    hashes, max_token_id = _read_through(paths, listed=listed, ranks=ranks)
+    hashes, max_token_id = _read_through(paths, folder=folder, listed=listed, ranks=ranks)
     if listed is not None:
         _hold_against(listed, hashes, folder=folder)
-    blocks = tuple(block for path in paths for block in _map(path))
-    if not blocks:
+    found = [(_folder_of(path, folder), block) for path in paths for block in _map(path)]
+    if not found:
         raise StoreError(f"{folder}: the packed run has no sequence, expected at least one; see its report for why")
-    seq_lens = sorted({_seq_len(block) for block in blocks})
-    if len(seq_lens) > 1:
-        raise SchemaError(f"{folder}: shards hold sequences of {seq_lens} tokens, expected one length; {_AGAIN}")
-    return OpenShards(seq_lens[0], blocks, hashes, max_token_id, listed is not None)
+    folders, blocks = zip(*found, strict=True)
+    for name in dict.fromkeys(folders):
+        seq_lens = sorted({seq_len_of(block) for of, block in found if of == name})
+        if len(seq_lens) > 1:
+            said = f"shards hold sequences of {seq_lens} tokens, expected one length"
+            raise SchemaError(f"{folder / name}: {said}; {_AGAIN}")
+    return OpenShards(blocks, folders, hashes, max_token_id, listed is not None)
 
 
-def _seq_len(block: pa.RecordBatch) -> int:
+def _folder_of(path: Path, folder: Path) -> str:
+    return "" if path.parent == folder else path.parent.name
+
+
+def seq_len_of(block: pa.RecordBatch) -> int:
+    """Tokens of the sequences of a block."""
     length: int = block.schema.field("token_ids").type.list_size
     return length
 
@@ -83,7 +92,7 @@ def _read_manifest(data: Path) -> dict[str, _Listed] | None:
     try:
         stages = json.loads(path.read_text(encoding="utf-8"))["stages"]
         files = stages[PACKED]["files"] if PACKED in stages else None
-        listed = {Path(f["path"]).name: _Listed(int(f["n_bytes"]), str(f["sha256"])) for f in files or ()}
+        listed = {_below(f["path"]): _Listed(int(f["n_bytes"]), str(f["sha256"])) for f in files or ()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path}: is damaged ({error!r}); run `loopmix curate` again, which writes it anew") from error
     if not files:
@@ -91,17 +100,27 @@ def _read_manifest(data: Path) -> dict[str, _Listed] | None:
     return listed
 
 
+def _below(path: str) -> str:
+    """A shard's name below the folder `packed`."""
+    return path.removeprefix(f"{PACKED}/")
+
+
 def _paths(folder: Path, *, listed: dict[str, _Listed] | None) -> list[Path]:
     """The shards in stream order: those of the manifest, or else one complete set."""
     if not folder.is_dir():
         raise StoreError(f"{folder}: there is no such folder; expected the output of `loopmix curate`, run that first")
-    found = sorted(path.name for path in folder.iterdir() if _SHARD_NAME.match(path.name))
+    every = (path.relative_to(folder).as_posix() for depth in ("*", "*/*") for path in folder.glob(depth))
+    found = sorted(name for name in every if _SHARD_NAME.match(name))
     if listed is not None:
         _check_files(found, listed=listed, folder=folder)
         return [folder / name for name in found]
     if not found:
         raise StoreError(f"{folder}: holds no part-*.arrow; finish `loopmix curate` first")
-    expected = [f"part-{i:05d}-of-{len(found):05d}.arrow" for i in range(len(found))]
+    inner = [name.rpartition("/")[0] for name in found]
+    counts = {name: inner.count(name) for name in inner}
+    expected = [
+        f"{name}/part-{i:05d}-of-{n:05d}.arrow".removeprefix("/") for name, n in counts.items() for i in range(n)
+    ]
     if found != expected:
         raise StoreError(f"{folder}: shards {found} are not one complete set {expected}; run `loopmix curate` again")
     return [folder / name for name in found]
@@ -151,15 +170,18 @@ def _map(path: Path) -> list[pa.RecordBatch]:
     return [block for block in blocks if block.num_rows]
 
 
-def _read_through(paths: list[Path], *, listed: dict[str, _Listed] | None, ranks: Ranks) -> tuple[dict[str, str], int]:
+def _read_through(
+    paths: list[Path], *, folder: Path, listed: dict[str, _Listed] | None, ranks: Ranks
+) -> tuple[dict[str, str], int]:
     """SHA-256 of every shard and the largest id of all, each shard read by one process."""
     facts = torch.zeros((len(paths), _N_HASH_BYTES + 1), dtype=torch.int64)
     for number in range(ranks.rank, len(paths), ranks.size):
         path, digest = paths[number], sha256_of(paths[number])
-        is_sound = listed is None or listed[path.name].sha256 == digest
+        is_sound = listed is None or listed[path.relative_to(folder).as_posix()].sha256 == digest
         facts[number] = torch.tensor([*bytes.fromhex(digest), _largest_id(path) if is_sound else 0])
     found: npt.NDArray[np.int64] = ranks.add_up(facts.to(ranks.device)).cpu().numpy()
-    hashes = {path.name: bytes(row[:-1].tolist()).hex() for path, row in zip(paths, found, strict=True)}
+    names = (path.relative_to(folder).as_posix() for path in paths)
+    hashes = {name: bytes(row[:-1].tolist()).hex() for name, row in zip(names, found, strict=True)}
     return hashes, int(found[:, -1].max())
 
 

@@ -40,6 +40,7 @@ from pipeline.plt.loader import Loader, StepBatch, read_step, token_counts
 from pipeline.plt.machine import choose_machine
 from pipeline.plt.optimiser import build_optimiser
 from pipeline.plt.prepare import Place, prepare_model, rows_of
+from pipeline.plt.ratio import refuse_ratios
 from pipeline.plt.saving import Saver
 from pipeline.plt.stopping import hold_signals
 from pipeline.plt.tensorboard import AddScalars, check_tensorboard, open_event_file
@@ -95,6 +96,8 @@ def train(
         for note in opening_notes(config, packed):
             on_event(Noted(note))
         config = fit_to_data(config, run=packed)
+        if not drawn:
+            refuse_ratios(data)
         tokenizer = run_tokenizer(data, given=tokenizer)
         check_covers(tokenizer, run=packed)
         token_bytes = read_token_bytes(tokenizer, vocab_size=config.model.vocab_size)

@@ -24,9 +24,11 @@ from pipeline.reading.verify_duplicates import bytes_differ, duplicates_hold, si
 from pipeline.reading.verify_epochs import epochs_hold
 from pipeline.reading.verify_forms import forms_hold
 from pipeline.reading.verify_ledger import ledger_holds
+from pipeline.reading.verify_phases import phases_hold
 from pipeline.reading.verify_repositories import repositories_hold
+from pipeline.reading.verify_stream import balance_holds, sequences_hold
 from pipeline.reading.written import written
-from pipeline.schema import DOCUMENTS, REDACTED, SELECT, TOKENS, bounds_of_pieces
+from pipeline.schema import DOCUMENTS, PACKED, REDACTED, SELECT, TOKENS
 from pipeline.sources.sampling import N_DOCS, sampling_of
 
 # A sample, because texts are decoded: with this size an error in one of a hundred documents is missed with probability
@@ -64,9 +66,9 @@ def verify(run: RunFiles, *, quick: bool = False) -> Iterator[Finding]:
         ("bytes", bytes_differ),
         ("similarity", similarities_hold),
         ("agreement", texts_agree),
-        ("balance", _balance),
+        ("balance", balance_holds),
         ("caps", caps_hold),
-        ("sequences", _sequences),
+        ("sequences", sequences_hold),
         ("epochs", epochs_hold),
         ("trace", _trace),
         ("text", _text),
@@ -76,6 +78,8 @@ def verify(run: RunFiles, *, quick: bool = False) -> Iterator[Finding]:
         checks = (*checks, ("forms", forms_hold))
     if run.joined:
         checks = (*checks, ("repositories", repositories_hold))
+    if run.mixture.phases:
+        checks = (*checks, ("phases", phases_hold))
     if run.mixture.ingest.sample is not None:
         checks = (*checks, ("sample", _drawn))
     for promise, check in checks:
@@ -138,7 +142,8 @@ def _stand(run: RunFiles, *, by_hash: bool) -> tuple[bool, str]:
     entries = [tokenizer_of(run.store, run.manifest), *tables]
     bad = [e.path for e in entries if not run.store.is_intact(e, by_hash=by_hash)]
     n_bytes = sum(e.n_bytes for e in entries)
-    folders = sorted({e.path.rpartition("/")[0] for e in tables})
+    folders = sorted({PACKED, *(e.path.rpartition("/")[0] for e in tables)})
+    folders += [f"{PACKED}/{name}" for name in run.store.folders(PACKED) if f"{PACKED}/{name}" not in folders]
     there = {f"{folder}/{name}" for folder in folders for name in run.store.files(folder) if not name.startswith(".")}
     if strange := sorted(there - {e.path for e in entries}):  # whoever opens a table by its folder would read them
         return False, f"{len(strange)} files are not of this run: {strange[:3]}"
@@ -161,52 +166,6 @@ def _alignment(run: RunFiles) -> tuple[bool, str]:
     n_docs = sum(len(i) for i in ids_of)
     n_distinct = len(pc.unique(pa.concat_arrays(ids_of)))
     return n_distinct == n_docs, f"{n_docs:,} documents, each with one row in every table; {n_distinct:,} distinct ids"
-
-
-def _balance(run: RunFiles) -> tuple[bool, str]:
-    code_parts, text_parts = run.mixture.balance.code.parts, run.mixture.balance.text.parts
-    n_real, is_code = _stream(run)
-    signed = np.where(is_code, n_real * text_parts, -n_real * code_parts)
-    prefix = np.cumsum(signed)
-    worst, bound = int(np.abs(prefix).max(initial=0)), run.mixture.pack.seq_len * max(code_parts, text_parts)
-    n_code, n_text = int(n_real[is_code].sum()), int(n_real[~is_code].sum())
-    exact = n_code * text_parts == n_text * code_parts
-    detail = (
-        f"code {n_code:,} : text {n_text:,} tokens for {code_parts}:{text_parts}; "
-        f"worst prefix off by {worst:,} of {bound:,} allowed"
-    )
-    return exact and worst <= bound, detail
-
-
-def _stream(run: RunFiles) -> tuple[np.ndarray, np.ndarray]:
-    shards = [t.select(["n_real", "pool"]) for t in run.packed()]
-    table = pa.concat_tables(shards)
-    return table["n_real"].to_numpy().astype(np.int64), pc.equal(table["pool"], "code").to_numpy(zero_copy_only=False)
-
-
-def _sequences(run: RunFiles) -> tuple[bool, str]:
-    n_sequences = n_pieces = n_padding = 0
-    for number, table in enumerate(run.packed()):
-        n_real, cu = table["n_real"].to_numpy(), table[bounds_of_pieces(table.column_names)].combine_chunks()
-        for name in sorted({"cu_seqlens", bounds_of_pieces(table.column_names)}):
-            if not _rises(table[name].combine_chunks(), n_real):
-                return False, f"packed shard {number}: {name} does not run from 0 to n_real in steps of at least 1"
-        offsets = np.asarray(cu.offsets, np.int64)
-        lengths = [pc.list_value_length(table[c]).to_numpy() for c in ("doc_ids", "doc_offsets", "groups")]
-        if any((n != np.diff(offsets) - 1).any() for n in lengths):
-            return False, f"packed shard {number}: pieces, documents and groups differ in number"
-        n_sequences += table.num_rows
-        n_pieces += int(lengths[0].sum())
-        n_padding += int(table.num_rows * run.mixture.pack.seq_len - n_real.sum())
-    full = 1 - n_padding / max(1, n_sequences * run.mixture.pack.seq_len)
-    return True, f"{n_sequences:,} sequences of {run.mixture.pack.seq_len}, {n_pieces:,} pieces, filled {full:.4%}"
-
-
-def _rises(bounds: pa.ListArray, n_real: np.ndarray) -> bool:
-    values, offsets = np.asarray(bounds.flatten()), np.asarray(bounds.offsets, np.int64)
-    first, last = values[offsets[:-1]], values[offsets[1:] - 1]
-    steps = np.delete(np.diff(values), offsets[1:-1] - 1) if values.size else values
-    return not ((first != 0).any() or (last != n_real).any() or (steps < 1).any())
 
 
 # Two that need kernels, which a quick look does not load.

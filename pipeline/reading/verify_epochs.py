@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import doc_words
 from pipeline.engine.run_folder import RunFiles
-from pipeline.schema import BALANCE
+from pipeline.phased import Phased
 
 # Pieces that are held at once, 32 bytes each; where more repeat, the stream is read again for each such part of them.
 _MOST_PIECES = 20_000_000
@@ -31,45 +31,51 @@ class _Apart:
 
 def epochs_hold(run: RunFiles) -> tuple[bool, str]:
     """No two copies in one sequence or global batch, and half an epoch apart: a document of n copies has an n-th of
-    the stream as its epoch."""
-    n_most, n_docs, n_pieces, largest = _planned(run)
+    the stream as its epoch. Phases are streams of their own."""
+    found = [_phase_holds(run, phase) for phase in run.phases]
+    broken = [said for kept, said in found if not kept]
+    return not broken, " | ".join(broken or [said for _, said in found])
+
+
+def _phase_holds(run: RunFiles, phase: Phased) -> tuple[bool, str]:
+    n_most, n_docs, n_pieces, largest = _planned(run, phase)
     if n_docs == 0:
-        return True, "no document stands in the stream twice"
-    batch = run.mixture.pack.global_batch
-    n_sequences = sum(table.num_rows for table in run.packed())
+        return True, f"{phase.said}no document stands in the stream twice"
+    batch = phase.global_batch
+    n_sequences = sum(table.num_rows for table in run.packed(phase))
     found, n_parts = _Apart(), -(-n_pieces // _MOST_PIECES)
     for part in range(n_parts):
-        _measure(found, _pieces(run, part, n_parts), n_sequences=n_sequences, batch=batch)
+        _measure(found, _pieces(run, phase, part, n_parts), n_sequences=n_sequences, batch=batch)
     said = f"{n_docs:,} documents stand up to {n_most} times; copies are at least {found.nearest:.2f} of an epoch apart"
+    said = f"{phase.said}{said}"
     if found.twice:
         return False, f"{found.twice:,} times two copies stand in one sequence; {said}"
     if found.in_batch:
         return False, f"{found.in_batch:,} times two copies stand in one global batch of {batch:,} sequences; {said}"
-    if found.near and largest * n_most <= _LARGE_FRAC * n_sequences * run.mixture.pack.seq_len:
+    if found.near and largest * n_most <= _LARGE_FRAC * n_sequences * phase.seq_len:
         return False, f"{found.near:,} times two copies are less than half an epoch apart; {said}"
     if found.near:
         return True, f"{said}, as a document of {largest:,} tokens is a large part of one"
     return True, said
 
 
-def _planned(run: RunFiles) -> tuple[int, int, int, int]:
+def _planned(run: RunFiles, phase: Phased) -> tuple[int, int, int, int]:
     """The most copies of a document, how many have more than one, their pieces at most, tokens of the largest."""
     n_most, n_docs, n_pieces, largest = 1, 0, 0, 0
-    seq_len = run.mixture.pack.seq_len
-    for plan in run.shards(BALANCE, columns=["n_tokens", "n_copies", "cut_tokens"]):
-        n_tokens, n_copies, cut = (plan[name].to_numpy() for name in plan.column_names)
+    for plan in run.plan(phase):
+        n_tokens, n_copies, cut = (plan[name].to_numpy() for name in ("n_tokens", "n_copies", "cut_tokens"))
         copies = n_copies + (cut > 0)
         again = copies > 1
         n_most, n_docs = max(n_most, int(copies.max(initial=1))), n_docs + int(again.sum())
-        n_pieces += int((copies * -(-n_tokens // seq_len))[again].sum())
+        n_pieces += int((copies * -(-n_tokens // phase.seq_len))[again].sum())
         largest = max(largest, int(n_tokens[again].max(initial=0)))
     return n_most, n_docs, n_pieces, largest
 
 
-def _pieces(run: RunFiles, part: int, n_parts: int) -> Iterator[np.ndarray]:
+def _pieces(run: RunFiles, phase: Phased, part: int, n_parts: int) -> Iterator[np.ndarray]:
     """Of each packed shard the pieces of one part of the documents: id in two words, offset, sequence, [4, n]."""
     before = 0
-    for table in run.packed():
+    for table in run.packed(phase):
         ids = table["doc_ids"].combine_chunks()
         high, low = doc_words(pa.table({"doc_id": ids.flatten()}))
         offset = np.asarray(table["doc_offsets"].combine_chunks().flatten(), np.uint64)

@@ -27,18 +27,21 @@ def brief_of(numbers: Numbers) -> Brief:
     """The first block of the report."""
     from pipeline.report.formats import exact, plain, sample_of, size
 
-    t, b = numbers.totals, numbers.balance
-    prefix = f"worst prefix off by {exact(b.worst_prefix)} of {exact(b.max_prefix)} allowed"
-    n_sequences = sum(p.n_sequences for p in numbers.packing.pools)
-    state = "exact" if b.is_exact else "BROKEN"
+    t = numbers.totals
     lines: list[tuple[str, str, str | None]] = [
         ("in", f"{exact(t.n_docs)} documents, {size(t.n_bytes)}", None),
         ("kept", f"{exact(t.n_kept_docs)} documents, {size(t.n_kept_bytes)}, {exact(t.n_kept_tokens)} tokens", None),
         ("packed", f"{exact(t.n_packed_docs)} documents, {exact(t.n_packed_tokens)} tokens", None),
-        ("", f"{exact(n_sequences)} sequences of {exact(numbers.packing.seq_len)}", None),
-        ("balance", f"{state}: code {exact(b.n_code_tokens)}, text {exact(b.n_text_tokens)} tokens", None),
-        ("", f"asked for {b.code_parts}:{b.text_parts}; {prefix}", None if b.is_kept else "bold red"),
     ]
+    for stream in numbers.streams:
+        b = stream.balance
+        prefix = f"worst prefix off by {exact(b.worst_prefix)} of {exact(b.max_prefix)} allowed"
+        state = "exact" if b.is_exact else "BROKEN"
+        tokens = f"{state}: code {exact(b.n_code_tokens)}, text {exact(b.n_text_tokens)} tokens"
+        sequences = f"{exact(stream.n_sequences)} sequences of {exact(stream.packing.seq_len)}"
+        lines.append(("phase", f"{plain(stream.name)}: {sequences}", None) if stream.name else ("", sequences, None))
+        lines.append(("balance" if not stream.name else "", tokens, None))
+        lines.append(("", f"asked for {b.code_parts}:{b.text_parts}; {prefix}", None if b.is_kept else "bold red"))
     if numbers.forms:
         psm, spm = (sum(getattr(f, name) for f in numbers.forms) for name in ("n_psm_docs", "n_spm_docs"))
         n_code = sum(f.n_docs for f in numbers.forms)

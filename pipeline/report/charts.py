@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.report.formats import between, exact, percent, short
 from pipeline.report.language_decisions import ConfidenceBin
-from pipeline.report.numbers import Drop, Duplicates, FlowStep, Group, SequencePacking, StreamMix, TokenBalance
+from pipeline.report.numbers import Drop, Duplicates, FlowStep, Group
 from pipeline.report.plot import (
     Axis,
     Key,
@@ -26,6 +26,7 @@ from pipeline.report.plot import (
     percent_axis,
     value_axis,
 )
+from pipeline.report.stream_numbers import SequencePacking, StreamMix, TokenBalance
 from pipeline.report.svg import (
     BAD,
     CODE,

@@ -1,6 +1,5 @@
 """From a finished run to the numbers of its report."""
 
-import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from pipeline.report.numbers import (
 )
 from pipeline.report.repositories import count_repositories
 from pipeline.report.shares import groups_of, paper_shares
-from pipeline.report.stream import balance_of, mix_of, packing_of, read_stream
+from pipeline.report.stream import mix_of, phases_of_run, read_stream, whole
 from pipeline.report.stricter import stricter_of
 from pipeline.report.syntax import count_syntax
 from pipeline.report.training import read_training
@@ -40,19 +39,20 @@ from pipeline.rules.meanings import meanings
 from pipeline.schema import DOCUMENTS, PACKED, POOLS, SELECT
 from pipeline.select.licenses import CLASSES, license_class
 from pipeline.sources.sampling import N_BYTES, N_DOCS
+from pipeline.targets import PoolBalance
 
 _CLASS_NAMES = {number: name for name, number in CLASSES.items()}
 
 
 def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
     """Read the run's tables once, without any text, and count. Raises StoreError, SchemaError, CheckpointError."""
-    balance, seq_len = run.mixture.balance, run.mixture.pack.seq_len
     counted = count_documents(run)
     (total,) = roll_up(counted.cube)
     by_group = roll_up(counted.cube, "pool", "group")
-    wanted = {"code": balance.code, "text": balance.text}
+    wanted = {pool: _over_all(run, pool) for pool in POOLS}
     groups = tuple(g for pool in POOLS for g in groups_of(by_group, pool=pool, wanted=wanted[pool]))
-    stream = read_stream(run)
+    stream, phases = read_stream(run), phases_of_run(run)
+    balanced, packing = whole(run, stream, phases, n_split_docs=total["n_split_docs"])
     totals = from_row(Totals, total)
     licenses = _licenses(counted)
     source_docs, source_drops = count_sources(run)
@@ -81,9 +81,10 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         syntax=count_syntax(run),
         forms=count_forms(run),
         repositories=count_repositories(run),
-        balance=balance_of(stream, code_parts=balance.code.parts, text_parts=balance.text.parts, seq_len=seq_len),
+        balance=balanced,
         mix=mix_of(stream),
-        packing=packing_of(stream, seq_len=seq_len, n_split_docs=total["n_split_docs"]),
+        packing=packing,
+        phases=phases,
         work=_work(run, totals),
         bad_shards=_bad_shards(run),
         source_docs=source_docs,
@@ -95,6 +96,14 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         training=read_training(model, hashes=_packed_hashes(run)) if model else None,
     )
     return notices_of(numbers)
+
+
+def _over_all(run: RunFiles, pool: str) -> PoolBalance:
+    """What a mixture wants of a pool over the whole run: where phases have shares of their own, no shares."""
+    balance = run.mixture.balance
+    wanted = balance.code if pool == "code" else balance.text
+    own = any(getattr(phase.shares, pool) is not None for phase in run.mixture.phases)
+    return PoolBalance(parts=wanted.parts) if own else wanted
 
 
 def _sample(run: RunFiles) -> InputSample | None:
@@ -170,4 +179,4 @@ def _bad_shards(run: RunFiles) -> tuple[BadShard, ...]:
 def _packed_hashes(run: RunFiles) -> dict[str, str]:
     """As the trainer writes them into the model folder."""
     files = run.manifest["stages"][PACKED]["files"]
-    return {posixpath.basename(f["path"]): f["sha256"] for f in files}
+    return {f["path"].removeprefix(f"{PACKED}/"): f["sha256"] for f in files}

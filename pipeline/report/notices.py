@@ -32,15 +32,17 @@ _Found = Iterator[tuple[Level, str]]
 
 def _balance(numbers: Numbers) -> _Found:
     """The one promise whose breach makes the data useless for what it is for."""
-    b = numbers.balance
-    if not b.is_exact:
-        yield (
-            "fail",
-            f"Balance is broken: code {exact(b.n_code_tokens)} and text {exact(b.n_text_tokens)} tokens are not "
-            f"{b.code_parts}:{b.text_parts}.",
-        )
-    if b.worst_prefix > b.max_prefix:
-        yield "fail", f"A prefix of the stream is off by {exact(b.worst_prefix)} tokens; {exact(b.max_prefix)} allowed."
+    for stream in numbers.streams:
+        b, said = stream.balance, stream.said
+        if not b.is_exact:
+            yield (
+                "fail",
+                f"{said}Balance is broken: code {exact(b.n_code_tokens)} and text {exact(b.n_text_tokens)} tokens are "
+                f"not {b.code_parts}:{b.text_parts}.",
+            )
+        if b.worst_prefix > b.max_prefix:
+            off = f"A prefix of the stream is off by {exact(b.worst_prefix)} tokens; {exact(b.max_prefix)} allowed."
+            yield "fail", f"{said}{off}"
 
 
 def _sample(numbers: Numbers) -> _Found:

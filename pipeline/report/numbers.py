@@ -17,6 +17,7 @@ from pipeline.report.forms import FormGroup
 from pipeline.report.language_decisions import LanguageDecisions
 from pipeline.report.privacy import PrivacyCounts
 from pipeline.report.repositories import RepositoryDocuments
+from pipeline.report.stream_numbers import PhaseStream, SequencePacking, StreamMix, TokenBalance
 from pipeline.report.syntax import ParsedLanguage
 from pipeline.report.training import Training
 
@@ -212,88 +213,6 @@ class NearlyLost:
 
 
 @dataclass(frozen=True)
-class StreamPoint:
-    """Extremes of the prefix balance up to sequence `n_sequences`, since the point before."""
-
-    n_sequences: int
-    low: int
-    high: int
-
-
-@dataclass(frozen=True)
-class TokenBalance:
-    """Code against text, in real tokens. The prefix balance is code x text_parts - text x code_parts."""
-
-    code_parts: int
-    text_parts: int
-    n_code_tokens: int
-    n_text_tokens: int
-    worst_prefix: int
-    max_prefix: int  # the promise: one sequence length, times the larger part
-    points: tuple[StreamPoint, ...]
-
-    @property
-    def is_exact(self) -> bool:
-        return self.n_code_tokens * self.text_parts == self.n_text_tokens * self.code_parts
-
-    @property
-    def is_kept(self) -> bool:
-        return self.is_exact and self.worst_prefix <= self.max_prefix
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of the stream that ends at sequence `n_sequences`: shares of its code tokens, in the order of names."""
-
-    n_sequences: int
-    fracs: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class StreamMix:
-    """Which languages the code tokens are in along the stream; the last name stands for all others."""
-
-    names: tuple[str, ...]
-    segments: tuple[Segment, ...]
-
-
-@dataclass(frozen=True)
-class PieceBin:
-    """Sequences that hold low to high pieces of documents."""
-
-    low: int
-    high: int
-    n_code: int
-    n_text: int
-
-
-@dataclass(frozen=True)
-class PoolPacking:
-    """How full one pool's sequences are."""
-
-    pool: str
-    n_sequences: int
-    n_pieces: int
-    n_real_tokens: int
-    n_padding_tokens: int
-
-    @property
-    def padding_frac(self) -> float:
-        return self.n_padding_tokens / max(1, self.n_real_tokens + self.n_padding_tokens)
-
-
-@dataclass(frozen=True)
-class SequencePacking:
-    """The packed sequences."""
-
-    seq_len: int
-    n_full_sequences: int  # no padding at all
-    n_split_docs: int  # longer than a sequence, so cut into several pieces
-    pools: tuple[PoolPacking, ...]
-    pieces: tuple[PieceBin, ...]
-
-
-@dataclass(frozen=True)
 class StageWork:
     """A stage's cost. Seconds add up over its tasks, so with n workers the clock showed about an n-th."""
 
@@ -374,6 +293,7 @@ class Numbers:
     balance: TokenBalance
     mix: StreamMix
     packing: SequencePacking
+    phases: tuple[PhaseStream, ...]  # in the order of training; empty: the mixture names none
     work: tuple[StageWork, ...]
     bad_shards: tuple[BadShard, ...]
     source_docs: dict[str, int]  # documents of each source, in the mixture's order
@@ -383,6 +303,11 @@ class Numbers:
     default_columns: dict[str, tuple[str, ...]]  # fields taken from columns of their name, and in which sources
     unread: tuple[Unread, ...]  # sources and files with more unread rows than ingest.max_unreadable_frac
     training: Training | None
+
+    @property
+    def streams(self) -> tuple[PhaseStream, ...]:
+        """What is balanced by itself: the phases, or the whole stream, which has no name."""
+        return self.phases or (PhaseStream("", self.balance, self.mix, self.packing),)
 
     def of_pool(self, pool: str) -> tuple[Group, ...]:
         return tuple(g for g in self.groups if g.pool == pool)

@@ -6,6 +6,7 @@ from pipeline.report.formats import exact, percent, short, size
 from pipeline.report.markup import Html, bar, element, join
 from pipeline.report.numbers import Numbers
 from pipeline.report.shares import largest
+from pipeline.report.stream_numbers import TokenBalance
 from pipeline.schema import POOLS
 
 # As many rows as keep the four cards on one screen of a desktop.
@@ -28,7 +29,9 @@ def _balance(numbers: Numbers) -> Html:
     """The promise of the mixture, recounted from the packed shards."""
     b = numbers.balance
     total = max(1, b.n_code_tokens + b.n_text_tokens)
-    answer = "Yes, to the token" if b.is_kept else "Over the run, not in every prefix" if b.is_exact else "No"
+    streams = [stream.balance for stream in numbers.streams]
+    is_kept, is_exact = (all(getattr(one, name) for one in streams) for name in ("is_kept", "is_exact"))
+    answer = "Yes, to the token" if is_kept else "Over the run, not in every prefix" if is_exact else "No"
     halves, keys = [], []
     for pool, n in zip(POOLS, (b.n_code_tokens, b.n_text_tokens), strict=True):
         colour = f"background:var(--{pool})"
@@ -39,8 +42,15 @@ def _balance(numbers: Numbers) -> Html:
         f"{exact(b.worst_prefix)} tokens; {exact(b.max_prefix)} are allowed."
     )
     drawn = element("div", *halves, css="halves", aria_hidden="true"), element("p", keys[0], Html("<br>"), keys[1])
+    if numbers.phases:
+        said = [f"{phase.name} {_off(phase.balance)}" for phase in numbers.phases]
+        prefix = f"Each phase by itself, with its worst prefix: {'; '.join(said)}."
     note = element("p", prefix, css="note")
-    return _card("balance", "Is the balance exact?", answer, *drawn, note, css="good" if b.is_kept else "fail")
+    return _card("balance", "Is the balance exact?", answer, *drawn, note, css="good" if is_kept else "fail")
+
+
+def _off(b: TokenBalance) -> str:
+    return f"{b.code_parts}:{b.text_parts}, off by {exact(b.worst_prefix)} of {exact(b.max_prefix)} allowed"
 
 
 def _ranking(rows: Iterable[tuple[str, float, str, str]]) -> Html:

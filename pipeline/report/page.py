@@ -35,10 +35,10 @@ def document(title: str, body: tuple[Html, ...]) -> bytes:
 def _header(numbers: Numbers, links: list[Html]) -> Html:
     """Title, one sentence, and links to the sections."""
     t = numbers.totals
-    n_sequences = sum(p.n_sequences for p in numbers.packing.pools)
+    sequences = [f"{exact(one.n_sequences)} sequences of {exact(one.packing.seq_len)}" for one in numbers.streams]
     about = (
         f"{exact(t.n_docs)} documents ({size(t.n_bytes)}) became {exact(t.n_packed_tokens)} tokens in "
-        f"{exact(n_sequences)} sequences of {exact(numbers.packing.seq_len)}."
+        f"{', then '.join(sequences)}."
     )
     head = [element("h1", numbers.name)]
     if (sample := numbers.sample) is not None:

@@ -18,6 +18,7 @@ from pipeline.report.markup import Cell, Html, draw, element, figure, section
 from pipeline.report.numbers import Numbers
 from pipeline.report.repositories import repositories_table
 from pipeline.report.shares import largest
+from pipeline.report.stream_numbers import PhaseStream
 from pipeline.report.syntax import syntax_table
 from pipeline.report.training import loss_changes
 
@@ -191,26 +192,37 @@ def stream(numbers: Numbers) -> Html:
     """Balance and languages from the first to the last sequence."""
     b = numbers.balance
     weighed = "" if b.code_parts == b.text_parts == 1 else f" (code x {b.text_parts} minus text x {b.code_parts})"
+    if numbers.phases:
+        weighed = ", each phase weighed by its ratio,"
     guide = (
         "A trainer reads the stream from the left and may stop anywhere. The first chart shows code minus text tokens "
         f"up to each place{weighed}: it must stay between the dashed lines and end at zero. The second shows "
         "whether languages are spread evenly; stripes of equal height are good."
     )
-    prefixes = figure(charts.balance_chart(b), draw(stream_tables.prefixes_table(b)))
-    mix = figure(charts.mix_chart(numbers.mix), draw(stream_tables.mix_table(numbers.mix)))
-    return section("stream", "Balance along the stream", prefixes, mix, guide=guide)
+    parts: list[Cell] = [draw(stream_tables.phases_table(numbers.phases))] if numbers.phases else []
+    for one in numbers.streams:
+        parts += _named(one)
+        parts.append(figure(charts.balance_chart(one.balance), draw(stream_tables.prefixes_table(one.balance))))
+        parts.append(figure(charts.mix_chart(one.mix), draw(stream_tables.mix_table(one.mix))))
+    return section("stream", "Balance along the stream", *parts, guide=guide)
 
 
 def packing(numbers: Numbers) -> Html:
     """How full the sequences are."""
-    packed = numbers.packing
     guide = (
         "Padding is compute spent on nothing, so little is good. A document longer than a sequence is cut into "
         "pieces; pools are never mixed inside a sequence."
     )
-    tables = stream_tables.packing_table(numbers), stream_tables.pieces_table(packed)
-    chart = figure(charts.pieces_chart(packed), *map(draw, tables))
-    return section("packing", "Packing", chart, guide=guide)
+    parts: list[Cell] = []
+    for one in numbers.streams:
+        tables = stream_tables.packing_table(numbers, one.packing), stream_tables.pieces_table(one.packing)
+        parts += [*_named(one), figure(charts.pieces_chart(one.packing), *map(draw, tables))]
+    return section("packing", "Packing", *parts, guide=guide)
+
+
+def _named(stream: PhaseStream) -> list[Cell]:
+    """A heading for a phase; none for a stream without a name."""
+    return [element("h3", f"Phase {stream.name}")] if stream.name else []
 
 
 def training(numbers: Numbers) -> Html | None:

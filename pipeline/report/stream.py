@@ -1,6 +1,7 @@
 """The packed stream: balance in every prefix, languages along it, and how full its sequences are. No token is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import gcd
 
 import numpy as np
 import pyarrow as pa
@@ -8,8 +9,10 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import one_chunk
 from pipeline.engine.run_folder import RunFiles
+from pipeline.phased import Phased
 from pipeline.report.count_documents import Sums
-from pipeline.report.numbers import (
+from pipeline.report.stream_numbers import (
+    PhaseStream,
     PieceBin,
     PoolPacking,
     Segment,
@@ -37,13 +40,13 @@ class Stream:
     segment_ends: np.ndarray
 
 
-def read_stream(run: RunFiles) -> Stream:
-    """Read lengths and groups of all packed shards."""
-    heads = [_head(t) for t in run.packed()]
+def read_stream(run: RunFiles, phase: Phased | None = None) -> Stream:
+    """Read lengths and groups of all packed shards, or those of one phase."""
+    heads = [_head(t) for t in run.packed(phase)]
     n_real, n_pieces, is_code = (np.concatenate(c) for c in zip(*heads, strict=True))
     ends = _ends(n_real.size, N_SEGMENTS)
     pieces, base = Sums(("name", "segment")), 0
-    for table in run.packed():
+    for table in run.packed(phase):
         segment = np.searchsorted(ends, base + np.arange(table.num_rows), side="right")
         pieces.add(_code_pieces(table, segment=segment))
         base += table.num_rows
@@ -98,6 +101,58 @@ def balance_of(stream: Stream, *, code_parts: int, text_parts: int, seq_len: int
         max_prefix=seq_len * max(code_parts, text_parts),
         points=tuple(points),
     )
+
+
+def phases_of_run(run: RunFiles) -> tuple[PhaseStream, ...]:
+    """The stream of each phase; none where the mixture names none."""
+    found = []
+    for phase in run.phases if run.mixture.phases else ():
+        stream = read_stream(run, phase)
+        n_split = 0
+        for plan in run.plan(phase):
+            n_tokens, n_copies, cut = (plan[c].to_numpy() for c in ("n_tokens", "n_copies", "cut_tokens"))
+            n_split += int((np.where(n_copies > 0, n_tokens, cut) > phase.seq_len).sum())
+        parts = {"code_parts": phase.code_parts, "text_parts": phase.text_parts}
+        balance = balance_of(stream, **parts, seq_len=phase.seq_len)
+        packing = packing_of(stream, seq_len=phase.seq_len, n_split_docs=n_split)
+        found.append(PhaseStream(phase.name, balance, mix_of(stream), packing))
+    return tuple(found)
+
+
+def whole(
+    run: RunFiles, stream: Stream, phases: tuple[PhaseStream, ...], *, n_split_docs: int
+) -> tuple[TokenBalance, SequencePacking]:
+    """Balance and packing of the whole stream; with phases these are held by each by itself, and are summed here."""
+    if phases:
+        return _whole_balance(phases), _whole_packing(stream, phases)
+    (one,) = run.phases
+    parts = {"code_parts": one.code_parts, "text_parts": one.text_parts}
+    balance = balance_of(stream, **parts, seq_len=one.seq_len)
+    return balance, packing_of(stream, seq_len=one.seq_len, n_split_docs=n_split_docs)
+
+
+def _whole_balance(phases: tuple[PhaseStream, ...]) -> TokenBalance:
+    """All phases as one: their tokens, in the ratio that these have, and the prefixes of each phase by itself."""
+    code, text = (sum(getattr(p.balance, f"n_{pool}_tokens") for p in phases) for pool in POOLS)
+    scale = gcd(code, text) or 1
+    points, before = [], 0
+    for phase in phases:
+        points += [replace(point, n_sequences=point.n_sequences + before) for point in phase.balance.points]
+        before += phase.n_sequences
+    most = {name: max(getattr(p.balance, name) for p in phases) for name in ("worst_prefix", "max_prefix")}
+    return TokenBalance(code // scale or 1, text // scale or 1, code, text, **most, points=tuple(points))
+
+
+def _whole_packing(stream: Stream, phases: tuple[PhaseStream, ...]) -> SequencePacking:
+    """All phases as one; the length of sequences is the longest."""
+    pools = []
+    for number, pool in enumerate(POOLS):
+        mine = [phase.packing.pools[number] for phase in phases]
+        names = ("n_sequences", "n_pieces", "n_real_tokens", "n_padding_tokens")
+        pools.append(PoolPacking(pool, *(sum(getattr(one, name) for one in mine) for name in names)))
+    n_full, n_split = (sum(getattr(p.packing, n) for p in phases) for n in ("n_full_sequences", "n_split_docs"))
+    seq_len = max(phase.packing.seq_len for phase in phases)
+    return SequencePacking(seq_len, n_full, n_split, tuple(pools), _piece_bins(stream))
 
 
 def mix_of(stream: Stream) -> StreamMix:

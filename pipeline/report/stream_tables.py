@@ -1,7 +1,8 @@
 """The report's tables on the packed stream, and on the work that the run took."""
 
 from pipeline.report.formats import between, exact
-from pipeline.report.numbers import Numbers, SequencePacking, StreamMix, TokenBalance
+from pipeline.report.numbers import Numbers
+from pipeline.report.stream_numbers import PhaseStream, SequencePacking, StreamMix, TokenBalance
 from pipeline.report.table import BAR, FINE_PERCENT, PERCENT, SIZE, TENTHS, TEXT, TIME, Column, ReportTable
 
 _END = Column("up to sequence", TEXT)
@@ -20,9 +21,21 @@ def mix_table(mix: StreamMix) -> ReportTable:
     return ReportTable("Share of code tokens since the row before", columns, rows)
 
 
-def packing_table(numbers: Numbers) -> ReportTable:
-    """How full each pool's sequences are."""
-    packing, n_cut = numbers.packing, numbers.totals.n_cut_docs
+def phases_table(phases: tuple[PhaseStream, ...]) -> ReportTable:
+    """What each phase is, in the order of training."""
+    columns = [Column("phase", TEXT), Column("sequences"), Column("of tokens"), Column("code tokens")]
+    columns += [Column("text tokens"), Column("asked", TEXT), Column("worst prefix"), Column("allowed")]
+    rows = []
+    for phase in phases:
+        b = phase.balance
+        tokens = (b.n_code_tokens, b.n_text_tokens, f"{b.code_parts}:{b.text_parts}")
+        rows.append((phase.name, phase.n_sequences, phase.packing.seq_len, *tokens, b.worst_prefix, b.max_prefix))
+    return ReportTable("Phases", columns, rows, "each is exact and balanced in every prefix by itself")
+
+
+def packing_table(numbers: Numbers, packing: SequencePacking) -> ReportTable:
+    """How full each pool's sequences are, of the whole stream or of a phase."""
+    n_cut = numbers.totals.n_cut_docs
     rows = [
         (p.pool, p.n_sequences, p.n_pieces, p.n_real_tokens, p.n_padding_tokens, p.padding_frac) for p in packing.pools
     ]

@@ -86,7 +86,10 @@ def _parts(numbers: Numbers) -> Iterator[RenderableType | ReportTable]:
         yield concentration_tables.marks_table(numbers.concentration)
     if numbers.privacy.kinds:
         yield privacy_tables.kinds_table(numbers.privacy).head(N_KINDS)
-    yield stream_tables.packing_table(numbers)
+    if numbers.phases:
+        yield stream_tables.phases_table(numbers.phases)
+    for stream in numbers.streams:
+        yield stream_tables.packing_table(numbers, stream.packing)
     yield stream_tables.work_table(numbers)
     yield from _training(numbers)
 

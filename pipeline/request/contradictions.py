@@ -8,8 +8,9 @@ from fractions import Fraction
 from pydantic import BaseModel
 
 from pipeline.config import Mixture, Override, Source
-from pipeline.features import EXTRA
+from pipeline.features import EXTRA, FEATURES
 from pipeline.language.table import TEXT, group_of
+from pipeline.phased import phases_of
 from pipeline.rules.resolve import misnamed
 from pipeline.schema import OTHERS, POOLS
 from pipeline.select.licenses import dropped_class
@@ -21,7 +22,7 @@ MAX_SEQ_LEN = 2**31 - 1  # places in a sequence are 32-bit numbers
 
 def contradictions(mixture: Mixture) -> Iterator[Problem]:
     """Every contradiction of the mixture; nothing if some input could meet it."""
-    for check in (_licenses, _pools, _code_groups, _text_groups, _caps, _misnamed_rules, _crossed, _sizes):
+    for check in (_licenses, _pools, _code_groups, _text_groups, _caps, _misnamed_rules, _crossed, _sizes, _phases):
         yield from check(mixture)
 
 
@@ -209,3 +210,30 @@ def _sizes(mixture: Mixture) -> Iterator[Problem]:
         yield Problem(
             ("balance", "total_tokens"), f"{total:,} is too few to be divided {said}; the least is {sum(parts):,}"
         )
+
+
+def _phases(mixture: Mixture) -> Iterator[Problem]:
+    scored = [f"{EXTRA}{scorer.name}" for scorer in mixture.quality.scorers]
+    able = {s.name for s in able_sources(mixture, "text")}
+    for number, (phase, made) in enumerate(zip(mixture.phases, phases_of(mixture), strict=False)):
+        where, parts = ("phases", number), made.code_parts + made.text_parts
+        if made.seq_len > MAX_SEQ_LEN:
+            yield Problem((*where, "seq_len"), f"{made.seq_len:,} is more than {MAX_SEQ_LEN:,}")
+        if phase.tokens is not None and phase.tokens < parts:
+            said = f"{made.code_parts}:{made.text_parts}; the least is {parts}"
+            yield Problem((*where, "tokens"), f"{phase.tokens:,} is too few to be divided {said}")
+        for pool in POOLS:
+            for feature in phase.min_quality.of(pool):
+                if feature.startswith(EXTRA) and feature not in scored and not mixture.quality.plugins:
+                    said = f"asks for {feature}, and the mixture has no plug-in and no scorer of that name"
+                    yield Problem((*where, "min_quality", pool, feature), said + nearest(feature, scored))
+                elif feature in FEATURES and FEATURES[feature].pool not in (None, pool):
+                    yield Problem(
+                        (*where, "min_quality", pool, feature), f"is measured of {FEATURES[feature].pool} alone"
+                    )
+        for group in phase.shares.code or ():
+            if group in mixture.select.drop_languages:
+                yield Problem((*where, "shares", "code", group), f"select.drop_languages drops {group}")
+        for source in phase.shares.text or ():
+            if source != OTHERS and source not in able:
+                yield Problem((*where, "shares", "text", source), f"source {source} gives no text")

@@ -128,3 +128,6 @@ def named_groups(mixture: Mixture) -> Iterator[tuple[str, str]]:
     for name, of in (("shares", code.shares), ("max_frac", code.max_frac)):
         for group in of:
             yield f"balance.code.{name}.{group}", group_of(group)
+    for phase in mixture.phases:
+        for group in phase.shares.code or ():
+            yield f"phases.{phase.name}.shares.code.{group}", group_of(group)

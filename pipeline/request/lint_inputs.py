@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.config import Mixture, Source
 from pipeline.language.path import by_path
 from pipeline.language.table import group_of
+from pipeline.phased import as_one, phases_of
 from pipeline.request.contradictions import overrides_of, pools_of
 from pipeline.request.heads import Head, look_at_benchmark, look_at_source
 from pipeline.request.lint import LintFinding, lint_mixture, named_groups
@@ -179,7 +180,7 @@ def _tokens_of(mixture: Mixture, heads: Mapping[str, Head]) -> dict[str, dict[st
 
 def _budget(mixture: Mixture, heads: Mapping[str, Head]) -> Iterator[LintFinding]:
     """Budgets and shares beyond what the bytes could give, all repeats counted."""
-    balance = mixture.balance
+    balance, said_by = as_one(mixture), "phases" if mixture.phases else "balance.total_tokens"
     if balance.total_tokens is None:
         return
     for pool, held in _tokens_of(mixture, heads).items():
@@ -191,7 +192,7 @@ def _budget(mixture: Mixture, heads: Mapping[str, Head]) -> Iterator[LintFinding
         if budget > have * copies:
             yield LintFinding(
                 "total_beyond_bytes",
-                "balance.total_tokens",
+                said_by,
                 f"asks {budget:,.0f} tokens of {pool}, whose sources hold at most {have:,.0f} "
                 f"at {BYTES_PER_TOKEN} bytes each, in {copies} copies",
                 "the run ends in an error, after everything but the balance is done",
@@ -237,7 +238,7 @@ def _epochs(key: str, what: str, asked: float, have: float) -> Iterator[LintFind
 
 def _lengths(mixture: Mixture, heads: Mapping[str, Head]) -> Iterator[LintFinding]:
     """Sequences that cut every file of code into scraps, or that one pool cannot fill once."""
-    seq_len = mixture.pack.seq_len
+    seq_len = max(phase.seq_len for phase in phases_of(mixture))
     sizes = [row["n_bytes"] for head in heads.values() for row in head.docs if row["pool"] == "code"]
     if len(sizes) >= _MIN_DOCS and (typical := median(sizes) / BYTES_PER_TOKEN) > _MAX_PIECES * seq_len:
         yield LintFinding(

@@ -19,7 +19,7 @@ from pipeline.fields import PROSE_FORMATS, Known
 from pipeline.language.decide import language_named
 from pipeline.language.table import UNKNOWN, alias_table, extension_table, group_of, languages
 from pipeline.privacy.kinds import CLASSES, kinds
-from pipeline.schema import OTHERS, PROSE_GROUP
+from pipeline.schema import OTHERS, POOLS, PROSE_GROUP
 from pipeline.select.license_names import find, known_names
 from pipeline.yaml_file import Loc, Problem, closest, did_you_mean, nearest
 
@@ -83,7 +83,8 @@ class Names:
     def _name(self, known: Known, value: str, loc: Loc) -> str:
         if known.others and value == OTHERS:
             return value
-        kind = f"{loc[1]} group" if known.of == "group" else known.of  # balance.code or balance.text
+        # Below balance.code or balance.text, or the shares of a phase: the pool is part of the place.
+        kind = f"{next(part for part in loc if part in POOLS)} group" if known.of == "group" else known.of
         name, problem = _CHECKS[kind](self, value)
         if problem is not None:
             meant = known.others and closest(value, (OTHERS,))

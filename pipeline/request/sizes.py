@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import ceil
 
 from pipeline.config import Mixture
+from pipeline.phased import phases_of
 from pipeline.sources import Slice
 
 # Bytes of input for each partition or shard, so that a task holds at most some hundred megabytes.
@@ -55,6 +56,14 @@ def scaled(mixture: Mixture) -> Mixture:
         unit = balance.code.parts + balance.text.parts
         total = max(unit, int(balance.total_tokens * rate) // unit * unit)
         parts["balance"] = balance.model_copy(update={"total_tokens": total})
+    if mixture.phases:
+        ratios = {phase.name: phase.code_parts + phase.text_parts for phase in phases_of(mixture)}
+        parts["phases"] = tuple(
+            one
+            if one.tokens is None
+            else one.model_copy(update={"tokens": max(ratios[one.name], int(one.tokens * rate))})
+            for one in mixture.phases
+        )
     for part in dict.fromkeys(part for part, _ in _BYTES):
         own = getattr(mixture, part)
         said = {name: getattr(own, name) for of, name in _BYTES if of == part}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pipeline.config import Against, Mixture, Source
 from pipeline.filters import CodeRules, Quality
 from pipeline.language.table import languages
+from pipeline.phased import phases_of
 from pipeline.request.contradictions import able_sources, dropped_license, overrides_of
 from pipeline.schema import OTHERS
 from pipeline.targets import PoolBalance
@@ -154,3 +155,8 @@ def _total(mixture: Mixture) -> Iterator[str]:
     parts = mixture.balance.code.parts + mixture.balance.text.parts
     if total is not None and total % parts:
         yield f"balance.total_tokens {total:,} cannot be divided by {parts} parts: {total // parts * parts:,} are mixed"
+    for phase in phases_of(mixture):
+        asked, parts = phase.wanted.tokens if phase.wanted else None, phase.code_parts + phase.text_parts
+        if asked is not None and asked % parts:
+            said = f"cannot be divided by {parts} parts: {asked // parts * parts:,} are mixed"
+            yield f"phases.{phase.name}.tokens {asked:,} {said}"

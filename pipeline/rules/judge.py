@@ -37,14 +37,19 @@ class FeaturesOfShard:
 
     def feature(self, name: str) -> np.ndarray:
         """The feature as float64, NaN where it was not measured."""
-        if name.startswith(MARK):
-            return lists_with(self.quality["marks"], name.removeprefix(MARK)).astype(np.float64)
-        if name.startswith(EXTRA):
-            column = pc.map_lookup(one_chunk(self.quality["extra"]), name.removeprefix(EXTRA), "first")
-        else:
-            column = one_chunk(self.quality[name])
-        values: np.ndarray = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
-        return values
+        return measured_values(self.quality, name)
+
+
+def measured_values(quality: pa.Table, name: str) -> np.ndarray:
+    """A feature, a mark or a number of a plug-in or scorer of each row of `quality`, float64 [n]; NaN: not measured."""
+    if name.startswith(MARK):
+        return lists_with(quality["marks"], name.removeprefix(MARK)).astype(np.float64)
+    if name.startswith(EXTRA):
+        column = pc.map_lookup(one_chunk(quality["extra"]), name.removeprefix(EXTRA), "first")
+    else:
+        column = one_chunk(quality[name])
+    values: np.ndarray = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
+    return values
 
 
 def judge(rules: Sequence[Rule], measured: FeaturesOfShard) -> list[Fired]:

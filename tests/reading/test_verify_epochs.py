@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from pipeline.phased import Phased
 from pipeline.reading import verify_epochs
 from pipeline.reading.verify_epochs import epochs_hold
 from pipeline.schema import packed_schema
-from pipeline.targets import Pack
 
 SEQ = 64
 
@@ -23,14 +22,14 @@ class Planted:
     def __init__(
         self, stream: Sequence[Sequence[int]], *, n_tokens: int = 2, copies: int = 2, batch: int | None = None
     ) -> None:
-        self.mixture = SimpleNamespace(pack=Pack(seq_len=SEQ, global_batch=batch))
+        self.phases = (Phased(None, "", "packed", SEQ, 1, 1, batch, None),)
         self._stream, self._n_tokens, self._copies = stream, n_tokens, copies
 
-    def shards(self, _: object, *, columns: list[str]) -> Iterator[pa.Table]:
+    def plan(self, _: object) -> Iterator[pa.Table]:
         n = 1 + max(doc for row in self._stream for doc in row)
         yield pa.table({"n_tokens": [self._n_tokens] * n, "n_copies": [self._copies] * n, "cut_tokens": [0] * n})
 
-    def packed(self) -> Iterator[pa.Table]:
+    def packed(self, _: object) -> Iterator[pa.Table]:
         half = len(self._stream) // 2
         for part in (self._stream[:half], self._stream[half:]):
             rows = [
