@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+TAKEN_BACK = "forgotten"  # the reason of what `loopmix forget` has taken back
+
 REASONS: dict[str, str] = {
+    TAKEN_BACK: "taken back by `loopmix forget`, or equal to what was; its text is not in this run",
     # what ingest found
     "unreadable_row": "the input row could not be read as a document",
     "missing_object": "the git repository lacks the file's content: a partial or damaged clone",
@@ -52,6 +55,7 @@ class Setting:
 
 # A reason that is no rule stands here, once for each limit that may cause it.
 SETTINGS = (
+    Setting(TAKEN_BACK, None, "", "ours: whoever asks for it is asked for no reason"),
     Setting("unreadable_row", None, "", "ours: there is no content to judge"),
     Setting("missing_object", None, "", "ours: there is no content to judge"),
     Setting("too_large", "ingest.max_document_bytes", "above", "RefineCode: files of more than 8 MB are skipped"),

@@ -43,16 +43,18 @@ ROOMS: dict[str, set[str]] = {
         "plt",
         "tokenizer",
     }
-    | {"forecast", "propose", "export"}
+    | {"forecast", "forget", "propose", "export"}
     | SUBJECT,
     "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix", "privacy", "forms"}
     | SUBJECT,
     "forecast": {"recipe", "request", "sources", "mix"} | SUBJECT,
     "request": {"sources", "language", "rules", "select", "privacy"} | COMMON,
     "tokenizer_sample": {"sources", "language", "quality", "rules"} | SUBJECT,
-    "reading": {"sources", "language", "rules", "dedup", "select", "privacy", "mix", "forms", "tokenizer"} | SUBJECT,
+    "reading": {"sources", "language", "rules", "dedup", "select", "privacy", "mix", "forms", "forget", "tokenizer"}
+    | SUBJECT,
     "report": {"sources", "language", "quality", "rules", "dedup", "select", "privacy", "mix", "reading", "results"}
     | SUBJECT,
+    "forget": {"mix"} | SUBJECT,
     "export": {"tokenizer"} | SUBJECT,
     "propose": {"plt", "mix", "language", "results"} | SUBJECT,
     "plt": {"results", "ruin", "tokenizer"} | COMMON,

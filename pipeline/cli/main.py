@@ -11,7 +11,18 @@ from typing import Any
 import click
 
 from pipeline import __version__
-from pipeline.cli import curating, examples, exporting, forecasting, linting, proposing, rules, tokenizers, training
+from pipeline.cli import (
+    curating,
+    examples,
+    exporting,
+    forecasting,
+    forgetting,
+    linting,
+    proposing,
+    rules,
+    tokenizers,
+    training,
+)
 from pipeline.cli.opening import open_run, saved
 from pipeline.cli.output import EXIT_BROKEN, complain, json_option, say, say_json
 from pipeline.errors import ConfigError, LoopmixError, StoppedError
@@ -164,6 +175,7 @@ def classify(paths: tuple[Path, ...], as_json: bool, content_only: bool) -> None
 curating.add_to(main)
 exporting.add_to(main)
 forecasting.add_to(main)
+forgetting.add_to(main)
 linting.add_to(main)
 training.add_to(main)
 proposing.add_to(main)

@@ -15,13 +15,14 @@ from pipeline.engine.lease import LEASE
 from pipeline.engine.manifest import MANIFEST, REPORT, read_manifest
 from pipeline.engine.readme import drop_readme
 from pipeline.engine.sink import TEMPORARY
-from pipeline.engine.store import Store
+from pipeline.engine.store import FORGOTTEN, Store
 from pipeline.errors import StoreError, first_of
 
 _LOGS = "logs"  # what earlier starts did; stays, whatever becomes of the run
 _NOBODYS = (_LOGS, "lost+found")  # folders that a file system or a start that failed leaves
 # What a run consists of, in the order of removal. What says whose it is comes last: a stop in between leaves a folder
-# that still belongs to the old mixture, so that the new one is refused until `--replace` is said again.
+# that still belongs to the old mixture, so that the new one is refused until `--replace` is said again. The list of
+# what it has forgotten is no part: it would come back.
 _SHARDS = ("packed", "tables")
 _PARTS = (*_SHARDS, REPORT, "work", "tokenizer.json", "state", MANIFEST)
 _SHARD_NAME = re.compile(r"part-\d{5,}-of-\d{5,}\.(parquet|arrow)")
@@ -30,7 +31,7 @@ _MAX_NAMED = 5  # sources that an error lists: one line
 
 def refuse_strangers(store: Store) -> None:
     """A folder that holds files or folders but no run is somebody's; a lease alone is of a driver that died early."""
-    found = [name for name in store.files("") if not name.startswith((LEASE, "."))]
+    found = [name for name in store.files("") if not name.startswith((LEASE, ".")) and name != FORGOTTEN]
     found += [f"{name}/" for name in store.folders("") if name not in (*_NOBODYS, *_PARTS) and not name.startswith(".")]
     if found and not _is_run(store):
         named = first_of(sorted(found), most=_MAX_NAMED)

@@ -13,6 +13,7 @@ from pipeline.config import Mixture
 from pipeline.engine.belonging import erase, refuse_other, refuse_strangers
 from pipeline.engine.changes import what_changed
 from pipeline.engine.executor import Executor
+from pipeline.engine.forgotten import drop_patched, refuse_half_forgotten
 from pipeline.engine.lease import hold
 from pipeline.engine.manifest import (
     claim,
@@ -75,6 +76,7 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
             run.progress.say(f"removing what stands in {store.root}; to go on after a stop, leave --replace out")
             erase(store)
         refuse_other(store, run.mixture)
+        refuse_half_forgotten(store, read_manifest(store))
         stages, layout = lay(store)
         store.write_bytes(PLAN, layout.plan)  # before any file bears the names that it gives
         # The order matters: entries go before the files that they name are removed, so that a stop in between leaves an
@@ -86,6 +88,9 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
             run.progress.say(said)
             run.progress.event("changed", message=said)
         forget_others(store, marks)
+        place = run.workplace
+        if drop_patched(store, stages, marks, by_hash=place.by_hash, skip_bad=place.skip_bad):
+            run.progress.say("this run has forgotten documents in place: all but `documents` is made anew")
         if PACKED not in read_manifest(store)["stages"]:
             drop_readme(store)  # or half a run would load
         claim(store, run.mixture)

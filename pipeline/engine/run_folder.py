@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.config import Mixture
+from pipeline.engine.forgotten import refuse_half_forgotten
 from pipeline.engine.manifest import MANIFEST, read_manifest, tokenizer_of
 from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
@@ -39,12 +40,15 @@ class RunFiles:
     """Read access to a run. Raises StoreError where the run is not finished or not a run."""
 
     store: Store
+    is_forgetting: bool = False  # read by the forget that is at work on it
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
         if not self.store.exists(MANIFEST):
             raise StoreError(f"{self.store.full(MANIFEST)}: does not exist; make the run with `loopmix curate` first")
         manifest = read_manifest(self.store)
+        if not self.is_forgetting:
+            refuse_half_forgotten(self.store, manifest)
         missing = [s for s in STAGES if s not in manifest["stages"]]
         if missing:
             raise StoreError(

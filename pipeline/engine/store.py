@@ -38,8 +38,10 @@ from pipeline.errors import SchemaError, StoreError
 from pipeline.schema import check
 
 LEASE = "lease.json"
+FORGOTTEN = "forgotten.json"  # which documents were taken back and stay out: see `forgotten.py`
 _CURATE = "curate the run again, which makes anew what is missing or damaged"
-FENCED = ("tables/", "packed/", "manifest.json", "tokenizer.json", "README.md")  # names that all configurations share
+# Names that all configurations share.
+FENCED = ("tables/", "packed/", "manifest.json", "tokenizer.json", "README.md", FORGOTTEN)
 
 
 @dataclass(frozen=True)
@@ -266,19 +268,7 @@ class Store:
     def write_parquet(self, path: str, table: pa.Table, *, schema: pa.Schema) -> FileEntry:
         """Check `table` against `schema` and commit it as parquet with lz4 and page checksums."""
         table = check(table, schema, name=path)
-        # Statistics and dictionaries help readers to skip; on contents, token ids and doc_ids they only cost.
-        bulky = [f.name for f in schema if pa.types.is_large_binary(f.type) or pa.types.is_large_list(f.type)]
-        dictionary = [f.name for f in schema if pa.types.is_string(f.type) and f.name not in ("doc_id", "path")]
-        settings: dict[str, Any] = {
-            # 149 MB of text are written once and read three times; CPU-seconds to write and to read them once, and MB
-            # (AVX2): zstd 1 .81 .34 42, lz4 .64 .18 62, none .21 .25 151 (then the page checksums are most of it).
-            "compression": "lz4",
-            "use_dictionary": dictionary or False,
-            "write_statistics": [f.name for f in schema if f.name not in bulky],
-            "write_page_checksum": True,
-            "row_group_size": 16_384,  # a plain choice: some megabytes of most tables, so one row costs little to read
-        }
-        return self.write_stream(path, lambda file: pq.write_table(table, file, **settings))
+        return self.write_stream(path, lambda file: write_table(table, file))
 
     def read_parquet(self, path: str, *, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
         """Read and check a shard, or some of its columns. StoreError if damaged, SchemaError if it is another table."""
@@ -337,6 +327,24 @@ class Store:
             return pa.ipc.open_file(source)
         except (OSError, pa.ArrowException) as error:
             raise _damaged(target, error) from error
+
+
+def write_table(table: pa.Table, file: Any) -> None:
+    """Write a table as Parquet: the one place that says how."""
+    schema = table.schema
+    # Statistics and dictionaries help readers to skip; on contents, token ids and doc_ids they only cost.
+    bulky = [f.name for f in schema if pa.types.is_large_binary(f.type) or pa.types.is_large_list(f.type)]
+    dictionary = [f.name for f in schema if pa.types.is_string(f.type) and f.name not in ("doc_id", "path")]
+    settings: dict[str, Any] = {
+        # 149 MB of text are written once and read three times; CPU-seconds to write and to read them once, and MB
+        # (AVX2): zstd 1 .81 .34 42, lz4 .64 .18 62, none .21 .25 151 (then the page checksums are most of it).
+        "compression": "lz4",
+        "use_dictionary": dictionary or False,
+        "write_statistics": [f.name for f in schema if f.name not in bulky],
+        "write_page_checksum": True,
+        "row_group_size": 16_384,  # a plain choice: some megabytes of most tables, so one row costs little to read
+    }
+    pq.write_table(table, file, **settings)
 
 
 def open_store(path: str) -> Store:

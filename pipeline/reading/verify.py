@@ -18,6 +18,7 @@ from pipeline.config import said_sample
 from pipeline.engine.manifest import files_of, tokenizer_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
+from pipeline.reading.forgotten import has_forgotten, nothing_is_left
 from pipeline.reading.unread import unread_of
 from pipeline.reading.verify_caps import caps_hold
 from pipeline.reading.verify_duplicates import bytes_differ, duplicates_hold, similarities_hold, texts_agree
@@ -28,6 +29,7 @@ from pipeline.reading.verify_phases import phases_hold
 from pipeline.reading.verify_repositories import repositories_hold
 from pipeline.reading.verify_stream import balance_holds, sequences_hold
 from pipeline.reading.written import written
+from pipeline.reasons import TAKEN_BACK
 from pipeline.schema import DOCUMENTS, PACKED, REDACTED, SELECT, TOKENS
 from pipeline.sources.sampling import N_DOCS, sampling_of
 
@@ -37,7 +39,7 @@ N_DECODED = 1_000  # documents whose tokens are decoded and compared with their 
 
 # What `quick` leaves out.
 READS_TEXT = frozenset(
-    ("bytes", "similarity", "agreement", "trace", "text", "privacy", "repositories", "sample", "forms")
+    ("bytes", "forgotten", "similarity", "agreement", "trace", "text", "privacy", "repositories", "sample", "forms")
 )
 
 
@@ -80,6 +82,8 @@ def verify(run: RunFiles, *, quick: bool = False) -> Iterator[Finding]:
         checks = (*checks, ("repositories", repositories_hold))
     if run.mixture.phases:
         checks = (*checks, ("phases", phases_hold))
+    if has_forgotten(run):
+        checks = (*checks, ("forgotten", nothing_is_left))
     if run.mixture.ingest.sample is not None:
         checks = (*checks, ("sample", _drawn))
     for promise, check in checks:
@@ -122,8 +126,11 @@ def _drawn(run: RunFiles) -> tuple[bool, str]:
     sampling = sampling_of(run.mixture)
     assert sampling is not None
     n_docs = n_strange = 0
-    for documents in run.shards(DOCUMENTS, columns=["doc_id", "content"]):
-        n_docs, n_strange = n_docs + len(documents), n_strange + int((~drawn(units(documents), sampling)).sum())
+    for documents in run.shards(DOCUMENTS, columns=["doc_id", "content", "problem"]):
+        strange = ~drawn(units(documents), sampling)
+        # What is forgotten has no text by which it was drawn.
+        strange &= ~pc.fill_null(pc.equal(documents["problem"], TAKEN_BACK), False).to_numpy()
+        n_docs, n_strange = n_docs + len(documents), n_strange + int(strange.sum())
     n_input = run.manifest["stages"][DOCUMENTS.name]["counts"].get(N_DOCS, 0)
     what = f"{said_sample(sampling.rate)}: {n_docs:,} of {n_input:,} documents"
     return n_strange == 0, f"{what}; {n_strange:,} of them are not drawn by its key" if n_strange else what

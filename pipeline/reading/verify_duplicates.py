@@ -13,6 +13,7 @@ from pipeline.engine.exchange import shard_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.agreement import agreement
 from pipeline.reading.classes import classes_of
+from pipeline.reading.forgotten import forgotten_ids
 from pipeline.reading.texts import contents, similarities
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, SELECT
 
@@ -86,7 +87,10 @@ def similarities_hold(run: RunFiles) -> tuple[bool, str]:
 
 def _wrong_pairs(run: RunFiles) -> list[str]:
     """Of a keyed sample of the verified pairs, kept or not, those whose texts are more or less similar than said."""
-    rows = _keyed_sample(run.near_dups(), "pairs").to_pylist()
+    pairs_all, gone = run.near_dups(), forgotten_ids(run)
+    for name in ("doc_id", "other_id"):
+        pairs_all = pairs_all.filter(pc.invert(pc.is_in(pairs_all[name], value_set=gone)))
+    rows = _keyed_sample(pairs_all, "pairs").to_pylist()
     pairs = [(row["doc_id"], row["other_id"]) for row in rows]
     found = zip(rows, similarities(run, pairs) if pairs else [], strict=True)
     return [
@@ -119,11 +123,13 @@ def texts_agree(run: RunFiles) -> tuple[bool, str]:
 
 def _sampled(run: RunFiles, key: str, *, near_only: bool) -> tuple[pa.Table, int]:
     """A keyed sample of the documents that were dropped for a keeper of other bytes, and how many there are."""
-    tables = []
+    tables, gone = [], forgotten_ids(run)
     for table in run.shards(SELECT, columns=["doc_id", "keeper_id", "similarity", "reasons"]):
         is_near = lists_with(table["reasons"], "near_duplicate") | lists_with(table["reasons"], "known_duplicate")
         is_less = pc.fill_null(pc.less(table["similarity"], 1.0), False).to_numpy()
-        tables.append(table.filter(pa.array(is_near if near_only else is_less)))
+        compared = is_near if near_only else is_less
+        there = ~np.asarray(pc.is_in(table["keeper_id"], value_set=gone))  # or it has no text to compare with
+        tables.append(table.filter(pa.array(compared & there)))
     rows = pa.concat_tables(tables)
     return _keyed_sample(rows, key), rows.num_rows
 

@@ -6,13 +6,17 @@ from collections import Counter
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays.columns import lists_with
+from pipeline.engine.forgotten import PATCHED
 from pipeline.engine.run_folder import RunFiles
 from pipeline.forms.fim import Sentinels, parts_of
 from pipeline.forms.headers import with_end
 from pipeline.forms.splits import LEAST_BYTES
 from pipeline.reading.written import written
+from pipeline.reasons import TAKEN_BACK
 from pipeline.schema import BALANCE, FORMS, LEDGER
 from pipeline.sequences import rows_of
 from pipeline.targets import Fim
@@ -39,19 +43,22 @@ def _rates(run: RunFiles, fim: Fim) -> tuple[Counter[str], list[str]]:
     """How many documents could be, and are, filled in; and the groups in which that is not the rate."""
     could: Counter[str] = Counter()
     forms: dict[str, Counter[str]] = {"psm": Counter(), "spm": Counter()}
+    gone: Counter[str] = Counter()  # forgotten documents, of which nobody knows any more what form they had
     for shard in range(run.n_shards):
-        ledger = run.tables.read(LEDGER, shard, columns=["pool", "keep", "n_bytes", "group"])
+        ledger = run.tables.read(LEDGER, shard, columns=["pool", "keep", "n_bytes", "group", "reasons"])
         form = run.tables.read(FORMS, shard, columns=["form"])["form"]
         is_code = pc.and_(ledger["keep"], pc.equal(ledger["pool"], "code"))
         open_ = pc.and_(is_code, pc.greater_equal(ledger["n_bytes"], LEAST_BYTES))
         could.update(ledger["group"].filter(open_).to_pylist())
         for name, found in forms.items():
-            found.update(ledger["group"].filter(pc.equal(form, name)).to_pylist())
+            found.update(ledger["group"].filter(pc.and_(ledger["keep"], pc.equal(form, name))).to_pylist())
+        if run.manifest.get(PATCHED):
+            gone.update(ledger["group"].filter(pa.array(lists_with(ledger["reasons"], TAKEN_BACK))).to_pylist())
     wrong = []
     for group in sorted(could.keys() | forms["psm"].keys() | forms["spm"].keys()):
         n_spm, n_fim = forms["spm"][group], forms["psm"][group] + forms["spm"][group]
         wanted, wanted_spm = Fraction(repr(fim.rate)) * could[group], Fraction(repr(fim.spm_rate)) * n_fim
-        if max(abs(n_fim - wanted), abs(n_spm - wanted_spm)) > Fraction(1, 2):
+        if max(abs(n_fim - wanted), abs(n_spm - wanted_spm)) > Fraction(1, 2) + gone[group]:
             wrong.append(f"{group}: {n_fim:,} of {could[group]:,}, {n_spm:,} of them SPM")
     n_spm = forms["spm"].total()
     return Counter(all=could.total(), fim=n_spm + forms["psm"].total(), spm=n_spm), wrong

@@ -5,6 +5,7 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import lists_with
 from pipeline.engine.run_folder import RunFiles
+from pipeline.reading.forgotten import forgotten_ids
 from pipeline.schema import BALANCE, DOCUMENTS, JUDGED, LANGUAGES, LEDGER, SELECT, TOKENS, Table
 
 # Where each column of the ledger comes from. Written down here again, so that a column that the stage joins from a
@@ -29,7 +30,9 @@ def ledger_holds(run: RunFiles) -> tuple[bool, str]:
     kept_ids = ledger["doc_id"].filter(ledger["keep"])
     elsewhere = lists_with(ledger["reasons"], "known_duplicate")  # its keeper is in a run of `against`
     named = ledger["keeper_id"].filter(pa.array(~elsewhere)).drop_null()
-    lost = len(named) - (pc.sum(pc.is_in(named, value_set=kept_ids.combine_chunks())).as_py() or 0)
+    # A keeper may have been taken back; what was dropped for it stays out until the run is made anew.
+    there = pa.concat_arrays([kept_ids.combine_chunks(), forgotten_ids(run)])
+    lost = len(named) - (pc.sum(pc.is_in(named, value_set=there)).as_py() or 0)
     packed_but_dropped = len(
         ledger.filter(pc.and_(pc.invert(ledger["keep"]), pc.greater(ledger["n_packed_tokens"], 0)))
     )

@@ -19,12 +19,13 @@ from pipeline.engine.exchange import Channel, row_of, spread
 from pipeline.engine.markers import Outcome
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
-from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS, LOSS_KINDS
+from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS, LOSS_KINDS, TAKEN_BACK
 from pipeline.schema import DOCUMENTS, LANGUAGES, SELECT
 
 # Reasons that are no loss, because the input or the mixture asks for them.
 NO_LOSS = frozenset(
     (
+        TAKEN_BACK,
         *INGEST_PROBLEMS,
         *JUDGEMENTS,
         "unknown_language",

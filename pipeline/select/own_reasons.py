@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import one_chunk
 from pipeline.config import Select
 from pipeline.engine.tables import Tables
-from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS
+from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS, TAKEN_BACK
 from pipeline.schema import DOCUMENTS, JUDGED, LANGUAGES, OVERLAPS, PROSE_GROUP, QUALITY, REDACTED
 from pipeline.select.contaminated import is_contaminated
 from pipeline.select.licenses import UNKNOWN, dropped_class, license_class
@@ -42,7 +42,10 @@ def own_reasons(
         reasons[row].add(problems[row].as_py())
     if config.drop_unknown:
         for row in np.flatnonzero(_is(language, "Unknown")).tolist():
-            if not reasons.get(row, set()) & set(INGEST_PROBLEMS):  # where there was something to tell it from
+            if not reasons.get(row, set()) & {
+                *INGEST_PROBLEMS,
+                TAKEN_BACK,
+            }:  # where there was something to tell it from
                 reasons[row].add("unknown_language")
     for row in np.flatnonzero(_is(language, *config.drop_languages)).tolist():
         reasons[row].add("dropped_language")

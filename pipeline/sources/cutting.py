@@ -14,6 +14,7 @@ from functools import partial
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config import Source
+from pipeline.engine.forgotten import read_forgotten, without_forgotten
 from pipeline.engine.markers import Marker, Outcome, Stopwatch
 from pipeline.engine.shards import SHARDS, key_of, write_shard_marker
 from pipeline.engine.stage import Workplace
@@ -96,10 +97,11 @@ def _cut(store: Store, skip_bad: bool, item: tuple[int, _Task]) -> Cut:
     starts: list[int] = []
     markers: list[Marker] = []
     tables = read_parts(task.source, task.piece, shard_bytes=task.shard_bytes, **task.limits._asdict())
-    problem, watch = None, Stopwatch()
+    problem, watch, forgotten = None, Stopwatch(), read_forgotten(store)
     try:
         for first, documents in tables:
             documents, counts = taken(documents, source=task.source, sampling=task.sampling)
+            documents = without_forgotten(documents, forgotten)
             entry = store.write_parquet(_work(task.key, len(starts)), documents, schema=DOCUMENTS.schema)
             starts.append(first)
             markers.append(watch.marker(Outcome((entry,), counts)))

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError, field_serializer
 
 from pipeline.config import Mixture, Source
+from pipeline.engine.forgotten import read_forgotten, without_forgotten
 from pipeline.engine.markers import Marker, Outcome
 from pipeline.engine.shards import PLAN, key_of
 from pipeline.engine.stage import Job
@@ -180,6 +181,7 @@ def _read_shard(
             raise StoreError(f"source {source.name!r}, shard {shard}: {error}; {REMEDY}") from error
         documents, problem = _without_bad_files(source, piece, error=error, read=read)
     documents, counts = taken(documents, source=source, sampling=sampling)
+    documents = without_forgotten(documents, read_forgotten(tables.store))
     return Outcome((tables.write(DOCUMENTS, shard, data=documents),), counts, problem)
 
 

@@ -1,0 +1,1 @@
+"""Take documents back out of a finished run: find, refill, rewrite little, prove that they are gone."""

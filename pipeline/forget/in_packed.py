@@ -1,0 +1,85 @@
+"""Packed shards, changed where they stand: a piece takes the place of one, and all else keeps its bytes.
+
+Where a place takes several pieces, or one of another group, the lists behind it move: such a shard is written anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.engine.patching import Patch, Placed, patch, place
+from pipeline.engine.store import Store
+from pipeline.errors import StoreError
+from pipeline.forget.plan import ChangedSequence, StandingPiece
+from pipeline.mix import arrowfile
+
+Ids = Callable[[StandingPiece], np.ndarray]  # the tokens of a new piece, uint32
+
+
+def refill_packed(store: Store, path: str, sequences: Sequence[ChangedSequence], ids: Ids) -> int:
+    """Let the sequences of a packed shard stand as planned; returns the bytes written."""
+    if all(s.is_same_shape for s in sequences):
+        found = place(store, path)
+        return patch(store, path, [p for s in sequences for p in _patches(found, s, ids)])
+    return _written_anew(store, path, sequences, ids)
+
+
+def _patches(found: Placed, sequence: ChangedSequence, ids: Ids) -> list[Patch]:
+    """New pieces in places of old ones: their ids, the documents, where in these they begin."""
+    batch, row = found.batch, sequence.row
+    grid = batch.column("token_ids")
+    tokens = found.start(grid.values.buffers()[1]) + 4 * grid.type.list_size * row
+    docs, offsets = batch.column("doc_ids"), batch.column("doc_offsets")
+    first = int(docs.offsets[row].as_py())
+    if int(docs.offsets[row + 1].as_py()) - first != len(sequence.pieces):
+        raise StoreError(f"packed: sequence {row} of its shard has other pieces than were planned")
+    text = found.start(docs.values.buffers()[2])
+    texts = np.frombuffer(docs.values.buffers()[1], np.int32)
+    places = found.start(offsets.values.buffers()[1]) + 8 * int(offsets.offsets[row].as_py())
+    patches: list[Patch] = []
+    for j, piece in enumerate(sequence.pieces):
+        if piece.fill is None:
+            continue
+        name = piece.doc_id.encode()
+        if int(texts[first + j + 1] - texts[first + j]) != len(name):
+            raise StoreError("packed: a doc_id is not of 32 characters")
+        patches.append((tokens + 4 * piece.start, ids(piece).astype("<u4").tobytes()))
+        patches.append((text + int(texts[first + j]), name))
+        patches.append((places + 8 * j, int(piece.offset).to_bytes(8, "little")))
+    return patches
+
+
+def _written_anew(store: Store, path: str, sequences: Sequence[ChangedSequence], ids: Ids) -> int:
+    batch = store.open_ipc(path).get_batch(0)
+    new = {s.row: _row(batch, s, ids) for s in sequences}
+    pieces: list[pa.RecordBatch] = []
+    first = 0
+    for row in sorted(new):
+        pieces += [batch.slice(first, row - first), new[row]]
+        first = row + 1
+    table = pa.Table.from_batches([*pieces, batch.slice(first)], schema=batch.schema).combine_chunks()
+    write = partial(arrowfile.write, batches=table.to_batches(), schema=batch.schema)
+    return store.write_stream(path, write).n_bytes
+
+
+def _row(batch: pa.RecordBatch, sequence: ChangedSequence, ids: Ids) -> pa.RecordBatch:
+    row, schema = sequence.row, batch.schema
+    tokens = np.array(batch.column("token_ids")[row].values)
+    for piece in sequence.pieces:
+        if piece.fill is not None:
+            tokens[piece.start : piece.start + piece.fill[2]] = ids(piece)
+    n_real = batch.column("n_real")[row].as_py()
+    values = {
+        "token_ids": [tokens],
+        "n_real": [n_real],
+        "cu_seqlens": [[*(p.start for p in sequence.pieces), n_real]],
+        "doc_ids": [[p.doc_id for p in sequence.pieces]],
+        "doc_offsets": [[p.offset for p in sequence.pieces]],
+        "pool": [batch.column("pool")[row].as_py()],
+        "groups": [[p.group for p in sequence.pieces]],
+    }
+    return pa.record_batch([pa.array(values[f.name], f.type) for f in schema], schema=schema)
