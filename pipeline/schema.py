@@ -197,9 +197,8 @@ FORMS = _table(
     "forms",
     _required("doc_id", pa.string()),
     _required("form", pa.string()),  # plain, or fill-in-the-middle: psm, spm; plain for all that is dropped too
-    # Of files of repository documents; null: it is none, and stands alone.
-    pa.field("repo_place", pa.int32()),  # in the order of its repository's files, from 0
-    pa.field("repo_size", pa.int32()),  # how many they are
+    pa.field("repo_place", pa.int32()),  # in the order of its repository's files, from 0; null: it stands alone
+    pa.field("repo_size", pa.int32()),  # how many files these are
     pa.field("repo_part", pa.uint64()),  # hash of the repository and its part of about a megabyte
     pa.field("imports", pa.list_(pa.field("element", pa.int32(), nullable=False))),  # places of files that it imports
 )

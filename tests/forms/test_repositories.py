@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from handmade import ShuffledExecutor, digests
 from repository_runs import SEQ_LEN, SIZES, imports_of_file, made
@@ -19,6 +23,8 @@ from repository_runs import SEQ_LEN, SIZES, imports_of_file, made
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError
+from pipeline.export.exported import export_data
+from pipeline.export.formats import FORMATS
 from pipeline.mix import arrowfile
 from pipeline.mix.encoder import load_encoder
 from pipeline.reading.verify import verify
@@ -218,6 +224,53 @@ def test_a_tokenizer_without_marks_is_refused(tmp_path: Path) -> None:
     assert marks_of({"<repo_name>": 1, "<file_sep>": 2}, end=0) is not None
     with pytest.raises(ConfigError, match="order"):
         made(tmp_path, "forms: {repositories: {order: size}}")
+
+
+def test_exports_bound_what_attends_to_itself(run: RunFiles, tmp_path: Path) -> None:
+    spans = spans_of(run)
+    lengths = [sum(len(ids) for *_, ids in span) for span in spans]
+    assert sum(len(span) > 1 for span in spans) > 4
+    for to in FORMATS:
+        export_data(run, to=to, out=tmp_path / to)
+    ends = np.fromfile(tmp_path / "nanotron/tokens.ds.index", "<u8")
+    assert np.diff(ends, prepend=0).tolist() == lengths
+    with gzip.open(tmp_path / "olmo/tokens.csv.gz", "rt", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert [int(end) - int(start) for start, end, *_ in rows] == lengths
+    assert [row[2].split() for row in rows] == [[doc for doc, *_ in span] for span in spans]
+    head = 34  # magic, version, type, number of lengths, number of bounds
+    sizes = np.frombuffer((tmp_path / "megatron/tokens.idx").read_bytes()[head : head + 4 * len(lengths)], "<i4")
+    assert sizes.tolist() == lengths
+    parquet = pq.read_table(sorted((tmp_path / "parquet").glob("*.parquet")))
+    assert parquet.to_pylist() == [row for table in run.packed() for row in table.to_pylist()]
+    index = json.loads((tmp_path / "mds/index.json").read_text(encoding="utf-8"))["shards"][0]
+    assert "piece_bounds" in index["column_names"]
+    assert mds_bounds(tmp_path / "mds", index) == [
+        (row["cu_seqlens"], row["piece_bounds"]) for row in parquet.to_pylist()
+    ]
+    assert "`piece_bounds`" in (tmp_path / "huggingface/README.md").read_text(encoding="utf-8")
+
+
+def mds_bounds(folder: Path, index: dict[str, Any]) -> list[tuple[list[int], list[int]]]:
+    """Both lists of bounds of the samples of a shard, read as the format says: sizes of columns, then columns."""
+    data = (folder / index["raw_data"]["basename"]).read_bytes()
+    n = int.from_bytes(data[:4], "little")
+    offsets = np.frombuffer(data[4 : 8 + 4 * n], "<u4").tolist()
+    found = []
+    for start, end in pairwise(offsets):
+        sample = data[start:end]
+        loose = [i for i, size in enumerate(index["column_sizes"]) if size is None]
+        sizes = list(index["column_sizes"])
+        for i, size in zip(loose, np.frombuffer(sample[: 4 * len(loose)], "<u4").tolist(), strict=True):
+            sizes[i] = size
+        at, columns = 4 * len(loose), {}
+        for name, size in zip(index["column_names"], sizes, strict=True):
+            columns[name] = sample[at : at + size]
+            at += size
+        assert at == len(sample)
+        lists = [np.frombuffer(columns[name][2:], "<i4").tolist() for name in ("cu_seqlens", "piece_bounds")]
+        found.append((lists[0], lists[1]))
+    return found
 
 
 # --- what breaks the promise ------------------------------------------------------------------------------------------
