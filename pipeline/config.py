@@ -28,7 +28,7 @@ from pipeline.fields import (
 )
 from pipeline.filters import Quality
 from pipeline.phases import MAX_PHASES, Phase
-from pipeline.targets import Balance, Forms, Pack
+from pipeline.targets import Balance, Forms, Pack, TokenizerSample
 
 _FIELDS = ("path", "repo", "revision", "license", "stars", "language")  # what a prefix may say of its document
 
@@ -317,6 +317,7 @@ class Tokenizer(Frozen):
     """The byte-level BPE that turns documents into token ids."""
 
     path: str = Field("builtin", description="tokenizer.json, relative to the mixture file; builtin: the shipped one")
+    sample: TokenizerSample = Field(default_factory=TokenizerSample, description="what train-tokenizer learns from")
 
 
 class Mixture(Frozen):

@@ -63,6 +63,35 @@ class PoolBalance(Frozen):
         return 1.0 if self.temperature is None else self.temperature
 
 
+class SamplePool(Frozen):
+    """What one pool gives to the sample that a tokenizer learns from; the words are those of `balance`, in bytes."""
+
+    parts: Count = Field(1, description="this pool's part of the ratio code:text, in bytes")
+    shares: dict[Annotated[str, Known("group", others=True)], Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="wanted share per group, relative weights; `others`: all groups not named; empty: by size",
+    )
+    temperature: Frac | None = Field(
+        None,
+        description="exponent a: groups without a share of their own share as n ** a of their bytes n; "
+        "null or 1: in proportion to them, 0: equally",
+    )
+    max_repo_frac: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="most that one repository gives of the pool's bytes; null: no cap"
+    )
+    max_document_bytes: Count = Field(
+        50_000,
+        description="of a longer document its beginning; what is beyond 50,000 bytes counts as a text of its own",
+    )
+
+
+class TokenizerSample(Frozen):
+    """What `loopmix train-tokenizer` learns from."""
+
+    code: SamplePool = Field(default_factory=SamplePool)
+    text: SamplePool = Field(default_factory=SamplePool)
+
+
 class Balance(Frozen):
     """Exact token budgets. Text and code meet `parts` to the token, over the run and in every prefix."""
 

@@ -49,7 +49,7 @@ ROOMS: dict[str, set[str]] = {
     | SUBJECT,
     "forecast": {"recipe", "request", "sources", "mix"} | SUBJECT,
     "request": {"sources", "language", "rules", "select", "privacy"} | COMMON,
-    "tokenizer_sample": {"sources", "language", "quality", "rules"} | SUBJECT,
+    "tokenizer_sample": {"sources", "language", "quality", "rules", "mix"} | SUBJECT,
     "reading": {"sources", "language", "rules", "dedup", "select", "privacy", "mix", "forms", "forget", "tokenizer"}
     | SUBJECT,
     "report": {"sources", "language", "quality", "rules", "dedup", "select", "privacy", "mix", "reading", "results"}

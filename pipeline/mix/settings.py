@@ -15,9 +15,10 @@ from pipeline.targets import Balance, Pack
 from tokenizer import Encoder
 
 
-class Encoding(Tokenizer):
-    """All that decides `tokens`: the tokenizer's file, and what is in it."""
+class Encoding(Frozen):
+    """All that decides `tokens`: the tokenizer's file, and what is in it; not what another one would learn from."""
 
+    path: str
     file_hash: str  # SHA-256
 
 

@@ -83,7 +83,7 @@ class Names:
     def _name(self, known: Known, value: str, loc: Loc) -> str:
         if known.others and value == OTHERS:
             return value
-        # Below balance.code or balance.text, or the shares of a phase: the pool is part of the place.
+        # Below balance, a tokenizer's sample or a phase: the pool is part of the place.
         kind = f"{next(part for part in loc if part in POOLS)} group" if known.of == "group" else known.of
         name, problem = _CHECKS[kind](self, value)
         if problem is not None:

@@ -1,6 +1,7 @@
 """`loopmix tokenizer-report` and `train-tokenizer`: what is printed, and what is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,20 @@ def test_train_tokenizer_refuses_a_vocabulary_that_the_sample_cannot_fill(tmp_pa
     assert "vocab_size is 200,000, but this sample teaches only" in printed
     assert "ask for at most" in printed
     assert not (tmp_path / "t.json").exists()
+
+
+def test_train_tokenizer_says_what_each_group_gave_and_which_share_is_of_nothing(tmp_path: Path) -> None:
+    mixture = (DATA / "mixture.yaml").read_text(encoding="utf-8").replace("path: ", f"path: {DATA}/")
+    mixture = mixture.replace(f"path: {DATA}/path", "path: path")
+    shares = "tokenizer: {sample: {code: {parts: 3, shares: {zig: 1, python: 2, others: 1}}, text: {parts: 1}}}\n"
+    (tmp_path / "mixture.yaml").write_text(mixture + shares, encoding="utf-8")
+    asked = ("--vocab-size", 400, "--sample-bytes", 40_000, "--out", tmp_path / "t.json")
+    code, printed = call("train-tokenizer", tmp_path / "mixture.yaml", *asked)
+    assert code == 0, printed
+    code_bytes, text_bytes = (int(n.replace(",", "")) for n in re.findall(r"(?:code|text) ([\d,]+) bytes of", printed))
+    assert (code_bytes, text_bytes) == (30_000, 10_000)
+    assert "groups: Python" in printed
+    assert "warning: tokenizer.sample.code.shares: no document of Zig passes the rules" in printed
 
 
 @pytest.mark.parametrize("asked", [["--vocab-size", "4294967297"], ["--sample-bytes", "0"], ["--sample-bytes", "-1"]])

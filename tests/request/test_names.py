@@ -41,6 +41,7 @@ balance:
   code:
     shares: {python: 1, c++: 2, JS: 3, others: 4}
     max_frac: {html: 0.5}
+tokenizer: {sample: {code: {shares: {golang: 2, others: 1}}}}
 """
     mixture = load_mixture(write(tmp_path, text))
     assert [o.language for o in mixture.classify.overrides] == ["Objective-C", "C++"]
@@ -48,6 +49,7 @@ balance:
     assert mixture.select.drop_languages == ("Go", "Emacs Lisp")
     assert mixture.balance.code.shares == {"Python": 1, "C++": 2, "JavaScript": 3, "others": 4}
     assert mixture.balance.code.max_frac == {"HTML": 0.5}
+    assert mixture.tokenizer.sample.code.shares == {"Go": 2, "others": 1}
     shown = CliRunner().invoke(main, ["config", str(tmp_path / "mix.yaml")]).output
     assert "drop_languages: [Go, Emacs Lisp]" in shown
     assert "      Python: 1.0" in shown
