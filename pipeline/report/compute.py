@@ -22,6 +22,7 @@ from pipeline.report.numbers import (
     BadShard,
     Drop,
     FlowStep,
+    Group,
     InputSample,
     License,
     NearlyLost,
@@ -48,9 +49,7 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
     """Read the run's tables once, without any text, and count. Raises StoreError, SchemaError, CheckpointError."""
     counted = count_documents(run)
     (total,) = roll_up(counted.cube)
-    by_group = roll_up(counted.cube, "pool", "group")
-    wanted = {pool: _over_all(run, pool) for pool in POOLS}
-    groups = tuple(g for pool in POOLS for g in groups_of(by_group, pool=pool, wanted=wanted[pool]))
+    groups = _groups(run, counted)
     stream, phases = read_stream(run), phases_of_run(run)
     balanced, packing = whole(run, stream, phases, n_split_docs=total["n_split_docs"])
     totals = from_row(Totals, total)
@@ -96,6 +95,11 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         training=read_training(model, hashes=_packed_hashes(run)) if model else None,
     )
     return notices_of(numbers)
+
+
+def _groups(run: RunFiles, counted: DocumentCounts) -> tuple[Group, ...]:
+    by_group = roll_up(counted.cube, "pool", "group")
+    return tuple(g for pool in POOLS for g in groups_of(by_group, pool=pool, wanted=_over_all(run, pool)))
 
 
 def _over_all(run: RunFiles, pool: str) -> PoolBalance:
