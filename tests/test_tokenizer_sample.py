@@ -59,7 +59,7 @@ def test_what_a_small_language_lacks_others_give() -> None:
 def test_shares_name_languages() -> None:
     found = chosen_sizes(SamplePool(shares={"Nim": 3.0, "others": 1.0}), n_bytes=8 * SIZE)
     assert found == {"C": 1_000, "Nim": 3_000, "books": 4_000}
-    with pytest.raises(ConfigError, match=r"tokenizer\.sample\.code\.shares"):
+    with pytest.raises(ConfigError, match="hold 0 bytes of code and 40,000 of text; name groups"):
         chosen_sizes(SamplePool(shares={"Zig": 1.0}), n_bytes=8 * SIZE)
 
 
@@ -79,6 +79,13 @@ def test_no_repository_gives_more_than_its_cap() -> None:
             given_by[found.repos[key]] += SIZE
     assert given_by == {"c0": 5_000, "c1": 5_000, "nim": 4_000}
     assert {one.group: one.n_available for one in taken} == {"C": 10_000, "Nim": 4_000, "books": 40_000}
+
+
+def test_absurd_caps_and_parts_leave_a_sample_or_say_why_not() -> None:
+    found = chosen_sizes(SamplePool(max_repo_frac=1e-9), n_bytes=40 * SIZE)
+    assert found == {"C": 2_000, "Nim": 1_000, "books": 3_000}, "a document of each repository"
+    with pytest.raises(ConfigError, match="1000000:1 cannot be met in 40,000 bytes"):
+        chosen_sizes(SamplePool(parts=10**6), n_bytes=40 * SIZE)
 
 
 def test_a_capped_group_gives_the_first_of_all_its_repositories() -> None:

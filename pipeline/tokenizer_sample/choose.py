@@ -51,9 +51,10 @@ def choose(found: SampleCandidates, *, wanted: Wanted) -> tuple[dict[int, int], 
     held = {name: _pool(pools[name], available[name]) for name in pools}
     unit = min(wanted.n_bytes // n_parts, *(held[name].capacity() // pools[name].parts for name in pools))
     if unit == 0:
-        empty = min(pools, key=lambda name: held[name].capacity())
         raise ConfigError(
-            f"tokenizer.sample.{empty}.shares: no group that they name has a document that passes the rules"
+            f"tokenizer.sample: code:text as {wanted.code.parts}:{wanted.text.parts} cannot be met in "
+            f"{wanted.n_bytes:,} bytes: groups that `shares` allow hold {held['code'].capacity():,} bytes of code and "
+            f"{held['text'].capacity():,} of text; name groups that the sources have, or give smaller parts"
         )
     chosen: dict[int, int] = {}
     taken: list[GroupTaken] = []
@@ -69,7 +70,7 @@ def choose(found: SampleCandidates, *, wanted: Wanted) -> tuple[dict[int, int], 
 
 
 def _cap(pool: SamplePool, part: int) -> int | None:
-    return None if pool.max_repo_frac is None else int(part * pool.max_repo_frac)
+    return None if pool.max_repo_frac is None else max(1, int(part * pool.max_repo_frac))  # a document each at least
 
 
 def _pool(wanted: SamplePool, available: dict[str, int]) -> Pool:
