@@ -312,6 +312,15 @@ def test_joined_files_of_two_repositories_break_the_promise(run: RunFiles) -> No
     assert "stand out of their order" in broken(run)["repositories"]
 
 
+def test_a_joined_piece_that_is_no_whole_file_breaks_the_promise(run: RunFiles) -> None:
+    def shift(rows: Rows) -> None:
+        row = next(r for r in rows if r["piece_bounds"][1] not in r["cu_seqlens"])
+        row["doc_offsets"][1] += 1
+
+    repack(run, shift)
+    assert "1 joined pieces are no whole files" in broken(run)["repositories"]
+
+
 def test_a_span_that_is_taken_apart_breaks_the_promise(run: RunFiles) -> None:
     def part(rows: Rows) -> None:
         row = next(r for r in rows if len(r["piece_bounds"]) > len(r["cu_seqlens"]) + 2)
