@@ -8,8 +8,10 @@ import re
 import shutil
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +29,7 @@ from pipeline.phased import of_phase
 from pipeline.plt import BatchStream, SequenceStream
 from pipeline.plt.data import open_packed
 from pipeline.plt.ratio import promised_parts, refuse_ratios
+from pipeline.reading import verify_phases
 from pipeline.reading.verify import verify
 from pipeline.reading.verify_phases import phases_hold
 from pipeline.reading.verify_stream import balance_holds
@@ -117,6 +120,19 @@ def test_a_breach_is_seen(run: RunFiles, name: str) -> None:
     assert not kept
     assert expected in detail
     assert phases_hold(run)[0]
+
+
+@pytest.mark.parametrize(("place", "n_near"), [(5_500, 1), (6_500, 0)])
+def test_copies_that_meet_at_the_border_of_two_phases_are_seen(place: int, n_near: int) -> None:
+    def stands(at: int, size: int) -> verify_phases._Stands:
+        one = np.array([1])
+        return verify_phases._Stands(one, one, np.array([at]), np.array([at]), size)
+
+    lengths = pa.table({"n_tokens": [10]})
+    run: Any = SimpleNamespace(phases=[SimpleNamespace(seq_len=8)], shards=lambda *_, **__: iter([lengths]))
+    found, nearest = verify_phases._near(run, [stands(5_000, 5_000), stands(place, 2_000)])
+    assert found == n_near
+    assert nearest == (place - 5_000) / 2_000
 
 
 def test_documents_of_another_phase_are_not_as_planned(run: RunFiles, monkeypatch: pytest.MonkeyPatch) -> None:

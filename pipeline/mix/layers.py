@@ -47,7 +47,7 @@ class Taken:
 
 def take(kept: Kept, quotas: Quotas, *, may: np.ndarray, used: np.ndarray) -> Taken:
     """What a phase takes under its quotas of the documents that `may` enter, of which `used` copies are gone."""
-    open_ = may & (kept.name >= 0) & (used < kept.most)
+    open_ = may & (kept.name >= 0)  # who is used up lies behind the layer in which any budget ends
     of = [quotas.get(name, _NOTHING) for name in kept.names] or [_NOTHING]
     name = np.where(open_, kept.name, 0)
 

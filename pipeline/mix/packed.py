@@ -28,7 +28,7 @@ from pipeline.mix.piece_ids import MappedIds, PieceIds, RoutedIds, route
 from pipeline.mix.piece_runs import bounded, planned_runs
 from pipeline.mix.pieces import IMPORT_COUNTS, count_imports, pieces_of, united
 from pipeline.mix.places import read_places
-from pipeline.mix.planned import planned
+from pipeline.mix.planned import planned, shared
 from pipeline.mix.rest import fill, waiting
 from pipeline.mix.settings import Packing, PhasePacking
 from pipeline.schema import LANGUAGES, PACKED, POOLS
@@ -79,6 +79,11 @@ def _fit_all(job: Job, *, config: Packing, phase: int | None) -> _Placed:
     counted = job.step("copies", partial(_copies, tables, phase), items=n_shards)
     # As often as documents do appear, which may be less than they may: each segment costs some room at its end.
     most = {f"{pool}_copies": max(marker.counts[pool] for marker in counted) for pool in POOLS}
+    n_copies = max(most.values())
+    # A copy in another phase is one more: only in segments has a document the same place in both, an epoch apart.
+    for pool in POOLS:
+        if any(marker.counts.get(f"{pool}_shared") for marker in counted):
+            most[f"{pool}_copies"] = max(2, most[f"{pool}_copies"])
     config = config.model_copy(update=most)
     n = sum(config.segments)
     runs = job.channel("lengths", n_sources=n_shards, n_partitions=n)
@@ -96,7 +101,7 @@ def _fit_all(job: Job, *, config: Packing, phase: int | None) -> _Placed:
     job.step("rest", partial(_fill, rest, filled, rest_sizes, config), items=len(POOLS))
     ordered = job.step("interleave", partial(_order, sizes, rest_sizes, order, config), items=1)
     n_sequences = total_counts(ordered)["n_sequences"]
-    _refuse_batch(config, n_sequences=n_sequences, n_copies=max(most.values()))
+    _refuse_batch(config, n_sequences=n_sequences, n_copies=n_copies)
     per_shard = max(1, -(-n_sequences // config.n_shards))
     is_mapped = tables.store.is_local
     place = partial(_place, fitted, filled, order, placed, None if is_mapped else asked, config.segments, per_shard)
@@ -121,8 +126,12 @@ def _copies(tables: Tables, phase: int | None, shard: int, _: None) -> Outcome:
     plan = planned(tables, shard, phase=phase)
     n_copies, cut = columns(plan, "n_copies", "cut_tokens")
     pool = tables.read(LANGUAGES, shard, columns=["pool"])["pool"]
-    total = n_copies + (cut > 0)
-    return Outcome((), {name: int(total[np.asarray(pc.equal(pool, name))].max(initial=1)) for name in POOLS})
+    total, mine = n_copies + (cut > 0), {name: np.asarray(pc.equal(pool, name)) for name in POOLS}
+    counts = {name: int(total[mine[name]].max(initial=1)) for name in POOLS}
+    if phase is not None:
+        both = shared(tables, shard, phase=phase)
+        counts |= {f"{name}_shared": int((both & mine[name]).sum()) for name in POOLS}
+    return Outcome((), counts)
 
 
 def _refuse_batch(config: Packing, *, n_sequences: int, n_copies: int) -> None:

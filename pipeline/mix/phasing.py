@@ -162,8 +162,7 @@ def _list(
     of = [quotas.get(name) for name in kept.names]
     layer = np.array([-1 if q is None else q.whole for q in of] or [-1], np.int64)[np.maximum(kept.name, 0)]
     end = np.array([-1 if q is None else q.bucket for q in of] or [-1], np.int64)[np.maximum(kept.name, 0)]
-    open_ = may[number] & (kept.name >= 0) & (used < kept.most)
-    rows = np.flatnonzero(open_ & (used <= layer) & (kept.bucket == end))
+    rows = np.flatnonzero(may[number] & (kept.name >= 0) & (used <= layer) & (kept.bucket == end))
     listed = table.select(["pool", "group", "n_tokens"]).take(pa.array(rows))
     listed = listed.append_column("key", pa.array(kept.key[rows]))
     listed = listed.append_column("position", pa.array(kept.position[rows]))

@@ -1,6 +1,8 @@
 """The promises of phases, recounted from the packed stream: who may enter, how much, and how often over all of them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +16,24 @@ from pipeline.rules.settings import columns_of
 from pipeline.schema import LANGUAGES, POOLS, QUALITY, TOKENS, bounds_of_pieces
 
 _MAX_NAMED = 3
+_LARGE_FRAC = 1 / 16  # of an epoch: a document beyond it may fill what stands between two copies
 _DOC = np.dtype([("high", "<u8"), ("low", "<u8")])
 
 
+@dataclass(frozen=True)
+class _Stands:
+    """Where the documents of the run stand in one phase, int64 [n_docs] each, and its tokens, padding included."""
+
+    n_tokens: np.ndarray
+    copies: np.ndarray
+    first: np.ndarray  # place of its first sequence in tokens from the start of all phases; -1: not there
+    last: np.ndarray
+    size: int
+
+
 def phases_hold(run: RunFiles) -> tuple[bool, str]:
-    """Whether each phase has its tokens, of documents that may enter it, and no document has more copies than allowed.
+    """Whether each phase has its tokens, of documents that may enter it, and no document has more copies than allowed,
+    nor two in neighbouring phases nearer than half an epoch of the shorter one.
 
     What stands in a phase is counted in its sequences and held against the plan, document by document.
     """
@@ -26,22 +41,58 @@ def phases_hold(run: RunFiles) -> tuple[bool, str]:
     order = np.argsort(every)
     broken: list[str] = []
     said: list[str] = []
-    begins = np.zeros(every.size, np.int64)
+    found: list[_Stands] = []
     for phase in run.phases:
-        place, offset, length = _pieces(run, phase, every[order])
-        row = order[place]
-        n_packed = np.bincount(row, weights=length, minlength=every.size).astype(np.int64)
-        begins += np.bincount(row[offset == 0], minlength=every.size)
-        broken += _broken(run, phase, n_packed)
-        said.append(f"{phase.name} {int(n_packed.sum()):,} tokens of {int((n_packed > 0).sum()):,} documents")
-    most = _most_copies(run)
-    often = int((begins > most).sum())
-    if often:
+        stands = _stands(run, phase, every, order, start=sum(before.size for before in found))
+        found.append(stands)
+        broken += _broken(run, phase, stands.n_tokens)
+        said.append(
+            f"{phase.name} {int(stands.n_tokens.sum()):,} tokens of {int((stands.copies > 0).sum()):,} documents"
+        )
+    n_copies = np.sum([stands.copies for stands in found], axis=0)
+    if often := int((n_copies > _most_copies(run)).sum()):
         broken.append(f"{often:,} documents stand more often in all phases than they may")
+    n_near, nearest = _near(run, found)
+    if n_near:
+        broken.append(f"{n_near:,} times two copies in neighbouring phases are less than half an epoch apart")
     if broken:
         return False, "; ".join(broken[:_MAX_NAMED])
-    shared = f"no document stands more than {int(begins.max(initial=0))} times in all of them"
-    return True, f"{', '.join(said)}; {shared}"
+    shared = f"no document stands more than {int(n_copies.max(initial=0))} times in all of them"
+    apart = f", copies in two phases are at least {nearest:.2f} of an epoch apart" if nearest < np.inf else ""
+    return True, f"{', '.join(said)}; {shared}{apart}"
+
+
+def _stands(run: RunFiles, phase: Phased, every: np.ndarray, order: np.ndarray, *, start: int) -> _Stands:
+    n, size = every.size, 0
+    n_tokens, copies = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    first, last = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
+    for table in run.packed(phase):
+        place, offset, length, sequence = _pieces(table, every[order])
+        row = order[place]
+        n_tokens += np.bincount(row, weights=length, minlength=n).astype(np.int64)
+        copies += np.bincount(row[offset == 0], minlength=n)
+        at = start + size + sequence * phase.seq_len
+        new = first[row] < 0
+        first[row[new][::-1]] = at[new][::-1]  # of equal rows the last one that is written stays: the first of them
+        last[row] = at
+        size += table.num_rows * phase.seq_len
+    return _Stands(n_tokens, copies, first, last, size)
+
+
+def _near(run: RunFiles, found: list[_Stands]) -> tuple[int, float]:
+    """How many documents stand too near in neighbouring phases, and the least distance in epochs of the shorter one."""
+    longest = max(phase.seq_len for phase in run.phases)
+    length = np.concatenate([t["n_tokens"].to_numpy() for t in run.shards(TOKENS, columns=["n_tokens"])])
+    n_near, nearest = 0, np.inf
+    for before, after in pairwise(found):
+        both = np.flatnonzero((before.copies > 0) & (after.copies > 0))
+        apart = (after.first - before.last)[both]
+        epoch = np.minimum(before.size / before.copies[both], after.size / after.copies[both])
+        # As in `epochs`: no order could help a document that is a large part of one, and a sequence is no distance.
+        small = length[both] <= _LARGE_FRAC * epoch
+        n_near += int((small & (apart + longest < epoch / 2)).sum())
+        nearest = min(nearest, float((apart / epoch)[small].min(initial=np.inf)))
+    return n_near, nearest
 
 
 def _docs(table: pa.Table) -> np.ndarray:
@@ -51,17 +102,16 @@ def _docs(table: pa.Table) -> np.ndarray:
     return out
 
 
-def _pieces(run: RunFiles, phase: Phased, known: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Of each piece of a phase its document's place in `known`, which is sorted, its offset there and its length."""
-    found = []
-    for table in run.packed(phase):
-        cu = table[bounds_of_pieces(table.column_names)].combine_chunks()
-        values, offsets = np.asarray(cu.flatten(), np.int64), np.asarray(cu.offsets, np.int64)
-        length = np.delete(np.diff(values), offsets[1:-1] - 1) if values.size else values
-        docs = _docs(pa.table({"doc_id": table["doc_ids"].combine_chunks().flatten()}))
-        found.append((np.searchsorted(known, docs), table["doc_offsets"].combine_chunks().flatten().to_numpy(), length))
-    place, offset, length = (np.concatenate(c) for c in zip(*found, strict=True))
-    return place, offset, length
+def _pieces(table: pa.Table, known: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Of each piece of a packed shard its document's place in `known`, which is sorted, its offset there, its length,
+    and the row of its sequence."""
+    cu = table[bounds_of_pieces(table.column_names)].combine_chunks()
+    values, offsets = np.asarray(cu.flatten(), np.int64), np.asarray(cu.offsets, np.int64)
+    length = np.delete(np.diff(values), offsets[1:-1] - 1) if values.size else values
+    sequence = np.repeat(np.arange(table.num_rows), np.diff(offsets) - 1)
+    docs = _docs(pa.table({"doc_id": table["doc_ids"].combine_chunks().flatten()}))
+    offset = table["doc_offsets"].combine_chunks().flatten().to_numpy()
+    return np.searchsorted(known, docs), offset, length, sequence
 
 
 def _broken(run: RunFiles, phase: Phased, n_packed: np.ndarray) -> Iterator[str]:
