@@ -16,7 +16,7 @@ from tokenizer import Encoder
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenTokens:
     """How a run's tokens are read."""
 
     encoder: Encoder
@@ -53,7 +53,7 @@ class Written:
         return self.encoder.decode(ids[:-1])
 
 
-def written(run: RunFiles) -> Written:
+def written(run: RunFiles) -> WrittenTokens:
     """By the run's own tokenizer. LoopmixError if it is missing, or not one for that run."""
     where = run.store.full(TOKENIZER_FILE)
     encoder = held_encoder(run.tokenizer(), where=where)
@@ -63,8 +63,8 @@ def written(run: RunFiles) -> Written:
         if marks is None:
             raise LoopmixError(f"{where}: has no tokens for a repository's name and a file's path")
     if run.mixture.forms.fim is None:
-        return Written(encoder, None, marks)
+        return WrittenTokens(encoder, None, marks)
     found = sentinels_of(dict(encoder.special), end=encoder.eos_id)
     if found is None:
         raise LoopmixError(f"{where}: has no tokens for prefix, suffix and middle")
-    return Written(encoder, found, marks)
+    return WrittenTokens(encoder, found, marks)

@@ -95,7 +95,7 @@ KEYS = {
     "quality: {code: {max_line: 3}}": "quality.code.max_line: there is no such key; did you mean max_lines",
     "max_lines: 3": "max_lines: there is no such key; `max_lines` belongs to quality.code",
     "quality: {max_line_chars: 3}": "`max_line_chars` belongs to quality.code or quality.text",
-    "pack: {zzz: 3}": "pack.zzz: there is no such key; expected one of seq_len, n_shards, n_partitions",
+    "pack: {zzz: 3}": "pack.zzz: there is no such key; expected one of seq_len, cut_at, n_shards, n_partitions",
     "select: {seed: 3}": "select.seed: there is no such key; `seed` belongs to the top",
 }
 
