@@ -200,6 +200,8 @@ def filled(mixture: dict[str, Any], folder: Path) -> dict[str, Any]:
             source["path"] = str(place / "*.jsonl")
     mixture.pop("tokenizer", None)  # the demo's is trained by the demo
     mixture.get("balance", {}).pop("total_tokens", None)  # of inputs that are larger
+    for phase in mixture.get("phases", []):
+        phase["tokens"] = 300
     return mixture
 
 
@@ -209,3 +211,11 @@ def filled(mixture: dict[str, Any], folder: Path) -> dict[str, Any]:
 def test_mixtures_that_ship_have_no_finding_once_their_paths_are_filled(file: Path, tmp_path: Path) -> None:
     (tmp_path / "mix.yaml").write_text(yaml.safe_dump(filled(yaml.safe_load(file.read_text()), tmp_path)))
     assert list(lint(load_mixture(tmp_path / "mix.yaml"))) == []
+
+
+def test_phases_that_ask_for_more_than_the_bytes_hold_are_found_together(tmp_path: Path) -> None:
+    mixture = filled(yaml.safe_load((CONFIGS / "phases.yaml").read_text()), tmp_path)
+    mixture["phases"][1]["tokens"] = 50_000_000
+    (tmp_path / "mix.yaml").write_text(yaml.safe_dump(mixture))
+    found = list(lint(load_mixture(tmp_path / "mix.yaml")))
+    assert ("total_beyond_bytes", "phases") in {(f.kind, f.key) for f in found}
