@@ -41,6 +41,12 @@ def test_units_hold_neighbours_of_one_part_as_far_as_a_sequence_goes(found: list
         assert joins[u].tolist() == [False] + [True] * (len(u) - 1)
 
 
+def test_a_unit_may_fill_a_sequence_and_no_more() -> None:
+    keys, can = np.zeros(2, np.uint64), np.ones(2, bool)
+    assert unit_of(keys, np.array([SEQ // 2, SEQ // 2]), can, seq_len=SEQ).tolist() == [0, 0]
+    assert unit_of(keys, np.array([SEQ // 2, SEQ // 2 + 1]), can, seq_len=SEQ).tolist() == [0, 1]
+
+
 def test_files_of_a_part_lie_together_in_their_order_and_others_where_they_did() -> None:
     key, plain = stage_key(1, "x"), np.arange(8, dtype=np.uint64) << np.uint64(60)
     part, place = np.array([7, 7, 9, 7, 0, 0, 9, 7], np.uint64), np.array([2, 0, 5, 1, -1, -1, 0, 300])
