@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from pipeline.arrays import lz4_block as lz4
 
-# Sequences that are further apart than a match reaches are mended each for itself.
-_APART = 70_000
+# Bytes between sequences that are mended together: what lies between two that are further apart stays as it is. Where
+# that leaves too little to save on, all within a match's reach.
+_APART = (1_000, 70_000)
+_N_VERSIONS = 48  # of one stretch
 _MIN_RUN = 16  # blanked bytes that can take what is left over
 _MOST_SPLITS = 3
 _MORE = (0, 64, 1_024, 16_384)  # sequences behind that are compressed again too, where it takes their savings
@@ -21,54 +24,83 @@ def blanked(block: np.ndarray, plain: np.ndarray) -> Iterator[np.ndarray]:
     `plain` is what comes out of `block` but for some ranges, which are zeros: so the lengths of rows stay, too.
     """
     rows = lz4.sequences(block, plain.size)
-    bad = np.flatnonzero(lz4.wrong(rows, block, plain)) if len(rows) else np.zeros(0, np.int64)
     if not len(rows):
         return
-    if not bad.size:
+    block = block.copy()
+    is_bad = lz4.wrong(rows, block, plain)
+    if is_bad.any():  # most matches of what is gone have other places to copy from, and need no byte more for that
+        lz4.other_sources(rows, is_bad, plain, block)
+    if not is_bad.any():
         yield block
         return
-    ends = np.flatnonzero(np.diff(rows[bad, lz4.OUT]) > _APART).tolist()
-    bounds = [0, *(e + 1 for e in ends), bad.size]
-    out = block.copy()
-    for k in range(len(bounds) - 1):
-        first, last = int(bad[bounds[k]]), int(bad[bounds[k + 1] - 1])
-        versions = _mended(rows, first, last, block, plain)
-        if k < len(bounds) - 2:
-            found = next(versions, None)
-            if found is None:
-                return
-            out[found[0] : found[0] + found[1].size] = found[1]
-            continue
-        for at, data in versions:
-            whole = out.copy()
-            whole[at : at + data.size] = data
+    attempts = (_stretches(rows, is_bad, block, plain, apart=apart) for apart in _APART)
+    stretches = next((found for found in attempts if found), [])
+    if not stretches:
+        return
+    for start, versions in stretches:
+        block[start : start + versions[0].size] = versions[0]
+    yield block
+    for start, versions in stretches:
+        for version in versions[1:]:
+            whole = block.copy()
+            whole[start : start + version.size] = version
             yield whole
 
 
+def _stretches(
+    rows: np.ndarray, is_bad: np.ndarray, block: np.ndarray, plain: np.ndarray, *, apart: int
+) -> list[tuple[int, list[np.ndarray]]]:
+    """Where stretches of the block are written again, and versions of each; empty where one cannot be."""
+    stretches: list[tuple[int, list[np.ndarray]]] = []
+    at = 0
+    while (found := np.flatnonzero(is_bad[at:])).size:
+        first = last = at + int(found[0])
+        for row in (at + found[1:]).tolist():
+            if rows[row, lz4.OUT] - rows[last, lz4.OUT] > apart:
+                break
+            last = row
+        mended = _mended(rows, is_bad, first, last, block, plain)
+        if mended is None:
+            return []
+        at = mended[0] + 1
+        stretches.append((int(rows[first, lz4.AT]), mended[1]))
+    return stretches
+
+
 def _mended(
-    rows: np.ndarray, first: int, last: int, block: np.ndarray, plain: np.ndarray
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Where new bytes of the block begin, and versions of them, so that sequences `first` to `last` are right."""
+    rows: np.ndarray, is_bad: np.ndarray, first: int, last: int, block: np.ndarray, plain: np.ndarray
+) -> tuple[int, list[np.ndarray]] | None:
+    """The last sequence that is written again so that those from `first` to `last` are right, and versions of what is
+    written from the beginning of the first; None where it cannot be."""
     for more in _MORE:
-        yield from _rewritten(rows, first, min(last + 1 + more, len(rows) - 1), block, plain)
+        after = min(last + 1 + more, len(rows) - 1)
+        while after < len(rows) - 1 and is_bad[after]:
+            after += 1
+        # The sequence behind is right: its match stays, and takes in what is left of literals.
+        begin, stop = int(rows[first, lz4.OUT]), int(rows[after, lz4.OUT] + rows[after, lz4.LITERALS])
+        tail = int(rows[after, lz4.OFFSET]), int(rows[after, lz4.MATCH])
+        end = int(rows[after + 1, lz4.AT]) if after + 1 < len(rows) else block.size
+        versions = list(islice(_rewritten(plain, begin, stop, tail, end - int(rows[first, lz4.AT])), _N_VERSIONS))
+        if versions:
+            return after, versions
+    return None
 
 
-def _rewritten(
-    rows: np.ndarray, first: int, after: int, block: np.ndarray, plain: np.ndarray
-) -> Iterator[tuple[int, np.ndarray]]:
-    """The same up to sequence `after`, which is right: its match stays, and takes in what is left of literals."""
-    begin, stop = int(rows[first, lz4.OUT]), int(rows[after, lz4.OUT] + rows[after, lz4.LITERALS])
-    tail = int(rows[after, lz4.OFFSET]), int(rows[after, lz4.MATCH])
-    at = int(rows[first, lz4.AT])
-    end = int(rows[after + 1, lz4.AT]) if after + 1 < len(rows) else block.size
+def _rewritten(plain: np.ndarray, begin: int, stop: int, tail: tuple[int, int], size: int) -> Iterator[np.ndarray]:
+    """Sequences of `size` bytes that make plain[begin:stop] and then the match `tail`."""
     run = _largest_run(plain, begin, min(stop, plain.size - 16))
-    if run is None:
+    if run is not None:
+        zeros, n_zeros = run
+        before, behind = _compressed(plain, begin, zeros), _compressed(plain, zeros + n_zeros, stop)
+        behind[-1, 1], behind[-1, 2] = tail
+        yield from _fitted(before, behind, n_zeros, plain, begin, size)
         return
-    zeros, n_zeros = run
-    before, behind = _compressed(plain, begin, zeros), _compressed(plain, zeros + n_zeros, stop)
-    behind[-1, 1], behind[-1, 2] = tail
-    for data in _fitted(before, behind, n_zeros, plain, begin, end - at):
-        yield at, data
+    every = _compressed(plain, begin, stop)
+    every[-1, 1], every[-1, 2] = tail
+    spare = size - _size(every)
+    out = np.empty(size, np.uint8)
+    if spare >= 0 and lz4.spend(every, spare) == 0 and lz4.emit(every, plain, begin, out) == size:
+        yield out
 
 
 def _largest_run(plain: np.ndarray, begin: int, stop: int) -> tuple[int, int] | None:

@@ -84,6 +84,31 @@ def wrong(rows: np.ndarray, block: np.ndarray, plain: np.ndarray) -> np.ndarray:
 
 
 @compiled
+def other_sources(rows: np.ndarray, bad: np.ndarray, plain: np.ndarray, block: np.ndarray) -> None:
+    """Give matches in `bad` another offset where the same bytes stand elsewhere in reach: in `rows`, in the block,
+    which grows by no byte, and in `bad`, which they are no more. Their literals must be right."""
+    for r in range(rows.shape[0]):
+        literals, _, match, at, first = rows[r]
+        if not bad[r] or not match:
+            continue
+        source = at + 1 + (0 if literals < 15 else 1 + (literals - 15) // 255)
+        is_right = True
+        for i in range(literals):
+            is_right = is_right and block[source + i] == plain[first + i]
+        p = first + literals
+        for q in range(p - 1, max(-1, p - _WINDOW - 1), -1) if is_right else range(0):
+            if plain[q] != plain[p]:
+                continue
+            length = 1
+            while length < match and plain[q + length] == plain[p + length]:
+                length += 1
+            if length == match:
+                rows[r, OFFSET], bad[r] = p - q, False
+                block[source + literals], block[source + literals + 1] = (p - q) & 255, (p - q) >> 8
+                break
+
+
+@compiled
 def n_bytes(literals: int, match: int) -> int:
     """The length of a sequence; match 0: it has none."""
     n = 1 + literals

@@ -2,7 +2,7 @@
 
     RUN/forgotten.json        ids and hashes, never texts: {"format": 1, "doc_ids": [...], "content_hashes": [...],
                               "hashes": [...]}
-    RUN/state/forget.json     what a forget that was cut off still has to write
+    RUN/state/forget.*        what a forget that was cut off still has to write
     manifest.json             `forgotten`: what each forget did; `patched`: tables were changed where they stand;
                               `forgetting`: a forget is at work, or was cut off
 
@@ -28,7 +28,7 @@ from pipeline.errors import StoreError
 from pipeline.reasons import TAKEN_BACK
 from pipeline.schema import DOCUMENTS
 
-JOURNAL = "state/forget.json"
+JOURNAL = "state/forget.json.zlib"
 AT_WORK = "forgetting"  # keys of the manifest
 HISTORY = "forgotten"
 PATCHED = "patched"

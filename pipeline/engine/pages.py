@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from pipeline.arrays.columns import bytes_of
 from pipeline.arrays.lz4_blank import blanked
+from pipeline.engine.patching import differences
 from pipeline.engine.splice import footer_of
 from pipeline.engine.thrift import I32, Reader, get, varint_of_length
 
@@ -25,7 +26,6 @@ _ROW_GROUPS, _COLUMNS, _META, _CODEC, _PATH, _PAGE_OFFSET, _DICTIONARY = 4, 1, 3
 _TYPE, _PLAIN_BYTES, _BYTES, _CRC, _DATA = 1, 2, 3, 4, 5
 _N_VALUES, _ENCODING = 1, 2
 _N_TRIES = 256  # versions of a page: one in sixteen has a CRC that is shorter than most
-_GAP = 16  # bytes that stay between two that change: a write of its own costs more
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _patches(
         crc = zlib.crc32(new.tobytes())
         said = varint_of_length(crc - (1 << 32) if crc >> 31 else crc, page.n_crc)
         if said is not None and pa.decompress(new, page.n_plain, codec="lz4_raw", asbytes=True) == plain.tobytes():
-            return [(page.crc_at, said), *_differences(block, new, page.at)]
+            return [(page.crc_at, said), *((page.at + at, data) for at, data in differences(block, new))]
     raise ValueError("a page cannot be written in the bytes that it has")
 
 
@@ -122,13 +122,3 @@ def _places(plain: np.ndarray, values: pa.Array, *, has_levels: bool) -> tuple[n
     if said != lengths[is_valid].tolist() or (stops[-1] if stops.size else at) != plain.size:
         raise ValueError("the values of a page are not where their lengths say")
     return starts, stops
-
-
-def _differences(old: np.ndarray, new: np.ndarray, at: int) -> list[tuple[int, bytes]]:
-    places = np.flatnonzero(old != new)
-    if not places.size:
-        return []
-    breaks = np.flatnonzero(np.diff(places) > _GAP)
-    firsts = places[np.concatenate(([0], breaks + 1))].tolist()
-    lasts = places[np.concatenate((breaks, [places.size - 1]))].tolist()
-    return [(at + a, new[a : b + 1].tobytes()) for a, b in zip(firsts, lasts, strict=True)]

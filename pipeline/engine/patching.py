@@ -13,16 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.engine.store import FileEntry, Store
 from pipeline.errors import StoreError
 
+_GAP = 16  # bytes that stay between two that change: a write of its own costs more
 Patch = tuple[int, bytes]  # where in the file, and what stands there afterwards
 
 
-def patch(store: Store, path: str, patches: Sequence[Patch]) -> int:
-    """Put bytes into a file of the run, durably; returns how many were written. Its size stays.
+def patch(store: Store, path: str, patches: Sequence[Patch], *, n_bytes: int | None = None) -> int:
+    """Put bytes into a file of the run, durably; returns how many were written. Its size stays, or becomes `n_bytes`.
 
     StoreError where the file is missing or shorter than a patch wants, or cannot be written.
     """
@@ -31,15 +33,30 @@ def patch(store: Store, path: str, patches: Sequence[Patch]) -> int:
         return _put_whole(store, path, patches)
     try:
         with Path(target).open("r+b") as file:
-            size = os.fstat(file.fileno()).st_size
+            size = os.fstat(file.fileno()).st_size if n_bytes is None else n_bytes
             for start, data in patches:
                 if start < 0 or start + len(data) > size:
                     raise StoreError(f"{target}: has {size:,} bytes, and a change of {start + len(data):,} was planned")
                 os.pwrite(file.fileno(), data, start)
+            if n_bytes is not None:
+                os.ftruncate(file.fileno(), n_bytes)
             os.fsync(file.fileno())
     except OSError as error:
         raise StoreError(f"{target}: cannot be written: {error}; run the same line again") from error
     return sum(len(data) for _, data in patches)
+
+
+def differences(old: np.ndarray, new: np.ndarray) -> list[Patch]:
+    """What to write into a file of bytes `old` (uint8) so that it begins with `new`, few and long rather than short."""
+    n = min(old.size, new.size)
+    places = np.flatnonzero(old[:n] != new[:n])
+    patches: list[Patch] = []
+    if places.size:
+        breaks = np.flatnonzero(np.diff(places) > _GAP)
+        firsts = places[np.concatenate(([0], breaks + 1))].tolist()
+        lasts = places[np.concatenate((breaks, [places.size - 1]))].tolist()
+        patches = [(a, new[a : b + 1].tobytes()) for a, b in zip(firsts, lasts, strict=True)]
+    return patches if new.size <= n else [*patches, (n, new[n:].tobytes())]
 
 
 def _put_whole(store: Store, path: str, patches: Sequence[Patch]) -> int:

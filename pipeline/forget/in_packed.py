@@ -1,17 +1,17 @@
 """Packed shards, changed where they stand: a piece takes the place of one, and all else keeps its bytes.
 
-Where a place takes several pieces, or one of another group, the lists behind it move: such a shard is written anew.
+Where a place takes several pieces, or one of another group, the lists behind it move, and are written again.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.engine.patching import Patch, Placed, patch, place
+from pipeline.engine.patching import Patch, Placed, differences, patch, place
 from pipeline.engine.store import Store
 from pipeline.errors import StoreError
 from pipeline.forget.plan import ChangedSequence, StandingPiece
@@ -25,7 +25,21 @@ def refill_packed(store: Store, path: str, sequences: Sequence[ChangedSequence],
     if all(s.is_same_shape for s in sequences):
         found = place(store, path)
         return patch(store, path, [p for s in sequences for p in _patches(found, s, ids)])
-    return _written_anew(store, path, sequences, ids)
+    sink = io.BytesIO()
+    _write_anew(store, path, sequences, ids, sink)
+    return store.write_bytes(path, sink.getbuffer()).n_bytes
+
+
+def reshaped(store: Store, path: str, sequences: Sequence[ChangedSequence], ids: Ids) -> tuple[list[Patch], int]:
+    """What to write where in a packed shard whose sequences take another number of pieces, and its size afterwards.
+
+    The tokens, nearly all of a shard, lie in front of the lists, so they stay where they are.
+    """
+    sink = io.BytesIO()
+    _write_anew(store, path, sequences, ids, sink)
+    with pa.memory_map(store.full(path)) as file:
+        old, new = np.frombuffer(file.read_buffer(file.size()), np.uint8), np.frombuffer(sink.getbuffer(), np.uint8)
+        return differences(old, new), new.size
 
 
 def _patches(found: Placed, sequence: ChangedSequence, ids: Ids) -> list[Patch]:
@@ -53,7 +67,7 @@ def _patches(found: Placed, sequence: ChangedSequence, ids: Ids) -> list[Patch]:
     return patches
 
 
-def _written_anew(store: Store, path: str, sequences: Sequence[ChangedSequence], ids: Ids) -> int:
+def _write_anew(store: Store, path: str, sequences: Sequence[ChangedSequence], ids: Ids, sink: io.BytesIO) -> None:
     batch = store.open_ipc(path).get_batch(0)
     new = {s.row: _row(batch, s, ids) for s in sequences}
     pieces: list[pa.RecordBatch] = []
@@ -62,8 +76,7 @@ def _written_anew(store: Store, path: str, sequences: Sequence[ChangedSequence],
         pieces += [batch.slice(first, row - first), new[row]]
         first = row + 1
     table = pa.Table.from_batches([*pieces, batch.slice(first)], schema=batch.schema).combine_chunks()
-    write = partial(arrowfile.write, batches=table.to_batches(), schema=batch.schema)
-    return store.write_stream(path, write).n_bytes
+    arrowfile.write(sink, table.to_batches(), schema=batch.schema)
 
 
 def _row(batch: pa.RecordBatch, sequence: ChangedSequence, ids: Ids) -> pa.RecordBatch:

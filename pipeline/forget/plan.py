@@ -6,6 +6,7 @@ A stop at any point is followed by doing all of it again: every change says what
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -77,14 +78,14 @@ _PLAN = TypeAdapter(ForgetPlan)
 
 def write_plan(store: Store, plan: ForgetPlan) -> int:
     """Commit the plan; returns its size in bytes."""
-    return store.write_bytes(JOURNAL, json.dumps(asdict(plan), separators=(",", ":")).encode()).n_bytes
+    return store.write_bytes(JOURNAL, zlib.compress(json.dumps(asdict(plan), separators=(",", ":")).encode())).n_bytes
 
 
 def read_plan(store: Store) -> ForgetPlan:
     """The plan of the forget that was cut off. StoreError where it is gone or damaged."""
     try:
-        return _PLAN.validate_json(store.read_bytes(JOURNAL))
-    except ValidationError as error:
+        return _PLAN.validate_json(zlib.decompress(store.read_bytes(JOURNAL)))
+    except (ValidationError, zlib.error) as error:
         raise StoreError(
             f"{store.full(JOURNAL)}: is damaged, and says what a forget that was cut off still has to do; "
             "make the run anew with `loopmix curate --replace`, which keeps the list of what is forgotten"

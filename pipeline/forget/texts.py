@@ -1,7 +1,6 @@
-"""Texts of documents that go: blanked where they stand, or, where that cannot be, in shards that are written anew.
+"""What is found only by reading what it changes: texts in compressed pages, and lists of packed shards that move.
 
-What stands in a compressed page is found by reading it, so half a change could not be finished by reading again. All
-changes are written down first, in
+Half of such a change could not be finished by reading again. So all are written down first, in
 
     RUN/state/forget-texts.bin        a line of JSON: what goes where; then the bytes one after another
 """
@@ -20,6 +19,7 @@ from pipeline.engine.patching import Patch
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import Store
 from pipeline.errors import StoreError
+from pipeline.forget.in_packed import Ids, reshaped
 from pipeline.forget.plan import ForgetPlan
 from pipeline.schema import DOCUMENTS, REDACTED
 
@@ -28,18 +28,22 @@ CHANGES_FILE = "state/forget-texts.bin"
 
 @dataclass(frozen=True)
 class TextChanges:
-    """What goes into shards of `documents` and `redacted`, by path, and which of them are written anew."""
+    """What goes into shards of `documents`, `redacted` and `packed`, by path; and those whose texts cannot be blanked
+    where they stand, which are written anew."""
 
     patches: dict[str, list[Patch]]
     anew: frozenset[str]
+    sizes: dict[str, int]  # of packed shards that are another size afterwards
 
     def to_bytes(self) -> bytes:
         places = [[path, start, len(data)] for path, found in self.patches.items() for start, data in found]
-        head = json.dumps({"anew": sorted(self.anew), "places": places}, separators=(",", ":")).encode()
+        head = json.dumps(
+            {"anew": sorted(self.anew), "sizes": self.sizes, "places": places}, separators=(",", ":")
+        ).encode()
         return b"\n".join((head, b"".join(data for found in self.patches.values() for _, data in found)))
 
 
-def text_changes(run: RunFiles, plan: ForgetPlan) -> tuple[TextChanges, int]:
+def text_changes(run: RunFiles, plan: ForgetPlan, ids: Ids) -> tuple[TextChanges, int]:
     """The changes, written down, and the bytes that were written for it; those of an earlier start where it came as far
     as that."""
     store = run.store
@@ -58,7 +62,11 @@ def text_changes(run: RunFiles, plan: ForgetPlan) -> tuple[TextChanges, int]:
                 patches[path] = _blank(store, path, column, rows)
             except ValueError:  # written by another version, or incompressible: the whole shard then, as ever
                 anew.add(path)
-    changes = TextChanges(patches, frozenset(anew))
+    sizes: dict[str, int] = {}
+    for path, sequences in plan.sequences.items():
+        if store.is_local and not all(s.is_same_shape for s in sequences):
+            patches[path], sizes[path] = reshaped(store, path, sequences, ids)
+    changes = TextChanges(patches, frozenset(anew), sizes)
     return changes, store.write_bytes(CHANGES_FILE, changes.to_bytes()).n_bytes
 
 
@@ -83,4 +91,4 @@ def _read(store: Store) -> TextChanges:
         raise StoreError(
             f"{store.full(CHANGES_FILE)}: is damaged: {error}; make the run anew with `loopmix curate --replace`"
         ) from error
-    return TextChanges(patches, frozenset(said["anew"]))
+    return TextChanges(patches, frozenset(said["anew"]), said["sizes"])

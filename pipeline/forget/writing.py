@@ -23,7 +23,7 @@ from pipeline.forget.in_packed import refill_packed
 from pipeline.forget.in_tokens import forget_tokens
 from pipeline.forget.plan import ForgetPlan, StandingPiece
 from pipeline.forget.tables import CHANGES, Change, changed_columns, with_rows
-from pipeline.forget.texts import text_changes
+from pipeline.forget.texts import TextChanges, text_changes
 from pipeline.schema import BALANCE, DOCUMENTS, LEDGER, PACKED, REDACTED, SELECT, TOKENS, Table
 
 _CHANGED = (REDACTED.name, SELECT.name, TOKENS.name, BALANCE.name, PACKED, LEDGER.name)
@@ -52,21 +52,24 @@ def write_sources(run: RunFiles, plan: ForgetPlan) -> Written:
     store, written = run.store, _listed(run, plan)
     for folder in ("packed", f"tables/{TOKENS.name}"):
         store.remove(folder)
-    _write_tables(run, plan, written, {DOCUMENTS.name, REDACTED.name})
+    changes, written.by_table["changes"] = text_changes(run, plan, _ids_of(run))
+    _write_tables(run, plan, changes, written, {DOCUMENTS.name, REDACTED.name})
     return written
 
 
 def write(run: RunFiles, plan: ForgetPlan) -> Written:
     """Do all that is planned. What is done already is done again, or found done: the outcome is the same."""
     store, written = run.store, _listed(run, plan)
+    ids = _ids_of(run)
+    changes, written.by_table["changes"] = text_changes(run, plan, ids)
     # `tokens` first: after a stop its hashes are false until it is done, and what takes a place is read from it.
     for shard, of in plan.gone.items():
         path = run.tables.path(TOKENS, shard)
         written.add(store, TOKENS.name, path, forget_tokens(store, path, [g.row for g in of]))
-    ids = _ids_of(run)
     for path, sequences in plan.sequences.items():
-        written.add(store, PACKED, path, refill_packed(store, path, sequences, ids))
-    _write_tables(run, plan, written, {table.name for table, _ in CHANGES})
+        if path not in changes.sizes:
+            written.add(store, PACKED, path, refill_packed(store, path, sequences, ids))
+    _write_tables(run, plan, changes, written, {table.name for table, _ in CHANGES})
     return written
 
 
@@ -81,16 +84,17 @@ def _listed(run: RunFiles, plan: ForgetPlan) -> Written:
     return written
 
 
-def _write_tables(run: RunFiles, plan: ForgetPlan, written: Written, names: set[str]) -> None:
+def _write_tables(run: RunFiles, plan: ForgetPlan, changes: TextChanges, written: Written, names: set[str]) -> None:
     store = run.store
-    texts, n_bytes = text_changes(run, plan)
-    written.by_table["text changes"] += n_bytes
-    for path, patches in texts.patches.items():
-        written.add(store, path.split("/")[1], path, patch(store, path, patches))
+    for path, patches in changes.patches.items():
+        name = path.split("/")[-2]
+        written.add(store, name, path, patch(store, path, patches, n_bytes=changes.sizes.get(path)))
     for table, change in CHANGES:
         for shard in plan.shards if table.name in names else ():
             path = run.tables.path(table, shard)
-            written.add(store, table.name, path, _change(run, table, change, shard, plan, is_whole=path in texts.anew))
+            written.add(
+                store, table.name, path, _change(run, table, change, shard, plan, is_whole=path in changes.anew)
+            )
 
 
 def _ids_of(run: RunFiles) -> Callable[[StandingPiece], np.ndarray]:

@@ -17,7 +17,7 @@ from pipeline.arrays.columns import columns, one_chunk
 from pipeline.engine.run_folder import RunFiles
 from pipeline.privacy.kinds import PERSONAL, kinds
 from pipeline.privacy.policies import policy_of
-from pipeline.reasons import INGEST_PROBLEMS
+from pipeline.reasons import INGEST_PROBLEMS, TAKEN_BACK
 from pipeline.schema import EXACT_DUPS, LEDGER, REDACTED
 
 # Where documents are lost, in the order of the ledger's reasons.
@@ -46,7 +46,7 @@ def from_row(of: type[T], row: Mapping[str, Any], **more: Any) -> T:
 
 def stage_of(reason: str) -> str:
     """Which of LOSSES a reason belongs to."""
-    if reason in INGEST_PROBLEMS:
+    if reason in (*INGEST_PROBLEMS, TAKEN_BACK):  # before anything else was asked of it
         return "ingest"
     return {"exact_duplicate": "exact", "near_duplicate": "near", "known_duplicate": "near"}.get(reason, "rules")
 

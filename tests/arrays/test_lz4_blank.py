@@ -99,8 +99,20 @@ def test_nothing_to_blank_leaves_the_block_alone() -> None:
     assert (found[0] == block).all()
 
 
-def test_bytes_that_no_run_of_zeros_can_even_out_are_not_blanked() -> None:
+def test_a_few_bytes_of_what_cannot_be_compressed_are_blanked_in_their_place() -> None:
     plain = bytes(random.Random(1).randbytes(4_000))
     wanted = np.frombuffer(plain, np.uint8).copy()
     wanted[2_000:2_003] = 0
+    found = next(blanked(packed(plain), wanted))
+    assert unpacked(found, 4_000) == wanted.tobytes()
+    assert (found != packed(plain)).sum() <= 3
+
+
+def test_what_needs_more_bytes_than_there_are_is_not_blanked() -> None:
+    rng = random.Random(1)
+    own = rng.randbytes(12)
+    plain = own + b"".join(rng.randbytes(40) + own for _ in range(6)) + rng.randbytes(40)
+    wanted = np.frombuffer(plain, np.uint8).copy()
+    for k in range(6):  # all but the last copy of the same bytes: it has nothing left to be copied from
+        wanted[52 * k : 52 * k + 4] = 0
     assert not list(blanked(packed(plain), wanted))

@@ -63,11 +63,13 @@ def story(i: int) -> str:
 
 
 def write_sources(folder: Path, *, n_programs: int = 90, n_scripts: int = 40, n_stories: int = 90) -> None:
-    """Two languages and prose; programs 0 and 60 are equal, 1 and 61 too but for white space."""
+    """Two languages and prose; programs 0 and 60 are equal, 1 and 61 too but for white space, 2 and 62
+    nearly."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {f"m{i}.py": program(i) for i in range(n_programs)}
     texts["m60.py"] = program(0)
     texts["m61.py"] = program(1).replace("\n\n", "\n\n\n")
+    texts["m62.py"] = program(2) + "def one_more(width):\n    return width\n"
     texts |= {f"s{i}.js": script(i) for i in range(n_scripts)}
     code = [
         {"path": path, "repo": f"owner/r{number % 12}", "content": text}

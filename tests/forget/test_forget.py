@@ -234,6 +234,18 @@ def test_a_dropped_document_is_forgotten_like_any_other(run: Path) -> None:
     assert broken(run) == []
 
 
+def test_a_keeper_may_be_forgotten_and_what_was_dropped_for_it_stays_dropped(run: Path) -> None:
+    near = {r["path"]: r for r in ledger(run) if r["path"] in ("m2.py", "m62.py")}
+    (dropped,) = [r for r in near.values() if r["reasons"] == ["near_duplicate"]]
+    (kept,) = [r for r in near.values() if r["keep"]]
+    assert dropped["keeper_id"] == kept["doc_id"]
+    assert 0.7 <= dropped["similarity"] < 1
+    assert take_back(run, f"doc_id:{kept['doc_id']}").summary["documents"] == 1
+    after = {r["path"]: r for r in ledger(run)}
+    assert after[dropped["path"]] == dropped
+    assert broken(run) == []
+
+
 def test_rows_stay_and_select_tokens_and_redacted_hold_nothing(run: Path) -> None:
     take_back(run, *TAKEN)
     gone, found = gone_ids(run), opened(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -9,14 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
+import xxhash
 from forget_runs import ledger, mixture_in, opened, program, take_back, work
 
 from pipeline.engine.forgotten import Forgotten, read_forgotten, write_forgotten
 from pipeline.engine.lease import hold
+from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.errors import StageError, StoreError
+from pipeline.forget.forget import forget
+from pipeline.forget.listing import read_entries
 from pipeline.forget.prints import n_found, prints_of
 from pipeline.forget.proof import look_for
 from pipeline.reading.verify import verify
@@ -263,3 +269,29 @@ def test_two_drivers_do_not_work_on_one_run(run: Path) -> None:
     with hold(open_store(str(run))), pytest.raises(StoreError, match="works on it"):
         take_back(run, *TAKEN)
     take_back(run, *TAKEN)  # it is free again
+
+
+def test_on_object_storage_files_are_written_as_wholes(made: Path) -> None:
+    disk = fsspec.filesystem("memory")
+    for path in sorted((made / "run").rglob("*")):
+        if path.is_file():
+            disk.pipe_file(f"/forget-run/{path.relative_to(made / 'run').as_posix()}", path.read_bytes())
+    store = open_store("memory://forget-run")
+    entries = read_entries(TAKEN, where="list")
+    assert forget(store, entries, say=lambda _: None).summary["documents"] == 14
+    assert [f.detail for f in verify(RunFiles(store)) if f.kept is False] == []
+    assert forget(store, entries, say=lambda _: None).summary == {}
+    disk.rm("/forget-run", recursive=True)
+
+
+def test_a_compressed_file_that_is_read_again_brings_nothing_back(tmp_path: Path, made: Path) -> None:
+    shutil.copy(made / "prose.jsonl", tmp_path / "prose.jsonl")
+    (tmp_path / "code.jsonl.gz").write_bytes(gzip.compress((made / "code.jsonl").read_bytes(), mtime=0))
+    code = {"name": "code", "kind": "jsonl", "path": "code.jsonl.gz", "pool": "code", "columns": {"repo": "repo"}}
+    prose = {"name": "prose", "kind": "jsonl", "path": "prose.jsonl", "pool": "text"}
+    write_forgotten(
+        open_store(str(tmp_path / "run")),
+        Forgotten(content_hashes=frozenset({xxhash.xxh3_128_hexdigest(program(5).encode())})),
+    )
+    work(tmp_path / "run", mixture_in(tmp_path, sources=[code, prose]))
+    assert {r["path"] for r in ledger(tmp_path / "run") if "forgotten" in r["reasons"]} == {"m5.py"}
