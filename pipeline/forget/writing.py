@@ -30,7 +30,7 @@ _CHANGED = (REDACTED.name, SELECT.name, TOKENS.name, BALANCE.name, PACKED, LEDGE
 
 
 @dataclass
-class Written:
+class WrittenFiles:
     """Files that changed, and the bytes that were written for it."""
 
     files: dict[str, FileEntry] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Written:
             self.files[path] = entry_of(store, path)
 
 
-def write_sources(run: RunFiles, plan: ForgetPlan) -> Written:
+def write_sources(run: RunFiles, plan: ForgetPlan) -> WrittenFiles:
     """Change `documents` and `redacted` alone, and remove what holds tokens: it will be made anew."""
     store, written = run.store, _listed(run, plan)
     for folder in ("packed", f"tables/{TOKENS.name}"):
@@ -57,7 +57,7 @@ def write_sources(run: RunFiles, plan: ForgetPlan) -> Written:
     return written
 
 
-def write(run: RunFiles, plan: ForgetPlan) -> Written:
+def write(run: RunFiles, plan: ForgetPlan) -> WrittenFiles:
     """Do all that is planned. What is done already is done again, or found done: the outcome is the same."""
     store, written = run.store, _listed(run, plan)
     ids = _ids_of(run)
@@ -73,9 +73,9 @@ def write(run: RunFiles, plan: ForgetPlan) -> Written:
     return written
 
 
-def _listed(run: RunFiles, plan: ForgetPlan) -> Written:
+def _listed(run: RunFiles, plan: ForgetPlan) -> WrittenFiles:
     """Enter what goes into the list of what stays out, before anything else: from now on nothing brings it back."""
-    store, written = run.store, Written()
+    store, written = run.store, WrittenFiles()
     store.remove(REPORT)  # it shows what is gone
     gone = [g for of in plan.gone.values() for g in of]
     ids, texts = (frozenset(getattr(g, name) for g in gone) for name in ("doc_id", "content_hash"))
@@ -84,7 +84,9 @@ def _listed(run: RunFiles, plan: ForgetPlan) -> Written:
     return written
 
 
-def _write_tables(run: RunFiles, plan: ForgetPlan, changes: TextChanges, written: Written, names: set[str]) -> None:
+def _write_tables(
+    run: RunFiles, plan: ForgetPlan, changes: TextChanges, written: WrittenFiles, names: set[str]
+) -> None:
     store = run.store
     for path, patches in changes.patches.items():
         name = path.split("/")[-2]
