@@ -152,6 +152,15 @@ def _balancing(m: Mixture) -> tuple[Callable[..., list[Marker]], Frozen]:
     return (_balance_phases, phasing_of(m)) if m.phases else (_balance, balancing_of(m))
 
 
+def unwritable(m: Mixture) -> str | None:
+    """Why documents cannot be written in the forms that a mixture asks for; None if they can."""
+    try:
+        filling_of(m)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
 def _benchmark_limits(m: Mixture) -> tuple[BenchmarkLimits, ...]:
     names = BenchmarkLimits.model_fields
     return tuple(BenchmarkLimits(**{n: getattr(a, n) for n in names}) for a in m.against if a.kind != "run")

@@ -67,4 +67,10 @@ def _tokenizer(mixture: Mixture) -> list[LintFinding]:
     except tokenizer.TokenizerError as error:
         why, write = "the run stops there", "the path of a tokenizer.json with these tokens, or builtin"
         return [LintFinding("tokenizer", "tokenizer.path", str(error), why, write)]
+    from pipeline.recipe import unwritable
+
+    if (said := unwritable(mixture)) is not None:
+        return [
+            LintFinding("forms", "forms", said, "the run stops there", "builtin, whose vocabulary has these tokens")
+        ]
     return []

@@ -19,7 +19,7 @@ from pipeline.engine.lease import hold
 from pipeline.engine.manifest import read_manifest, write_manifest
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import Store
-from pipeline.errors import StageError
+from pipeline.errors import ConfigError, StageError
 from pipeline.forget.listing import Listed
 from pipeline.forget.matching import Matched, match, refuse_missing
 from pipeline.forget.plan import ForgetPlan, read_plan, write_plan
@@ -69,6 +69,8 @@ def forget(
             refuse_missing(matched)
         if not matched.n_docs:
             return Done(matched, {}, completed)
+        if not is_rebuild:
+            _refuse_in_place(run)
         plan = rebuild_plan(run, matched) if is_rebuild else plan_of(run, matched)
         if is_dry:
             return Done(matched, plan.summary, completed)
@@ -76,6 +78,19 @@ def forget(
         manifest = read_manifest(held)
         write_manifest(held, manifest | {AT_WORK: {"documents": matched.n_docs}})
         return Done(matched, _work_off(held, plan, n_bytes), completed)
+
+
+def _refuse_in_place(run: RunFiles) -> None:
+    """Raise ConfigError for runs whose places surplus cannot take one for one.
+
+    A phase takes only what may enter it, and files that lie side by side attend to each other.
+    """
+    for held, said in ((run.mixture.phases, "phases"), (run.joined, "repository documents (forms.repositories)")):
+        if held:
+            raise ConfigError(
+                f"{run.store.root}: places in a run with {said} cannot be filled where they stand; say --rebuild, "
+                "which takes the documents out and leaves the rest to `loopmix curate`"
+            )
 
 
 def _work_off(store: Store, plan: ForgetPlan, n_bytes: int) -> dict[str, Any]:

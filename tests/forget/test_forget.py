@@ -10,9 +10,22 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from forget_runs import Done, ledger, mixture_in, of_fate, opened, program, script, story, take_back, work
+from forget_runs import (
+    Done,
+    ledger,
+    mixture_in,
+    of_fate,
+    opened,
+    program,
+    script,
+    story,
+    take_back,
+    work,
+    write_sources,
+)
+from handmade import digests
 
-from pipeline.errors import StageError, StoreError
+from pipeline.errors import ConfigError, StageError, StoreError
 from pipeline.reading.lookup import why
 from pipeline.reading.verify import verify
 from pipeline.schema import BALANCE, DOCUMENTS, REDACTED, SELECT, TOKENS
@@ -283,3 +296,35 @@ def test_filled_in_documents_enter_whole_or_not_at_all(tmp_path: Path, made: Pat
     assert all(r["fate"] == "packed" for r in came if r["form"] in ("psm", "spm"))
     assert all(r["form"] is None for r in after.values() if "forgotten" in r["reasons"])
     assert done.summary["pieces_removed"] > 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            {
+                "balance": {"total_tokens": None},
+                "phases": [{"name": "one", "tokens": 9_000}, {"name": "two", "tokens": 4_000}],
+            },
+            "a run with phases",
+        ),
+        ({"forms": {"repositories": {"order": "path"}}}, "repository documents"),
+    ],
+)
+def test_places_that_surplus_cannot_take_are_left_to_a_rebuild(
+    tmp_path: Path, asked: dict[str, Any], said: str
+) -> None:
+    write_sources(tmp_path)
+    mixture, out = mixture_in(tmp_path, **asked), tmp_path / "run"
+    work(out, mixture)
+    doc = of_fate(out, "packed")[0]["doc_id"]
+    before = digests(out)
+    with pytest.raises(ConfigError, match=said):
+        take_back(out, f"doc_id:{doc}")
+    after = digests(out)
+    assert {name for name in before if before[name] != after.get(name)} <= {"state/lease.json"}
+    take_back(out, f"doc_id:{doc}", is_rebuild=True)
+    work(out, mixture)
+    assert broken(out) == []
+    assert next(row["fate"] for row in ledger(out) if row["doc_id"] == doc) == "dropped"
+    assert doc not in {one for row in stream(out) for one in row["doc_ids"]}

@@ -17,6 +17,7 @@ from pipeline.cli.linting import lines_of
 from pipeline.cli.main import main
 from pipeline.request.lint_inputs import lint
 from pipeline.request.load import load_mixture
+from tokenizer import END_OF_TEXT, load
 
 CONFIGS = Path(__file__).resolve().parents[2] / "mixture_configs"
 
@@ -115,6 +116,8 @@ PLANTED: dict[str, tuple[dict[str, Any], str]] = {
     "seq_len_short": ({"pack": {"seq_len": 8}}, "pack.seq_len"),
     "seq_len_long": ({"pack": {"seq_len": 65_536}}, "pack.seq_len"),
     "tokenizer": ({"tokenizer": {"path": "rows.parquet"}}, "tokenizer.path"),
+    "forms": ({"tokenizer": {"path": "plain.json"}, "forms": {"fim": {}}}, "forms"),
+    "forms of repositories": ({"tokenizer": {"path": "plain.json"}, "forms": {"repositories": {}}}, "forms"),
 }
 
 
@@ -128,6 +131,9 @@ def file_of(folder: Path, change: dict[str, Any]) -> Path:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("inputs")
     write_inputs(made)
+    vocabulary = json.loads(load("builtin").data)
+    vocabulary["added_tokens"] = [one for one in vocabulary["added_tokens"] if one["content"] == END_OF_TEXT]
+    (made / "plain.json").write_text(json.dumps(vocabulary))
     texts = {"empty": " \n", "short": "who am I", "braces": f"{story(1)} {{x}}", "tiny": story(3)[:300]}
     for name, text in texts.items():
         (made / name).mkdir()
