@@ -243,6 +243,17 @@ def test_a_few_pairs_that_agree_less_are_named_and_break_nothing(
     assert "agrees 0.00 with" in found.detail
 
 
+@pytest.mark.parametrize(("n_far", "agrees", "kept"), [(1, 0.3, True), (2, 0.3, False), (1, 0.01, False)])
+def test_one_pair_of_few_may_be_a_matter_of_definition_but_not_one_that_is_unlike(
+    run: RunFiles, monkeypatch: pytest.MonkeyPatch, n_far: int, agrees: float, kept: bool
+) -> None:
+    asked = iter([agrees] * n_far)
+    monkeypatch.setattr(verify_duplicates, "agreement", lambda one, two: next(asked, 1.0))
+    found = next(f for f in verify(run) if f.promise == "agreement")
+    assert found.kept is kept
+    assert next(asked, None) is None
+
+
 def test_a_text_that_lies_in_both_pools_is_compared_as_dedup_did(tmp_path: Path) -> None:
     """A README under both sources: its first copy is code, the keeper is prose, and their words differ in case."""
     prose = [f"The Quick Brown Fox {i} Jumps over the Lazy Dog and Runs {i * i} Miles away" for i in range(40)]
