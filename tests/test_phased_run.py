@@ -317,6 +317,21 @@ def test_a_run_goes_from_phases_to_none_and_back(folder: Path, tmp_path: Path) -
         assert digests(tmp_path / "run" / part) == digests(folder / "run" / part)
 
 
+def test_a_start_that_was_refused_leaves_no_phase_that_nobody_knows(folder: Path, tmp_path: Path) -> None:
+    """It asks for more than there is, and says so after the run has dropped its old phases."""
+    mixture = load_mixture(folder / "mix.yaml")
+    store = open_store(str(tmp_path / "run"))
+    curate(Run(store, mixture, InlineExecutor(), Progress(Console(), quiet=True)))
+    first = mixture.phases[0].model_copy(update={"tokens": 10**9})
+    with pytest.raises(ConfigError):
+        asked = mixture.model_copy(update={"phases": (first, *mixture.phases[1:])})
+        curate(Run(store, asked, InlineExecutor(), Progress(Console(), quiet=True)))
+    for phases in ((mixture.phases[0],), ()):
+        fewer = mixture.model_copy(update={"phases": phases})
+        curate(Run(store, fewer, InlineExecutor(), Progress(Console(), quiet=True)))
+        assert [f for f in verify(RunFiles(store)) if f.kept is False] == []
+
+
 def test_filled_in_documents_are_whole_in_every_phase(folder: Path, tmp_path: Path) -> None:
     text = (folder / "mix.yaml").read_text(encoding="utf-8")
     (tmp_path / "mix.yaml").write_text(text + "\nforms: {fim: {rate: 0.5}}\n", encoding="utf-8")

@@ -22,7 +22,7 @@ _OUTSIDE = {
     "documents": (("sources", "ingest"), "the input files changed"),
     "overlaps": (("against",), "the files of a benchmark in `against` changed"),
     "similar": (("against", "near_dups"), "a run in `against` changed"),
-    "tokens": (("tokenizer",), "the tokenizer's file changed"),
+    "tokens": (("tokenizer", "forms", "pack", "seed"), "the tokenizer's file changed"),
 }
 
 

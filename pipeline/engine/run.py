@@ -1,6 +1,7 @@
 """How the stages of a run are worked off: skip what is done, do the rest, commit, remember it in the manifest."""
 
 import posixpath
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -237,6 +238,9 @@ def _annotate_shard(stages: tuple[tuple[MapStage, Tables], ...], item: tuple[int
 # --- what may lie in a run folder ------------------------------------------------------------------------------------
 
 
+_PHASE_SHARD = re.compile(r"[1-9]-[a-z0-9][a-z0-9_.-]*/part-\d{5,}-of-\d{5,}\.arrow")
+
+
 def refuse_foreign(store: Store, stage: Stage, *, layout: Layout) -> None:
     """Remove what an earlier configuration of this run left in the stage's folder; StoreError for files it never wrote.
 
@@ -256,7 +260,9 @@ def refuse_foreign(store: Store, stage: Stage, *, layout: Layout) -> None:
         ours |= {e.path for m in read_markers(store, WorkStep(stage.name, mark)).values() for e in m.files}
     for name in strange:
         path = f"{folder}/{name}"
-        if not (path in ours or name.endswith(TEMPORARY) or total_of(posixpath.basename(name)) in layout.totals):
+        known = path in ours or name.endswith(TEMPORARY) or total_of(posixpath.basename(name)) in layout.totals
+        # A start that was refused has dropped what said whose they are; nobody else makes folders of phases here.
+        if not (known or (stage.name == PACKED and _PHASE_SHARD.fullmatch(name))):
             raise StoreError(f"{store.full(path)}: was not written by this run; move it away or use another --out")
         if not later or name.endswith(TEMPORARY):
             store.remove(path)

@@ -59,7 +59,9 @@ def read_entries(lines: Iterable[str], *, where: str) -> list[Listed]:
 def _entry(number: int, text: str) -> Listed:
     if text.startswith("{"):
         return Listed(number, text, (_conditions(text),))
-    kind, colon, value = text.partition(":")
+    kind, colon, value = text.removeprefix("swh:1:cnt:").partition(":")
+    if text.startswith("swh:1:cnt:"):
+        kind, colon, value = "blob", ":", text.removeprefix("swh:1:cnt:")
     if colon and kind in KINDS:
         return Listed(number, text, ((_condition(kind, value.strip()),),))
     if re.fullmatch(r"[0-9a-fA-F]+", text) and len(text) in _BARE:

@@ -84,8 +84,8 @@ def _refused(filled: Refill, places: Sequence[FreePlace], spares: Sequence[Spare
     for spare in spares:
         there[spare.group[0]] += spare.n_tokens - spare.used
     said = "; ".join(
-        f"{pool}: {needed[pool]:,} tokens would go, {there[pool]:,} of its documents are in no sequence, and {n:,} "
-        "places stay empty"
+        f"{pool}: {needed[pool]:,} tokens would go, documents that could take their places have {there[pool]:,}, "
+        f"and {n:,} would stay empty"
         for pool, n in sorted(filled.short.items())
     )
     return StageError(

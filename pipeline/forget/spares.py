@@ -44,7 +44,7 @@ def spares_of(run: RunFiles, gone: dict[int, np.ndarray]) -> list[Spare]:
 
 @dataclass
 class Caps:
-    """What each capped repository and mark may still give to its pool: a refill must not cross what balance met."""
+    """What each capped group, repository and mark may still give to its pool: a refill must cross no cap."""
 
     room: dict[tuple[str, str, str], int] = field(default_factory=dict)  # (pool, kind, name) -> tokens
     of_spare: list[list[tuple[str, str, str]]] = field(default_factory=list)
@@ -63,14 +63,14 @@ class Caps:
 def caps_of(run: RunFiles, spares: list[Spare], gone: dict[int, np.ndarray]) -> Caps:
     """The room below each cap when what is gone is gone; no caps, no reading."""
     wanted = {"code": run.mixture.balance.code, "text": run.mixture.balance.text}
-    if all(of.max_repo_frac is None and not of.max_mark_frac for of in wanted.values()):
+    if all(of.max_repo_frac is None and not of.max_mark_frac and not of.max_frac for of in wanted.values()):
         return Caps()
     total: dict[str, int] = dict.fromkeys(POOLS, 0)
     used: dict[tuple[str, str, str], int] = {}
     of_row: dict[int, list[tuple[str, str, str]]] = {}
     ours = {spare.position for spare in spares}
     for shard in range(run.n_shards):
-        packed = run.tables.read(LEDGER, shard, columns=["pool", "n_packed_tokens"])
+        packed = run.tables.read(LEDGER, shard, columns=["pool", "group", "n_packed_tokens"])
         repos = run.tables.read(DOCUMENTS, shard, columns=["repo"])["repo"]
         marks = run.tables.read(QUALITY, shard, columns=["marks"])["marks"]
         n_tokens, leaves = packed["n_packed_tokens"].to_numpy(), np.zeros(packed.num_rows, bool)
@@ -79,7 +79,8 @@ def caps_of(run: RunFiles, spares: list[Spare], gone: dict[int, np.ndarray]) -> 
             total[pool] += int(n_tokens[pc.equal(packed["pool"], pool).to_numpy()].sum())
         asked = np.flatnonzero(n_tokens > 0).tolist() + [p & 0xFFFFFFFF for p in ours if p >> 32 == shard]
         for row in sorted(set(asked)):
-            keys = _keys(wanted, str(packed["pool"][row].as_py()), repos[row], marks[row])
+            group = str(packed["pool"][row].as_py()), str(packed["group"][row].as_py())
+            keys = _keys(wanted, group, repos[row], marks[row])
             if (shard << 32) + row in ours:
                 of_row[(shard << 32) + row] = keys
             for key in keys:
@@ -88,17 +89,23 @@ def caps_of(run: RunFiles, spares: list[Spare], gone: dict[int, np.ndarray]) -> 
     return Caps(room, [of_row[spare.position] for spare in spares])
 
 
-def _keys(wanted: dict[str, PoolBalance], pool: str, repo: pa.Scalar, marks: pa.Scalar) -> list[tuple[str, str, str]]:
-    of = wanted[pool]
+def _keys(
+    wanted: dict[str, PoolBalance], group: tuple[str, str], repo: pa.Scalar, marks: pa.Scalar
+) -> list[tuple[str, str, str]]:
+    """The caps that a document is under; `group` is its pool and its group."""
+    pool, of = group[0], wanted[group[0]]
     keys = [(pool, "mark", mark) for mark in marks.as_py() if mark in of.max_mark_frac]
     if of.max_repo_frac is not None and repo.is_valid:
         keys.append((pool, "repo", repo.as_py()))
+    if group[1] in of.max_frac:
+        keys.append((pool, "group", group[1]))
     return keys
 
 
 def _allowed(wanted: dict[str, PoolBalance], key: tuple[str, str, str], total: dict[str, int]) -> int:
     pool, kind, name = key
     of = wanted[pool]
-    frac = of.max_repo_frac if kind == "repo" else next(f for mark, f in of.max_mark_frac.items() if mark == name)
+    named = {"group": dict(of.max_frac), "mark": {str(mark): frac for mark, frac in of.max_mark_frac.items()}}
+    frac = of.max_repo_frac if kind == "repo" else named[kind].get(name)
     assert frac is not None, key  # it has no room otherwise
     return int(exact(frac) * total[pool])

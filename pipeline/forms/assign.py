@@ -3,6 +3,7 @@
 The documents of a group are numbered in the keyed order in which the balance takes them, and number n is filled in if
 that carries a running sum of the rate over a whole number. So of any first N documents of a group, those that the
 budget takes among them, the share is exact to one document; drawing each by itself would miss it by the root of N.
+Where the sum begins is drawn for each group: else the first document of every small one would be filled in, or of none.
 """
 
 from fractions import Fraction
@@ -11,6 +12,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
 from pipeline.arrays.columns import columns, doc_words, one_chunk
 from pipeline.arrays.keys import keyed_hash
@@ -38,7 +40,8 @@ def assign(job: Job, *, config: Forming) -> list[Marker]:
     placed = None if config.order is None else place_files(job, config=config)
     # The key of the balance: its order is the one in which the rate must hold.
     job.step("offer", partial(_offer, tables, placed, offers, sums, job.key("balance")), items=n_shards)
-    job.step("number", partial(_number, offers, sums, answers, config), items=n)
+    start = int(job.key("forms"))
+    job.step("number", partial(_number, offers, sums, answers, config, start), items=n)
     return job.step("", partial(_write, tables, placed, answers), items=n_shards)
 
 
@@ -69,7 +72,9 @@ def _offer(
     return Outcome(entries, {"n_docs": rows.size})
 
 
-def _number(offers: Channel, sums: Channel, out: Channel, config: Forming, partition: int, _: None) -> Outcome:
+def _number(
+    offers: Channel, sums: Channel, out: Channel, config: Forming, seed: int, partition: int, _: None
+) -> Outcome:
     """Number the documents of each group behind those of earlier partitions, and give each its form."""
     rows = offers.gather(partition)
     coded = one_chunk(rows["group"]).dictionary_encode()
@@ -79,8 +84,11 @@ def _number(offers: Channel, sums: Channel, out: Channel, config: Forming, parti
     first = np.flatnonzero(starts_run(group[order]))
     within = np.arange(order.size) - np.repeat(first, np.diff([*first.tolist(), order.size]))
     earlier = _earlier(sums, partition)
-    number = within + np.array([earlier.get(name, 0) for name in coded.dictionary.to_pylist()], np.int64)[group[order]]
-    form = forms_of(number, fim_rate=Fraction(repr(config.fim_rate)), spm_rate=Fraction(repr(config.spm_rate)))
+    names = coded.dictionary.to_pylist()
+    number = within + np.array([earlier.get(name, 0) for name in names], np.int64)[group[order]]
+    starts = np.array([xxhash.xxh3_64_intdigest(name.encode(), seed=seed) for name in names], np.uint64)[group[order]]
+    rates = Fraction(repr(config.fim_rate)), Fraction(repr(config.spm_rate))
+    form = forms_of(number, starts, fim_rate=rates[0], spm_rate=rates[1])
     table = pa.table({"position": position[order], "form": form})
     entry = out.scatter(partition, table, partition=shard_of(position[order]))
     return Outcome((entry,), {"n_docs": order.size})
@@ -94,19 +102,22 @@ def _earlier(sums: Channel, partition: int) -> dict[str, int]:
     return dict(zip(found["group"].to_pylist(), found["count_all_sum"].to_pylist(), strict=True))
 
 
-def forms_of(number: np.ndarray, *, fim_rate: Fraction, spm_rate: Fraction) -> np.ndarray:
-    """The form of the documents with these numbers in their group, int8 [n]; numbers count from 0."""
-    n_fim, is_fim = _carried(number, fim_rate)
-    _, is_spm = _carried(n_fim, spm_rate)
+def forms_of(number: np.ndarray, start: np.ndarray, *, fim_rate: Fraction, spm_rate: Fraction) -> np.ndarray:
+    """The form of the documents with these numbers in their group, int8 [n]; numbers count from 0.
+
+    `start`: 64 random bits of the group, uint64 [n].
+    """
+    n_fim, is_fim = _carried(number, start & np.uint64(0xFFFFFFFF), fim_rate)
+    _, is_spm = _carried(n_fim, start >> np.uint64(32), spm_rate)
     return np.where(is_fim, np.where(is_spm, SPM, PSM), PLAIN).astype(np.int8)
 
 
-def _carried(number: np.ndarray, rate: Fraction) -> tuple[np.ndarray, np.ndarray]:
-    """How many of the numbers below each are chosen at `rate`, and whether it is."""
-    # Rounded half way, so that neither the first nor the last document of a small group is always the one.
+def _carried(number: np.ndarray, start: np.ndarray, rate: Fraction) -> tuple[np.ndarray, np.ndarray]:
+    """How many of the numbers below each are chosen at `rate`, and whether it is; `start` is 32 bits."""
     up, down = rate.numerator, rate.denominator
-    below = (number * up * 2 + down) // (2 * down)
-    return below, ((number + 1) * up * 2 + down) // (2 * down) > below
+    begun = start.astype(np.int64) % down
+    below = (number * up + begun) // down
+    return below, ((number + 1) * up + begun) // down > below
 
 
 def _write(tables: Tables, placed: Channel | None, answers: Channel, shard: int, _: None) -> Outcome:

@@ -129,7 +129,12 @@ def parts_of(ids: Ids, sentinels: Sentinels) -> tuple[list[tuple[int, int]], int
 
 
 def undo(ids: Ids, sentinels: Sentinels) -> Ids:
-    """The ids of the text of one or more whole pieces, as it reads: without sentinels, the middle in its place."""
+    """The ids of the text of one or more whole pieces, as it reads: without sentinels, the middle in its place.
+
+    A piece that begins with no sentinel is plain: it stays as it is but for the end. ValueError for torn pieces.
+    """
+    if not ids.size or ids[0] != sentinels.prefix:
+        return ids[:-1] if ids.size and ids[-1] == sentinels.end else ids
     found = [ids[:0]]
     for start, stop in bounds_of(ids, sentinels):
         piece = ids[start:stop]

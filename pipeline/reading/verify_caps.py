@@ -1,4 +1,4 @@
-"""The caps of the balance, recounted: what each repository and each mark gave to its pool.
+"""The caps of the balance, recounted: what each group, repository and mark gave to its pool.
 
 Tokens are those that the ledger says are packed, which the promise `trace` counts in the packed shards.
 """
@@ -17,11 +17,11 @@ from pipeline.schema import LEDGER, POOLS, QUALITY
 
 
 def caps_hold(run: RunFiles) -> tuple[bool, str]:
-    """Whether no repository and no mark gave more than its cap allows, and how near the nearest came."""
+    """Whether no group, repository or mark gave more than its cap allows, and how near the nearest came."""
     total = dict.fromkeys(POOLS, 0)
     for pool, _, n_tokens in _packed(run):
         total[pool] += int(n_tokens.sum())
-    found = [*_repositories(run, total), *_marks(run, total)]
+    found = [*_groups(run, total), *_repositories(run, total), *_marks(run, total)]
     if not found:
         return True, "no cap is set"
     crossed = [said for n, allowed, said in found if n > allowed]
@@ -37,6 +37,20 @@ def _packed(run: RunFiles) -> Iterator[tuple[str, int, np.ndarray]]:
         for pool in POOLS:
             mine = pc.equal(ledger["pool"], pool).to_numpy()
             yield pool, shard, np.where(mine, ledger["n_packed_tokens"].to_numpy(), 0)
+
+
+def _groups(run: RunFiles, total: dict[str, int]) -> Iterator[tuple[int, int, str]]:
+    """For each group with a cap its tokens, what is allowed, and a sentence."""
+    wanted = {"code": run.mixture.balance.code, "text": run.mixture.balance.text}
+    caps = {(pool, group): frac for pool in POOLS for group, frac in wanted[pool].max_frac.items()}
+    sums = dict.fromkeys(caps, 0)
+    for pool, shard, n_tokens in _packed(run) if caps else ():
+        groups = run.tables.read(LEDGER, shard, columns=["group"])["group"]
+        for group in [group for of, group in caps if of == pool]:
+            sums[pool, group] += int(n_tokens[pc.equal(groups, group).to_numpy()].sum())
+    for (pool, group), n in sums.items():
+        allowed = int(exact(caps[pool, group]) * total[pool])
+        yield n, allowed, f"{pool}: {group} {n:,} of {allowed:,} tokens allowed"
 
 
 def _repositories(run: RunFiles, total: dict[str, int]) -> Iterator[tuple[int, int, str]]:

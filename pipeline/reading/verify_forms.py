@@ -23,7 +23,7 @@ from pipeline.targets import Fim
 
 
 def forms_hold(run: RunFiles) -> tuple[bool, str]:
-    """Rates per group of what could be filled in, to half a document, and every piece whole or a plain slice."""
+    """Rates per group of what could be filled in, to one document; every piece whole, or a slice that asks nothing."""
     fim = run.mixture.forms.fim
     assert fim is not None
     n_docs, wrong = _rates(run, fim)
@@ -33,10 +33,10 @@ def forms_hold(run: RunFiles) -> tuple[bool, str]:
     assert mark is not None
     files = written(run).marks
     n_whole, n_plain, n_torn = _pieces(run, mark, joined=() if files is None else (files.repo, files.file))
-    said = f"{n_docs['fim']:,} of {n_docs['all']:,} documents of code are filled in, {n_docs['spm']:,} of them as SPM"
+    said = f"{n_docs['fim']:,} of {n_docs['all']:,} kept documents of code are filled in, {n_docs['spm']:,} as SPM"
     if n_torn:
         return False, f"{n_torn:,} filled-in pieces are torn; {said}"
-    return True, f"{said}, each group to half a document; {n_whole:,} pieces whole, {n_plain:,} in plain slices"
+    return True, f"{said}, each group's share to one; {n_whole:,} pieces whole, {n_plain:,} slices of truncated ones"
 
 
 def _rates(run: RunFiles, fim: Fim) -> tuple[Counter[str], list[str]]:
@@ -58,7 +58,7 @@ def _rates(run: RunFiles, fim: Fim) -> tuple[Counter[str], list[str]]:
     for group in sorted(could.keys() | forms["psm"].keys() | forms["spm"].keys()):
         n_spm, n_fim = forms["spm"][group], forms["psm"][group] + forms["spm"][group]
         wanted, wanted_spm = Fraction(repr(fim.rate)) * could[group], Fraction(repr(fim.spm_rate)) * n_fim
-        if max(abs(n_fim - wanted), abs(n_spm - wanted_spm)) > Fraction(1, 2) + gone[group]:
+        if max(abs(n_fim - wanted), abs(n_spm - wanted_spm)) >= 1 + gone[group]:
             wrong.append(f"{group}: {n_fim:,} of {could[group]:,}, {n_spm:,} of them SPM")
     n_spm = forms["spm"].total()
     return Counter(all=could.total(), fim=n_spm + forms["psm"].total(), spm=n_spm), wrong

@@ -279,6 +279,22 @@ def test_caps_hold_when_places_are_filled(tmp_path: Path, made: Path) -> None:
     assert broken(tmp_path / "run") == []
 
 
+def test_a_capped_group_does_not_take_the_places_of_another(tmp_path: Path, made: Path) -> None:
+    """All Python goes, and JavaScript may not take its places beyond its cap: refused, as code has no other group."""
+    for name in ("code.jsonl", "prose.jsonl"):
+        shutil.copy(made / name, tmp_path / name)
+    capped = {"code": {"max_frac": {"JavaScript": 0.3}}}
+    work(tmp_path / "run", mixture_in(tmp_path, balance=capped))
+    lines = [f"doc_id:{r['doc_id']}" for r in of_fate(tmp_path / "run", "packed") if r["group"] == "Python"]
+    lines += [f"doc_id:{r['doc_id']}" for r in of_fate(tmp_path / "run", "surplus") if r["group"] == "Python"]
+    with pytest.raises(StageError, match=r"would stay empty"):
+        take_back(tmp_path / "run", *lines)
+    take_back(tmp_path / "run", *lines[:3])
+    assert broken(tmp_path / "run") == []
+    caps = next(f for f in verify(opened(tmp_path / "run")) if f.promise == "caps")
+    assert "JavaScript" in caps.detail
+
+
 def test_programs_are_as_different_as_the_tests_need() -> None:
     assert len({program(i) for i in range(90)} | {script(i) for i in range(40)} | {story(i) for i in range(90)}) == 220
 

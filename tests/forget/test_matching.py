@@ -37,7 +37,7 @@ def test_each_kind_of_entry_finds_its_document(made: Path) -> None:
         *(f"doc_id:{doc_id}", doc_id, "path:m5.py", "m5.py"),
         *(f"content_hash:{xxhash.xxh3_128_hexdigest(text)}", xxhash.xxh3_128_hexdigest(text)),
         *(f"sha256:{hashlib.sha256(text).hexdigest()}", hashlib.sha256(text).hexdigest()),
-        *(f"blob:{blob}", blob, f"sha1:{sha1}", sha1),
+        *(f"blob:{blob}", f"swh:1:cnt:{blob}", blob, f"sha1:{sha1}", sha1),
         json.dumps({"path": "m5.py", "repo": "owner/r5"}),
     ]
     for entry in entries:

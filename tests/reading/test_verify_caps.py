@@ -23,7 +23,8 @@ def capped(folder: Path, **pools: dict[str, Any]) -> RunFiles:
     """The run as if it had been made under these caps."""
     run = hand_run(folder, shards=renamed(**MARKED))
     balance = run.mixture.balance
-    new = {name: getattr(balance, name).model_copy(update=caps) for name, caps in pools.items()}
+    none = {"max_frac": {}}
+    new = {name: getattr(balance, name).model_copy(update=none | pools.get(name, {})) for name in ("code", "text")}
     vars(run)["mixture"] = run.mixture.model_copy(update={"balance": balance.model_copy(update=new)})
     return run
 
@@ -40,6 +41,8 @@ def capped(folder: Path, **pools: dict[str, Any]) -> RunFiles:
         ("code", {"max_mark_frac": {"test_data": 0.375}}, True, "code: test_data 6 of 6 tokens allowed"),
         ("text", {"max_mark_frac": {"vendored": 0.0}}, True, "text: vendored 0 of 0 tokens allowed"),
         ("text", {"max_mark_frac": {"documentation": 0.5}}, False, "crossed: text: documentation 12 of 8 tokens"),
+        ("code", {"max_frac": {"Python": 0.625}}, True, "code: Python 10 of 10 tokens allowed"),
+        ("code", {"max_frac": {"Python": 0.62}}, False, "crossed: code: Python 10 of 9 tokens allowed"),
         ("code", {}, True, "no cap is set"),
     ],
 )
