@@ -10,7 +10,7 @@ import re
 _QUOTED = rb'"(?:[^"\\\n]|\\.)*"?'
 _SINGLE = rb"'(?:[^'\\\n]|\\.)*'?"
 _LETTER = rb"'(?:[^'\\\n]|\\.)'"  # a sign of C, not the quote of a lifetime, a digit group or a name with a prime
-_BLOCK = rb"(?P<no>/\*.*?\*/|//[^\n]*)"
+_BLOCK = rb"(?P<no>/\*(?:.*?\*/|.*)|//[^\n]*)"
 _FLAGS = re.DOTALL
 
 _KINDS = {
