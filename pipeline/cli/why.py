@@ -171,7 +171,7 @@ def _tokens(document: dict[str, Any]) -> list[str]:
     more = f" and the first {exact(cut)} tokens of one more" if cut else ""
     shown = f"{copies}{more}" if document["n_copies"] else "its first ones only"
     group = f" of group {plain(document['group'])}" if document["group"] else ""
-    form = "" if document["form"] == "plain" else f", filled in as {document['form'].upper()}"
+    form = f", filled in as {document['form'].upper()}" if document["form"] in ("psm", "spm") else ""
     written = f"{exact(document['n_tokens'])}{group}{form}"
     lines = [f"{_INDENT}tokens    {written}; {exact(document['n_packed_tokens'])} packed"]
     if document["n_packed_tokens"]:

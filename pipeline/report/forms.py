@@ -13,8 +13,6 @@ from pipeline.report.formats import plain
 from pipeline.report.table import FINE_PERCENT, PERCENT, TEXT, Column, ReportTable
 from pipeline.schema import LEDGER
 
-_FILLED = pa.array(["psm", "spm"])
-
 
 @dataclass(frozen=True)
 class FormGroup:
@@ -37,13 +35,13 @@ def count_forms(run: RunFiles) -> tuple[FormGroup, ...]:
     if run.mixture.forms.fim is None:
         return ()
     docs: dict[str | None, Counter[str]] = {name: Counter() for name in (None, "psm", "spm")}
-    tokens, filled = Counter[str](), Counter[str]()
+    tokens, filled, names = Counter[str](), Counter[str](), pa.array(["psm", "spm"])
     for ledger in run.shards(LEDGER, columns=["pool", "group", "form", "n_packed_tokens"]):
         packed = ledger.filter(pc.and_(pc.equal(ledger["pool"], "code"), pc.greater(ledger["n_packed_tokens"], 0)))
         for name, counter in docs.items():
             mine = packed if name is None else packed.filter(pc.equal(packed["form"], name))
             counter.update(mine["group"].to_pylist())
-        for counter, rows in ((tokens, packed), (filled, packed.filter(pc.is_in(packed["form"], _FILLED)))):
+        for counter, rows in ((tokens, packed), (filled, packed.filter(pc.is_in(packed["form"], names)))):
             summed = rows.group_by("group", use_threads=False).aggregate([("n_packed_tokens", "sum")])
             counter.update(
                 dict(zip(summed["group"].to_pylist(), summed["n_packed_tokens_sum"].to_pylist(), strict=True))

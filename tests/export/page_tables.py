@@ -29,7 +29,7 @@ def comments() -> dict[int, str]:
 
 def meanings(name: str) -> dict[str, str]:
     """What a table's columns mean: the comment behind the column, or else the ones right above it."""
-    (made,) = (
+    made, *_ = (  # the first: `balance` of runs with phases has the same columns and two more
         node.value
         for node in ast.parse(_SOURCE).body
         if isinstance(node, ast.Assign)

@@ -71,6 +71,7 @@ def test_targets_when_pieces_are_any_number_one_less_than_each_piece_has_tokens(
         n_pieces=np.array([len(lengths)]),
         starts=bounds[:-1],
         ends=bounds[1:],
+        joins=np.zeros(len(lengths), np.bool_),
         pools=("text",),
     )
     batch = batch_of([rows])

@@ -91,7 +91,7 @@ def test_a_child_that_cannot_begin_is_an_error_and_no_document_s_fault() -> None
 
 def test_a_real_file_that_takes_a_grammar_a_minute_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """The case that was found: each backslash costs Haskell's grammar what all before it did."""
-    quick = ParserProcess("from pipeline.quality import parse_process as p; p.CPU_SECONDS = 0.5; p.serve()")
+    quick = ParserProcess("from pipeline.syntax import parse_process as p; p.CPU_SECONDS = 0.5; p.serve()")
     try:
         assert quick.parse(b"\\\n" * 32_000, "Haskell") == "ended"
         assert quick.parse(b"module Main where\nmain = print 1\n", "Haskell") == 0.0
