@@ -210,7 +210,21 @@ def _surplus(numbers: Numbers) -> _Found:
             found = numbers.concentration
             capped = found.n_over_docs[pool] or any(m.n_over_docs for m in found.marks if m.pool == pool)
             why = "the balance does not need them" + (", or they are over a cap" if capped else "")
+            if numbers.phases:
+                why = "no phase takes them; of a document that one phase has cut no other gets the rest"
             yield "note", f"{share} of the kept {pool} tokens stay out, because {why}."
+
+
+def _joined_nothing(numbers: Numbers) -> _Found:
+    """Repository documents were asked for, and there is none."""
+    if numbers.repositories is not None and not numbers.repositories.n_files:
+        yield (
+            "warn",
+            (
+                "forms.repositories joins no file: no two packed documents of code are of one repository; say which column "
+                "holds it (columns.repo of a source)."
+            ),
+        )
 
 
 _CHECKS = (
@@ -231,6 +245,7 @@ _CHECKS = (
     _concentrated,
     _killers,
     _surplus,
+    _joined_nothing,
     _licenses,
     _stricter,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from pipeline.report.compute import compute
 from pipeline.report.concentration import LargePlace
 from pipeline.report.concentration_tables import concentrated, marks_table, places_table
 from pipeline.report.count_concentration import count_concentration
+from pipeline.report.notices import notices_of
+from pipeline.report.repositories import RepositoryDocuments
+from pipeline.report.stream_numbers import PhaseStream
 
 
 def code(path: str, n_tokens: int, **more: object) -> Doc:
@@ -115,3 +119,16 @@ def test_tokens_that_stay_out_for_a_cap_are_said_so(tmp_path: Path, cap: str | N
         n.message for n in compute(hand_run(tmp_path, shards=(*SHARDS, docs))).notices if "stay out" in n.message
     ]
     assert ("or they are over a cap" in said) == (cap is not None)
+
+
+def test_what_phases_leave_and_forms_that_join_nothing_are_said_as_such(tmp_path: Path) -> None:
+    docs = [Doc(f"{i}.c", "C", 10, n_tokens=50) for i in range(9)]
+    numbers = compute(hand_run(tmp_path, shards=(*SHARDS, docs)))
+    assert "forms.repositories" not in str(numbers.notices)
+    stream = PhaseStream("one", numbers.balance, numbers.mix, numbers.packing)
+    asked = notices_of(replace(numbers, phases=(stream,), repositories=RepositoryDocuments("path", 0, 0, 0, 0)))
+    said = " ".join(n.message for n in asked.notices)
+    assert "no phase takes them" in said
+    assert "forms.repositories joins no file" in said
+    some = notices_of(replace(numbers, repositories=RepositoryDocuments("path", 1, 2, 0, 0)))
+    assert "joins no file" not in str(some.notices)
