@@ -24,6 +24,7 @@ from pipeline.errors import ConfigError
 
 KINDS = ("doc_id", "path", "repo", "content_hash", "sha256", "sha1", "blob")
 HASHED = {"sha256", "sha1", "blob"}  # kinds for which texts must be read
+_SWH = "swh:1:cnt:"  # Software Heritage's name of a file, which is git's
 _HEX_CHARS = {"doc_id": 32, "content_hash": 32, "sha256": 64, "sha1": 40, "blob": 40}
 _BARE = {64: ("sha256",), 40: ("sha1", "blob"), 32: ("doc_id", "content_hash")}
 
@@ -59,9 +60,9 @@ def read_entries(lines: Iterable[str], *, where: str) -> list[Listed]:
 def _entry(number: int, text: str) -> Listed:
     if text.startswith("{"):
         return Listed(number, text, (_conditions(text),))
-    kind, colon, value = text.removeprefix("swh:1:cnt:").partition(":")
-    if text.startswith("swh:1:cnt:"):
-        kind, colon, value = "blob", ":", text.removeprefix("swh:1:cnt:")
+    if text.startswith(_SWH):
+        text = "blob:" + text.removeprefix(_SWH)
+    kind, colon, value = text.partition(":")
     if colon and kind in KINDS:
         return Listed(number, text, ((_condition(kind, value.strip()),),))
     if re.fullmatch(r"[0-9a-fA-F]+", text) and len(text) in _BARE:

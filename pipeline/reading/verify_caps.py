@@ -3,7 +3,7 @@
 Tokens are those that the ledger says are packed, which the promise `trace` counts in the packed shards.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pyarrow.compute as pc
@@ -41,16 +41,42 @@ def _packed(run: RunFiles) -> Iterator[tuple[str, int, np.ndarray]]:
 
 def _groups(run: RunFiles, total: dict[str, int]) -> Iterator[tuple[int, int, str]]:
     """For each group with a cap its tokens, what is allowed, and a sentence."""
-    wanted = {"code": run.mixture.balance.code, "text": run.mixture.balance.text}
-    caps = {(pool, group): frac for pool in POOLS for group, frac in wanted[pool].max_frac.items()}
-    sums = dict.fromkeys(caps, 0)
-    for pool, shard, n_tokens in _packed(run) if caps else ():
+    caps = {"code": run.mixture.balance.code.max_frac, "text": run.mixture.balance.text.max_frac}
+
+    def rows_of(shard: int) -> Callable[[str], np.ndarray]:
         groups = run.tables.read(LEDGER, shard, columns=["group"])["group"]
-        for group in [group for of, group in caps if of == pool]:
-            sums[pool, group] += int(n_tokens[pc.equal(groups, group).to_numpy()].sum())
-    for (pool, group), n in sums.items():
-        allowed = int(exact(caps[pool, group]) * total[pool])
-        yield n, allowed, f"{pool}: {group} {n:,} of {allowed:,} tokens allowed"
+        return lambda group: np.asarray(pc.equal(groups, group))
+
+    return _named(run, total, caps, rows_of)
+
+
+def _marks(run: RunFiles, total: dict[str, int]) -> Iterator[tuple[int, int, str]]:
+    """The same for each mark with a cap."""
+    wanted = {"code": run.mixture.balance.code, "text": run.mixture.balance.text}
+    caps = {pool: {str(mark): frac for mark, frac in of.max_mark_frac.items()} for pool, of in wanted.items()}
+
+    def rows_of(shard: int) -> Callable[[str], np.ndarray]:
+        marks = run.tables.read(QUALITY, shard, columns=["marks"])["marks"]
+        return lambda mark: lists_with(marks, mark)
+
+    return _named(run, total, caps, rows_of)
+
+
+def _named(
+    run: RunFiles,
+    total: dict[str, int],
+    caps: Mapping[str, Mapping[str, float]],
+    rows_of: Callable[[int], Callable[[str], np.ndarray]],
+) -> Iterator[tuple[int, int, str]]:
+    """For each pool and name with a cap; `rows_of` a shard tells which of its documents a name stands for."""
+    sums = {(pool, name): 0 for pool in POOLS for name in caps[pool]}
+    for pool, shard, n_tokens in _packed(run) if sums else ():
+        found = rows_of(shard)
+        for name in caps[pool]:
+            sums[pool, name] += int(n_tokens[found(name)].sum())
+    for (pool, name), n in sums.items():
+        allowed = int(exact(caps[pool][name]) * total[pool])
+        yield n, allowed, f"{pool}: {name} {n:,} of {allowed:,} tokens allowed"
 
 
 def _repositories(run: RunFiles, total: dict[str, int]) -> Iterator[tuple[int, int, str]]:
@@ -79,17 +105,3 @@ def _name_of(run: RunFiles, repo: int) -> str:
         if found.size:
             return str(ledger["repo"][int(found[0])].as_py())
     return "of unknown name"
-
-
-def _marks(run: RunFiles, total: dict[str, int]) -> Iterator[tuple[int, int, str]]:
-    """For each mark with a cap its tokens, what is allowed, and a sentence."""
-    wanted = {"code": run.mixture.balance.code, "text": run.mixture.balance.text}
-    caps = {(pool, mark): frac for pool in POOLS for mark, frac in wanted[pool].max_mark_frac.items()}
-    sums = dict.fromkeys(caps, 0)
-    for pool, shard, n_tokens in _packed(run) if caps else ():
-        marks = run.tables.read(QUALITY, shard, columns=["marks"])["marks"]
-        for mark in [mark for of, mark in caps if of == pool]:
-            sums[pool, mark] += int(n_tokens[lists_with(marks, mark)].sum())
-    for (pool, mark), n in sums.items():
-        allowed = int(exact(caps[pool, mark]) * total[pool])
-        yield n, allowed, f"{pool}: {mark} {n:,} of {allowed:,} tokens allowed"

@@ -48,9 +48,7 @@ class WrittenTokens:
         return repo, path, self._alone(np.append(body, np.uint32(self.marks.end)))
 
     def _alone(self, ids: np.ndarray) -> bytes:
-        if self.sentinels is not None and ids.size and ids[0] == self.sentinels.prefix:
-            return self.encoder.decode(undo(ids, self.sentinels))
-        return self.encoder.decode(ids[:-1])
+        return self.encoder.decode(ids[:-1] if self.sentinels is None else undo(ids, self.sentinels))
 
 
 def written(run: RunFiles) -> WrittenTokens:

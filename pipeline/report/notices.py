@@ -221,8 +221,8 @@ def _joined_nothing(numbers: Numbers) -> _Found:
         yield (
             "warn",
             (
-                "forms.repositories joins no file: no two packed documents of code are of one repository; say which column "
-                "holds it (columns.repo of a source)."
+                "forms.repositories joins no file: no two packed documents of code are of one repository; say which "
+                "column holds it (columns.repo of a source)."
             ),
         )
 

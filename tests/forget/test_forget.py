@@ -280,16 +280,19 @@ def test_caps_hold_when_places_are_filled(tmp_path: Path, made: Path) -> None:
 
 
 def test_a_capped_group_does_not_take_the_places_of_another(tmp_path: Path, made: Path) -> None:
-    """All Python goes, and JavaScript may not take its places beyond its cap: refused, as code has no other group."""
+    """All Python that could come goes, and JavaScript has more than enough, but is at its cap: refused."""
     for name in ("code.jsonl", "prose.jsonl"):
         shutil.copy(made / name, tmp_path / name)
-    capped = {"code": {"max_frac": {"JavaScript": 0.3}}}
+    capped = {"code": {"max_frac": {"JavaScript": 0.1}}}
     work(tmp_path / "run", mixture_in(tmp_path, balance=capped))
-    lines = [f"doc_id:{r['doc_id']}" for r in of_fate(tmp_path / "run", "packed") if r["group"] == "Python"]
-    lines += [f"doc_id:{r['doc_id']}" for r in of_fate(tmp_path / "run", "surplus") if r["group"] == "Python"]
+    python = {
+        fate: [f"doc_id:{r['doc_id']}" for r in of_fate(tmp_path / "run", fate) if r["group"] == "Python"]
+        for fate in ("packed", "cut", "surplus")
+    }
+    lines = [*python["packed"][:2], *python["cut"], *python["surplus"]]
     with pytest.raises(StageError, match=r"would stay empty"):
         take_back(tmp_path / "run", *lines)
-    take_back(tmp_path / "run", *lines[:3])
+    take_back(tmp_path / "run", *lines[:2])
     assert broken(tmp_path / "run") == []
     caps = next(f for f in verify(opened(tmp_path / "run")) if f.promise == "caps")
     assert "JavaScript" in caps.detail

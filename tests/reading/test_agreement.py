@@ -78,4 +78,5 @@ def test_a_commented_configuration_is_no_rights_comment() -> None:
     settings = "".join(f"# option_{i}: what it does, and its default {i * 3}\n" for i in range(250))
     one = f"# {RIGHTS}\n#\n{settings}# option_9 = on\n"
     assert agreed(one, one.replace("option_7:", "choice_7:")) > 0.9
+    assert agreed(one, one.replace("# ", "")) > 0.4  # the same, of which nothing is a comment; was 0
     assert agreed(f"# {RIGHTS}\n" + CODE, f"# {RIGHTS}\n" + OTHER) < 0.05  # a rights comment still does not count
