@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
@@ -65,16 +64,6 @@ def write_local(target: Path, fill: Fill) -> HashingFile:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
-    return hashing
-
-
-def write_remote(filesystem: Any, target: str, fill: Fill) -> HashingFile:
-    """Let `fill` write a local file and put it to `target` when it is whole, in one upload."""
-    with tempfile.NamedTemporaryFile(prefix="loopmix-") as file:
-        hashing = HashingFile(file)
-        fill(hashing)
-        file.flush()
-        filesystem.put_file(file.name, target)
     return hashing
 
 

@@ -1,4 +1,4 @@
-"""The run folder: tables, exchange files and packed shards on any fsspec filesystem.
+"""The run folder: tables, exchange files and packed shards, on any disk of `disk.py`.
 
     RUN/manifest.json                      what is done, written last
     RUN/tables/<table>/part-00000-of-00016.parquet
@@ -9,31 +9,31 @@
     RUN/work/<stage>/<fingerprint>/        what an exchange passes on; removed when its stage is done
     RUN/lease.json                         who works on the run
 
-A write is atomic. On a local disk: a temporary name beside the target, fsync, rename, fsync of the folder. On object
-storage: one PUT. Whoever writes the same name twice writes the same bytes, so a repeated task is harmless. Every
-parquet page carries a checksum that is verified on read: without it one flipped bit in a page reads as wrong data.
+A write is atomic, see `local_disk.py` and `object_disk.py`. Whoever writes the same name twice writes the same bytes,
+so a repeated task is harmless. Every parquet page carries a checksum that is verified on read: without it one flipped
+bit in a page reads as wrong data.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import posixpath
 import re
-import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.engine.local_disk import LocalDisk, local_path
+from pipeline.engine.disk import Disk, Held
+from pipeline.engine.disks import disk_of
 from pipeline.engine.mapped import read_mapped, write_mapped
-from pipeline.engine.sink import TEMPORARY, Fill, HashingFile, sync_folder, write_local, write_remote
+from pipeline.engine.ranged import RangedFile, column_ranges
+from pipeline.engine.sink import Fill, HashingFile
 from pipeline.errors import SchemaError, StoreError
 from pipeline.schema import check
 
@@ -91,24 +91,24 @@ class Store:
     root: str
     driver: str = ""
 
-    @cached_property
-    def _fs(self) -> Any:
-        return LocalDisk() if self.is_local else _remote(self.root)[0]
-
-    @cached_property
-    def _base(self) -> str:
-        return local_path(self.root) if self.is_local else str(_remote(self.root)[1])
+    @property
+    def disk(self) -> Disk:
+        """Where the files lie."""
+        return disk_of(self.root)
 
     @property
     def is_local(self) -> bool:
         """True where files can be renamed, fsynced and memory-mapped."""
-        return "://" not in self.root or self.root.startswith("file://")
+        return self.disk.is_local
 
     def full(self, path: str) -> str:
-        """The filesystem's own name of a path inside the run. StoreError for one that leads out of it."""
+        """The whole name of a path inside the run. StoreError for one that leads out of it."""
+        return self.disk.full(self._inside(path))
+
+    def _inside(self, path: str) -> str:
         if posixpath.isabs(path) or ".." in path.split("/"):
             raise StoreError(f"{self.root}: {path!r} leads out of the run; its manifest or a marker was tampered with")
-        return posixpath.join(self._base, path)
+        return path
 
     # --- bytes ---------------------------------------------------------------------------------------------------
 
@@ -116,40 +116,26 @@ class Store:
         self, path: str, data: bytes | memoryview | pa.Buffer, *, blocks: Sequence[Block] = ()
     ) -> FileEntry:
         """Commit `data` under `path` atomically. Raises StoreError where the place cannot be written."""
-        view = memoryview(data)
-        if self.is_local:
-            return replace(self.write_stream(path, lambda file: file.write(view)), blocks=tuple(blocks))
-        target = self.full(path)
-        self._must_hold_lease(path)
+        view = memoryview(data).cast("B")
         try:
-            self._fs.makedirs(posixpath.dirname(target), exist_ok=True)
-            self._fs.pipe_file(target, bytes(view))
+            self.disk.put(self._inside(path), view, held=self._held(path))
         except OSError as error:
-            raise _unwritable(target, error) from error
+            raise _unwritable(self.full(path), error) from error
         return FileEntry(path, view.nbytes, hashlib.sha256(view).hexdigest(), tuple(blocks))
 
     def write_stream(self, path: str, fill: Fill) -> FileEntry:
         """Commit what `fill` writes to the file that it is given, atomically, without ever holding it in memory."""
-        target = self.full(path)
-
-        def whole(file: HashingFile) -> None:
-            fill(file)
-            self._must_hold_lease(path)  # as late as can be: a shard takes its time
-
         try:
-            if self.is_local:
-                made = write_local(Path(target), whole)
-            else:
-                self._fs.makedirs(posixpath.dirname(target), exist_ok=True)
-                made = write_remote(self._fs, target, whole)
+            made = self.disk.write(self._inside(path), fill, held=self._held(path))
         except OSError as error:
-            raise _unwritable(target, error) from error
+            raise _unwritable(self.full(path), error) from error
         return FileEntry(path, made.n_bytes, made.sha256())
 
-    def _must_hold_lease(self, path: str) -> None:
-        """Where there is a lease, names that all configurations share are written by its holder alone."""
-        if not self.driver or not path.startswith(FENCED):
-            return
+    def _held(self, path: str) -> Held:
+        """What a write asks. Where there is a lease, names that all configurations share are its holder's alone."""
+        return self._must_hold_lease if self.driver and path.startswith(FENCED) else None
+
+    def _must_hold_lease(self) -> None:
         try:
             holder = json.loads(self.read_bytes(LEASE)).get("driver")
         except (StoreError, ValueError, AttributeError):
@@ -160,108 +146,103 @@ class Store:
             )
 
     def create(self, path: str, data: bytes) -> bool:
-        """Write `data` under `path` if there is no such file; False if there is one. One of several callers wins where
-        the disk is local or shared; on object storage the last does, unless they keep some distance."""
-        target = self.full(path)
-        if not self.is_local:
-            if self._fs.exists(target):
-                return False
-            self.write_bytes(path, data)
-            return True
+        """Write `data` under `path` if there is no such file; False if there is one. One of several callers wins."""
         try:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            whole = Path(f"{target}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
-            whole.write_bytes(data)
-            try:
-                _link(whole, Path(target))
-            finally:
-                whole.unlink()
-        except FileExistsError:
-            return False
+            return self.disk.create(self._inside(path), data)
         except OSError as error:
-            raise _unwritable(target, error) from error
-        return True
+            raise _unwritable(self.full(path), error) from error
 
     def read_bytes(self, path: str) -> bytes:
         """The whole file; StoreError if it is missing or unreadable."""
         try:
-            return bytes(self._fs.cat_file(self.full(path)))
+            return self.disk.read(self._inside(path))
         except OSError as error:
-            raise StoreError(f"{self.full(path)}: cannot be read: {error}; {_CURATE}") from error
+            raise _unreadable(self.full(path), error) from error
+
+    def find(self, path: str) -> bytes | None:
+        """The whole file; None if there is none. StoreError if it is unreadable."""
+        try:
+            return self.disk.read(self._inside(path))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unreadable(self.full(path), error) from error
+
+    def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Small files, whole, by path; those that are not there are left out. On object storage many at once."""
+        try:
+            return self.disk.read_many([self._inside(path) for path in paths])
+        except OSError as error:
+            raise _unreadable(self.root, error) from error
 
     def read_range(self, path: str, start: int, n_bytes: int) -> pa.Buffer:
         """Some bytes of a file, memory-mapped where the disk is local; StoreError if they are not there."""
-        target = self.full(path)
+        return self.read_ranges(path, [(start, n_bytes)])[0]
+
+    def read_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[pa.Buffer]:
+        """The bytes of each (start, n_bytes), in as few requests as that takes; StoreError if any are not there."""
         try:
-            if self.is_local:
-                with pa.memory_map(target) as file:
-                    file.seek(start)
-                    data = file.read_buffer(n_bytes)
-            else:
-                data = pa.py_buffer(self._fs.cat_file(target, start=start, end=start + n_bytes))
+            found = self.disk.read_ranges(self._inside(path), ranges)
         except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"{target}: cannot be read: {error}; {_CURATE}") from error
-        if data.size != n_bytes:
-            raise StoreError(f"{target}: ends before byte {start + n_bytes}; {_CURATE}")
-        return data
+            raise _unreadable(self.full(path), error) from error
+        for (start, n_bytes), data in zip(ranges, found, strict=True):
+            if data.size != n_bytes:
+                raise StoreError(f"{self.full(path)}: ends before byte {start + n_bytes}; {_CURATE}")
+        return found
 
     def exists(self, path: str) -> bool:
-        """True if there is a file or folder of that name."""
-        return bool(self._fs.exists(self.full(path)))
+        """True if there is a file or folder of that name. `find` reads in the same request."""
+        return self.disk.exists(self._inside(path))
 
     def files(self, folder: str) -> dict[str, int]:
         """Names and sizes of the files right inside `folder`, sorted; empty if there is no such folder."""
-        try:
-            found = self._fs.ls(self.full(folder), detail=True)
-        except FileNotFoundError:
-            return {}
-        files = [(posixpath.basename(f["name"]), int(f["size"])) for f in found if f["type"] == "file"]
-        return dict(sorted(files))
+        return self.disk.entries(self._inside(folder)).files
 
     def folders(self, folder: str) -> list[str]:
         """Names of the folders right inside `folder`, sorted; empty if there is no such folder."""
-        try:
-            found = self._fs.ls(self.full(folder), detail=True)
-        except FileNotFoundError:
-            return []
-        return sorted(posixpath.basename(f["name"].rstrip("/")) for f in found if f["type"] == "directory")
+        return self.disk.entries(self._inside(folder)).folders
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Sizes of all files inside and below `folder`, by their paths in the run; empty if there is no such folder."""
+        return self.disk.sizes(self._inside(folder))
 
     def rename(self, path: str, other: str) -> None:
-        """Give the file `path` the name `other`, without reading it; atomic on a local disk."""
-        source, target = self.full(path), self.full(other)
-        self._must_hold_lease(other)
+        """Give the file `path` the name `other`, without reading it; atomic on a local disk, elsewhere a stop may leave
+        it under both names."""
         try:
-            if self.is_local:
-                Path(target).parent.mkdir(parents=True, exist_ok=True)
-                Path(source).replace(target)
-                sync_folder(Path(target).parent)
-            else:
-                self._fs.mv(source, target)
+            self.disk.move(self._inside(path), self._inside(other), held=self._held(other))
         except OSError as error:
-            raise _unwritable(target, error) from error
+            raise _unwritable(self.full(other), error) from error
 
     def remove(self, path: str) -> None:
         """Remove a file or a folder of this run; nothing happens if it is gone already."""
-        try:
-            self._fs.rm(self.full(path), recursive=True)
-        except FileNotFoundError:
-            return
+        self.disk.remove(self._inside(path))
+
+    def remove_files(self, paths: Iterable[str]) -> None:
+        """Remove files of this run; nothing happens to those that are gone already."""
+        self.disk.remove_files([self._inside(path) for path in paths])
 
     def is_intact(self, entry: FileEntry, *, by_hash: bool) -> bool:
         """True if the file stands with the size, and with `by_hash` the content, that its entry says."""
-        target = self.full(entry.path)
         try:
-            if self._fs.size(target) != entry.n_bytes:
-                return False
             if not by_hash:
-                return True
-            digest = hashlib.sha256()
-            with self._fs.open(target, "rb") as file:
-                while block := file.read(1 << 22):
-                    digest.update(block)
+                return self.disk.size(self._inside(entry.path)) == entry.n_bytes
+            return self.disk.sha256(self._inside(entry.path), entry.n_bytes) == entry.sha256
         except OSError:
             return False
-        return digest.hexdigest() == entry.sha256
+
+    def intact(self, entries: Sequence[FileEntry], *, by_hash: bool) -> list[bool]:
+        """`is_intact` of many: by size with one listing of each folder, where several lie in it."""
+        if by_hash or self.is_local:
+            return [self.is_intact(entry, by_hash=by_hash) for entry in entries]
+        n_in = Counter(posixpath.dirname(entry.path) for entry in entries)
+        listed = {folder: self.files(folder) for folder, n in n_in.items() if n > 1}
+        found = []
+        for entry in entries:
+            folder, _, name = entry.path.rpartition("/")
+            stands = folder in listed and listed[folder].get(name) == entry.n_bytes
+            found.append(stands or (folder not in listed and self.is_intact(entry, by_hash=False)))
+        return found
 
     # --- tables --------------------------------------------------------------------------------------------------
 
@@ -273,13 +254,14 @@ class Store:
     def read_parquet(self, path: str, *, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
         """Read and check a shard, or some of its columns. StoreError if damaged, SchemaError if it is another table."""
         wanted = schema if columns is None else pa.schema([schema.field(c) for c in columns])
-        target = self.full(path)
         try:
-            with self._fs.open(target, "rb") as file:
-                source: Any = pa.memory_map(target) if self.is_local else file
-                table = pq.ParquetFile(source, page_checksum_verification=True).read(columns=wanted.names)
+            with self.disk.open(self._inside(path)) as source:
+                file = pq.ParquetFile(source, page_checksum_verification=True)
+                if isinstance(source, RangedFile):
+                    source.prefetch(column_ranges(file.metadata, wanted.names))
+                table = file.read(columns=wanted.names)
         except (OSError, pa.ArrowException) as error:
-            raise _damaged(target, error) from error
+            raise _damaged(self.full(path), error) from error
         return check(table, wanted, name=path)
 
     def write_mapped(self, path: str, table: pa.Table, *, schema: pa.Schema) -> FileEntry:
@@ -295,16 +277,12 @@ class Store:
         StoreError if damaged, SchemaError if it is another table.
         """
         wanted = schema if columns is None else pa.schema([schema.field(c) for c in columns])
-        target = self.full(path)
         try:
-            if self.is_local:
-                table = read_mapped(pa.memory_map(target), wanted.names, is_checked=is_checked)
-            else:
-                with self._fs.open(target, "rb") as file:
-                    table = read_mapped(file, wanted.names, is_checked=is_checked)
+            with self.disk.open(self._inside(path)) as source:
+                table = read_mapped(source, wanted.names, is_checked=is_checked)
         except (OSError, KeyError, ValueError, SystemError, pa.ArrowException) as error:
             # Damage in Arrow's own headers: names that are no UTF-8 are ValueErrors, or SystemErrors without a text.
-            raise _damaged(target, error) from error
+            raise _damaged(self.full(path), error) from error
         return check(table, wanted, name=path)
 
     def write_ipc(self, path: str, batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> FileEntry:
@@ -321,12 +299,12 @@ class Store:
 
     def open_ipc(self, path: str) -> pa.ipc.RecordBatchFileReader:
         """Open an Arrow IPC file, memory-mapped where the disk is local. StoreError if missing or damaged."""
-        target = self.full(path)
         try:
-            source = pa.memory_map(target) if self.is_local else pa.BufferReader(self.read_bytes(path))
-            return pa.ipc.open_file(source)
+            if self.is_local:
+                return pa.ipc.open_file(self.disk.open(self._inside(path)))
+            return pa.ipc.open_file(pa.BufferReader(self.read_bytes(path)))
         except (OSError, pa.ArrowException) as error:
-            raise _damaged(target, error) from error
+            raise _damaged(self.full(path), error) from error
 
 
 def write_table(table: pa.Table, file: Any) -> None:
@@ -352,28 +330,13 @@ def open_store(path: str) -> Store:
     return Store(path if "://" in path else str(Path(path).expanduser().resolve()))
 
 
-def _remote(root: str) -> tuple[Any, str]:
-    """The file system of a URL, and its own name of the place."""
-    import fsspec  # late: a run on a local disk needs none of it
-
-    found: tuple[Any, str] = fsspec.core.url_to_fs(root)
-    return found
-
-
 def _damaged(target: str, error: BaseException) -> StoreError:
     return StoreError(f"{target}: is missing or damaged: {' '.join(str(error).split())[:200]}; {_CURATE}")
 
 
+def _unreadable(target: str, error: BaseException) -> StoreError:
+    return StoreError(f"{target}: cannot be read: {error}; {_CURATE}")
+
+
 def _unwritable(target: str, error: OSError) -> StoreError:
     return StoreError(f"{target}: cannot be written: {error}; free space or choose another --out")
-
-
-def _link(whole: Path, target: Path) -> None:
-    """Give a whole file a second name; FileExistsError if it is taken. So nobody ever sees half a file."""
-    try:
-        target.hardlink_to(whole)
-    except FileExistsError:
-        raise
-    except OSError:  # a disk without links: then there is a moment in which the new file is empty
-        with target.open("xb") as file:
-            file.write(whole.read_bytes())

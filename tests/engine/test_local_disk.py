@@ -1,11 +1,15 @@
 """The local disk against fsspec's file system of it, whose place it takes."""
 
+import os
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from pipeline.engine import local_disk
+from pipeline.engine.disk import Entries
 from pipeline.engine.local_disk import LocalDisk, local_path
 
 
@@ -21,58 +25,56 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path / "folder"
 
 
-def listed(fs: LocalDisk | LocalFileSystem, folder: Path) -> list[tuple[str, str, int]]:
-    """Sizes of files only: that of a link is nobody's business."""
-    found = fs.ls(str(folder), detail=True)
-    return sorted((e["name"], e["type"], e["size"] if e["type"] == "file" else 0) for e in found)
+def test_a_folder_lists_files_and_folders_and_no_links(tree: Path) -> None:
+    theirs = {Path(e["name"]).name: (e["type"], e["size"]) for e in LocalFileSystem().ls(str(tree), detail=True)}
+    found = LocalDisk(str(tree)).entries("")
+    assert found.files == {".hidden": 0, "file": 5} == {n: size for n, (k, size) in theirs.items() if k == "file"}
+    assert found.folders == ["deep"] == [name for name, (kind, _) in theirs.items() if kind == "directory"]
+    assert LocalDisk(str(tree.parent)).sizes("folder") == {"folder/.hidden": 0, "folder/file": 5, "folder/deep/file": 3}
 
 
-def test_a_folder_lists_what_fsspec_lists(tree: Path) -> None:
-    assert listed(LocalDisk(), tree) == listed(LocalFileSystem(), tree)
-    assert {kind for _, kind, _ in listed(LocalDisk(), tree)} == {"file", "directory", "other"}
-
-
-def test_what_goes_while_its_folder_is_listed_is_left_out(tree: Path) -> None:
+def test_what_goes_while_its_folder_is_listed_is_left_out(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system hands out names by the many, so a name may come when its file is gone."""
-    found = local_disk._entries(str(tree))
-    first = next(found)["name"]
-    for path in tree.iterdir():
-        if str(path) != first and (path.is_symlink() or path.is_file()):
-            path.unlink()
-    assert {e["name"] for e in found} == {str(p) for p in tree.iterdir()} - {first}
+    scan = os.scandir
+
+    def late(folder: str) -> Any:
+        found = list(scan(folder))
+        (tree / "file").unlink()
+        return nullcontext(found)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert LocalDisk(str(tree)).entries("").files == {".hidden": 0}
 
 
 def test_files_are_read_and_asked_for_alike(tree: Path) -> None:
-    ours, theirs = LocalDisk(), LocalFileSystem()
+    ours, theirs = LocalDisk(str(tree)), LocalFileSystem()
     for name in ("file", "deep", "to_file", "to_folder", "to_nothing", "no"):
-        assert ours.exists(str(tree / name)) == theirs.exists(str(tree / name))
+        assert ours.exists(name) == theirs.exists(str(tree / name))
     for name in ("file", "to_file", ".hidden"):
-        assert ours.size(str(tree / name)) == theirs.size(str(tree / name))
-        assert ours.cat_file(str(tree / name)) == theirs.cat_file(str(tree / name))
-        with ours.open(str(tree / name), "rb") as file:
-            assert file.read() == theirs.cat_file(str(tree / name))
+        assert ours.size(name) == theirs.size(str(tree / name))
+        assert ours.read(name) == theirs.cat_file(str(tree / name))
+    assert ours.read_many(["file", "no", "deep/file"]) == {"file": b"12345", "deep/file": b"abc"}
 
 
 @pytest.mark.parametrize("name", ["file", "deep", "to_file", "to_nothing"])
 def test_what_is_removed_is_gone_and_nothing_else(tree: Path, name: str) -> None:
     before = {p.name for p in tree.iterdir()}
-    LocalDisk().rm(str(tree / name), recursive=True)
+    LocalDisk(str(tree)).remove(name)
+    LocalDisk(str(tree)).remove(name)
     assert {p.name for p in tree.iterdir()} == before - {name}
 
 
 def test_a_link_to_a_folder_takes_no_folder_with_it(tree: Path) -> None:
     with pytest.raises(OSError, match="symbolic link"):
-        LocalDisk().rm(str(tree / "to_folder"), recursive=True)
+        LocalDisk(str(tree)).remove("to_folder")
     assert (tree / "deep/file").exists()
 
 
 def test_what_is_not_there_is_an_error_of_the_same_kind(tree: Path) -> None:
-    missing = str(tree / "no")
-    for fs in (LocalDisk(), LocalFileSystem()):
-        for ask in (lambda f: f.ls(missing, detail=True), lambda f: f.size(missing), lambda f: f.cat_file(missing),
-                    lambda f: f.rm(missing, recursive=True), lambda f: f.open(missing, "rb")):  # fmt: skip
-            with pytest.raises(FileNotFoundError):
-                ask(fs)
+    for ask in (LocalDisk.size, LocalDisk.read, LocalDisk.open, partial(LocalDisk.sha256, n_bytes=1)):
+        with pytest.raises(FileNotFoundError):
+            ask(LocalDisk(str(tree)), "no")
+    assert LocalDisk(str(tree)).entries("no") == Entries({}, [])
 
 
 def test_places_have_the_names_that_fsspec_gives_them(tmp_path: Path) -> None:
