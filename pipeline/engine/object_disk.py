@@ -196,7 +196,7 @@ class ObjectDisk:
             meta = _asked(lambda: obstore.head(self.reads, path))
         except FileNotFoundError:
             return "create"
-        return {"e_tag": meta["e_tag"], "version": meta["version"]}
+        return {name: meta[name] for name in ("e_tag", "version") if meta[name] is not None}
 
     def create(self, path: str, data: bytes) -> bool:
         try:
