@@ -9,7 +9,7 @@ Paths are relative to the run. Errors are OSErrors, FileNotFoundError for what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,8 +17,15 @@ import pyarrow as pa
 
 from pipeline.engine.sink import Fill, HashingFile
 
-# What a name costs that drivers share: raises StoreError where another one has taken the run over. None for any other.
-Held = Callable[[], None] | None
+
+class Holds(Protocol):
+    """What is asked before a name is written that drivers share: raises StoreError where another one has taken the run
+    over. Unless `now`, an answer of the last seconds will do."""
+
+    def __call__(self, *, now: bool = True) -> None: ...
+
+
+Held = Holds | None  # None: no name that drivers share
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from pipeline.engine.disk import Entries, Held
-from pipeline.engine.ranged import RangedFile
+from pipeline.engine.ranged import RangedFile, aligned
 from pipeline.engine.sink import Fill, HashingFile
 from pipeline.errors import ConfigError
 
@@ -42,7 +42,9 @@ except ModuleNotFoundError as error:
     raise ConfigError("object stores need the package obstore: pip install 'loopmix[cloud]'") from error
 
 TAIL_BYTES = 16 << 10  # of a file that is opened: holds most footers, and small files whole
-_NEAR_BYTES = 16 << 10  # ranges with no more between them are one request
+# Ranges are one request where no more lies between them, or no more than this part of all that is wanted.
+_NEAR_BYTES = 16 << 10
+_NEAR_SHARE = 40
 _BLOCK_BYTES = 4 << 20  # of a file that is hashed
 _SPOOLED_BYTES = 8 << 20  # of a file that is being made, in memory; a larger one lies in the temporary folder
 _PART_BYTES = 64 << 20  # larger files are uploaded in parts of this size, where they are not bound to what stood there
@@ -107,9 +109,10 @@ class ObjectDisk:
         if not wanted:
             return [pa.py_buffer(b"") for _ in ranges]
         starts, lengths = zip(*wanted, strict=True)
-        ask = partial(obstore.get_ranges, self.reads, path, starts=starts, lengths=lengths, coalesce=_NEAR_BYTES)
+        near = max(_NEAR_BYTES, sum(lengths) // _NEAR_SHARE)
+        ask = partial(obstore.get_ranges, self.reads, path, starts=starts, lengths=lengths, coalesce=near)
         found = iter(_asked(ask))
-        return [pa.py_buffer(next(found) if n > 0 else b"") for _, n in ranges]
+        return [aligned(next(found), start) if n > 0 else pa.py_buffer(b"") for start, n in ranges]
 
     def open(self, path: str) -> RangedFile:
         size, tail = _asked(lambda: self._end(path))
@@ -119,7 +122,8 @@ class ObjectDisk:
         """Size and last bytes of an object, in one request where the store takes a range from the end."""
         try:
             found = obstore.get(self.reads, path, options={"range": {"suffix": TAIL_BYTES}})
-            return found.meta["size"], pa.py_buffer(found.bytes())
+            size = found.meta["size"]
+            return size, aligned(found.bytes(), max(0, size - TAIL_BYTES))
         except exceptions.NotSupportedError:  # Azure
             size = self.size(path)
             n = min(size, TAIL_BYTES)
@@ -180,9 +184,10 @@ class ObjectDisk:
             _asked(lambda: obstore.put(self.writes, path, data, chunk_size=_PART_BYTES))
             return
         # A shard is new, most often; what has another name is written again and again.
-        mode: Any = "create" if posixpath.basename(path).startswith("part-") else self._standing(path)
+        is_new = posixpath.basename(path).startswith("part-")
+        mode: Any = "create" if is_new else self._standing(path)
         for _ in range(_ROUNDS):
-            held()
+            held(now=mode != "create")  # what takes nobody's place may be late
             try:
                 _asked(partial(obstore.put, self.writes, path, data, mode=mode, use_multipart=False))
                 return

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+_ALIGNED = 64
+_PARQUET_END = 8  # length of the footer, and the magic
 Range = tuple[int, int]  # start, n_bytes
 Fetch = Callable[[Sequence[Range]], list[pa.Buffer]]
 
@@ -29,6 +33,14 @@ class RangedFile(io.RawIOBase):
         missing = [(start, n) for start, n in ranges if self._held(start, n) is None]
         if missing:
             self._pieces += [(start, data) for (start, _), data in zip(missing, self._fetch(missing), strict=True)]
+
+    def parquet_metadata(self) -> pq.FileMetaData:
+        """What a Parquet file says of itself. Arrow itself would fetch 64 kB for it. ArrowInvalid for another file."""
+        _, tail = self._pieces[0]
+        end = tail.slice(max(0, tail.size - _PARQUET_END)).to_pybytes()
+        n_bytes = min(int.from_bytes(end[:4], "little") + _PARQUET_END, self._size)
+        footer = self._held(self._size - n_bytes, n_bytes) or self._fetch([(self._size - n_bytes, n_bytes)])[0]
+        return pq.read_metadata(pa.BufferReader(footer))
 
     def read_buffer(self, size: int = -1) -> pa.Buffer:
         """What Arrow asks of a file that has it: the next bytes, without a copy."""
@@ -68,6 +80,16 @@ class RangedFile(io.RawIOBase):
             if first <= start and start + n_bytes <= first + data.size:
                 return data.slice(start - first, n_bytes)
         return None
+
+
+def aligned(data: Any, start: int) -> pa.Buffer:
+    """A copy of bytes that begin at `start` of a file, in which every place that Arrow has aligned to 64 bytes in the
+    file is so in memory. Where a server's answer puts them, numbers would lie across words."""
+    view = memoryview(data)
+    room = pa.allocate_buffer(view.nbytes + 2 * _ALIGNED)
+    shift = (start - room.address) % _ALIGNED
+    np.frombuffer(room, np.uint8)[shift : shift + view.nbytes] = np.frombuffer(view, np.uint8)
+    return room.slice(shift, view.nbytes)
 
 
 def column_ranges(metadata: pq.FileMetaData, names: Sequence[str]) -> list[Range]:
