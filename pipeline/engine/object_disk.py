@@ -78,10 +78,11 @@ class ObjectDisk:
         is_plain = _plain_http()
         reading: Any = {"timeout": "10min", "read_timeout": "20s", "connect_timeout": "10s", "allow_http": is_plain}
         writing: Any = {"timeout": "5min", "connect_timeout": "10s", "allow_http": is_plain}
+        more: Any = {"retry_config": _RETRIES}
+        if root.startswith("s3") and "AWS_COPY_IF_NOT_EXISTS" not in os.environ:
+            more["config"] = {"copy_if_not_exists": "multipart"}  # how S3 itself does it; the others have one way
         try:
-            reads, writes = (
-                from_url(root, client_options=options, retry_config=_RETRIES) for options in (reading, writing)
-            )
+            reads, writes = (from_url(root, client_options=options, **more) for options in (reading, writing))
         except (exceptions.BaseError, ValueError) as error:
             raise ConfigError(f"{root}: cannot be opened: {_short(error)}") from error
         return cls(root.rstrip("/"), reads, writes)

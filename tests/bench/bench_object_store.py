@@ -18,12 +18,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench.bench_input import add_options, make_input, pools_of
 from tests.object_server import CREDENTIALS, Asked, ObjectServer, object_server
 
+ROOT = Path(__file__).resolve().parents[2]
 OUT = "s3://bucket/run"
 
 
