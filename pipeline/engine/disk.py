@@ -64,8 +64,8 @@ class Disk(Protocol):
 
     def size(self, path: str) -> int: ...
 
-    def sha256(self, path: str, n_bytes: int) -> str:
-        """Of a file's content, hex; an empty text for a file of another size."""
+    def sha256(self, path: str, n_bytes: int) -> str | None:
+        """Of a file's content, hex; None for a file of another size."""
         ...
 
     def exists(self, path: str) -> bool:

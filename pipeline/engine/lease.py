@@ -26,6 +26,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from pipeline.engine.sink import TEMPORARY
 from pipeline.engine.store import LEASE, Store
 from pipeline.errors import StoreError
 
@@ -43,6 +44,7 @@ def hold(store: Store) -> Iterator[Store]:
     Raises StoreError where another driver holds it. A lease that its driver left behind when it died is taken over.
     """
     mine = _describe()
+    _must_refuse_to_overwrite(store, mine)
     _acquire(store, mine)
     stop = threading.Event()
     beating = threading.Thread(target=_beat, args=(store, mine, stop), name="loopmix lease", daemon=True)
@@ -104,6 +106,25 @@ def _started(pid: int) -> str:
     return "" if state in "ZX" else numbers[18]  # Z, X: dead, and only not yet reaped by its parent
 
 
+def _must_refuse_to_overwrite(store: Store, mine: Lease) -> None:
+    """StoreError for storage that does not refuse to create what is there: two drivers would both get the lease.
+
+    Asked by trying, because servers that do not know the condition of a PUT ignore it.
+    """
+    if store.is_local:
+        return
+    trial = f"{LEASE}.{mine.driver}{TEMPORARY}"
+    try:
+        is_refused = store.create(trial, b"first") and not store.create(trial, b"second")
+    finally:
+        store.remove_files([trial])
+    if not is_refused:
+        raise StoreError(
+            f"{store.root}: this storage overwrites what should be created once (it knows no conditional PUT), so "
+            "nothing would keep two drivers apart; use storage that does, or a shared disk, for --out"
+        )
+
+
 def _acquire(store: Store, mine: Lease) -> None:
     found: Lease | None = None
     for _ in range(3):  # a lost race for a dead driver's lease ends in another look, not in a loop
@@ -130,16 +151,15 @@ def _claim(store: Store, old: Lease, mine: Lease) -> Iterator[bool]:
     if not store.create(claim, mine.to_json()):
         holder = _read(store, claim)
         if holder is not None and not _lives(store, holder):
-            store.remove(claim)  # its driver died with the claim in its hand
+            store.remove_files([claim])  # its driver died with the claim in its hand
         yield False
         return
     try:
         if _read(store) == old:
-            store.remove(BEAT)
-            store.remove(LEASE)
+            store.remove_files([BEAT, LEASE])
         yield True
     finally:
-        store.remove(claim)
+        store.remove_files([claim])
 
 
 def _release(store: Store, mine: Lease) -> None:
@@ -149,7 +169,7 @@ def _release(store: Store, mine: Lease) -> None:
             pass
     except StoreError:  # a full disk takes no claim; the lease must go all the same, or this process would block itself
         if _read(store) == mine:
-            store.remove(LEASE)
+            store.remove_files([LEASE])
 
 
 def _lives(store: Store, lease: Lease) -> bool:
@@ -170,10 +190,7 @@ def _lives(store: Store, lease: Lease) -> bool:
 
 def _beats(store: Store) -> bytes:
     """What the heartbeat says now; empty before the first beat."""
-    try:
-        return store.read_bytes(BEAT)
-    except StoreError:
-        return b""
+    return store.find(BEAT) or b""
 
 
 def _beat(store: Store, mine: Lease, stop: threading.Event) -> None:
@@ -181,18 +198,18 @@ def _beat(store: Store, mine: Lease, stop: threading.Event) -> None:
     n_beats = 0
     while not stop.wait(BEAT_SECONDS):
         n_beats += 1
-        found = _read(store)
-        if found is None or found.driver != mine.driver:
-            return
         try:
+            found = _read(store)
+            if found is None or found.driver != mine.driver:
+                return
             store.write_bytes(BEAT, f"{mine.driver} {n_beats}".encode())
         except StoreError:
             continue  # a full disk stops the work itself with a clear message; the next beat may succeed
 
 
 def _read(store: Store, path: str = LEASE) -> Lease | None:
-    """The lease that stands there; None where there is none."""
+    """The lease that stands there; None where there is none. StoreError where that cannot be found out."""
     try:
-        return _LEASE.validate_json(store.read_bytes(path))
-    except (StoreError, ValidationError):
+        return _LEASE.validate_json(store.find(path) or b"")
+    except ValidationError:
         return None

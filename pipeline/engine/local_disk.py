@@ -59,9 +59,9 @@ class LocalDisk:
     def size(self, path: str) -> int:
         return Path(self.full(path)).stat().st_size
 
-    def sha256(self, path: str, n_bytes: int) -> str:
+    def sha256(self, path: str, n_bytes: int) -> str | None:
         if self.size(path) != n_bytes:
-            return ""
+            return None
         digest = hashlib.sha256()
         with Path(self.full(path)).open("rb") as file:
             while block := file.read(1 << 22):

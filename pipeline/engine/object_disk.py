@@ -51,8 +51,7 @@ _PART_BYTES = 64 << 20  # larger files are uploaded in parts of this size, where
 _MAX_BOUND_BYTES = 4 << 30  # S3 takes no more in one PUT, and only one PUT can be bound
 _SIDE_BY_SIDE = 16  # small files that are read at once
 _ROUNDS = 5  # of a PUT that finds another file than it was bound to
-_TRIES = 4  # of a request whose answer broke off, each with the retries below
-_GIVEN_UP = "max_retries"  # what the client's error holds when it has repeated a request in vain
+_TRIES = 6  # of a request whose answer broke off, each with the retries below
 _RETRIES: Any = {
     "max_retries": 10,
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=10), "base": 2},
@@ -133,12 +132,12 @@ class ObjectDisk:
     def size(self, path: str) -> int:
         return _asked(lambda: obstore.head(self.reads, path)["size"])
 
-    def sha256(self, path: str, n_bytes: int) -> str:
+    def sha256(self, path: str, n_bytes: int) -> str | None:
         # One GET: its answer says the size before the body comes.
-        def digest() -> str:
+        def digest() -> str | None:
             found = obstore.get(self.reads, path)
             if found.meta["size"] != n_bytes:
-                return ""
+                return None
             made = hashlib.sha256()
             for block in found.stream(_BLOCK_BYTES):
                 made.update(block)
@@ -254,10 +253,12 @@ def _asked(ask: Callable[[], Result]) -> Result:
             return ask()
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
             raise
+        except FileNotFoundError as error:
+            raise FileNotFoundError(_short(error)) from error
         except exceptions.GenericError as error:
-            if not left or _GIVEN_UP in str(error):
+            if not left or f"after {_RETRIES['max_retries']} retries" in str(error):  # all were in vain
                 raise OSError(_short(error)) from error
-            time.sleep(random.uniform(0.0, 0.1 * 2 ** (_TRIES - left)))  # noqa: S311 - a pause is no secret
+            time.sleep(random.uniform(0.0, 0.05 * 2 ** (_TRIES - left)))  # noqa: S311 - a pause is no secret
         except exceptions.BaseError as error:
             raise OSError(_short(error)) from error
     raise AssertionError

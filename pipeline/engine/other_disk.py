@@ -59,9 +59,9 @@ class OtherDisk:
     def size(self, path: str) -> int:
         return int(self._fs.size(self.full(path)))
 
-    def sha256(self, path: str, n_bytes: int) -> str:
+    def sha256(self, path: str, n_bytes: int) -> str | None:
         if self.size(path) != n_bytes:
-            return ""
+            return None
         digest = hashlib.sha256()
         with self.open(path) as file:
             while block := file.read(1 << 22):

@@ -22,7 +22,8 @@ import posixpath
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,10 +162,10 @@ class Store:
 
     def read_bytes(self, path: str) -> bytes:
         """The whole file; StoreError if it is missing or unreadable."""
-        try:
-            return self.disk.read(self._inside(path))
-        except OSError as error:
-            raise _unreadable(self.full(path), error) from error
+        found = self.find(path)
+        if found is None:
+            raise _unreadable(self.full(path), FileNotFoundError("there is no such file"))
+        return found
 
     def find(self, path: str) -> bytes | None:
         """The whole file; None if there is none. StoreError if it is unreadable."""
@@ -199,19 +200,23 @@ class Store:
 
     def exists(self, path: str) -> bool:
         """True if there is a file or folder of that name. `find` reads in the same request."""
-        return self.disk.exists(self._inside(path))
+        with self._asking(path):
+            return self.disk.exists(self._inside(path))
 
     def files(self, folder: str) -> dict[str, int]:
         """Names and sizes of the files right inside `folder`, sorted; empty if there is no such folder."""
-        return self.disk.entries(self._inside(folder)).files
+        with self._asking(folder):
+            return self.disk.entries(self._inside(folder)).files
 
     def folders(self, folder: str) -> list[str]:
         """Names of the folders right inside `folder`, sorted; empty if there is no such folder."""
-        return self.disk.entries(self._inside(folder)).folders
+        with self._asking(folder):
+            return self.disk.entries(self._inside(folder)).folders
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Sizes of all files inside and below `folder`, by their paths in the run; empty if there is no such folder."""
-        return self.disk.sizes(self._inside(folder))
+        with self._asking(folder):
+            return self.disk.sizes(self._inside(folder))
 
     def rename(self, path: str, other: str) -> None:
         """Give the file `path` the name `other`, without reading it; atomic on a local disk, elsewhere a stop may leave
@@ -223,11 +228,30 @@ class Store:
 
     def remove(self, path: str) -> None:
         """Remove a file or a folder of this run; nothing happens if it is gone already."""
-        self.disk.remove(self._inside(path))
+        self._before_removing()
+        with self._asking(path):
+            self.disk.remove(self._inside(path))
 
     def remove_files(self, paths: Iterable[str]) -> None:
         """Remove files of this run; nothing happens to those that are gone already."""
-        self.disk.remove_files([self._inside(path) for path in paths])
+        self._before_removing()
+        with self._asking(""):
+            self.disk.remove_files([self._inside(path) for path in paths])
+
+    @contextmanager
+    def _asking(self, path: str) -> Iterator[None]:
+        """What a server does not answer is a StoreError; the errors of a local disk stay what they are."""
+        try:
+            yield
+        except OSError as error:
+            if self.is_local:
+                raise
+            raise _unreadable(self.full(path), error) from error
+
+    def _before_removing(self) -> None:
+        """A driver that was taken for dead would remove what its successor has made."""
+        if self.driver:
+            self._must_hold_lease()
 
     def is_intact(self, entry: FileEntry, *, by_hash: bool) -> bool:
         """True if the file stands with the size, and with `by_hash` the content, that its entry says."""
@@ -235,8 +259,13 @@ class Store:
             if not by_hash:
                 return self.disk.size(self._inside(entry.path)) == entry.n_bytes
             return self.disk.sha256(self._inside(entry.path), entry.n_bytes) == entry.sha256
-        except OSError:
+        except FileNotFoundError:
             return False
+        except OSError as error:
+            if self.is_local:  # a sick sector: the file is made anew
+                return False
+            # A server that does not answer says nothing of the file; all would be made anew.
+            raise _unreadable(self.full(entry.path), error) from error
 
     def intact(self, entries: Sequence[FileEntry], *, by_hash: bool) -> list[bool]:
         """`is_intact` of many: by size with one listing of each folder, where several lie in it."""
