@@ -36,6 +36,11 @@ class OtherDisk:
     def _fs(self) -> Any:
         return self._found[0]
 
+    def _uncached(self) -> Any:
+        """The file system without what it remembers of folders: tasks elsewhere write into them too."""
+        self._fs.invalidate_cache()
+        return self._fs
+
     def full(self, path: str) -> str:
         return posixpath.join(self._found[1], path)
 
@@ -57,7 +62,7 @@ class OtherDisk:
         return self._fs.open(self.full(path), "rb")
 
     def size(self, path: str) -> int:
-        return int(self._fs.size(self.full(path)))
+        return int(self._uncached().size(self.full(path)))
 
     def sha256(self, path: str, n_bytes: int) -> str | None:
         if self.size(path) != n_bytes:
@@ -69,11 +74,11 @@ class OtherDisk:
         return digest.hexdigest()
 
     def exists(self, path: str) -> bool:
-        return bool(self._fs.exists(self.full(path)))
+        return bool(self._uncached().exists(self.full(path)))
 
     def entries(self, folder: str) -> Entries:
         try:
-            found = self._fs.ls(self.full(folder), detail=True)
+            found = self._uncached().ls(self.full(folder), detail=True)
         except FileNotFoundError:
             return Entries({}, [])
         files = {posixpath.basename(f["name"]): int(f["size"]) for f in found if f["type"] == "file"}
@@ -82,7 +87,7 @@ class OtherDisk:
 
     def sizes(self, folder: str) -> dict[str, int]:
         try:
-            found = self._fs.find(self.full(folder), detail=True)
+            found = self._uncached().find(self.full(folder), detail=True)
         except FileNotFoundError:
             return {}
         base = self._found[1].rstrip("/")

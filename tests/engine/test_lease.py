@@ -157,6 +157,27 @@ def test_a_lease_is_written_once_whatever_its_heart_does(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_heart_beats_on_where_the_lease_could_not_be_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one answer that a server owes would let a driver at work be taken for dead."""
+    find, failed = Store.find, list[str]()
+
+    def once(self: Store, path: str) -> bytes | None:
+        if path == LEASE and len(failed) < 2:
+            failed.append(path)
+            raise StoreError("no answer")
+        return find(self, path)
+
+    with hold(open_store(str(tmp_path))) as store:
+        monkeypatch.setattr(Store, "find", once)
+        deadline = time.monotonic() + 600
+        while not lease._beats(store):
+            assert time.monotonic() < deadline, "its heart does not beat"
+            time.sleep(0.01)
+    assert len(failed) == 2
+
+
 def test_who_ends_removes_its_lease_only_under_a_claim(tmp_path: Path) -> None:
     """Whoever took it for dead holds the claim, and may have written its own lease by the time ours is removed."""
     with hold(open_store(str(tmp_path))) as store:

@@ -1,5 +1,7 @@
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -95,6 +97,23 @@ def test_a_range_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
         assert store.read_range("file", 1, 3).to_pybytes() == b"234"
         with pytest.raises(StoreError, match="ends before byte 7"):
             store.read_range("file", 4, 3)
+
+
+def test_what_others_wrote_into_a_folder_is_seen_on_a_file_system_that_remembers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Markers that tasks elsewhere wrote would stay behind for ever."""
+    memory = fsspec.filesystem("memory")
+    ls, remembered = type(memory).ls, dict[str, Any]()
+    monkeypatch.setattr(type(memory), "invalidate_cache", lambda self, path=None: remembered.clear())
+    monkeypatch.setattr(
+        type(memory), "ls", lambda self, path, **kinds: remembered.setdefault(path, ls(self, path, **kinds))
+    )
+    store = open_store(f"memory://{tmp_path.name}")
+    store.write_bytes("state/a/one.json", b"1")
+    assert store.files("state/a") == {"one.json": 1}
+    memory.pipe_file(store.full("state/a/two.json"), b"12")
+    assert store.files("state/a") == {"one.json": 1, "two.json": 2}
 
 
 def test_unwritable_place_is_a_store_error(tmp_path: Path) -> None:

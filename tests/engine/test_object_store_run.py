@@ -1,0 +1,208 @@
+"""A whole run on an object store: the bytes of a local one, whatever the server does and whoever else was at work."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import obstore
+import pytest
+from object_server import CREDENTIALS, object_server
+from obstore.store import MemoryStore
+
+from pipeline.config import Mixture
+from pipeline.engine import disks, lease, object_disk
+from pipeline.engine import store as stores
+from pipeline.engine.executor import InlineExecutor
+from pipeline.engine.lease import LEASE
+from pipeline.engine.object_disk import ObjectDisk
+from pipeline.engine.progress import silent
+from pipeline.engine.run import Run
+from pipeline.engine.store import Store, open_store
+from pipeline.errors import StoreError
+from pipeline.recipe import curate
+from pipeline.request.load import load_mixture
+
+MIXTURE = Path(__file__).parents[1] / "data" / "mixture.yaml"
+ROOT = "s3://memory/run"
+
+
+def other() -> Mixture:
+    """The same input under another threshold, another sequence length and other rules."""
+    m = load_mixture(MIXTURE)
+    code = m.quality.code.model_copy(update={"min_alpha_frac": 0.6})
+    return m.model_copy(
+        update={
+            "near_dups": m.near_dups.model_copy(update={"min_similarity": 0.9}),
+            "pack": m.pack.model_copy(update={"seq_len": 64}),
+            "quality": m.quality.model_copy(update={"code": code}),
+        }
+    )
+
+
+def run_of(root: str, mixture: Mixture, executor: Any) -> Run:
+    return Run(open_store(root), mixture, executor, silent())
+
+
+def files_of(store: Store) -> dict[str, bytes]:
+    found = store.read_many([*store.sizes("tables"), *store.sizes("packed")])
+    return {path: data for path, data in found.items() if "/part-" in path}
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
+    """The files of a local run of each mixture."""
+    made = {}
+    for name, mixture in (("first", load_mixture(MIXTURE)), ("other", other())):
+        folder = tmp_path_factory.mktemp(name)
+        curate(run_of(str(folder), mixture, InlineExecutor()))
+        made[name] = files_of(open_store(str(folder)))
+    assert made["first"].keys() & made["other"].keys()
+    assert made["first"] != made["other"]
+    return made
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> ObjectDisk:
+    """An object store in this process, behind the code that speaks to a server."""
+    place = MemoryStore()
+    disk = ObjectDisk(ROOT, place, place)
+    monkeypatch.setattr(disks, "_server", lambda root, settings: disk)
+    monkeypatch.setattr(stores, "_SEEN", {})
+    return disk
+
+
+def test_a_run_on_an_object_store_has_the_bytes_of_a_local_one_and_stands(
+    memory: ObjectDisk, local: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curate(run_of(ROOT, load_mixture(MIXTURE), InlineExecutor()))
+    store = open_store(ROOT)
+    assert files_of(store) == local["first"]
+    assert store.sizes("work") == {}
+    assert not [path for path in store.sizes("") if path.startswith(LEASE)]
+    left = {path.split("/")[2] for path in store.sizes("state") if path.count("/") > 2}
+    marks = {entry["fingerprint"] for entry in json.loads(store.read_bytes("manifest.json"))["stages"].values()}
+    assert left <= marks | {"shards", "cut"}  # of inner steps and exchanges no marker stays behind
+    steps = {path.split("/")[3] for path in store.sizes("state") if path.split("/")[2] in marks}
+    assert steps == {"table"}
+    curate(run_of(ROOT, load_mixture(MIXTURE), InlineExecutor()))
+    assert files_of(store) == local["first"]
+
+
+# --- two drivers -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class PausingExecutor:
+    """Works in process; before its `at`-th item it says so and waits until it may go on."""
+
+    at: int
+    reached: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
+        for item in items:
+            self.at -= 1
+            if self.at == 0:
+                self.reached.set()
+                assert self.go_on.wait(600)
+            yield item, task(item)
+
+    def describe(self) -> str:
+        return "with a pause"
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each driver is on a machine of its own, and the heart of the first beats no more: it is taken for dead."""
+    names = iter(range(100))
+    own = threading.local()
+
+    def boot() -> str:
+        if not hasattr(own, "name"):
+            own.name = f"machine {next(names)}"
+        return own.name
+
+    monkeypatch.setattr(lease, "_boot", boot)
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 600.0)
+    monkeypatch.setattr(lease, "WATCH_SECONDS", 0.0)
+
+
+def taken_over(first: PausingExecutor, executor: Any) -> None:
+    """A driver stands still, one of another mixture takes the run over and completes it, and the first, which works by
+    `executor`, goes on and is refused."""
+    with ThreadPoolExecutor(1) as pool:
+        sleeping = pool.submit(curate, run_of(ROOT, load_mixture(MIXTURE), executor))
+        try:
+            assert first.reached.wait(600)
+            curate(run_of(ROOT, other(), InlineExecutor()))
+        finally:
+            first.go_on.set()
+        with pytest.raises(StoreError):  # that it was taken over, or that what it wants to read is gone
+            sleeping.result(600)
+
+
+# The small corpus has some 150 items in all: one stop in each stage, and in the steps of those that exchange.
+@pytest.mark.parametrize("at", [21, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 150, 7))])
+def test_a_driver_that_wakes_up_after_another_finished_changes_nothing(
+    memory: ObjectDisk, elsewhere: None, local: dict[str, dict[str, bytes]], at: int
+) -> None:
+    pausing = PausingExecutor(at)
+    taken_over(pausing, pausing)
+    store = open_store(ROOT)
+    assert files_of(store) == local["other"]
+    curate(run_of(ROOT, load_mixture(MIXTURE), InlineExecutor()))
+    assert files_of(store) == local["first"]
+
+
+@pytest.mark.parametrize("at", [30, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 120, 6))])
+def test_a_put_that_arrives_after_another_driver_finished_changes_nothing(
+    memory: ObjectDisk,
+    elsewhere: None,
+    local: dict[str, dict[str, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+) -> None:
+    """The first driver has asked whose the lease is, and its `at`-th PUT to a shared name stands still on its way."""
+    pausing, put = PausingExecutor(at), obstore.put
+    own: list[int] = []
+
+    def late(place: Any, path: str, data: Any, **options: Any) -> Any:
+        if path.startswith(("tables/", "packed/", "manifest")):
+            own.append(threading.get_ident())  # the first to come is the first driver
+            if own[0] == own[-1]:
+                pausing.at -= 1
+                if pausing.at == 0:
+                    pausing.reached.set()
+                    assert pausing.go_on.wait(600)
+        return put(place, path, data, **options)
+
+    monkeypatch.setattr(obstore, "put", late)
+    taken_over(pausing, InlineExecutor())
+    assert files_of(open_store(ROOT)) == local["other"]
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_run_on_a_failing_server_has_the_bytes_of_a_local_one(
+    local: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = {"init_backoff": timedelta(milliseconds=2), "max_backoff": timedelta(milliseconds=50), "base": 2}
+    monkeypatch.setattr(object_disk, "_RETRIES", object_disk._RETRIES | {"backoff": quick})
+    with object_server() as server:
+        for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL": server.url}).items():
+            monkeypatch.setenv(name, value)
+        for start in range(2):
+            server.fails = 0.1
+            curate(run_of(f"s3://bucket/{start}", load_mixture(MIXTURE), InlineExecutor()))
+            server.fails = 0.0
+            assert files_of(open_store(f"s3://bucket/{start}")) == local["first"]
+            assert server.forget().total > 1_000
