@@ -126,6 +126,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "transformers": ("pipeline/plt/hf/",),
     "click": ("pipeline/cli/", "jobs/"),
     "datatrove": ("pipeline/sources/datatrove.py",),
+    "obstore": ("pipeline/engine/object_disk.py",),
 }
 
 

@@ -42,6 +42,7 @@ from pipeline.schema import check
 LEASE = "lease.json"
 FORGOTTEN = "forgotten.json"  # which documents were taken back and stay out: see `forgotten.py`
 _CURATE = "curate the run again, which makes anew what is missing or damaged"
+_AGAIN = "run the same command again, which goes on from here"
 _BELIEVED_SECONDS = 5.0  # after which an object store is asked again whose the lease is
 _SEEN: dict[tuple[str, str], float] = {}  # root and driver: when its lease was last seen, by this process's clock
 # Names that all configurations share.
@@ -372,8 +373,11 @@ def _damaged(target: str, error: BaseException) -> StoreError:
 
 
 def _unreadable(target: str, error: BaseException) -> StoreError:
-    return StoreError(f"{target}: cannot be read: {error}; {_CURATE}")
+    # A server that did not answer has lost nothing.
+    remedy = _AGAIN if "://" in target and not isinstance(error, FileNotFoundError) else _CURATE
+    return StoreError(f"{target}: cannot be read: {error}; {remedy}")
 
 
 def _unwritable(target: str, error: OSError) -> StoreError:
-    return StoreError(f"{target}: cannot be written: {error}; free space or choose another --out")
+    remedy = _AGAIN if "://" in target else "free space or choose another --out"
+    return StoreError(f"{target}: cannot be written: {error}; {remedy}")
