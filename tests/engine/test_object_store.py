@@ -373,6 +373,15 @@ def test_a_server_that_never_answers_is_one_clear_line(server: ObjectServer, sto
         assert len(str(caught.value)) < 600
 
 
+def test_whom_the_store_refuses_is_told_in_one_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*asked: object, **options: object) -> None:
+        raise obstore.exceptions.PermissionDeniedError("Access Denied\n\nDebug source:\nall of it")
+
+    monkeypatch.setattr(obstore, "get", refuse)
+    with pytest.raises(StoreError, match=r"^s3://bucket/[^\n]* cannot be read: Access Denied; run the same[^\n]*$"):
+        store.read_bytes("x")
+
+
 def test_a_bucket_that_is_not_there_is_one_clear_line(server: ObjectServer) -> None:
     with pytest.raises(StoreError, match=r"^s3://nowhere/run[^\n]*NoSuchBucket"):
         open_store("s3://nowhere/run").write_bytes("x", b"1")
@@ -381,17 +390,20 @@ def test_a_bucket_that_is_not_there_is_one_clear_line(server: ObjectServer) -> N
 # --- settings --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
 def test_nothing_is_sent_in_the_clear_unless_the_endpoint_says_so(
-    server: ObjectServer, monkeypatch: pytest.MonkeyPatch
+    server: ObjectServer, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    assert object_disk._plain_http()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url.replace("http:", "https:"))
-    assert not object_disk._plain_http()
-    monkeypatch.setattr(object_disk, "_RETRIES", object_disk._RETRIES | {"max_retries": 0})
-    server.forget()
-    with pytest.raises(StoreError):
-        open_store("s3://bucket/run").read_bytes("x")
-    assert server.forget().total == 0
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url.replace("http", scheme))
+    made: list[bool] = []
+
+    def from_url(root: str, *, client_options: dict[str, object], **more: object) -> object:
+        made.append(bool(client_options["allow_http"]))
+        return object()
+
+    monkeypatch.setattr(object_disk, "from_url", from_url)
+    ObjectDisk.at("s3://bucket/run")
+    assert made == [scheme == "http"] * 2
 
 
 def test_a_url_that_nobody_serves_is_an_error_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
