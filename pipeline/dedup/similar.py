@@ -131,16 +131,16 @@ def _pair(links: Channel, equals: Channel, crowds: Channel, out: Channel, partit
     # Documents of equal words are equal by their digests; only their ids are asked for, not their shingles again.
     named = np.setdiff1d(named, compared, assume_unique=True)
     position = np.concatenate((compared, named))
-    table = pa.table({"position": position, "compared": np.arange(position.size) < compared.size})
+    asker = np.full(position.size, partition, np.uint32)
+    table = pa.table({"position": position, "compared": np.arange(position.size) < compared.size, "asker": asker})
     entry = out.scatter(partition, table, partition=shard_of(position))
     return Outcome((entry,), {"n_candidates": left.size})
 
 
 def _shingle(corpora: Corpora, wanted: Channel, out: Channel, config: Signing, shard: int, _: None) -> Outcome:
     """Send id and distinct shingles of each wanted document to the partitions that compare it."""
-    asked = wanted.gather_each(shard)
-    row = row_of(np.concatenate([a["position"].to_numpy() for a in asked]))
-    compared = np.concatenate([a["compared"].to_numpy() for a in asked])
+    asked = wanted.gather(shard)
+    row, compared = row_of(asked["position"].to_numpy()), asked["compared"].to_numpy()
     rows = np.unique(row[compared])
     values, ends = _distinct(corpora, shard, rows, config)
     ids = corpora.doc_ids(shard).take(pa.array(row))
@@ -149,8 +149,7 @@ def _shingle(corpora: Corpora, wanted: Channel, out: Channel, config: Signing, s
     lists = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(values)) if rows.size else _EMPTY_LIST
     index = pa.array(np.where(compared, place, 0), mask=~compared)
     table = pa.table({"position": positions(shard, row), "doc_id": ids, "shingles": lists.take(index)})
-    partition = np.repeat(np.arange(len(asked)), [a.num_rows for a in asked])
-    entry = out.scatter(shard, table, partition=partition)
+    entry = out.scatter(shard, table, partition=asked["asker"].to_numpy())
     return Outcome((entry,), {"n_docs": rows.size, "n_shingles": int(sizes.sum())})
 
 

@@ -11,7 +11,7 @@ cut off, or its last tasks, still write.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -126,13 +126,20 @@ def read_markers(store: Store, step: WorkStep) -> dict[int, Marker]:
     return {index: marker for index, marker in found.items() if marker is not None}
 
 
-def intact_markers(store: Store, step: WorkStep, *, by_hash: bool, skip_bad: bool) -> dict[int, Marker]:
-    """Markers whose files stand undamaged. A skipped bad shard counts only while bad shards are skipped."""
+def intact_markers(
+    store: Store, step: WorkStep, *, by_hash: bool, skip_bad: bool, gone: Collection[str] = ()
+) -> dict[int, Marker]:
+    """Markers whose files stand undamaged. A skipped bad shard counts only while bad shards are skipped. Nothing is
+    asked of files in the folders `gone`: what was made of them stands. Exchange files of a version that listed each
+    piece in the marker are made anew."""
     return {
         index: marker
         for index, marker in read_markers(store, step).items()
         if (marker.problem is None or skip_bad)
-        and all(store.is_intact(entry, by_hash=by_hash) for entry in marker.files)
+        and all(
+            entry.path.rpartition("/")[0] in gone or (len(entry.blocks) < 2 and store.is_intact(entry, by_hash=by_hash))
+            for entry in marker.files
+        )
     }
 
 

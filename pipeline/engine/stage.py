@@ -11,8 +11,8 @@ ExchangeStage gets a Job and moves keys between shards through files.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.arrays.keys import stage_key
+from pipeline.engine import exchange
 from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor
 from pipeline.engine.markers import Marker, Outcome, WorkStep, commit_item, intact_markers
+from pipeline.engine.merging import merge_files
 from pipeline.engine.progress import Progress
 from pipeline.engine.shards import Shards, commit_shard, key_of
 from pipeline.engine.tables import Tables
@@ -100,6 +102,7 @@ class Job:
     seed: int | None
     version: int = 0  # of the stage's code; part of the keys of its shards
     prefix: str = ""  # of the names of its steps
+    merged: dict[WorkStep, list[Channel]] = field(default_factory=dict)  # behind each step, what it has filled
 
     def within(self, name: str) -> "Job":
         """The same job, whose steps and exchange files are named after a part of the stage's work."""
@@ -119,11 +122,25 @@ class Job:
     def step(self, name: str, task: Callable[..., Outcome], *, items: int | Sequence[Any]) -> list[Marker]:
         """Map `task(index, payload)` over items; a number stands for that many items without payload.
 
-        Items whose files stand are not done again. Returns the markers of all items in their order.
+        Items whose files stand are not done again. Returns the markers of all items in their order. The step ends when
+        the channels that it writes are merged, where they have so many files.
         """
         payloads = [None] * items if isinstance(items, int) else list(items)
-        step, place, store = WorkStep(self.stage, self.mark, self._named(name)), self.workplace, self.tables.store
-        markers = intact_markers(store, step, by_hash=place.by_hash, skip_bad=place.skip_bad)
+        step = WorkStep(self.stage, self.mark, self._named(name))
+        channels = self.merged.get(step, [])
+        standing = [self._standing_layer(channel) for channel in channels]
+        gone = {c.layers[0].folder for c, level in zip(channels, standing, strict=True) if level}
+        markers = self._work_off(step, task, payloads, gone=gone)
+        for channel, level in zip(channels, standing, strict=True):
+            self._merge(channel, standing=level)
+        return markers
+
+    def _work_off(
+        self, step: WorkStep, task: Callable[..., Outcome], payloads: list[Any], *, gone: Collection[str] = ()
+    ) -> list[Marker]:
+        """Do the items that do not stand; of files in the folders `gone`, which were merged, nothing is asked."""
+        place, store = self.workplace, self.tables.store
+        markers = intact_markers(store, step, by_hash=place.by_hash, skip_bad=place.skip_bad, gone=gone)
         todo = [(index, payload) for index, payload in enumerate(payloads) if index not in markers]
         work = partial(commit_item, task, store, step)
         with place.progress.step(step.label, n_items=len(payloads), n_done=len(payloads) - len(todo)) as advance:
@@ -131,6 +148,24 @@ class Job:
                 markers[index] = marker
                 advance(marker.counts)
         return [markers[index] for index in range(len(payloads))]
+
+    def _standing_layer(self, channel: Channel) -> int:
+        """The last merged layer of which all files stand, 0 where there is none. No layer before it is needed."""
+        place, store = self.workplace, self.tables.store
+        for level in range(len(channel.layers) - 1, 0, -1):
+            layer = channel.layers[level]
+            found = intact_markers(store, layer.step, by_hash=place.by_hash, skip_bad=place.skip_bad)
+            if len(found) == layer.n_files:
+                return level
+        return 0
+
+    def _merge(self, channel: Channel, *, standing: int) -> None:
+        """Merge until the last layer stands. The files of a layer go as soon as the next is whole."""
+        for level in range(1, len(channel.layers)):
+            layer = channel.layers[level]
+            if level > standing:
+                self._work_off(layer.step, partial(merge_files, channel, level), [None] * layer.n_files)
+            self.tables.store.remove(channel.layers[level - 1].folder)
 
     def shards(
         self, table: Table, task: Callable[..., Outcome], *, items: Sequence[Any], parts: Sequence[Any]
@@ -155,15 +190,24 @@ class Job:
         return [markers[shard] for shard in range(len(keys))]
 
     def channel(
-        self, step: str, name: str = "", *, n_sources: int, n_partitions: int, from_one: bool = False
+        self,
+        step: str,
+        name: str = "",
+        *,
+        n_sources: int,
+        n_partitions: int,
+        by_source: bool = False,
     ) -> Channel:
-        """The exchange files that `step` of this stage writes; `name` tells several of one step apart.
+        """The exchange files that `step` of this stage will write; `name` tells several of one step apart.
 
-        File i is written by item i of the step, or `from_one`, its item 0.
+        Item i of the step writes file i. Who reads them file by file says `by_source`: such files are never merged.
         """
         step = self._named(step)
         writer, folder = WorkStep(self.stage, self.mark, step), f"{step}-{name}" if name else step
-        return Channel(self.tables.store, writer, folder, n_sources, n_partitions, from_one)
+        channel = Channel(self.tables.store, writer, folder, n_sources, n_partitions, by_source, exchange.FAN_IN)
+        if len(channel.layers) > 1:
+            self.merged.setdefault(writer, []).append(channel)
+        return channel
 
     def _named(self, step: str) -> str:
         """The step's name; the one that writes the table, which has none, is no part's."""

@@ -93,9 +93,9 @@ def allowed_repo(wanted: PoolBalance, budget: int) -> int:
 def counts(job: Job, step: str, *, key: np.uint64, capping: Capping) -> pa.Table:
     """Tokens of each pool, group, kind and bucket of the key, of all shards."""
     n_shards = job.tables.n_shards
-    histograms = job.channel(step, n_sources=n_shards, n_partitions=1)
+    histograms = job.channel(step, n_sources=n_shards, n_partitions=1, by_source=True)
     job.step(step, partial(_count, job.tables, histograms, key, capping), items=n_shards)
-    return add_up(table for shard in range(n_shards) for table in histograms.gather_source(shard))
+    return add_up(histograms.gather_from(shard, 0) for shard in range(n_shards))
 
 
 _KINDS = ("pool", "group", "repo", "marks", "bucket")

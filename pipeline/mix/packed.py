@@ -87,15 +87,14 @@ def _fit_all(job: Job, *, config: Packing, phase: int | None) -> _Placed:
     config = config.model_copy(update=most)
     n = sum(config.segments)
     runs = job.channel("lengths", n_sources=n_shards, n_partitions=n)
-    fitted = job.channel("fit", n_sources=n, n_partitions=1)
-    sizes = job.channel("fit", "sizes", n_sources=n, n_partitions=1)
+    fitted = job.channel("fit", n_sources=n, n_partitions=1, by_source=True)
+    sizes = job.channel("fit", "sizes", n_sources=n, n_partitions=1, by_source=True)
     rest = job.channel("fit", "rest", n_sources=n, n_partitions=len(POOLS))
-    filled = job.channel("rest", n_sources=len(POOLS), n_partitions=1)
-    rest_sizes = job.channel("rest", "sizes", n_sources=len(POOLS), n_partitions=1)
+    filled = job.channel("rest", n_sources=len(POOLS), n_partitions=1, by_source=True)
+    rest_sizes = job.channel("rest", "sizes", n_sources=len(POOLS), n_partitions=1, by_source=True)
     n_all = n + len(POOLS)  # a pool's segments, all pools', then what was left of each pool
     order = job.channel("interleave", n_sources=1, n_partitions=n_all)
     placed = job.channel("place", n_sources=n_all, n_partitions=config.n_shards)
-    asked = job.channel("place", "asked", n_sources=n_all, n_partitions=n_shards)
     job.step("lengths", partial(_lengths, tables, runs, config, key, phase), items=n_shards)
     fits = job.step("fit", partial(_fit, runs, fitted, sizes, rest, config, key), items=n)
     job.step("rest", partial(_fill, rest, filled, rest_sizes, config), items=len(POOLS))
@@ -103,11 +102,13 @@ def _fit_all(job: Job, *, config: Packing, phase: int | None) -> _Placed:
     n_sequences = total_counts(ordered)["n_sequences"]
     _refuse_batch(config, n_sequences=n_sequences, n_copies=n_copies)
     per_shard = max(1, -(-n_sequences // config.n_shards))
-    is_mapped = tables.store.is_local
-    place = partial(_place, fitted, filled, order, placed, None if is_mapped else asked, config.segments, per_shard)
+    asked = None
+    if not tables.store.is_local:  # a server answers slowly to a million small questions: there the ids travel
+        asked = job.channel("place", "asked", n_sources=n_all, n_partitions=n_shards)
+    place = partial(_place, fitted, filled, order, placed, asked, config.segments, per_shard)
     job.step("place", place, items=n_all)
     ids: PieceIds = MappedIds(tables)
-    if not is_mapped:  # a server answers slowly to a million small questions: there the ids travel in large pieces
+    if asked is not None:
         routed = job.channel("tokens", n_sources=n_shards, n_partitions=config.n_shards)
         job.step("tokens", partial(route, tables, asked, routed, per_shard), items=n_shards)
         ids = RoutedIds(routed)
@@ -293,7 +294,7 @@ def _place(
     """Send each piece of one segment, or of what was left of a pool, to the packed shard that holds its sequence, and,
     where ids travel, a request for them to its shard of `tokens`."""
     n = sum(segments)
-    pieces = (fitted.gather_source(source) if source < n else filled.gather_source(source - n))[0]
+    pieces = fitted.gather_from(source, 0) if source < n else filled.gather_from(source - n, 0)
     number = order.gather(source)["number"].to_numpy()[pieces["sequence"].to_numpy()]
     pieces = pieces.drop_columns(["sequence"]).append_column("number", pa.array(number))
     is_code = np.full(number.size, source < segments[0] or source == n)

@@ -70,9 +70,10 @@ def _grid(ids: PieceIds, rows: pa.Table, row: np.ndarray, *, n_rows: int, shard:
     source, target = shard_of(position), row * config.seq_len + start
     by_source = np.argsort(source, kind="stable")  # each shard of `tokens` is opened once
     sources, first_of = np.unique(source[by_source], return_index=True)
+    found = ids.of(shard)
     for number, (begin, end) in zip(sources.tolist(), pairwise([*first_of.tolist(), source.size]), strict=True):
         mine = by_source[begin:end]
-        values, first = ids.slices(shard, number, row_of(position[mine]), offset[mine], length[mine])
+        values, first = found.slices(number, row_of(position[mine]), offset[mine], length[mine])
         copy_slices(values, first, length[mine], grid, target[mine])
     return grid
 

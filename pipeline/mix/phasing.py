@@ -139,9 +139,9 @@ def _state(config: Phasing, key: np.uint64, taken: Mapping[int, Quotas], tables:
 def _count_left(job: Job, number: int, state: "partial[State]") -> pa.Table:
     """Tokens that may enter a phase and are not used up, by pool, group, copies that are used, bucket of the key."""
     n_shards, step = job.tables.n_shards, f"count-{number}"
-    histograms = job.channel(step, n_sources=n_shards, n_partitions=1)
+    histograms = job.channel(step, n_sources=n_shards, n_partitions=1, by_source=True)
     job.step(step, partial(_count, job.tables, histograms, state, number), items=n_shards)
-    return add_up((t for shard in range(n_shards) for t in histograms.gather_source(shard)), kinds=_KINDS)
+    return add_up((histograms.gather_from(shard, 0) for shard in range(n_shards)), kinds=_KINDS)
 
 
 def _count(tables: Tables, out: Channel, state: "partial[State]", number: int, shard: int, _: None) -> Outcome:

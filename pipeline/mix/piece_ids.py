@@ -20,12 +20,19 @@ from pipeline.schema import TOKENS
 Slices = tuple[np.ndarray, np.ndarray]  # ids, uint32, and where in them each piece begins, int64 [n_pieces]
 
 
-class PieceIds(Protocol):
-    """Finds ids for a packed shard."""
+class ShardIds(Protocol):
+    """Finds ids for one packed shard."""
 
-    def slices(self, packed: int, shard: int, row: np.ndarray, offset: np.ndarray, length: np.ndarray) -> Slices:
-        """The ids of pieces of shard `shard` of `tokens`, which stand in the order of their packed shard `packed`."""
+    def slices(self, shard: int, row: np.ndarray, offset: np.ndarray, length: np.ndarray) -> Slices:
+        """The ids of all pieces of shard `shard` of `tokens`, which stand in the order of their packed shard. Shards
+        are asked in ascending order."""
         ...
+
+
+class PieceIds(Protocol):
+    """Finds ids for all packed shards."""
+
+    def of(self, packed: int) -> ShardIds: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,10 @@ class MappedIds:
         if held.size != n_tokens.size or (held != n_tokens).any():
             raise self._damaged(shard)
 
-    def slices(self, packed: int, shard: int, row: np.ndarray, offset: np.ndarray, length: np.ndarray) -> Slices:
+    def of(self, packed: int) -> ShardIds:
+        return self  # any packed shard may take any slice
+
+    def slices(self, shard: int, row: np.ndarray, offset: np.ndarray, length: np.ndarray) -> Slices:
         lists = one_chunk(self.tables.map(TOKENS, shard, columns=["token_ids"])["token_ids"])
         values, ends = np.asarray(lists.values), np.asarray(lists.offsets, np.int64)
         # `check` has read it; but a kernel that follows a false offset reads memory that is not ours.
@@ -64,8 +74,24 @@ class RoutedIds:
 
     routed: Channel
 
-    def slices(self, packed: int, shard: int, row: np.ndarray, offset: np.ndarray, length: np.ndarray) -> Slices:
-        lists = one_chunk(self.routed.gather_from(shard, packed)["ids"])
+    def of(self, packed: int) -> ShardIds:
+        return _Arrived(self.routed, packed)
+
+
+class _Arrived:
+    """What has arrived at one packed shard: ids of pieces, shard by shard."""
+
+    def __init__(self, routed: Channel, packed: int) -> None:
+        self._where = f"{routed.step.label}, packed shard {packed}"
+        self._lists = routed.gather(packed)["ids"]
+        self._n_taken = 0
+
+    def slices(self, shard: int, row: np.ndarray, offset: np.ndarray, length: np.ndarray) -> Slices:
+        lists = one_chunk(self._lists.slice(self._n_taken, length.size))
+        self._n_taken += length.size
+        # A kernel that copies more than there is reads memory that is not ours.
+        if len(lists) != length.size or (pc.list_value_length(lists).to_numpy() != length).any():
+            raise StoreError(f"{self._where}: ids of shard {shard} are not those asked for; run the same command again")
         return np.asarray(lists.values), np.asarray(lists.offsets, np.int64)[:-1]
 
 

@@ -23,10 +23,11 @@ from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.reasons import JUDGEMENTS, in_order
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, SELECT
-from pipeline.select.components import Components, Nodes, find, find_components
+from pipeline.select.components import find, find_components
 from pipeline.select.keepers import choose_keepers, components, unite
 from pipeline.select.licenses import UNKNOWN
 from pipeline.select.losses import count_losses, refuse_losses, sum_losses
+from pipeline.select.nodes import Nodes
 from pipeline.select.own_reasons import judgements, license_classes, own_reasons
 from pipeline.select.paths import path_classes
 from pipeline.select.settings import Selection
@@ -42,21 +43,15 @@ _LICENSE_BIT = np.uint8(1 << JUDGEMENTS.index("dropped_license"))
 def select(job: Job, *, config: Selection) -> list[Marker]:
     """Write table `select`."""
     tables, n_shards, n = job.tables, job.tables.n_shards, config.n_partitions
-    ends = job.channel("component", "end", n_sources=1, n_partitions=n_shards)
-    groups = job.channel("component", n_sources=1, n_partitions=n)
-    pairs = job.channel("component", "pair", n_sources=config.n_pair_shards, n_partitions=n, from_one=True)
-    crowds = job.channel("component", "crowd", n_sources=config.n_pair_shards, n_partitions=n, from_one=True)
     offers = job.channel("offer", n_sources=n_shards, n_partitions=n)
     champions = job.channel("champion", n_sources=n, n_partitions=n)
     verdicts = job.channel("resolve", n_sources=n, n_partitions=n)
     answers = job.channel("answer", n_sources=n, n_partitions=n_shards)
-    found = Components(tables, config.n_pair_shards, ends, groups, pairs, crowds)
-    job.step("component", partial(find_components, found), items=1)
-    job.step("offer", partial(_offer, tables, ends, offers, config), items=n_shards)
-    job.step("champion", partial(_champion, offers, groups, champions), items=n)
-    resolved = job.step(
-        "resolve", partial(_resolve, champions, pairs, crowds, verdicts, n_shards, config.min_similarity), items=n
-    )
+    found = find_components(job, config=config)
+    job.step("offer", partial(_offer, tables, found.ends, offers, config), items=n_shards)
+    job.step("champion", partial(_champion, offers, found.groups, champions), items=n)
+    resolve = partial(_resolve, champions, found.pairs, found.crowds, verdicts, n_shards, config.min_similarity)
+    resolved = job.step("resolve", resolve, items=n)
     job.step("answer", partial(_answer, offers, verdicts, answers), items=n)
     decided = job.step("", partial(_decide, tables, answers, config), items=n_shards)
     losses = job.channel("loss", n_sources=n_shards, n_partitions=n)

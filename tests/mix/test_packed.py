@@ -6,6 +6,7 @@ import pytest
 from handmade import ShuffledExecutor, balancing, digests, make_run, run_stage
 from test_balance import CASES, fill
 
+from pipeline.engine import exchange
 from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor
 from pipeline.engine.markers import Marker, WorkStep, write_marker
@@ -14,7 +15,7 @@ from pipeline.engine.tables import Tables
 from pipeline.errors import StageError, StoreError
 from pipeline.mix.balance import balance
 from pipeline.mix.packed import _order, pack
-from pipeline.mix.piece_ids import MappedIds
+from pipeline.mix.piece_ids import MappedIds, RoutedIds
 from pipeline.mix.settings import Packing
 from pipeline.schema import BALANCE, LANGUAGES, TOKENS
 from pipeline.targets import Balance, Pack
@@ -117,8 +118,12 @@ def test_a_shard_is_a_stream_and_a_file_and_maps_memory(tmp_path: Path) -> None:
     assert as_file.num_rows > 10
 
 
-def test_ids_that_travel_make_the_same_bytes_as_ids_that_are_mapped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fan_in", [2, 64])
+def test_ids_that_travel_make_the_same_bytes_as_ids_that_are_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fan_in: int
+) -> None:
     """On a server's disk a million slices would be a million requests; there shards of ids are cut and sent."""
+    monkeypatch.setattr(exchange, "FAN_IN", fan_in)
     config, ratio = Pack(seq_len=32, n_shards=3, n_partitions=2), CASES["copies"]
     packed(tmp_path / "mapped", config=config, ratio=ratio)
     root = f"memory://{tmp_path.name}"
@@ -128,6 +133,28 @@ def test_ids_that_travel_make_the_same_bytes_as_ids_that_are_mapped(tmp_path: Pa
     assert names == sorted(p.name for p in (tmp_path / "mapped/packed").iterdir())
     for name in names:
         assert store.read_bytes(f"packed/{name}") == (tmp_path / "mapped/packed" / name).read_bytes()
+
+
+def test_ids_that_arrived_are_those_that_were_asked_for(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    routed = Channel(store, WorkStep("packed", "m", "tokens"), "tokens", 2, 1)
+    for shard, ids in enumerate(([[1, 2], [3]], [[4, 5, 6]])):
+        table = pa.table({"ids": pa.array(ids, pa.large_list(pa.uint32()))})
+        entry = routed.scatter(shard, table, partition=np.zeros(len(ids), np.int64))
+        write_marker(store, routed.step, shard, marker=Marker((entry,), {}, None, 0.0))
+    row = np.zeros(2, np.int64)
+
+    def taken(*lengths: list[int]) -> list[list[int]]:
+        arrived, found = RoutedIds(routed).of(0), []
+        for shard, length in enumerate(lengths):
+            values, first = arrived.slices(shard, row, row, np.array(length))
+            found += [values[a : a + n].tolist() for a, n in zip(first, length, strict=True)]
+        return found
+
+    assert taken([2, 1], [3]) == [[1, 2], [3], [4, 5, 6]]
+    for lengths in ([2, 1], [4]), ([2, 2], [3]), ([2, 1], [3, 1]):
+        with pytest.raises(StoreError, match=r"packed shard 0: ids of shard . are not those asked for"):
+            taken(*lengths)
 
 
 @pytest.mark.parametrize("damage", ["flip", "fewer", "others"])
@@ -156,10 +183,10 @@ def test_no_slice_leads_out_of_its_document(tmp_path: Path, row: int, offset: in
     rows = [{"doc_id": f"{i}", "token_ids": ids, "n_tokens": len(ids or [])} for i, ids in enumerate(([1, 2, 3], None))]
     tables.write(TOKENS, 0, data=pa.Table.from_pylist(rows, schema=TOKENS.schema))
     ids = MappedIds(tables)
-    values, first = ids.slices(0, 0, np.array([0]), np.array([1]), np.array([2]))
+    values, first = ids.slices(0, np.array([0]), np.array([1]), np.array([2]))
     assert values[first[0] : first[0] + 2].tolist() == [2, 3]
     with pytest.raises(StoreError, match="does not hold the documents"):
-        ids.slices(0, 0, np.array([row]), np.array([offset]), np.array([length]))
+        ids.slices(0, np.array([row]), np.array([offset]), np.array([length]))
 
 
 @pytest.mark.parametrize(
