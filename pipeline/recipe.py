@@ -19,10 +19,11 @@ import pyarrow as pa
 from pipeline.config import Mixture, Partitioned, said_sample
 from pipeline.dedup.against import open_benchmarks, open_earlier, sampled_earlier
 from pipeline.dedup.settings import Linking, Threshold, linking_of, signing_of, threshold_of
-from pipeline.engine.markers import Marker
+from pipeline.engine.done import StepDone
+from pipeline.engine.names import ShardNames
 from pipeline.engine.run import Layout, Run, work_off
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage
-from pipeline.engine.store import Store, part
+from pipeline.engine.store import Store
 from pipeline.errors import ConfigError, StageError
 from pipeline.fields import Frozen
 from pipeline.forms.settings import Forming
@@ -148,7 +149,7 @@ def _tokens(m: Mixture) -> list[Stage]:
     ]
 
 
-def _balancing(m: Mixture) -> tuple[Callable[..., list[Marker]], Frozen]:
+def _balancing(m: Mixture) -> tuple[Callable[..., StepDone], Frozen]:
     return (_balance_phases, phasing_of(m)) if m.phases else (_balance, balancing_of(m))
 
 
@@ -210,23 +211,24 @@ def _lay_out(run: Run, found: Sequence[Slice], todo: list[Stage], store: Store) 
     return laid, Layout(n_shards, files, frozenset(planned.totals), planned.to_json(), cutting.fresh)
 
 
-def _files(stage: Stage, *, n_shards: int) -> tuple[str, set[str]]:
+def _files(stage: Stage, *, n_shards: int) -> tuple[str, ShardNames]:
     """The folder of a stage's table and the names of its shards."""
     config = stage.config
     if isinstance(config, Packing):
-        return PACKED, {part(i, config.n_shards, suffix="arrow") for i in range(config.n_shards)}
+        return PACKED, ShardNames((("", config.n_shards, "arrow"),))
     if isinstance(config, PhasePacking):
-        return PACKED, {
-            f"{folder.removeprefix(f'{PACKED}/')}/{part(i, packing.n_shards, suffix='arrow')}"
-            for folder, packing in zip(config.folders, config.packings, strict=True)
-            for i in range(packing.n_shards)
-        }
+        return PACKED, ShardNames(
+            tuple(
+                (folder.removeprefix(f"{PACKED}/"), packing.n_shards, "arrow")
+                for folder, packing in zip(config.folders, config.packings, strict=True)
+            )
+        )
     total = config.n_partitions if isinstance(config, Linking | Threshold) else n_shards
     suffixes = {table.name: table.suffix for table in (*TABLES, *OPTIONAL)}
-    names = {part(i, total, suffix=suffixes[stage.name]) for i in range(total)}
+    series = [("", total, suffixes[stage.name])]
     if stage.name == SIMILAR.name:
-        names |= {part(i, total, suffix="arrow") for i in range(total)}
-    return f"tables/{stage.name}", names
+        series.append(("", total, "arrow"))
+    return f"tables/{stage.name}", ShardNames(tuple(series))
 
 
 # --- a room with all its kernels is imported when its stage has work, so that a run that stands costs no second -------
@@ -280,7 +282,7 @@ def _tokenize_forms(*tables: pa.Table, config: Any) -> pa.Table:
     return tokenize_forms(*tables, config=config)
 
 
-def _assign(job: Job, *, config: Any) -> list[Marker]:
+def _assign(job: Job, *, config: Any) -> StepDone:
     from pipeline.forms.assign import assign
 
     return assign(job, config=config)
@@ -292,43 +294,43 @@ def _account(*tables: pa.Table, config: Any) -> pa.Table:
     return account(*tables, config=config)
 
 
-def _group_equal(job: Job, *, config: Any) -> list[Marker]:
+def _group_equal(job: Job, *, config: Any) -> StepDone:
     from pipeline.dedup.exact_dups import group_equal
 
     return group_equal(job, config=config)
 
 
-def _find_similar(job: Job, *, config: Any) -> list[Marker]:
+def _find_similar(job: Job, *, config: Any) -> StepDone:
     from pipeline.dedup.similar import find_similar
 
     return find_similar(job, config=config)
 
 
-def _keep_near(job: Job, *, config: Any) -> list[Marker]:
+def _keep_near(job: Job, *, config: Any) -> StepDone:
     from pipeline.dedup.near_dups import keep_near
 
     return keep_near(job, config=config)
 
 
-def _select(job: Job, *, config: Any) -> list[Marker]:
+def _select(job: Job, *, config: Any) -> StepDone:
     from pipeline.select.select import select
 
     return select(job, config=config)
 
 
-def _balance(job: Job, *, config: Any) -> list[Marker]:
+def _balance(job: Job, *, config: Any) -> StepDone:
     from pipeline.mix.balance import balance
 
     return balance(job, config=config)
 
 
-def _balance_phases(job: Job, *, config: Any) -> list[Marker]:
+def _balance_phases(job: Job, *, config: Any) -> StepDone:
     from pipeline.mix.phasing import balance_phases
 
     return balance_phases(job, config=config)
 
 
-def _pack(job: Job, *, config: Any) -> list[Marker]:
+def _pack(job: Job, *, config: Any) -> StepDone:
     from pipeline.mix.packed import pack
 
     return pack(job, config=config)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from handmade import doc_id, make_run
+from handmade import doc_id, done_of, make_run
 
 from pipeline.config import Privacy, Source
 from pipeline.engine.manifest import hold_tokenizer, record
@@ -186,7 +186,7 @@ def hand_run(folder: Path, *, shards: Sequence[Sequence[Doc]] = SHARDS, problem:
             for i, f in enumerate(files)
         ]
         markers = markers or [Marker((), counts, None, 0.5, 0.25)]
-        record(run.store, run.mixture, stage, mark="m", version=1, markers=markers)
+        record(run.store, run.mixture, stage, mark="m", version=1, done=done_of(markers))
     hold_tokenizer(run.store, b"{}", by_hash=True)
     return RunFiles(run.store)
 

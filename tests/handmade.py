@@ -13,6 +13,7 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.config import Mixture, Source
+from pipeline.engine.done import StepDone
 from pipeline.engine.executor import Executor, InlineExecutor
 from pipeline.engine.markers import Marker
 from pipeline.engine.progress import silent
@@ -50,6 +51,14 @@ def make_run(folder: Path | str, *, executor: Executor | None = None, **mixture:
     sources = mixture.pop("sources", (Source(name="hand", kind="directory", path="/nowhere"),))
     built = Mixture(name="hand", sources=sources, **mixture)
     return Run(open_store(str(folder)), built, executor or InlineExecutor(), silent())
+
+
+def done_of(markers: Sequence[Marker]) -> StepDone:
+    """What a step has done whose items have these markers."""
+    done = StepDone(len(markers))
+    for item, marker in enumerate(markers):
+        done.add(item, marker)
+    return done
 
 
 def doc_id(shard: int, row: int) -> str:
@@ -184,7 +193,7 @@ def write_tokens(run: Run, shards: Sequence[tuple[pa.Table, Sequence[int | None]
         tables.write(TOKENS, shard, data=pa.Table.from_pylist(tokens, schema=TOKENS.schema))
 
 
-def run_stage(run: Run, name: str, make: Callable[..., list[Marker]], *, config: Any, n_shards: int) -> None:
+def run_stage(run: Run, name: str, make: Callable[..., StepDone], *, config: Any, n_shards: int) -> None:
     """Run one stage on tables that stand already. It may read all of them; the recipe holds it to what it declares."""
     stage = ExchangeStage(name, 1, make, config, TABLES, seed=run.mixture.seed)
     mark = fingerprint(stage, marks=dict.fromkeys((t.name for t in TABLES), ""))

@@ -20,8 +20,9 @@ from pipeline.dedup.near_dups import keep_near
 from pipeline.dedup.settings import linking_of, signing_of, threshold_of
 from pipeline.dedup.signatures import sign
 from pipeline.dedup.similar import find_similar
+from pipeline.engine.done import StepDone
 from pipeline.engine.executor import Executor
-from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.markers import Outcome
 from pipeline.engine.run import Run
 from pipeline.engine.stage import Job
 from pipeline.engine.store import part
@@ -73,7 +74,7 @@ def finish(run: Run, *, config: NearDups, n_partitions: int, n_shards: int) -> N
     run_stage(run, "select", select, config=selection, n_shards=n_shards)
 
 
-def _sign_all(job: Job, *, config: Any) -> list[Marker]:
+def _sign_all(job: Job, *, config: Any) -> StepDone:
     return job.step("", partial(_sign, job.tables, config), items=job.tables.n_shards)
 
 

@@ -25,6 +25,7 @@ from pipeline.reading.verify import verify
 from pipeline.recipe import curate
 from pipeline.report import count
 from pipeline.request.load import load_mixture
+from pipeline.sealed import sealed
 
 DATA = Path(__file__).parent / "data"
 
@@ -110,7 +111,7 @@ def test_old_run_when_it_holds_no_tokenizer_is_refused_with_the_remedy(made) -> 
     manifest = folder / "run/manifest.json"
     whole = json.loads(manifest.read_text())
     without = {k: v for k, v in whole.items() if k != "tokenizer"}
-    manifest.write_text(json.dumps(without))
+    manifest.write_text(json.dumps(sealed(without)))
     with pytest.raises(StoreError, match="run `loopmix curate` with the same mixture again"):
         RunFiles(open_store(str(folder / "run"))).tokenizer()
     work(folder / "run", mixture)  # nothing is made anew: only the tokenizer is added

@@ -26,6 +26,8 @@ COMMON = {
     "sequences",
     "phases",
     "phased",
+    "listed",
+    "sealed",
 }
 SUBJECT = {"arrays", "engine"} | COMMON
 # A room and what it may use of ours beside itself. What is not listed is forbidden.
@@ -83,6 +85,8 @@ ROOMS: dict[str, set[str]] = {
     "globs": set(),
     "schema": {"errors", "features"},
     "sequences": {"schema", "errors"},
+    "listed": {"errors"},
+    "sealed": {"errors"},
     "reasons": set(),
     "errors": set(),
     "tokenizer": set(),
@@ -108,6 +112,7 @@ WITH_ENGINE = {
         "piece_runs",
         "places",
         "planned",
+        "tree",
     },
 }
 WITH_CONFIG = {

@@ -9,14 +9,15 @@ from pipeline.arrays.columns import columns, doc_words
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
 from pipeline.config import Partitioned
+from pipeline.engine.done import StepDone
 from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
-from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.schema import DOCUMENTS, EXACT_DUPS
 
 
-def group_equal(job: Job, *, config: Partitioned) -> list[Marker]:
+def group_equal(job: Job, *, config: Partitioned) -> StepDone:
     """Write table `exact_dups`: each document's group, named by its first member, and the group's size."""
     n_shards, n = job.tables.n_shards, config.n_partitions
     hashes = job.channel("hash", n_sources=n_shards, n_partitions=n)

@@ -13,22 +13,23 @@ from pipeline.arrays.columns import columns, one_chunk
 from pipeline.dedup.header_pairs import Bands, Sampled, count_pairs
 from pipeline.dedup.minhash import band_keys
 from pipeline.dedup.settings import Threshold, sampled_bands
+from pipeline.engine.done import StepDone
 from pipeline.engine.exchange import Channel, positions, spread
-from pipeline.engine.markers import Marker, Outcome, add_counts, total_counts
+from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.schema import NEAR_DUPS, SIGNATURES, SIMILAR
 
 
-def keep_near(job: Job, *, config: Threshold) -> list[Marker]:
+def keep_near(job: Job, *, config: Threshold) -> StepDone:
     """Write table `near_dups`: the rows of `similar` that reach the threshold."""
     n_shards, n = job.tables.n_shards, config.n_partitions
     counted = job.step("header", partial(_count_headers, job.tables), items=n_shards)
-    n_docs = total_counts(counted).get("n_header_docs", 0)
+    n_docs = counted.counts.get("n_header_docs", 0)
     n_bands = sampled_bands(n_docs, n_bands=config.n_bands)
     sampled = job.channel("sample", n_sources=n_shards, n_partitions=n)
     job.step("sample", partial(_sample, job.tables, sampled, config, n_bands), items=n_shards)
-    return add_counts(job.step("", partial(_keep_near, job.tables, sampled, config), items=n), counted)
+    return job.step("", partial(_keep_near, job.tables, sampled, config), items=n).count_too(counted)
 
 
 def _count_headers(tables: Tables, shard: int, _: None) -> Outcome:

@@ -22,8 +22,9 @@ from pipeline.dedup import jaccard, minhash
 from pipeline.dedup.corpora import Corpora
 from pipeline.dedup.settings import Linking, Signing
 from pipeline.dedup.shingling import shingle_chunks
+from pipeline.engine.done import StepDone
 from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
-from pipeline.engine.markers import Marker, Outcome, add_counts
+from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.store import FileEntry, Store
 from pipeline.engine.tables import Tables
@@ -32,7 +33,7 @@ from pipeline.schema import CROWDS, SIMILAR
 _DIGEST = ("digest_high", "digest_low", "n_shingles")
 
 
-def find_similar(job: Job, *, config: Linking) -> list[Marker]:
+def find_similar(job: Job, *, config: Linking) -> StepDone:
     """Write table `similar`: each verified pair once, and the members of crowds."""
     corpora = Corpora(job.tables, tuple(Tables(Store(run.root), run.n_shards) for run in config.earlier))
     n_shards, n = corpora.n_shards, config.n_partitions
@@ -51,7 +52,7 @@ def find_similar(job: Job, *, config: Linking) -> list[Marker]:
     job.step("pair", partial(_pair, links, equals, crowds, wanted), items=n)
     job.step("shingle", partial(_shingle, corpora, wanted, sets, config.signing), items=n_shards)
     verify = partial(_verify, job.tables, links, equals, crowds, sets, config)
-    return add_counts(job.step("", verify, items=n), linked)
+    return job.step("", verify, items=n).count_too(linked)
 
 
 # --- equal words -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pipeline.engine.readme import drop_readme
 from pipeline.engine.sink import TEMPORARY
 from pipeline.engine.store import FORGOTTEN, Store
 from pipeline.errors import StoreError, first_of
+from pipeline.listed import PARTS
 
 _LOGS = "logs"  # what earlier starts did; stays, whatever becomes of the run
 _NOBODYS = (_LOGS, "lost+found")  # folders that a file system or a start that failed leaves
@@ -24,7 +25,7 @@ _NOBODYS = (_LOGS, "lost+found")  # folders that a file system or a start that f
 # that still belongs to the old mixture, so that the new one is refused until `--replace` is said again. The list of
 # what it has forgotten is no part: it would come back.
 _SHARDS = ("packed", "tables")
-_PARTS = (*_SHARDS, REPORT, "work", "tokenizer.json", "state", MANIFEST)
+_PARTS = (*_SHARDS, REPORT, "work", "tokenizer.json", "state", PARTS, MANIFEST)
 _SHARD_NAME = re.compile(r"part-\d{5,}-of-\d{5,}\.(parquet|arrow)")
 _MAX_NAMED = 5  # sources that an error lists: one line
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.engine.executor import Executor
 from pipeline.engine.manifest import is_recorded, read_manifest, write_manifest
 from pipeline.engine.shards import SHARDS
 from pipeline.engine.stage import Stage
@@ -110,7 +111,13 @@ def refuse_half_forgotten(store: Store, manifest: dict[str, Any]) -> None:
 
 
 def drop_patched(
-    store: Store, stages: Sequence[Stage], marks: dict[str, str], *, by_hash: bool, skip_bad: bool
+    store: Store,
+    executor: Executor,
+    stages: Sequence[Stage],
+    marks: dict[str, str],
+    *,
+    by_hash: bool,
+    skip_bad: bool,
 ) -> bool:
     """Of a run that has forgotten, of which anything must be made anew: leave `documents` alone; True where it was so.
 
@@ -120,7 +127,9 @@ def drop_patched(
     manifest = read_manifest(store)
     if not manifest.get(PATCHED):
         return False
-    if all(is_recorded(store, s.name, mark=marks[s.name], by_hash=by_hash, skip_bad=skip_bad) for s in stages):
+    if all(
+        is_recorded(store, executor, s.name, mark=marks[s.name], by_hash=by_hash, skip_bad=skip_bad) for s in stages
+    ):
         return False
     drop_made(store, manifest)
     write_manifest(store, manifest)

@@ -1,73 +1,121 @@
 """RUN/manifest.json: the stages that are done, their fingerprints, files and counts; written after what it names.
 
 Beside the stages stands the run's tokenizer, RUN/tokenizer.json: token ids mean nothing without it, and the file that
-the mixture names may change or go.
+the mixture names may change or go. What the manifest says is sealed (`pipeline/sealed.py`), and very many files are
+listed in parts of it (`pipeline/listed.py`).
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from pipeline.config import Mixture, said_sample
-from pipeline.engine.markers import Marker, total_counts
+from pipeline.engine.blocks import damaged
+from pipeline.engine.done import StepDone, TaskCost
+from pipeline.engine.executor import Executor
+from pipeline.engine.manifest_form import whats_wrong
 from pipeline.engine.store import FileEntry, Store
 from pipeline.errors import StoreError
+from pipeline.listed import N_FILES, PARTS, as_part, each_file, file_at
 from pipeline.schema import TOKENIZER_FILE
+from pipeline.sealed import COPY, refuse_edited, sealed
 
 MANIFEST = "manifest.json"
 # A folder with what a finished run is shown as. It goes before anything that it shows does.
 REPORT = "report"
 _TOKENIZER = "tokenizer"  # its key
 FORMAT = 2  # 1 named tables `decisions` and `plan`, and kept markers of all configurations in one place
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """What the manifest says of a stage."""
-
-    fingerprint: str
-    version: int
-    files: list[FileEntry]
-    counts: dict[str, int]
-    problems: dict[str, str]  # by number of the shard
-    seconds: float
-    cpu_seconds: float | None = None
-
-
-_ENTRIES = TypeAdapter(dict[str, _Entry])
-_FILE = TypeAdapter(FileEntry)
+IN_PARTS = 3  # of a manifest that lists files in parts, so that no version that knows none takes them for none
 
 
 def read_manifest(store: Store) -> dict[str, Any]:
-    """The manifest, or an empty one. StoreError if it is damaged or of another format."""
-    if not store.exists(MANIFEST):
+    """The manifest, or an empty one. StoreError if it is damaged, was changed by hand, or is of another format."""
+    data = store.find(MANIFEST)
+    if data is None:
         return {"format": FORMAT, "stages": {}}
     where = store.full(MANIFEST)
     try:
-        manifest = json.loads(store.read_bytes(MANIFEST))
-        found = manifest["format"]
-        if found == FORMAT:
-            _ENTRIES.validate_python(manifest["stages"])
-            if _TOKENIZER in manifest:
-                _FILE.validate_python(manifest[_TOKENIZER])
-    except (ValueError, TypeError, KeyError) as error:
-        first = " ".join(str(error).split())[:200]
-        raise StoreError(f"{where}: is damaged: {first}; remove it and run again") from error
-    if found != FORMAT:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(where, error) from error
+    if not isinstance(manifest, dict):
+        raise _damaged(where, f"holds a {type(manifest).__name__}, expected an object")
+    refuse_edited(manifest, lambda: _copy(store), where=where)
+    if (found := manifest.get("format")) not in (FORMAT, IN_PARTS):
         raise StoreError(
-            f"{where}: has format {found!r}, expected {FORMAT}: another version of loopmix made this run; "
-            "read it with that version, or curate into a new folder"
+            f"{where}: has format {found!r}, expected {FORMAT} or {IN_PARTS}: another version of loopmix made this "
+            "run; read it with that version, or curate into a new folder"
         )
-    return dict(manifest)
+    if wrong := whats_wrong(data):
+        raise _damaged(where, wrong)
+    return manifest
 
 
-def files_of(manifest: dict[str, Any], stage: str) -> list[FileEntry]:
-    """The files of a stage's table, in the order of its shards."""
-    return [FileEntry(**f) for f in manifest["stages"][stage]["files"]]
+def _copy(store: Store) -> bytes | None:
+    return store.find(COPY)
+
+
+def _damaged(where: str, error: object) -> StoreError:
+    return StoreError(f"{where}: is damaged: {' '.join(str(error).split())[:200]}; remove it and run again")
+
+
+def write_manifest(store: Store, manifest: dict[str, Any]) -> None:
+    """Commit the manifest: its copy first, which says what stood there when somebody changes it."""
+    in_parts = any("files_in" in entry for entry in manifest["stages"].values())
+    said = sealed(manifest | {"format": IN_PARTS if in_parts else FORMAT})
+    data = json.dumps(said, indent=1, sort_keys=True).encode()
+    store.write_bytes(COPY, data)
+    store.write_bytes(MANIFEST, data)
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def files_of(store: Store, entry: dict[str, Any]) -> Iterator[FileEntry]:
+    """The files of a stage's table, in the order of its shards. `entry`: what the manifest says of the stage."""
+    return (FileEntry(**f) for f in each_file(entry, store.read_bytes, where=store.full(MANIFEST)))
+
+
+def file_of(store: Store, entry: dict[str, Any], *, shard: int) -> FileEntry:
+    """The file of one shard; of a manifest in parts one part is read."""
+    return FileEntry(**file_at(entry, shard, store.read_bytes, where=store.full(MANIFEST)))
+
+
+def put_files(store: Store, files: Iterable[FileEntry], *, n_files: int) -> dict[str, Any]:
+    """What the manifest says of a stage's files, in the order of its shards. Of very many it writes the parts."""
+    summaries = (file.summary() for file in files)
+    if n_files <= N_FILES:
+        return {"files": list(summaries)}
+    parts, n_bytes = [], 0
+    while some := list(islice(summaries, N_FILES)):
+        part, data = as_part(some)
+        store.write_bytes(part["path"], data)
+        parts.append(part)
+        n_bytes += sum(int(file["n_bytes"]) for file in some)
+    return {"files_in": {"n_files": n_files, "n_bytes": n_bytes, "parts": parts}}
+
+
+def drop_old_parts(store: Store) -> None:
+    """Remove the parts that the manifest does not name any more."""
+    entries = read_manifest(store)["stages"].values()
+    named = {part["path"] for entry in entries for part in entry.get("files_in", {}).get("parts", ())}
+    for name in store.files(PARTS):
+        if f"{PARTS}/{name}" not in named:
+            store.remove(f"{PARTS}/{name}")
+
+
+def damaged_files(executor: Executor, store: Store, entry: dict[str, Any], *, by_hash: bool, name: str) -> list[str]:
+    """The paths of a stage's files that do not stand as the manifest says; asked by tasks where they are many."""
+    found: list[str] = []
+    files = files_of(store, entry)
+    while some := list(islice(files, N_FILES)):
+        found += damaged(executor, store, some, by_hash=by_hash, name=f"{name}.check")
+    return found
+
+
+# --- the tokenizer ---------------------------------------------------------------------------------------------------
 
 
 def tokenizer_of(store: Store, manifest: dict[str, Any]) -> FileEntry:
@@ -97,38 +145,30 @@ def hold_tokenizer(store: Store, data: bytes, *, by_hash: bool) -> None:
     write_manifest(store, manifest)
 
 
-def write_manifest(store: Store, manifest: dict[str, Any]) -> None:
-    """Commit the manifest."""
-    store.write_bytes(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
+# --- stages ----------------------------------------------------------------------------------------------------------
 
 
 def record(
-    store: Store,
-    mixture: Mixture,
-    name: str,
-    *,
-    mark: str,
-    version: int,
-    markers: list[Marker],
-    inner: Sequence[Marker] = (),
+    store: Store, mixture: Mixture, name: str, *, mark: str, version: int, done: StepDone, inner: TaskCost | None = None
 ) -> None:
-    """Enter a finished stage.
+    """Enter a finished stage: what the step that wrote its table has `done`, and what its other steps cost.
 
-    `inner` are the markers of its other steps. `seconds` and `cpu_seconds` add up over all tasks of all steps: by the
-    clock of each task, and by what its worker used; null where a task was done by a version that did not count it.
+    `seconds` and `cpu_seconds` add up over all tasks of all steps: by the clock of each task, and by what its worker
+    used; null where a task was done by a version that did not count it.
     """
-    worked = [*inner, *markers]
-    cpu = [m.cpu_seconds for m in worked]
+    cost = TaskCost()
+    for one in (inner or TaskCost(), done.cost):
+        cost.add(one)
     manifest = read_manifest(store)
     manifest |= _owner(mixture)
     manifest["stages"][name] = {
         "fingerprint": mark,
         "version": version,
-        "files": [f.summary() for m in markers for f in m.files],
-        "counts": dict(sorted(total_counts(markers).items())),
-        "problems": {str(i): m.problem for i, m in enumerate(markers) if m.problem},
-        "seconds": round(sum(m.seconds for m in worked), 3),
-        "cpu_seconds": None if None in cpu else round(sum(s for s in cpu if s is not None), 3),
+        **put_files(store, done.files(), n_files=done.n_files),
+        "counts": dict(sorted(done.counts.items())),
+        "problems": {str(shard): problem for shard, problem in done.problems().items()},
+        "seconds": round(cost.seconds, 3),
+        "cpu_seconds": None if cost.cpu_seconds is None else round(cost.cpu_seconds, 3),
     }
     write_manifest(store, manifest)
 
@@ -157,13 +197,12 @@ def forget_others(store: Store, marks: dict[str, str]) -> None:
         write_manifest(store, manifest)
 
 
-def is_recorded(store: Store, name: str, *, mark: str, by_hash: bool, skip_bad: bool) -> bool:
+def is_recorded(store: Store, executor: Executor, name: str, *, mark: str, by_hash: bool, skip_bad: bool) -> bool:
     """True if the manifest has the stage under this fingerprint and all its files stand undamaged.
 
     A stage with skipped bad shards counts only while bad shards are skipped.
     """
-    manifest = read_manifest(store)
-    entry = manifest["stages"].get(name)
+    entry = read_manifest(store)["stages"].get(name)
     if entry is None or entry["fingerprint"] != mark or (entry["problems"] and not skip_bad):
         return False
-    return all(store.is_intact(file, by_hash=by_hash) for file in files_of(manifest, name))
+    return not damaged_files(executor, store, entry, by_hash=by_hash, name=name)

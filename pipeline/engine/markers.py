@@ -11,7 +11,7 @@ cut off, or its last tasks, still write.
 
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -82,12 +82,20 @@ class Stopwatch:
 _MARKER = TypeAdapter(Marker)
 
 
-def commit_item(task: Callable[..., Outcome], store: Store, step: WorkStep, item: tuple[int, Any]) -> Marker:
-    """Run one task and write its marker; runs where the executor puts it."""
+def commit_item(
+    task: Callable[..., Outcome], store: Store, step: WorkStep, keeps_files: bool, item: tuple[int, Any]
+) -> Marker:
+    """Run one task and write its marker; runs where the executor puts it. Returns what the driver needs of it."""
     index, payload = item
     marker = do_item(task, index, payload)
     write_marker(store, step, index, marker=marker)
-    return marker
+    return light(marker, keeps_files=keeps_files)
+
+
+def light(marker: Marker, *, keeps_files: bool = True) -> Marker:
+    """The marker without the blocks of its files, which are nearly all of it; or without its files."""
+    files = tuple(replace(file, blocks=()) if file.blocks else file for file in marker.files) if keeps_files else ()
+    return replace(marker, files=files)
 
 
 def do_item(task: Callable[..., Outcome], index: int, payload: Any) -> Marker:
@@ -121,43 +129,51 @@ def parse_marker(data: bytes) -> Marker | None:
 
 def read_markers(store: Store, step: WorkStep) -> dict[int, Marker]:
     """All readable markers of a step."""
-    numbers = (name.removesuffix(".json") for name in store.files(step.folder) if name.endswith(".json"))
-    found = {int(n): read_marker(store, step, int(n)) for n in numbers if n.isdecimal()}
+    found = {index: read_marker(store, step, index) for index in items_marked(store, step)}
     return {index: marker for index, marker in found.items() if marker is not None}
 
 
+def items_marked(store: Store, step: WorkStep) -> list[int]:
+    """The items of a step that have a marker, in order; whether it can be read is another question."""
+    numbers = (name.removesuffix(".json") for name in store.files(step.folder) if name.endswith(".json"))
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
 def intact_markers(
-    store: Store, step: WorkStep, *, by_hash: bool, skip_bad: bool, gone: Collection[str] = ()
-) -> dict[int, Marker]:
-    """Markers whose files stand undamaged. A skipped bad shard counts only while bad shards are skipped. Nothing is
-    asked of files in the folders `gone`: what was made of them stands. Exchange files of a version that listed each
-    piece in the marker are made anew."""
-    return {
-        index: marker
-        for index, marker in read_markers(store, step).items()
-        if (marker.problem is None or skip_bad)
-        and all(
-            entry.path.rpartition("/")[0] in gone or (len(entry.blocks) < 2 and store.is_intact(entry, by_hash=by_hash))
-            for entry in marker.files
-        )
+    store: Store,
+    step: WorkStep,
+    by_hash: bool,
+    skip_bad: bool,
+    keeps_files: bool,
+    gone: Collection[str],
+    items: Sequence[int],
+) -> list[tuple[int, Marker]]:
+    """Of some items the markers whose files stand undamaged. A skipped bad shard counts only while bad shards are
+    skipped. Nothing is asked of files in the folders `gone`: what was made of them stands."""
+    paths = {_path(step, item): item for item in items}
+    found = ((paths[path], parse_marker(data)) for path, data in store.read_many(paths).items())
+    read = {item: marker for item, marker in found if marker is not None}
+    asked = {
+        item: replace(marker, files=tuple(f for f in marker.files if f.path.rpartition("/")[0] not in gone))
+        for item, marker in read.items()
     }
+    good = believed(store, asked, by_hash=by_hash, skip_bad=skip_bad)
+    return [(item, light(read[item], keeps_files=keeps_files)) for item in good]
 
 
-def add_counts(markers: list[Marker], *steps: list[Marker]) -> list[Marker]:
-    """`markers` with the counts of inner steps added to the first, so that the manifest shows them too."""
-    if not markers:
-        return markers
-    counts = total_counts([markers[0], *(m for step in steps for m in step)])
-    return [replace(markers[0], counts=counts), *markers[1:]]
+def believed(store: Store, markers: dict[int, Marker], *, by_hash: bool, skip_bad: bool) -> list[int]:
+    """The items whose files stand undamaged and of which nothing was left out that must not be.
 
-
-def total_counts(markers: list[Marker]) -> dict[str, int]:
-    """The counts of all markers added up."""
-    counts: dict[str, int] = {}
-    for marker in markers:
-        for key, value in marker.counts.items():
-            counts[key] = counts.get(key, 0) + value
-    return counts
+    Exchange files of a version that listed each piece in the marker are made anew.
+    """
+    open_ = {
+        item: marker
+        for item, marker in markers.items()
+        if (marker.problem is None or skip_bad) and all(len(file.blocks) < 2 for file in marker.files)
+    }
+    files = [file for marker in open_.values() for file in marker.files]
+    stands = dict(zip((file.path for file in files), store.intact(files, by_hash=by_hash), strict=True))
+    return [item for item, marker in open_.items() if all(stands[file.path] for file in marker.files)]
 
 
 def _path(step: WorkStep, index: int) -> str:

@@ -7,7 +7,7 @@ and stays. Like the report it goes before anything that it shows does.
 import hashlib
 from typing import Any
 
-from pipeline.engine.manifest import read_manifest, write_manifest
+from pipeline.engine.manifest import files_of, read_manifest, write_manifest
 from pipeline.engine.store import FileEntry, Store
 from pipeline.schema import PACKED
 
@@ -20,7 +20,7 @@ def put_readme(store: Store) -> None:
     manifest = read_manifest(store)
     if PACKED not in manifest["stages"]:
         return
-    text = _text(manifest).encode()
+    text = _text(store, manifest).encode()
     entry = FileEntry(README, len(text), hashlib.sha256(text).hexdigest())
     if store.exists(README):
         if not _is_ours(store, manifest) or store.is_intact(entry, by_hash=True):
@@ -41,9 +41,9 @@ def _is_ours(store: Store, manifest: dict[str, Any]) -> bool:
     return _KEY in manifest and store.is_intact(FileEntry(**manifest[_KEY]), by_hash=True)
 
 
-def _text(manifest: dict[str, Any]) -> str:
+def _text(store: Store, manifest: dict[str, Any]) -> str:
     """Names of mixtures are letters, digits, dots and dashes, so nothing in it is a stranger's."""
-    streams = _streams(manifest)
+    streams = _streams(store, manifest)
     trial = (
         f"\n**Made of {manifest['sample']} of its input: to look at, not to train on.**\n"
         if "sample" in manifest
@@ -70,13 +70,13 @@ shows it, and `loopmix verify FOLDER` recounts what the run promises.
 """
 
 
-def _streams(manifest: dict[str, Any]) -> list[tuple[str, str, int]]:
+def _streams(store: Store, manifest: dict[str, Any]) -> list[tuple[str, str, int]]:
     """Name, folder and tokens of a sequence of the stream, or of each phase in the order of training."""
     mixture = manifest["mixture"]
     seq_len = mixture["pack"]["seq_len"]
     phases = mixture.get("phases") or []
     if not phases:
         return [(PACKED, PACKED, seq_len)]
-    made = dict.fromkeys(file["path"].rpartition("/")[0] for file in manifest["stages"][PACKED]["files"])
+    made = dict.fromkeys(file.path.rpartition("/")[0] for file in files_of(store, manifest["stages"][PACKED]))
     found = zip(phases, made, strict=True)
     return [(phase["name"], folder, phase["seq_len"] or seq_len) for phase, folder in found]

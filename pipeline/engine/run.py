@@ -8,16 +8,20 @@ from functools import partial
 from itertools import groupby
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.config import Mixture
 from pipeline.engine.belonging import erase, refuse_other, refuse_strangers
+from pipeline.engine.blocks import Lazily
 from pipeline.engine.changes import what_changed
+from pipeline.engine.done import StepDone
 from pipeline.engine.executor import Executor
 from pipeline.engine.forgotten import drop_patched, refuse_half_forgotten
 from pipeline.engine.lease import hold
 from pipeline.engine.manifest import (
     claim,
+    drop_old_parts,
     files_of,
     forget_others,
     hold_tokenizer,
@@ -26,9 +30,20 @@ from pipeline.engine.manifest import (
     record,
 )
 from pipeline.engine.markers import FINAL, Marker, Outcome, Stopwatch, WorkStep, read_markers, state_folder
+from pipeline.engine.names import ShardNames
 from pipeline.engine.progress import Progress
 from pipeline.engine.readme import drop_readme, put_readme
-from pipeline.engine.shards import PLAN, SHARDS, Shards, column_hash, key_of, names_of, shard_files, write_shard_marker
+from pipeline.engine.shards import (
+    KEY_CHARS,
+    PLAN,
+    SHARDS,
+    Shards,
+    column_hash,
+    key_of,
+    names_of,
+    shard_files,
+    write_shard_marker,
+)
 from pipeline.engine.sink import TEMPORARY
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
 from pipeline.engine.store import Store, total_of
@@ -59,7 +74,7 @@ class Layout:
     """How the tables of a run are cut, and how their shards are called."""
 
     n_shards: int  # of `documents`
-    files: dict[str, tuple[str, set[str]]]  # stage -> folder, names of its shards
+    files: dict[str, tuple[str, ShardNames]]  # stage -> folder, names of its shards
     totals: frozenset[int]  # counts of shards under which this run has written names: files of these are its own
     plan: bytes  # kept in the run, where the next plan starts from it
     fresh: frozenset[str] = frozenset()  # keys of shards that were made while it was laid out
@@ -90,7 +105,7 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
             run.progress.event("changed", message=said)
         forget_others(store, marks)
         place = run.workplace
-        if drop_patched(store, stages, marks, by_hash=place.by_hash, skip_bad=place.skip_bad):
+        if drop_patched(store, place.executor, stages, marks, by_hash=place.by_hash, skip_bad=place.skip_bad):
             run.progress.say("this run has forgotten documents in place: all but `documents` is made anew")
         if PACKED not in read_manifest(store)["stages"]:
             drop_readme(store)  # or half a run would load
@@ -102,7 +117,8 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
         for fused, block in groupby(stages, key=lambda s: isinstance(s, MapStage)):
             if fused:
                 maps = [s for s in block if isinstance(s, MapStage)]
-                hashes = [file.sha256 for file in files_of(read_manifest(store), DOCUMENTS.name)]
+                documents = read_manifest(store)["stages"][DOCUMENTS.name]
+                hashes = [file.sha256 for file in files_of(store, documents)]
                 run_maps(run, store, maps, marks=marks, rows=names_of(hashes))
                 continue
             for stage in block:
@@ -111,6 +127,7 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
                     run_exchange(run, store, stage, mark=mark, n_shards=layout.n_shards, fresh=layout.fresh)
         store.remove("work")
         _sweep(store, marks)
+        drop_old_parts(store)
         put_readme(store)
 
 
@@ -128,19 +145,24 @@ def run_exchange(
     `fresh`: keys of shards that this start has committed already.
     """
     place = replace(run.workplace, fresh=fresh)
-    if is_recorded(store, stage.name, mark=mark, by_hash=place.by_hash, skip_bad=place.skip_bad):
+    if _is_recorded(run, store, stage, mark=mark):
         run.progress.skipped(stage.name)
         return
     tables = _tables(store, stage, n_shards)
-    markers = stage.make(Job(place, tables, stage.name, mark, stage.seed, stage.version), config=stage.config)
-    state = state_folder(stage.name, mark)
-    inner = [WorkStep(stage.name, mark, name) for name in store.folders(state) if name != FINAL]
-    before = [m for step in inner for m in read_markers(store, step).values()]
-    record(store, run.mixture, stage.name, mark=mark, version=stage.version, markers=markers, inner=before)
+    job = Job(place, tables, stage.name, mark, stage.seed, stage.version)
+    done = stage.make(job, config=stage.config)
+    record(store, run.mixture, stage.name, mark=mark, version=stage.version, done=done, inner=job.inner)
     # Only now: until the manifest names the stage, a stop must find the exchange files that its markers promise.
     store.remove(f"work/{stage.name}")
-    for step in inner:
-        store.remove(step.folder)
+    state = state_folder(stage.name, mark)
+    for step in store.folders(state):
+        if step != FINAL:
+            store.remove(f"{state}/{step}")
+
+
+def _is_recorded(run: Run, store: Store, stage: Stage, *, mark: str) -> bool:
+    place = run.workplace
+    return is_recorded(store, place.executor, stage.name, mark=mark, by_hash=place.by_hash, skip_bad=place.skip_bad)
 
 
 def run_maps(run: Run, store: Store, stages: Sequence[MapStage], *, marks: dict[str, str], rows: Sequence[str]) -> None:
@@ -149,37 +171,55 @@ def run_maps(run: Run, store: Store, stages: Sequence[MapStage], *, marks: dict[
     `rows` names, for each shard, the rows of `documents` that it holds.
     """
     place, label, n_shards = run.workplace, "+".join(s.name for s in stages), len(rows)
-    if all(
-        is_recorded(store, s.name, mark=marks[s.name], by_hash=place.by_hash, skip_bad=place.skip_bad) for s in stages
-    ):
+    if all(_is_recorded(run, store, s, mark=marks[s.name]) for s in stages):
         run.progress.skipped(label)
         return
     tables = {s.name: _tables(store, s, n_shards) for s in stages}
-    keys: list[dict[str, str]] = [{}] * n_shards
-    decided = {s.name: key_of(s.name, s.version, s.config.model_dump(mode="json")) for s in stages}
-    decide = partial(_keys, tuple((s, tables[s.name]) for s in stages), decided)
-    for (shard, _), found in place.executor.map(decide, list(enumerate(rows)), name=f"{label}.inputs"):
-        keys[shard] = found
-    markers: dict[str, dict[int, Marker]] = {}
+    keys = _keys_of(run, stages, tables, rows=rows, name=f"{label}.inputs")
+    done: dict[str, StepDone] = {}
     for s in stages:
-        paths = [tables[s.name].path(s.table, shard) for shard in range(n_shards)]
-        own = Shards(store, s.name, [k[s.name] for k in keys], paths)
-        markers[s.name] = own.standing(place.executor, by_hash=place.by_hash, skip_bad=place.skip_bad)
-    todo = []
-    for shard in range(n_shards):
-        lacking = {s.name: keys[shard][s.name] for s in stages if shard not in markers[s.name]}
-        if lacking:
-            todo.append((shard, lacking))
+        paths = Lazily(range(n_shards), partial(tables[s.name].path, s.table))
+        own = Shards(store, s.name, keys[s.name], paths)
+        done[s.name] = own.standing(place.executor, by_hash=place.by_hash, skip_bad=place.skip_bad)
+
+    def lacking(shard: int) -> tuple[int, dict[str, str]]:
+        return shard, {s.name: keys[s.name][shard] for s in stages if shard not in done[s.name]}
+
+    todo = sorted({shard for of in done.values() for shard in of.missing()})
     run.progress.stay(label, n_shards=n_shards - len(todo), of=n_shards)
     work = partial(_annotate_shard, tuple((s, tables[s.name]) for s in stages))
     with run.progress.step(label, n_items=n_shards, n_done=n_shards - len(todo)) as advance:
-        for (shard, _), made in place.executor.map(work, todo, name=label):
+        for (shard, _), made in place.executor.map(work, Lazily(todo, lacking), name=label):
             for name, marker in made.items():
-                markers[name][shard] = marker
+                done[name].add(shard, marker)
             advance(next(iter(made.values())).counts)
     for stage in stages:
-        made_of = [markers[stage.name][shard] for shard in range(n_shards)]
-        record(store, run.mixture, stage.name, mark=marks[stage.name], version=stage.version, markers=made_of)
+        record(
+            store,
+            run.mixture,
+            stage.name,
+            mark=marks[stage.name],
+            version=stage.version,
+            done=done.pop(stage.name),
+        )
+
+
+def _keys_of(
+    run: Run, stages: Sequence[MapStage], tables: dict[str, Tables], *, rows: Sequence[str], name: str
+) -> dict[str, Sequence[str]]:
+    """The keys of all shards of each stage."""
+    decided = {s.name: key_of(s.name, s.version, s.config.model_dump(mode="json")) for s in stages}
+    decide = partial(_keys, tuple((s, tables[s.name]) for s in stages), decided)
+    found = {s.name: np.empty(len(rows), f"S{KEY_CHARS}") for s in stages}
+    items = Lazily(range(len(rows)), lambda shard: (shard, rows[shard]))
+    for (shard, _), keys in run.executor.map(decide, items, name=name):
+        for stage, key in keys.items():
+            found[stage][shard] = key.encode()
+    return {stage: Lazily(range(len(rows)), partial(_key_at, keys)) for stage, keys in found.items()}
+
+
+def _key_at(keys: np.ndarray, shard: int) -> str:
+    return bytes(keys[shard]).decode()
 
 
 def _keys(
@@ -255,7 +295,8 @@ def refuse_foreign(store: Store, stage: Stage, *, layout: Layout) -> None:
         return
     recorded = read_manifest(store)["stages"].get(stage.name)
     later = recorded is None and (isinstance(stage, MapStage) or stage.name == DOCUMENTS.name)
-    ours = {f["path"] for f in (recorded or {}).get("files", [])} | shard_files(store, stage.name)
+    ours = {f.path for f in files_of(store, recorded)} if recorded else set[str]()
+    ours |= shard_files(store, stage.name)
     for mark in store.folders(f"state/{stage.name}"):
         ours |= {e.path for m in read_markers(store, WorkStep(stage.name, mark)).values() for e in m.files}
     for name in strange:

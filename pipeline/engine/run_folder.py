@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from pipeline.config import Mixture
 from pipeline.engine.forgotten import refuse_half_forgotten
-from pipeline.engine.manifest import MANIFEST, read_manifest, tokenizer_of
-from pipeline.engine.store import Store
+from pipeline.engine.manifest import MANIFEST, files_of, read_manifest, tokenizer_of
+from pipeline.engine.store import FileEntry, Store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
+from pipeline.listed import n_files_of
 from pipeline.phased import Phased, of_phase, phases_of
 from pipeline.schema import (
     ALIGNED,
@@ -35,6 +36,21 @@ from pipeline.yaml_file import validate
 STAGES = (*(table.name for table in TABLES if table is not LEDGER), PACKED, LEDGER.name)
 
 
+def _refuse_incomplete(manifest: dict[str, Any], *, where: str) -> None:
+    """StoreError for a manifest that names all stages and yet cannot be that of a finished run."""
+    stages, wrong = manifest["stages"], None
+    n_shards = n_files_of(stages[DOCUMENTS.name])
+    if not isinstance(manifest.get("mixture"), dict):
+        wrong = "names no mixture"
+    elif n_shards == 0:
+        wrong = f"lists no file of stage {DOCUMENTS.name!r}"
+    for table in (*ALIGNED, *OPTIONAL):
+        if table.name in stages and (n_files := n_files_of(stages[table.name])) != n_shards:
+            wrong = wrong or f"lists {n_files} files of stage {table.name!r}, {n_shards} of {DOCUMENTS.name!r}"
+    if wrong:
+        raise StoreError(f"{where}: is damaged: it {wrong}; put it back from a copy, or remove it and curate again")
+
+
 @dataclass(frozen=True)
 class RunFiles:
     """Read access to a run. Raises StoreError where the run is not finished or not a run."""
@@ -54,6 +70,7 @@ class RunFiles:
             raise StoreError(
                 f"{self.store.full(MANIFEST)}: stages {missing} are not done; finish with `loopmix curate` first"
             )
+        _refuse_incomplete(manifest, where=self.store.full(MANIFEST))
         return manifest
 
     @cached_property
@@ -84,7 +101,11 @@ class RunFiles:
 
     @property
     def n_shards(self) -> int:
-        return len(self.manifest["stages"][DOCUMENTS.name]["files"])
+        return n_files_of(self.manifest["stages"][DOCUMENTS.name])
+
+    def files(self, stage: str) -> Iterator[FileEntry]:
+        """The files of a stage's table, in the order of its shards."""
+        return files_of(self.store, self.manifest["stages"][stage])
 
     @property
     def tables(self) -> Tables:
@@ -96,8 +117,9 @@ class RunFiles:
 
     def near_dups(self) -> pa.Table:
         """All verified pairs."""
-        files = self.manifest["stages"][NEAR_DUPS.name]["files"]
-        return pa.concat_tables(self.store.read_parquet(f["path"], schema=NEAR_DUPS.schema) for f in files)
+        return pa.concat_tables(
+            self.store.read_parquet(f.path, schema=NEAR_DUPS.schema) for f in self.files(NEAR_DUPS.name)
+        )
 
     @property
     def joined(self) -> bool:
@@ -112,12 +134,12 @@ class RunFiles:
     def packed(self, phase: Phased | None = None) -> Iterator[pa.Table]:
         """Every packed shard, or those of one phase, in stream order, memory-mapped where the disk is local."""
         schemas = {of.folder: packed_schema(of.seq_len, joined=self.joined) for of in self.phases}
-        for file in self.manifest["stages"][PACKED]["files"]:
-            folder = file["path"].rpartition("/")[0]
+        for file in self.files(PACKED):
+            folder = file.path.rpartition("/")[0]
             if phase is not None and folder != phase.folder:
                 continue
             schema = schemas[folder]
-            yield check(self.store.open_ipc(file["path"]).read_all(), schema, name=file["path"])
+            yield check(self.store.open_ipc(file.path).read_all(), schema, name=file.path)
 
     def plan(self, phase: Phased) -> Iterator[pa.Table]:
         """doc_id, n_tokens, n_copies, cut_tokens of every shard of `balance`, as one phase takes them."""

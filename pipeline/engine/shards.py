@@ -21,18 +21,20 @@ from typing import Any
 import pyarrow as pa
 import xxhash
 
+from pipeline.engine.blocks import Lazily, in_blocks
+from pipeline.engine.done import StepDone
 from pipeline.engine.executor import Executor
-from pipeline.engine.markers import Marker, Outcome, do_item, parse_marker, to_bytes
+from pipeline.engine.markers import Marker, Outcome, believed, do_item, parse_marker, to_bytes
 from pipeline.engine.store import Store, total_of
 
 PLAN = "state/documents/plan.json"  # how the input was cut, from which the next plan starts
 SHARDS = "shards"  # the folder beside those of fingerprints
-_KEY_CHARS = 32  # 128 bits of SHA-256, as in fingerprints
+KEY_CHARS = 32  # 128 bits of SHA-256, as in fingerprints
 
 
 def key_of(*parts: Any) -> str:
     """The hash of everything that decides a shard's bytes; parts are what JSON can say."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:_KEY_CHARS]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:KEY_CHARS]
 
 
 def names_of(hashes: Iterable[str]) -> list[str]:
@@ -62,47 +64,70 @@ class Shards:
     keys: Sequence[str]
     paths: Sequence[str]
 
-    def standing(
-        self, executor: Executor, *, by_hash: bool, skip_bad: bool, fresh: Collection[str] = ()
-    ) -> dict[int, Marker]:
-        """Markers, by shard, of all shards whose files stand undamaged, renamed to where they belong. Of the keys in
-        `fresh` no file is read.
+    def standing(self, executor: Executor, *, by_hash: bool, skip_bad: bool, fresh: Collection[str] = ()) -> StepDone:
+        """All shards whose files stand undamaged, renamed to where they belong. Of the keys in `fresh` no file is read.
 
         Every other marker of the stage and every other file of its table is removed: from here on tasks write names
         that others held before.
         """
-        found: dict[int, Marker] = {}
-        for shard, key in enumerate(self.keys):
-            marker = _read(self.store, self.stage, key)
-            if marker is None or (marker.problem is not None and not skip_bad):
-                continue
-            if all(self.store.is_intact(entry, by_hash=by_hash and key not in fresh) for entry in marker.files):
-                found[shard] = marker
-        self._rename(found, executor)
-        kept = {f"{self.keys[shard]}.json" for shard in found}
-        for name in self.store.files(_folder(self.stage)):
+        done, elsewhere = StepDone(len(self.keys)), dict[int, bytes]()
+        marked = self.store.files(_folder(self.stage))
+        asked = [shard for shard, key in enumerate(self.keys) if f"{key}.json" in marked]
+        questions = Lazily(asked, lambda shard: (shard, self.keys[shard], by_hash and self.keys[shard] not in fresh))
+        ask = partial(_believed, self.store, self.stage, skip_bad)
+        for answers in in_blocks(executor, ask, questions, by_hash=by_hash, name=f"{self.stage}.check"):
+            for shard, marker in answers:
+                if marker.files[0].path == self.paths[shard]:
+                    done.add(shard, marker)
+                else:
+                    elsewhere[shard] = to_bytes(marker)  # all shards may be: as objects they would take much more
+        self._rename(elsewhere, executor, done)
+        kept = {f"{self.keys[shard]}.json" for shard in range(len(done)) if shard in done}
+        for name in marked:
             if name not in kept:
                 self.store.remove(f"{_folder(self.stage)}/{name}")
+        self._remove_others()
+        return done
+
+    def _remove_others(self) -> None:
         wanted = set(self.paths)
         for folder in {path.rpartition("/")[0] for path in self.paths}:
             for name in self.store.files(folder):
                 if total_of(name) is not None and f"{folder}/{name}" not in wanted:
                     self.store.remove(f"{folder}/{name}")
-        return found
 
-    def _rename(self, found: dict[int, Marker], executor: Executor) -> None:
-        """Give every shard in `found` its name, and drop from it those that wait for each other's: they are made anew.
+    def _rename(self, elsewhere: dict[int, bytes], executor: Executor, done: StepDone) -> None:
+        """Give every shard in `elsewhere` its name, but those that wait for each other's: they are made anew.
 
         In rounds: a name is taken only when nobody's file bears it any more.
         """
-        pending = {m.files[0].path: shard for shard, m in found.items() if m.files[0].path != self.paths[shard]}
+        pending = {_parsed(data).files[0].path: shard for shard, data in elsewhere.items()}
         while ready := [shard for shard in pending.values() if self.paths[shard] not in pending]:
-            items = [(shard, self.keys[shard], self.paths[shard], found[shard]) for shard in ready]
+            items = Lazily(ready, lambda s: (s, self.keys[s], self.paths[s], _parsed(elsewhere[s])))
             for item, marker in executor.map(partial(_rename_one, self.store, self.stage), items, name="rename"):
                 del pending[item[3].files[0].path]
-                found[item[0]] = marker
-        for shard in pending.values():
-            del found[shard]
+                done.add(item[0], marker)
+
+
+def _parsed(data: bytes) -> Marker:
+    marker = parse_marker(data)
+    assert marker is not None
+    return marker
+
+
+def _believed(
+    store: Store, stage: str, skip_bad: bool, shards: Sequence[tuple[int, str, bool]]
+) -> list[tuple[int, Marker]]:
+    """Of some shards, given with key and whether to read their files, the markers that can be believed."""
+    paths = {shard: f"{_folder(stage)}/{key}.json" for shard, key, _ in shards}
+    data = store.read_many(paths.values())
+    found = {shard: parse_marker(data[path]) for shard, path in paths.items() if path in data}
+    good: list[int] = []
+    for by_hash in (True, False):
+        asked = {shard: found.get(shard) for shard, _, reads in shards if reads == by_hash}
+        there = {shard: marker for shard, marker in asked.items() if marker is not None}
+        good += believed(store, there, by_hash=by_hash, skip_bad=skip_bad)
+    return [(shard, marker) for shard in good if (marker := found[shard]) is not None]
 
 
 def commit_shard(task: Callable[..., Outcome], store: Store, stage: str, item: tuple[int, tuple[str, Any]]) -> Marker:
@@ -121,13 +146,9 @@ def write_shard_marker(store: Store, stage: str, key: str, *, marker: Marker) ->
 def shard_files(store: Store, stage: str) -> set[str]:
     """The files that any marker of the stage's shards names."""
     keys = [n.removesuffix(".json") for n in store.files(_folder(stage)) if n.endswith(".json")]
-    markers = (_read(store, stage, key) for key in keys)
+    data = store.read_many(f"{_folder(stage)}/{key}.json" for key in keys)
+    markers = (parse_marker(found) for found in data.values())
     return {entry.path for marker in markers if marker is not None for entry in marker.files}
-
-
-def _read(store: Store, stage: str, key: str) -> Marker | None:
-    path = f"{_folder(stage)}/{key}.json"
-    return parse_marker(store.read_bytes(path)) if store.exists(path) else None
 
 
 def _rename_one(store: Store, stage: str, item: tuple[int, str, str, Marker]) -> Marker:

@@ -11,9 +11,10 @@ ExchangeStage gets a Job and moves keys between shards through files.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,11 @@ import pyarrow as pa
 
 from pipeline.arrays.keys import stage_key
 from pipeline.engine import exchange
+from pipeline.engine.blocks import Lazily, in_blocks
+from pipeline.engine.done import StepDone, TaskCost
 from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor
-from pipeline.engine.markers import Marker, Outcome, WorkStep, commit_item, intact_markers
+from pipeline.engine.markers import Outcome, WorkStep, commit_item, intact_markers, items_marked
 from pipeline.engine.merging import merge_files
 from pipeline.engine.progress import Progress
 from pipeline.engine.shards import Shards, commit_shard, key_of
@@ -59,11 +62,11 @@ class MapStage:
 
 @dataclass(frozen=True)
 class ExchangeStage:
-    """`make(job, config=config)` runs the stage's steps and returns the markers of the last, which writes its table."""
+    """`make(job, config=config)` runs the stage's steps and returns what the last has done, which writes its table."""
 
     name: str
     version: int
-    make: Callable[..., list[Marker]]
+    make: Callable[..., StepDone]
     config: Frozen
     reads: tuple[Table, ...] = ()
     seed: int | None = None
@@ -103,6 +106,7 @@ class Job:
     version: int = 0  # of the stage's code; part of the keys of its shards
     prefix: str = ""  # of the names of its steps
     merged: dict[WorkStep, list[Channel]] = field(default_factory=dict)  # behind each step, what it has filled
+    inner: TaskCost = field(default_factory=TaskCost)  # of the steps so far that do not write the table
 
     def within(self, name: str) -> "Job":
         """The same job, whose steps and exchange files are named after a part of the stage's work."""
@@ -119,43 +123,54 @@ class Job:
             raise StageError(f"{self.stage}: draws by a seed, which its line in recipe.py does not declare")
         return stage_key(self.seed, purpose)
 
-    def step(self, name: str, task: Callable[..., Outcome], *, items: int | Sequence[Any]) -> list[Marker]:
+    def step(self, name: str, task: Callable[..., Outcome], *, items: int | Sequence[Any]) -> StepDone:
         """Map `task(index, payload)` over items; a number stands for that many items without payload.
 
-        Items whose files stand are not done again. Returns the markers of all items in their order. The step ends when
-        the channels that it writes are merged, where they have so many files.
+        Items whose files stand are not done again. The step ends when the channels that it writes are merged, where
+        they have so many files.
         """
-        payloads = [None] * items if isinstance(items, int) else list(items)
         step = WorkStep(self.stage, self.mark, self._named(name))
         channels = self.merged.get(step, [])
         standing = [self._standing_layer(channel) for channel in channels]
-        gone = {c.layers[0].folder for c, level in zip(channels, standing, strict=True) if level}
-        markers = self._work_off(step, task, payloads, gone=gone)
+        gone = frozenset(c.layers[0].folder for c, level in zip(channels, standing, strict=True) if level)
+        done = self._work_off(step, task, items, gone=gone)
         for channel, level in zip(channels, standing, strict=True):
             self._merge(channel, standing=level)
-        return markers
+        return done
 
     def _work_off(
-        self, step: WorkStep, task: Callable[..., Outcome], payloads: list[Any], *, gone: Collection[str] = ()
-    ) -> list[Marker]:
+        self, step: WorkStep, task: Callable[..., Outcome], items: int | Sequence[Any], *, gone: Collection[str] = ()
+    ) -> StepDone:
         """Do the items that do not stand; of files in the folders `gone`, which were merged, nothing is asked."""
-        place, store = self.workplace, self.tables.store
-        markers = intact_markers(store, step, by_hash=place.by_hash, skip_bad=place.skip_bad, gone=gone)
-        todo = [(index, payload) for index, payload in enumerate(payloads) if index not in markers]
-        work = partial(commit_item, task, store, step)
-        with place.progress.step(step.label, n_items=len(payloads), n_done=len(payloads) - len(todo)) as advance:
-            for (index, _), marker in place.executor.map(work, todo, name=step.label):
-                markers[index] = marker
+        n_items = items if isinstance(items, int) else len(items)
+        place, store, writes_table = self.workplace, self.tables.store, not step.name
+        done = self._standing(step, n_items, gone=gone)
+        todo = Lazily(done.missing(), lambda item: (item, None if isinstance(items, int) else items[item]))
+        work = partial(commit_item, task, store, step, writes_table)
+        with place.progress.step(step.label, n_items=n_items, n_done=done.n_done) as advance:
+            for (item, _), marker in place.executor.map(work, todo, name=step.label):
+                done.add(item, marker)
                 advance(marker.counts)
-        return [markers[index] for index in range(len(payloads))]
+        if not writes_table:
+            self.inner.add(done.cost)
+        return done
+
+    def _standing(self, step: WorkStep, n_items: int, *, gone: Collection[str] = ()) -> StepDone:
+        """The items of a step whose files stand."""
+        place, store, writes_table = self.workplace, self.tables.store, not step.name
+        done = StepDone(n_items, keeps_files=writes_table)  # of other steps the manifest names no file
+        ask = partial(intact_markers, store, step, place.by_hash, place.skip_bad, writes_table, gone)
+        marked = [item for item in items_marked(store, step) if item < n_items]
+        answers = in_blocks(place.executor, ask, marked, by_hash=place.by_hash, name=f"{step.label}.check")
+        for item, marker in chain.from_iterable(answers):
+            done.add(item, marker)
+        return done
 
     def _standing_layer(self, channel: Channel) -> int:
         """The last merged layer of which all files stand, 0 where there is none. No layer before it is needed."""
-        place, store = self.workplace, self.tables.store
         for level in range(len(channel.layers) - 1, 0, -1):
             layer = channel.layers[level]
-            found = intact_markers(store, layer.step, by_hash=place.by_hash, skip_bad=place.skip_bad)
-            if len(found) == layer.n_files:
+            if self._standing(layer.step, layer.n_files).n_done == layer.n_files:
                 return level
         return 0
 
@@ -164,12 +179,12 @@ class Job:
         for level in range(1, len(channel.layers)):
             layer = channel.layers[level]
             if level > standing:
-                self._work_off(layer.step, partial(merge_files, channel, level), [None] * layer.n_files)
+                self._work_off(layer.step, partial(merge_files, channel, level), layer.n_files)
             self.tables.store.remove(channel.layers[level - 1].folder)
 
     def shards(
-        self, table: Table, task: Callable[..., Outcome], *, items: Sequence[Any], parts: Sequence[Any]
-    ) -> list[Marker]:
+        self, table: Table, task: Callable[..., Outcome], *, items: Sequence[Any], parts: Iterable[Any]
+    ) -> StepDone:
         """Map `task(shard, payload)` over items, each of which writes one shard of the stage's own `table`.
 
         A shard stands, whatever its number, while `parts` of it (all that decides its bytes, as JSON can say it) and
@@ -177,17 +192,18 @@ class Job:
         """
         place, store = self.workplace, self.tables.store
         keys = [key_of(self.stage, self.version, part) for part in parts]
-        table_of = Shards(store, self.stage, keys, [self.tables.path(table, shard) for shard in range(len(keys))])
-        markers = table_of.standing(place.executor, by_hash=place.by_hash, skip_bad=place.skip_bad, fresh=place.fresh)
-        todo = [(shard, (keys[shard], item)) for shard, item in enumerate(items) if shard not in markers]
-        n_stay = sum(keys[shard] not in place.fresh for shard in markers)
+        paths = Lazily(range(len(keys)), partial(self.tables.path, table))
+        table_of = Shards(store, self.stage, keys, paths)
+        done = table_of.standing(place.executor, by_hash=place.by_hash, skip_bad=place.skip_bad, fresh=place.fresh)
+        todo = Lazily(done.missing(), lambda shard: (shard, (keys[shard], items[shard])))
+        n_stay = sum(shard in done and key not in place.fresh for shard, key in enumerate(keys))
         place.progress.stay(self.stage, n_shards=n_stay, of=len(keys))
         work = partial(commit_shard, task, store, self.stage)
-        with place.progress.step(self.stage, n_items=len(keys), n_done=len(markers)) as advance:
+        with place.progress.step(self.stage, n_items=len(keys), n_done=done.n_done) as advance:
             for (shard, _), marker in place.executor.map(work, todo, name=self.stage):
-                markers[shard] = marker
+                done.add(shard, marker)
                 advance(marker.counts)
-        return [markers[shard] for shard in range(len(keys))]
+        return done
 
     def channel(
         self,

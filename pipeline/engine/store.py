@@ -46,7 +46,16 @@ _AGAIN = "run the same command again, which goes on from here"
 _BELIEVED_SECONDS = 5.0  # after which an object store is asked again whose the lease is
 _SEEN: dict[tuple[str, str], float] = {}  # root and driver: when its lease was last seen, by this process's clock
 # Names that all configurations share.
-FENCED = ("tables/", "packed/", "manifest.json", "tokenizer.json", "README.md", FORGOTTEN)
+FENCED = (
+    "tables/",
+    "packed/",
+    "manifest/",
+    "manifest.json",
+    "state/manifest.json",
+    "tokenizer.json",
+    "README.md",
+    FORGOTTEN,
+)
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ class Finished:
     @property
     def files(self) -> list[FileEntry]:
         """The packed shards in stream order."""
-        every = files_of(self.run.manifest, PACKED)
+        every = files_of(self.run.store, self.run.manifest["stages"][PACKED])
         return [f for f in every if self.phase is None or f.path.startswith(f"{self.phase.folder}/")]
 
     def rows(self) -> Iterator[Rows]:

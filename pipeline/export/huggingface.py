@@ -44,7 +44,7 @@ def write(source: Finished, out: Store) -> list[FileEntry]:
 def _ledger(source: Finished) -> Iterator[pa.Table]:
     """Every shard of the ledger, held against the manifest; of a phase with what that one takes."""
     store, phase = source.run.store, source.phase
-    files = files_of(source.run.manifest, LEDGER.name)
+    files = files_of(store, source.run.manifest["stages"][LEDGER.name])
     plans = repeat(None) if phase is None else source.run.plan(phase)
     for file, plan in zip(files, plans, strict=phase is not None):
         if not store.is_intact(file, by_hash=True):

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.engine.run_folder import RunFiles
 from pipeline.forecast.sampled import SampledInput
+from pipeline.listed import n_bytes_of, n_files_of
 from pipeline.schema import DOCUMENTS, PACKED, TOKENS
 
 # How far a compressed column's size per row is off in larger files, and how far CPU time is off from one start to the
@@ -44,8 +45,8 @@ def disk_draws(run: RunFiles, sample: SampledInput, *, tokens: np.ndarray, total
     frames = {table.name: _frame(run, table.name) for table in run.aligned if not table.mapped}
     found = np.zeros(len(tokens))
     for name, made in stages.items():
-        stored = sum(file["n_bytes"] for file in made["files"])
-        frame = min(stored, frames.get(name, 0) * len(made["files"]))
+        stored = n_bytes_of(made)
+        frame = min(stored, frames.get(name, 0) * n_files_of(made))
         by_docs = sample.n_input_docs / max(1, n_docs)
         by_bytes = sample.n_input_bytes / max(1, n_bytes)
         grows = {DOCUMENTS.name: by_bytes, TOKENS.name: tokens / max(1, n_kept), PACKED: total / max(1, n_packed)}
@@ -71,7 +72,7 @@ def timed(manifest: Mapping[str, Any]) -> Timed:
     reading = stages[DOCUMENTS.name]
     rest = sum(made["cpu_seconds"] or made["seconds"] for name, made in stages.items() if name != DOCUMENTS.name)
     read_seconds = reading["cpu_seconds"] or reading["seconds"]
-    return Timed(reading["counts"]["n_bytes"], len(reading["files"]), read_seconds, rest)
+    return Timed(reading["counts"]["n_bytes"], n_files_of(reading), read_seconds, rest)
 
 
 def cpu_hours(first: Timed, again: Timed, part: Timed, *, n_bytes: int) -> float:

@@ -58,7 +58,7 @@ def touched(run: RunFiles, gone: pa.Array) -> dict[int, TouchedRow]:
 
 def blocks(run: RunFiles) -> Iterator[tuple[str, pa.RecordBatch]]:
     """Each packed shard of the run, in stream order: its path and its only batch."""
-    for file in files_of(run.manifest, PACKED):
+    for file in files_of(run.store, run.manifest["stages"][PACKED]):
         table = pa.Table.from_batches([run.store.open_ipc(file.path).get_batch(0)])
         yield file.path, table.to_batches()[0]
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline.arrays.columns import one_chunk
 from pipeline.engine.forgotten import Forgotten, read_forgotten, write_forgotten
-from pipeline.engine.manifest import REPORT, read_manifest, write_manifest
+from pipeline.engine.manifest import REPORT, file_of, files_of, put_files, read_manifest, write_manifest
 from pipeline.engine.markers import parse_marker, to_bytes
 from pipeline.engine.patching import entry_of, patch
 from pipeline.engine.run_folder import RunFiles
@@ -24,6 +24,7 @@ from pipeline.forget.in_tokens import forget_tokens
 from pipeline.forget.plan import ForgetPlan, StandingPiece
 from pipeline.forget.tables import CHANGES, Change, changed_columns, with_rows
 from pipeline.forget.texts import TextChanges, text_changes
+from pipeline.listed import n_files_of
 from pipeline.schema import BALANCE, DOCUMENTS, LEDGER, PACKED, REDACTED, SELECT, TOKENS, Table
 
 _CHANGED = (REDACTED.name, SELECT.name, TOKENS.name, BALANCE.name, PACKED, LEDGER.name)
@@ -146,7 +147,7 @@ def _behind(store: Store, path: str, rows: pa.Table, new: dict[str, dict[int, An
 
 def _size_before(run: RunFiles, table: Table, shard: int) -> int:
     """What the manifest says, which is told of changes when all are done."""
-    return int(run.manifest["stages"][table.name]["files"][shard]["n_bytes"])
+    return file_of(run.store, run.manifest["stages"][table.name], shard=shard).n_bytes
 
 
 def commit(run: RunFiles, files: dict[str, FileEntry]) -> None:
@@ -156,7 +157,8 @@ def commit(run: RunFiles, files: dict[str, FileEntry]) -> None:
         _tell_markers(store, stage, files)
     manifest = read_manifest(store)
     for made in manifest["stages"].values():
-        made["files"] = [files[f["path"]].summary() if f["path"] in files else f for f in made["files"]]
+        told = (files.get(file.path, file) for file in files_of(store, made))
+        made.update(put_files(store, told, n_files=n_files_of(made)))
     write_manifest(store, manifest)
 
 

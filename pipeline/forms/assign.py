@@ -17,8 +17,9 @@ import xxhash
 from pipeline.arrays.columns import columns, doc_words, one_chunk
 from pipeline.arrays.keys import keyed_hash
 from pipeline.arrays.runs import starts_run
+from pipeline.engine.done import StepDone
 from pipeline.engine.exchange import Channel, positions, row_of, shard_of, spread
-from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.forms.beside import beside, parts_and_places
@@ -31,7 +32,7 @@ FORM_NAMES = ("plain", "psm", "spm")
 PLAIN, PSM, SPM = range(3)
 
 
-def assign(job: Job, *, config: Forming) -> list[Marker]:
+def assign(job: Job, *, config: Forming) -> StepDone:
     """Write table `forms`."""
     tables, n_shards, n = job.tables, job.tables.n_shards, config.n_partitions
     offers = job.channel("offer", n_sources=n_shards, n_partitions=n)

@@ -15,8 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays.columns import columns, one_chunk
+from pipeline.arrays.runs import starts_run
+from pipeline.engine.done import StepDone
 from pipeline.engine.exchange import Channel, positions
-from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError
@@ -28,13 +31,14 @@ from pipeline.mix.kept import buckets_of, keys_of, pools_of, read_kept
 from pipeline.mix.pool import exact
 from pipeline.mix.quota import Quota
 from pipeline.mix.settings import Balancing
+from pipeline.mix.tree import joined
 from pipeline.mix.unmet import say_unmet
 from pipeline.mix.why_capped import why_nothing_left, why_under_caps
 from pipeline.schema import BALANCE, LANGUAGES, POOLS, SELECT
 from pipeline.targets import Balance, PoolBalance
 
 
-def balance(job: Job, *, config: Balancing) -> list[Marker]:
+def balance(job: Job, *, config: Balancing) -> StepDone:
     """Write table `plan`. ConfigError if the wanted mixture cannot be made from what is there."""
     tables, n_shards = job.tables, job.tables.n_shards
     key = job.key("balance")
@@ -51,9 +55,9 @@ def balance(job: Job, *, config: Balancing) -> list[Marker]:
     for said in say_unmet(pools, made, config=config):
         job.workplace.progress.say(said)
     rule = partial(_entering, capping, made.ceilings, key)
-    listed = job.channel("list", n_sources=n_shards, n_partitions=1)
+    listed = job.channel("list", n_sources=n_shards, n_partitions=1, by_source=True)
     job.step("list", partial(_list, tables, listed, rule, made.quotas), items=n_shards)
-    quotas = place_cuts(made.quotas, listed.everything())
+    quotas = place_cuts(made.quotas, joined(job, "list", listed, join=pa.concat_tables))
     return job.step("", partial(_plan, tables, rule, quotas), items=n_shards)
 
 
@@ -95,7 +99,7 @@ def counts(job: Job, step: str, *, key: np.uint64, capping: Capping) -> pa.Table
     n_shards = job.tables.n_shards
     histograms = job.channel(step, n_sources=n_shards, n_partitions=1, by_source=True)
     job.step(step, partial(_count, job.tables, histograms, key, capping), items=n_shards)
-    return add_up(histograms.gather_from(shard, 0) for shard in range(n_shards))
+    return summed_up(job, step, histograms, kinds=_KINDS)
 
 
 _KINDS = ("pool", "group", "repo", "marks", "bucket")
@@ -103,14 +107,20 @@ _KINDS = ("pool", "group", "repo", "marks", "bucket")
 _MAX_ROWS = 200_000
 
 
-def add_up(counted: Iterable[pa.Table], *, kinds: Sequence[str] = _KINDS) -> pa.Table:
+def summed_up(job: Job, step: str, histograms: Channel, *, kinds: Sequence[str]) -> pa.Table:
+    """The sums of what all shards have counted in `step`, by their `kinds`, in no order."""
+    table = joined(job, step, histograms, join=partial(add_up, kinds=kinds, to="n_tokens_sum"))
+    return table.rename_columns([*kinds, "n_tokens"])
+
+
+def add_up(counted: Iterable[pa.Table], *, kinds: Sequence[str] = _KINDS, to: str = "n_tokens") -> pa.Table:
     """The sums of `n_tokens_sum` of several shards by their `kinds` in one table, in no order."""
     held: list[pa.Table] = []
     for table in counted:
         held.append(table)
         if len(held) > 1 and sum(one.num_rows for one in held) > max(_MAX_ROWS, 2 * held[0].num_rows):
             held = [_summed(held, kinds, to="n_tokens_sum")]
-    return _summed(held, kinds, to="n_tokens")
+    return _summed(held, kinds, to=to)
 
 
 def _summed(tables: Sequence[pa.Table], kinds: Sequence[str], *, to: str) -> pa.Table:
@@ -200,18 +210,21 @@ def _list(
 
 def place_cuts(quotas: Mapping[tuple[str, str], Quota], listed: pa.Table) -> dict[tuple[str, str], Quota]:
     """Find, in each listed bucket, the document at which the budget ends and how much of it enters."""
-    rows: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
-    for r in listed.to_pylist():
-        rows.setdefault((r["pool"], r["group"]), []).append((r["key"], r["position"], r["n_tokens"]))
     out = dict(quotas)
-    for name, found in rows.items():
+    coded = [one_chunk(listed[name]).dictionary_encode() for name in ("pool", "group")]
+    names = [codes.dictionary.to_pylist() for codes in coded]
+    of = [codes.indices.to_numpy() for codes in coded]
+    key, position, n_tokens = columns(listed, "key", "position", "n_tokens")
+    order = np.lexsort((position, key, of[1], of[0]))
+    starts = np.flatnonzero(starts_run(of[0][order]) | starts_run(of[1][order]))
+    for mine in np.split(order, starts[1:]) if order.size else ():
+        name = names[0][of[0][mine[0]]], names[1][of[1][mine[0]]]
         quota = quotas[name]
-        left = quota.left
-        for key, position, n_tokens in sorted(found):
-            if left < n_tokens or left == 0:
-                out[name] = Quota(quota.group, quota.whole, quota.bucket, quota.left, key, position, left)
-                break
-            left -= n_tokens
+        before = np.cumsum(n_tokens[mine]) - n_tokens[mine]
+        ends = np.flatnonzero((before + n_tokens[mine] > quota.left) | (before == quota.left))
+        if ends.size:
+            at, left = mine[ends[0]], quota.left - int(before[ends[0]])
+            out[name] = Quota(quota.group, quota.whole, quota.bucket, quota.left, int(key[at]), int(position[at]), left)
         else:
             out[name] = Quota(quota.group, quota.whole, quota.bucket + 1, 0)
     return out

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import columns, doc_words, one_chunk
 from pipeline.arrays.keys import keyed_hash
+from pipeline.engine.done import StepDone
 from pipeline.engine.exchange import Channel, positions, shard_of
-from pipeline.engine.markers import Marker, Outcome, total_counts
+from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError, StageError
@@ -37,7 +38,7 @@ from pipeline.schema import LANGUAGES, PACKED, POOLS
 _PIECE = ("position", "high", "low", "group", "offset", "length", "joins")
 
 
-def pack(job: Job, *, config: Packing | PhasePacking) -> list[Marker]:
+def pack(job: Job, *, config: Packing | PhasePacking) -> StepDone:
     """Write the shards of `packed`, phase by phase where the mixture has phases.
 
     Raises ConfigError where copies cannot stay out of one global batch, StageError if the balance promise could not be
@@ -78,11 +79,11 @@ def _fit_all(job: Job, *, config: Packing, phase: int | None) -> _Placed:
     tables, n_shards, key = job.tables, job.tables.n_shards, job.key("pack")
     counted = job.step("copies", partial(_copies, tables, phase), items=n_shards)
     # As often as documents do appear, which may be less than they may: each segment costs some room at its end.
-    most = {f"{pool}_copies": max(marker.counts[pool] for marker in counted) for pool in POOLS}
+    most = {f"{pool}_copies": counted.most[pool] for pool in POOLS}
     n_copies = max(most.values())
     # A copy in another phase is one more: only in segments has a document the same place in both, an epoch apart.
     for pool in POOLS:
-        if any(marker.counts.get(f"{pool}_shared") for marker in counted):
+        if counted.counts.get(f"{pool}_shared"):
             most[f"{pool}_copies"] = max(2, most[f"{pool}_copies"])
     config = config.model_copy(update=most)
     n = sum(config.segments)
@@ -99,7 +100,7 @@ def _fit_all(job: Job, *, config: Packing, phase: int | None) -> _Placed:
     fits = job.step("fit", partial(_fit, runs, fitted, sizes, rest, config, key), items=n)
     job.step("rest", partial(_fill, rest, filled, rest_sizes, config), items=len(POOLS))
     ordered = job.step("interleave", partial(_order, sizes, rest_sizes, order, config), items=1)
-    n_sequences = total_counts(ordered)["n_sequences"]
+    n_sequences = ordered.counts["n_sequences"]
     _refuse_batch(config, n_sequences=n_sequences, n_copies=n_copies)
     per_shard = max(1, -(-n_sequences // config.n_shards))
     asked = None
@@ -112,14 +113,15 @@ def _fit_all(job: Job, *, config: Packing, phase: int | None) -> _Placed:
         routed = job.channel("tokens", n_sources=n_shards, n_partitions=config.n_shards)
         job.step("tokens", partial(route, tables, asked, routed, per_shard), items=n_shards)
         ids = RoutedIds(routed)
-    return _Placed(ids, placed, config, total_counts(fits))
+    return _Placed(ids, placed, config, fits.counts)
 
 
-def _counted(made: list[Marker], placed: list[_Placed]) -> list[Marker]:
-    """The markers of the shards with what was counted of imports, so that the manifest has it."""
+def _counted(made: StepDone, placed: list[_Placed]) -> StepDone:
+    """What is done of the shards with what was counted of imports, so that the manifest has it."""
     named = [name for name in IMPORT_COUNTS if any(name in one.counts for one in placed)]
     found = {name: sum(one.counts.get(name, 0) for one in placed) for name in named}
-    return [replace(made[0], counts=made[0].counts | found), *made[1:]] if found else made
+    made.counts |= found
+    return made
 
 
 def _copies(tables: Tables, phase: int | None, shard: int, _: None) -> Outcome:

@@ -12,17 +12,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.engine.done import StepDone
 from pipeline.engine.exchange import Channel, positions
-from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
-from pipeline.mix.balance import add_up, counts, place_cuts, refuse_empty
+from pipeline.mix.balance import counts, place_cuts, refuse_empty, summed_up
 from pipeline.mix.capping import Capping
 from pipeline.mix.kept import buckets_of, keys_of, read_kept
 from pipeline.mix.layers import Kept, Quotas, Taken, layered_quota, take
 from pipeline.mix.phase_budgets import Held, PhasePools, budgets_of, say_unmet_phase, total_often
 from pipeline.mix.quota import N_BUCKETS
 from pipeline.mix.settings import Phasing
+from pipeline.mix.tree import joined
 from pipeline.phased import balance_of
 from pipeline.phases import Phase
 from pipeline.rules.judge import measured_values
@@ -33,7 +35,7 @@ from pipeline.targets import Balance
 _KINDS = ("pool", "group", "used", "bucket")
 
 
-def balance_phases(job: Job, *, config: Phasing) -> list[Marker]:
+def balance_phases(job: Job, *, config: Phasing) -> StepDone:
     """Write table `balance` with what each phase takes. ConfigError if a phase cannot be made of what is left to it."""
     tables, n_shards, key = job.tables, job.tables.n_shards, job.key("balance")
     everything = counts(job, "count", key=key, capping=Capping({}, {}))
@@ -56,9 +58,9 @@ def balance_phases(job: Job, *, config: Phasing) -> list[Marker]:
             for group, n in given[number][pool].items()
         }
         step = f"list-{number}"
-        listed = job.channel(step, n_sources=n_shards, n_partitions=1)
+        listed = job.channel(step, n_sources=n_shards, n_partitions=1, by_source=True)
         job.step(step, partial(_list, tables, listed, state, number, quotas), items=n_shards)
-        taken[number] = place_cuts(quotas, listed.everything())
+        taken[number] = place_cuts(quotas, joined(job, step, listed, join=pa.concat_tables))
     for said in total_often(everything, given, limit=config.balance.max_group_epochs):
         job.workplace.progress.say(said)
     return job.step("", partial(_plan, tables, config, key, taken), items=n_shards)
@@ -141,7 +143,7 @@ def _count_left(job: Job, number: int, state: "partial[State]") -> pa.Table:
     n_shards, step = job.tables.n_shards, f"count-{number}"
     histograms = job.channel(step, n_sources=n_shards, n_partitions=1, by_source=True)
     job.step(step, partial(_count, job.tables, histograms, state, number), items=n_shards)
-    return add_up((histograms.gather_from(shard, 0) for shard in range(n_shards)), kinds=_KINDS)
+    return summed_up(job, step, histograms, kinds=_KINDS)
 
 
 def _count(tables: Tables, out: Channel, state: "partial[State]", number: int, shard: int, _: None) -> Outcome:

@@ -11,6 +11,7 @@ all find the same error or none.
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,9 +23,11 @@ import pyarrow.compute as pc
 import torch
 
 from pipeline.errors import SchemaError, StoreError, first_of
+from pipeline.listed import each_file
 from pipeline.plt.distributed import Ranks
 from pipeline.plt.durable import sha256_of
 from pipeline.schema import PACKED, PIECE_BOUNDS, check, packed_schema
+from pipeline.sealed import COPY, refuse_edited
 
 MANIFEST_NAME = "manifest.json"
 # Right in the folder, or in the folder of a phase, whose number says where it stands in the stream.
@@ -85,19 +88,31 @@ def seq_len_of(block: pa.RecordBatch) -> int:
 
 
 def _read_manifest(data: Path) -> dict[str, _Listed] | None:
-    """The shards that the manifest lists, by name; None where there is no manifest."""
-    path = data / MANIFEST_NAME
+    """The shards that the manifest lists, by name; None where there is no manifest. StoreError for one that is damaged
+    or was changed by hand."""
+    path, copy = data / MANIFEST_NAME, data / COPY
     if not path.is_file():
         return None
     try:
-        stages = json.loads(path.read_text(encoding="utf-8"))["stages"]
-        files = stages[PACKED]["files"] if PACKED in stages else None
-        listed = {_below(f["path"]): _Listed(int(f["n_bytes"]), str(f["sha256"])) for f in files or ()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        manifest = json.loads(path.read_bytes())
+        stages = manifest["stages"]
+        refuse_edited(manifest, lambda: copy.read_bytes() if copy.is_file() else None, where=str(path))
+        files = each_file(stages[PACKED], _reader(data), where=str(path)) if PACKED in stages else ()
+        listed = {_below(f["path"]): _Listed(int(f["n_bytes"]), str(f["sha256"])) for f in files}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"{path}: is damaged ({error!r}); run `loopmix curate` again, which writes it anew") from error
-    if not files:
+    if not listed:
         raise StoreError(f"{path}: lists no packed shard; the run is not finished, run `loopmix curate` again")
     return listed
+
+
+def _reader(data: Path) -> Callable[[str], bytes]:
+    def read(path: str) -> bytes:
+        if ".." in path.split("/"):
+            raise ValueError(f"{path!r} leads out of the run")
+        return (data / path).read_bytes()
+
+    return read
 
 
 def _below(path: str) -> str:

@@ -15,9 +15,10 @@ from pipeline.arrays.columns import doc_words
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.arrays.trained import trained
 from pipeline.config import said_sample
-from pipeline.engine.manifest import files_of, tokenizer_of
+from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
+from pipeline.reading.files_stand import FilesStand, files_stand
 from pipeline.reading.forgotten import has_forgotten, nothing_is_left
 from pipeline.reading.unread import unread_of
 from pipeline.reading.verify_caps import caps_hold
@@ -30,7 +31,7 @@ from pipeline.reading.verify_repositories import repositories_hold
 from pipeline.reading.verify_stream import balance_holds, sequences_hold
 from pipeline.reading.written import written
 from pipeline.reasons import TAKEN_BACK
-from pipeline.schema import DOCUMENTS, PACKED, REDACTED, SELECT, TOKENS
+from pipeline.schema import DOCUMENTS, REDACTED, SELECT, TOKENS
 from pipeline.sources.sampling import N_DOCS, sampling_of
 
 # A sample, because texts are decoded: with this size an error in one of a hundred documents is missed with probability
@@ -145,19 +146,16 @@ def _sizes(run: RunFiles) -> tuple[bool, str]:
 
 
 def _stand(run: RunFiles, *, by_hash: bool) -> tuple[bool, str]:
-    tables = [file for stage in run.stages for file in files_of(run.manifest, stage)]
-    entries = [tokenizer_of(run.store, run.manifest), *tables]
-    bad = [e.path for e in entries if not run.store.is_intact(e, by_hash=by_hash)]
-    n_bytes = sum(e.n_bytes for e in entries)
-    folders = sorted({PACKED, *(e.path.rpartition("/")[0] for e in tables)})
-    folders += [f"{PACKED}/{name}" for name in run.store.folders(PACKED) if f"{PACKED}/{name}" not in folders]
-    there = {f"{folder}/{name}" for folder in folders for name in run.store.files(folder) if not name.startswith(".")}
-    if strange := sorted(there - {e.path for e in entries}):  # whoever opens a table by its folder would read them
-        return False, f"{len(strange)} files are not of this run: {strange[:3]}"
-    if bad:
-        return False, f"{len(bad)} of {len(entries)} files are missing or damaged: {bad[:3]}"
+    found = FilesStand()
+    found.add(run.store, tokenizer_of(run.store, run.manifest), by_hash=by_hash)
+    for stage in run.stages:
+        files_stand(run, stage, by_hash=by_hash, found=found)
+    if found.n_strange:  # whoever opens a table by its folder would read them
+        return False, f"{found.n_strange} files are not of this run: {found.strange}"
+    if found.n_bad:
+        return False, f"{found.n_bad} of {found.n_files} files are missing or damaged: {found.bad}"
     what = "hashes" if by_hash else "sizes"
-    return True, f"{len(entries)} files, {n_bytes:,} bytes have the {what} of the manifest"
+    return True, f"{found.n_files} files, {found.n_bytes:,} bytes have the {what} of the manifest"
 
 
 def _alignment(run: RunFiles) -> tuple[bool, str]:

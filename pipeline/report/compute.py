@@ -7,6 +7,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import RunFiles
+from pipeline.listed import n_bytes_of, n_files_of
 from pipeline.reading.rule_effects import own_effects
 from pipeline.reasons import LOSS_KINDS
 from pipeline.report.count_concentration import count_concentration
@@ -165,9 +166,8 @@ def _work(run: RunFiles, totals: Totals) -> tuple[StageWork, ...]:
     for name in run.stages:
         entry = run.manifest["stages"][name]
         seconds, cpu = float(entry["seconds"]), entry.get("cpu_seconds")
-        n_stored = sum(f["n_bytes"] for f in entry["files"])
         docs, megabytes = (totals.n_docs / cpu, totals.n_bytes / 1e6 / cpu) if cpu else (None, None)
-        work.append(StageWork(name, seconds, cpu, docs, megabytes, len(entry["files"]), n_stored))
+        work.append(StageWork(name, seconds, cpu, docs, megabytes, n_files_of(entry), n_bytes_of(entry)))
     return tuple(work)
 
 
@@ -182,5 +182,4 @@ def _bad_shards(run: RunFiles) -> tuple[BadShard, ...]:
 
 def _packed_hashes(run: RunFiles) -> dict[str, str]:
     """As the trainer writes them into the model folder."""
-    files = run.manifest["stages"][PACKED]["files"]
-    return {f["path"].removeprefix(f"{PACKED}/"): f["sha256"] for f in files}
+    return {f.path.removeprefix(f"{PACKED}/"): f.sha256 for f in run.files(PACKED)}

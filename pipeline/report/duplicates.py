@@ -29,8 +29,8 @@ def duplicates_of(run: RunFiles, counted: DocumentCounts, *, lost: dict[str, int
         here = (size >= low) & (size <= high)
         sizes.append(SizeBin(low, high, int(n_groups[here].sum()), int((n_groups * size)[here].sum())))
     least, stages = run.mixture.near_dups.min_similarity, run.manifest["stages"]
-    files = (run.store.read_parquet(f["path"], schema=NEAR_DUPS.schema, columns=["similarity"])
-             for f in stages[NEAR_DUPS.name]["files"])  # fmt: skip
+    files = (run.store.read_parquet(f.path, schema=NEAR_DUPS.schema, columns=["similarity"])
+             for f in run.files(NEAR_DUPS.name))  # fmt: skip
     pairs = _bins((table["similarity"] for table in files), least=least)
     dropped, n_known = _dropped(run)
     return Duplicates(

@@ -19,7 +19,7 @@ from pipeline.arrays.columns import columns, one_chunk
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
 from pipeline.engine.exchange import Channel, first_position, shard_of, spread
-from pipeline.engine.markers import Outcome, total_counts
+from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.schema import NEAR_DUPS, SIMILAR
@@ -77,14 +77,14 @@ def find_components(job: Job, *, config: Selection) -> Components:
         job.channel("send", "crowd", n_sources=m, n_partitions=n),
     )
     labels = job.channel("label", n_sources=m, n_partitions=m)
-    counts = total_counts(job.step("edge", partial(_edges, source, arcs, buckets, nodes), items=m))
+    counts = job.step("edge", partial(_edges, source, arcs, buckets, nodes), items=m).counts
     n_arcs, asks = counts["n_arcs"], None
     every: tuple[Channel, ...] = (arcs,)
     if counts["n_places"]:
         tied = job.channel("bucket", n_sources=m, n_partitions=m)
         asks = job.channel("bucket", "ask", n_sources=m, n_partitions=m)
         made = job.step("bucket", partial(_tie, buckets, tied, asks, source.first_earlier), items=m)
-        n_arcs, every = n_arcs + total_counts(made)["n_arcs"], (arcs, tied)
+        n_arcs, every = n_arcs + made.counts["n_arcs"], (arcs, tied)
     if n_arcs <= MAX_ARCS:
         stars = job.channel("component", n_sources=1, n_partitions=m)
         job.step("component", partial(_unite, every, stars), items=1)

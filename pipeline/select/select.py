@@ -17,8 +17,9 @@ from pipeline.arrays.keys import mix
 from pipeline.arrays.names import name_hashes
 from pipeline.arrays.runs import starts_run
 from pipeline.config import Select
+from pipeline.engine.done import StepDone
 from pipeline.engine.exchange import Channel, first_position, positions, row_of, shard_of, spread
-from pipeline.engine.markers import Marker, Outcome, add_counts, total_counts
+from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
 from pipeline.reasons import JUDGEMENTS, in_order
@@ -40,7 +41,7 @@ _FAR = np.iinfo(np.int64).max  # what is not said comes after all that is
 _LICENSE_BIT = np.uint8(1 << JUDGEMENTS.index("dropped_license"))
 
 
-def select(job: Job, *, config: Selection) -> list[Marker]:
+def select(job: Job, *, config: Selection) -> StepDone:
     """Write table `select`."""
     tables, n_shards, n = job.tables, job.tables.n_shards, config.n_partitions
     offers = job.channel("offer", n_sources=n_shards, n_partitions=n)
@@ -58,8 +59,8 @@ def select(job: Job, *, config: Selection) -> list[Marker]:
     wiped = job.channel("sum", n_sources=n, n_partitions=1)
     job.step("loss", partial(count_losses, tables, answers, losses), items=n_shards)
     summed = job.step("sum", partial(sum_losses, losses, wiped, config.max_loss), items=n)
-    refuse_losses(wiped.everything(), config, n_counted=total_counts(summed)["n_counted"])
-    return add_counts(decided, resolved, summed)
+    refuse_losses(wiped.everything(), config, n_counted=summed.counts["n_counted"])
+    return decided.count_too(resolved, summed)
 
 
 def _offer(tables: Tables, ends: Channel, out: Channel, config: Selection, shard: int, _: None) -> Outcome:

@@ -17,7 +17,7 @@ from pipeline.arrays.columns import columns
 from pipeline.arrays.keys import mix
 from pipeline.arrays.runs import starts_run
 from pipeline.engine.exchange import Channel, spread
-from pipeline.engine.markers import Outcome, total_counts
+from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.store import FileEntry
 
@@ -31,10 +31,10 @@ def unite_in_rounds(job: Job, every: tuple[Channel, ...]) -> Channel:
         number += 1
         larger = job.channel(f"large-{number}", n_sources=n, n_partitions=n)
         smaller = job.channel(f"small-{number}", n_sources=n, n_partitions=n)
-        made = job.step(f"large-{number}", partial(_large, every, larger), items=n)
-        made += job.step(f"small-{number}", partial(_small, larger, smaller), items=n)
+        first = job.step(f"large-{number}", partial(_large, every, larger), items=n)
+        second = job.step(f"small-{number}", partial(_small, larger, smaller), items=n)
         every = (smaller,)
-        if not total_counts(made)["n_changed"]:
+        if first.counts["n_changed"] + second.counts["n_changed"] == 0:
             return smaller
 
 

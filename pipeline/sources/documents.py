@@ -11,8 +11,9 @@ import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError, field_serializer
 
 from pipeline.config import Mixture, Source
+from pipeline.engine.done import StepDone
 from pipeline.engine.forgotten import read_forgotten, without_forgotten
-from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.markers import Outcome
 from pipeline.engine.shards import PLAN, key_of
 from pipeline.engine.stage import Job
 from pipeline.engine.store import Store
@@ -148,13 +149,13 @@ def inputs_of(mixture: Mixture, slices: Sequence[Slice]) -> Inputs:
     return Inputs(**decided) if sampling is None else SampledInputs(**decided, sampling=sampling)
 
 
-def ingest(job: Job, *, config: Inputs) -> list[Marker]:
+def ingest(job: Job, *, config: Inputs) -> StepDone:
     """Write table `documents`, one shard per slice. A file that cannot be read stops the run or is skipped."""
     reading = config.reading(version=job.version)
     read = partial(read_slice, **reading.limits._asdict())
     task = partial(_read_shard, job.tables, read=read, sampling=reading.sampling, skip_bad=job.skip_bad)
     items = [(reading.sources[s.source], s) for s in config.slices]
-    return job.shards(DOCUMENTS, task, items=items, parts=[reading.part(s) for s in config.slices])
+    return job.shards(DOCUMENTS, task, items=items, parts=map(reading.part, config.slices))
 
 
 def _for_reading(source: Source) -> Source:

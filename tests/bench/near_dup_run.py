@@ -29,8 +29,9 @@ from pipeline.dedup.near_dups import keep_near
 from pipeline.dedup.settings import linking_of, signing_of, threshold_of
 from pipeline.dedup.signatures import sign
 from pipeline.dedup.similar import find_similar
+from pipeline.engine.done import StepDone
 from pipeline.engine.executor import Executor, InlineExecutor, RayExecutor
-from pipeline.engine.markers import Marker, Outcome
+from pipeline.engine.markers import Outcome
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
 from pipeline.engine.stage import Job
@@ -151,7 +152,7 @@ def dedup(run: Run, *, n_shards: int, config: NearDups, n_partitions: int) -> di
     return seconds
 
 
-def _sign_all(job: Job, *, tables: Tables, config: NearDups) -> list[Marker]:
+def _sign_all(job: Job, *, tables: Tables, config: NearDups) -> StepDone:
     return job.step("", partial(_sign, tables, config), items=tables.n_shards)
 
 
@@ -163,7 +164,7 @@ def _sign(tables: Tables, config: NearDups, shard: int, _: None) -> Outcome:
     return Outcome((tables.write(SIGNATURES, shard, data=table),), {})
 
 
-def _write_all(job: Job, *, tables: Tables) -> list[Marker]:
+def _write_all(job: Job, *, tables: Tables) -> StepDone:
     return job.step("", partial(_write, tables), items=tables.n_shards)
 
 

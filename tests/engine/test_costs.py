@@ -16,7 +16,7 @@ from pipeline.engine.stage import MapStage
 from pipeline.engine.tables import Tables
 from pipeline.fields import Frozen
 from pipeline.schema import DOCUMENTS, JUDGED, OVERLAPS, Table
-from tests.handmade import documents, make_run
+from tests.handmade import documents, done_of, make_run
 
 
 class Clock:
@@ -76,8 +76,16 @@ def test_the_manifest_adds_up_all_steps_or_says_that_it_cannot(tmp_path: Path) -
         parse_marker(b'{"files":[],"counts":{},"problem":null,"seconds":2}'),
     )
     assert before is not None  # a marker of a version that did not count
-    record(run.store, run.mixture, "all", mark="m", version=1, markers=[counted], inner=[counted, counted])
-    record(run.store, run.mixture, "part", mark="m", version=1, markers=[counted], inner=[before])
+    record(
+        run.store,
+        run.mixture,
+        "all",
+        mark="m",
+        version=1,
+        done=done_of([counted]),
+        inner=done_of([counted, counted]).cost,
+    )
+    record(run.store, run.mixture, "part", mark="m", version=1, done=done_of([counted]), inner=done_of([before]).cost)
     stages = read_manifest(run.store)["stages"]
     assert (stages["all"]["seconds"], stages["all"]["cpu_seconds"]) == (3.0, 1.5)
     assert (stages["part"]["seconds"], stages["part"]["cpu_seconds"]) == (3.0, None)

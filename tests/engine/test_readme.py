@@ -13,6 +13,7 @@ from pipeline.engine.belonging import erase
 from pipeline.engine.manifest import forget_others, read_manifest
 from pipeline.engine.readme import README, drop_readme, put_readme
 from pipeline.engine.store import FileEntry, Store
+from pipeline.sealed import sealed
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_it_follows_the_run_and_comes_back(truth: Truth, tmp_path: Path) -> None
     assert path.read_text() == first
     manifest = json.loads((tmp_path / "run/manifest.json").read_text())
     manifest["mixture"]["pack"]["seq_len"] = 4096
-    (tmp_path / "run/manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "run/manifest.json").write_text(json.dumps(sealed(manifest)))
     put_readme(truth.run.store)
     assert "sequences of 4,096 token ids" in path.read_text()
 
@@ -90,7 +91,7 @@ def test_a_stop_before_the_file_leaves_it_to_the_next_start(
     """An older one must not be taken for a person's then."""
     manifest = read_manifest(truth.run.store)
     manifest["mixture"]["pack"]["seq_len"] = 4096
-    (tmp_path / "run/manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "run/manifest.json").write_text(json.dumps(sealed(manifest)))
     write = Store.write_bytes
 
     def stopping(store: Store, path: str, *arguments: Any, **options: Any) -> FileEntry:

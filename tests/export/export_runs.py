@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from hand_run import SHARDS, Doc, hand_run
-from handmade import doc_id
+from handmade import doc_id, done_of
 
 from pipeline.engine.manifest import hold_tokenizer, record
 from pipeline.engine.markers import Marker
@@ -70,7 +70,7 @@ def export_run(
         )
         markers.append(Marker((entry,), {}, None, 0.5, 0.25))
     mixture = made.mixture.model_copy(update={"pack": Pack(seq_len=seq_len, n_shards=len(shards))})
-    record(made.store, mixture, "packed", mark="m", version=1, markers=markers)
+    record(made.store, mixture, "packed", mark="m", version=1, done=done_of(markers))
     hold_tokenizer(made.store, tokenizer_bytes(vocab_size), by_hash=True)
     _forget(made.store, n_shards=len(shards))
     return Truth(RunFiles(made.store), [row for rows in shards for row in rows], vocab_size)

@@ -26,6 +26,7 @@ from pipeline.errors import ConfigError, SchemaError, StoreError
 from pipeline.export import FORMATS, export_data
 from pipeline.export.card import escaped
 from pipeline.export.mds import _array, _json
+from pipeline.sealed import sealed
 from pipeline.sequences import rows_of
 
 EVERY_FORMAT = pytest.mark.parametrize("to", FORMATS)
@@ -97,7 +98,7 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     truth = export_run(tmp_path / "run")
     manifest = json.loads((tmp_path / "run/manifest.json").read_text())
     del manifest["stages"]["ledger"]
-    (tmp_path / "run/manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "run/manifest.json").write_text(json.dumps(sealed(manifest)))
     with pytest.raises(StoreError, match="stages \\['ledger'\\] are not done"):
         export_data(RunFiles(truth.run.store), to="mds", out=tmp_path / "out")
     with pytest.raises(StoreError, match="does not exist; make the run"):
@@ -117,7 +118,7 @@ def test_an_id_beyond_the_vocabulary_is_refused_and_not_cut_to_two_bytes(tmp_pat
     small = export_run(tmp_path / "small").run
     manifest = json.loads((tmp_path / "run/manifest.json").read_text())
     manifest["tokenizer"] = json.loads((tmp_path / "small/manifest.json").read_text())["tokenizer"]
-    (tmp_path / "run/manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "run/manifest.json").write_text(json.dumps(sealed(manifest)))
     (tmp_path / "run/tokenizer.json").write_bytes(small.tokenizer())
     with pytest.raises(SchemaError, match=r"holds token id 69999, but tokenizer\.json has 300 entries"):
         export_data(RunFiles(truth.run.store), to="olmo", out=tmp_path / "out")

@@ -15,6 +15,7 @@ from pipeline.engine.run_folder import RunFiles
 from pipeline.report import NUMBERS, PAGE, standing, write_report
 from pipeline.report.brief import brief_of
 from pipeline.report.standing import MADE_OF
+from pipeline.sealed import sealed
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_a_page_or_numbers_that_changed_or_went_do_not_stand(run: RunFiles, root
 def test_a_report_of_other_tables_does_not_stand(run: RunFiles, root: Path) -> None:
     manifest = json.loads((root / MANIFEST).read_bytes())
     manifest["stages"]["ledger"]["files"][0]["sha256"] = "0" * 64
-    (root / MANIFEST).write_text(json.dumps(manifest))
+    (root / MANIFEST).write_text(json.dumps(sealed(manifest)))
     assert standing.standing(run.store) is None
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pipeline.sealed import sealed
 from tokenizer import Encoder, load
 
 Ids = np.ndarray
@@ -69,7 +70,7 @@ class Run:
                 writer.write_table(table, max_chunksize=512)
             data = path.read_bytes()
             files[path.name].update(n_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-        (self.folder / "manifest.json").write_text(json.dumps(manifest))
+        (self.folder / "manifest.json").write_text(json.dumps(sealed(manifest)))
 
 
 def _relabel(table: pa.Table, names: dict[str, str]) -> pa.Table:

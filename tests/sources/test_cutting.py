@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import Source
+from pipeline.engine.done import StepDone
 from pipeline.engine.progress import silent
 from pipeline.engine.stage import Job, Workplace
 from pipeline.engine.store import Store, open_store
@@ -74,7 +75,7 @@ class Input:
         slices = plan_slices(self.source, shard_bytes=shard_bytes)
         return cut_open(place, self.store, reading, slices=slices, shard_bytes=shard_bytes, known=known or {})
 
-    def ingest(self, made: Cutting, *, skip_bad: bool = False, fresh: frozenset[str] = frozenset()) -> list[Any]:
+    def ingest(self, made: Cutting, *, skip_bad: bool = False, fresh: frozenset[str] = frozenset()) -> StepDone:
         place = Workplace(self.executor, silent(), skip_bad, fresh=fresh)
         tables = Tables(self.store, len(made.slices), DOCUMENTS.name, frozenset())
         job = Job(place, tables, DOCUMENTS.name, "mark", None, VERSION)
@@ -89,13 +90,16 @@ def files(tmp_path: Path) -> Input:
 def test_shards_that_were_made_before_they_were_counted_stand_under_their_names(files: Input) -> None:
     made = files.cut()
     assert [len(cut.starts) for cut in made.cuts.values()] == [15, 1]
-    markers = files.ingest(made)
+    done = files.ingest(made)
     assert files.executor.done == {"documents.cut": 2, "rename": 16}
-    assert [m.files[0].path for m in markers] == [f"tables/documents/part-{i:05d}-of-00016.parquet" for i in range(16)]
-    for marker, piece in zip(markers, made.slices, strict=True):
-        found = files.store.read_parquet(marker.files[0].path, schema=DOCUMENTS.schema)
+    paths = [file.path for file in done.files()]
+    assert paths == [f"tables/documents/part-{i:05d}-of-00016.parquet" for i in range(16)]
+    n_docs = 0
+    for path, piece in zip(paths, made.slices, strict=True):
+        found = files.store.read_parquet(path, schema=DOCUMENTS.schema)
         assert found.equals(read_slice(files.source, piece, max_document_bytes=8_000_000))
-        assert marker.counts["n_docs"] == found.num_rows
+        n_docs += found.num_rows
+    assert done.counts["n_docs"] == n_docs
     assert len(made.fresh) == 16
 
 
@@ -138,9 +142,10 @@ def test_of_a_file_that_is_damaged_behind_its_first_shards_nothing_is_kept(files
         files.cut()
     made = files.cut(skip_bad=True)
     assert len(made.slices) == 2
-    bad, good = files.ingest(made, skip_bad=True)
-    assert "large.jsonl.gz: is damaged" in bad.problem
-    assert (bad.counts["n_docs"], good.counts["n_docs"], good.problem) == (0, 3, None)
+    done = files.ingest(made, skip_bad=True)
+    assert list(done.problems()) == [0]
+    assert "large.jsonl.gz: is damaged" in done.problems()[0]
+    assert done.counts["n_docs"] == 3
     n_read = files.executor.done["documents.cut"]
     files.cut(known=made.cuts, skip_bad=True)
     assert files.executor.done["documents.cut"] == n_read
@@ -151,6 +156,6 @@ def test_of_a_file_that_is_damaged_behind_its_first_shards_nothing_is_kept(files
 def test_a_shard_that_was_lost_is_read_alone(files: Input) -> None:
     made = files.cut()
     before = files.ingest(made)
-    files.store.remove(before[5].files[0].path)
-    assert files.ingest(made)[5].files == before[5].files
+    files.store.remove(before.files_of(5)[0].path)
+    assert files.ingest(made).files_of(5) == before.files_of(5)
     assert files.executor.done["documents"] == 1
