@@ -4,6 +4,7 @@ LoopmixError              anything below; the command line prints it on one line
 ├── ConfigError           the mixture or training file: unknown key, wrong type, impossible combination
 ├── SchemaError           a table does not have the columns, types or values that `schema.py` demands
 ├── StageError            a stage could not do its work on a shard; names the shard, the cause and the remedy
+│   └── WorkerDied        the processes that worked on an item died, again and again
 ├── StoreError            a file is missing, damaged, foreign, or cannot be written
 ├── CheckpointError       a model folder or checkpoint is missing, damaged or of another shape
 └── StoppedError          a signal asked training to end, and it has saved what it had; exits with 128 + the signal
@@ -36,6 +37,17 @@ class SchemaError(LoopmixError):
 
 class StageError(LoopmixError):
     """A stage failed on one shard."""
+
+
+class WorkerDied(StageError):  # noqa: N818 - says what happened; what it is stands in its base
+    """Each process that worked on `item` died: of a crash in a library, or for want of memory."""
+
+    def __init__(self, message: str, *, item: Any) -> None:
+        super().__init__(message)
+        self.item = item
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(WorkerDied, item=self.item), self.args
 
 
 class StoreError(LoopmixError):

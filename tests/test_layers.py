@@ -126,7 +126,7 @@ WITH_CONFIG = {
 }
 # Heavy libraries, and the only files that may import them.
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "ray": ("pipeline/engine/executor.py", "jobs/train_ray.py"),
+    "ray": ("pipeline/engine/executor.py", "pipeline/engine/ray_", "jobs/train_ray.py"),
     "torch": ("pipeline/plt/",),
     "transformers": ("pipeline/plt/hf/",),
     "click": ("pipeline/cli/", "jobs/"),

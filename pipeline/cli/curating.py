@@ -16,13 +16,16 @@ from pipeline.cli.opening import open_run, saved
 from pipeline.cli.output import SAMPLE_RATE, complain, say
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pipeline.config import Mixture
+    from pipeline.engine.executor import Executor
     from pipeline.engine.progress import Progress
     from pipeline.engine.store import Store
 
-# Input above which Ray is started by itself where it is installed. A plain choice: below it a cluster's start and its
-# workers, which import and load kernels once each, take much of what they would save.
-INLINE_BYTES = 300_000_000
+# Input above which the work goes to one process a core by itself. Below it the processes, which import and load kernels
+# once each, take much of what they would save.
+INLINE_BYTES = 100_000_000
 
 
 def add_to(main: click.Group) -> None:
@@ -33,7 +36,13 @@ def add_to(main: click.Group) -> None:
 @click.command()
 @click.argument("mixture", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--out", required=True, help="Run folder: a path or an fsspec URL.")
-@click.option("--executor", type=click.Choice(["auto", "inline", "ray"]), default="auto", show_default=True)
+@click.option(
+    "--executor",
+    type=click.Choice(["auto", "inline", "processes", "ray"]),
+    default="auto",
+    show_default=True,
+    help="auto: one process a core above 100 MB of input, else this one.",
+)
 @click.option("--ray-address", help="auto, local, HOST:PORT or ray://HOST:PORT; implies --executor ray.")
 @click.option(
     "--on-bad-shard",
@@ -63,7 +72,6 @@ def curate(
 
     from pipeline.arrays.pandas_unasked import leave_pandas_out
     from pipeline.config import said_sample
-    from pipeline.engine.executor import connect
     from pipeline.engine.progress import Progress, RunLog
     from pipeline.engine.run import Run
     from pipeline.engine.store import open_store
@@ -74,8 +82,6 @@ def curate(
     loaded, store = with_sample(load_mixture(mixture), sample), open_store(out)
     if not loaded.quality.plugins:  # those may return arrays of pandas
         leave_pandas_out()
-    from pipeline.recipe import curate as run_recipe  # makes arrays when it is imported
-
     _refuse_folder(store, loaded, is_replaced=options["replace"])
     log = RunLog(store, lambda message: complain(f"warning: {message}"))
     progress = Progress(Console(), quiet=quiet, log=log)
@@ -84,7 +90,9 @@ def curate(
             progress.warn(line)
         slices = plan(loaded)
         n_bytes = sum(s.n_bytes for s in slices)
-        with connect(_address(executor, ray_address, n_bytes=n_bytes)) as engine:
+        with _workers(executor, ray_address, n_bytes=n_bytes, mixture=loaded) as engine:
+            from pipeline.recipe import curate as run_recipe  # while the processes that have just begun do the same
+
             what = f"{said_sample(loaded.ingest.sample)} of " if loaded.ingest.sample else ""
             where = f"into {store.root}, {engine.describe()}"
             progress.say(f"loopmix {__version__}: {what}mixture {loaded.name!r} {where}")
@@ -127,19 +135,22 @@ def _warn_of_skipped(store: Store, progress: Progress) -> None:
             progress.warn(f"{stage}: shard {shard} was skipped: {problem}")
 
 
-def _address(executor: str, ray_address: str | None, *, n_bytes: int) -> str | None:
-    """Where to run: what was asked for, else Ray for large input where it is installed, else this process."""
-    from importlib.util import find_spec
+def _workers(
+    executor: str, ray_address: str | None, *, n_bytes: int, mixture: Mixture
+) -> AbstractContextManager[Executor]:
+    """Where to run: what was asked for, else processes of this machine for large input, else this process."""
+    from pipeline.engine.executor import connect
+    from pipeline.engine.processes import processes, workers_that_fit
 
-    if ray_address is not None:
-        if executor == "inline":
-            raise click.UsageError("--ray-address and --executor inline exclude each other")
-        return ray_address
-    if executor == "ray":
-        return "local"
-    if executor == "inline" or find_spec("ray") is None:
-        return None
-    return "local" if n_bytes > INLINE_BYTES else None
+    if ray_address is not None and executor in ("inline", "processes"):
+        raise click.UsageError(f"--ray-address and --executor {executor} exclude each other")
+    if ray_address is not None or executor == "ray":
+        return connect(ray_address or "local")
+    n_workers = workers_that_fit(mixture.ingest.shard_bytes)
+    if executor == "processes" or (executor == "auto" and n_bytes > INLINE_BYTES and n_workers > 1):
+        without = [] if mixture.quality.plugins else ["pipeline.arrays.without_pandas"]  # as in this process
+        return processes(n_workers, preload=[*without, "pipeline.recipe"])
+    return connect(None)
 
 
 def _brief(run: str, *, quiet: bool) -> None:

@@ -1,7 +1,7 @@
 """The subcommand `loopmix propose`. Parse, call one function, print."""
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +84,10 @@ def propose(run: Path, out: Path, config: Path | None, as_json: bool, **options:
 
 def _executor(workers: int | None, ray_address: str | None) -> "AbstractContextManager[Executor]":
     from pipeline.engine.executor import connect
-    from pipeline.engine.processes import ProcessExecutor
+    from pipeline.engine.processes import processes
 
     if ray_address is None:
-        return nullcontext(ProcessExecutor(workers or os.cpu_count() or 1))
+        return processes(workers or os.cpu_count() or 1)
     if workers is not None:
         raise click.UsageError("--workers are processes of this machine; with --ray-address the cluster decides")
     return connect(ray_address)

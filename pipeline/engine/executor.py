@@ -1,8 +1,8 @@
-"""Where work runs: in this process, or as Ray tasks. The only file that imports ray.
+"""Where work runs: in this process, or as Ray tasks (`ray_tasks.py`).
 
 An executor maps a picklable task over small items and yields results in completion order. Tasks write their own files
-and return a few numbers; no data passes the driver or the object store. Execution is at least once (Ray repeats a task
-whose worker died); equal bytes and atomic commits make it count once.
+and return a few numbers; no data passes the driver or the object store. Execution is at least once (a task whose
+worker died is repeated); equal bytes and atomic commits make it count once.
 """
 
 import gc
@@ -26,8 +26,8 @@ Result = TypeVar("Result")
 
 # Tasks return statistics only, so a small store is enough. Ray's default would take a third of the memory from them.
 OBJECT_STORE_BYTES = 200_000_000
-# Of a task whose worker died, not of one that raised. A worker that dies four times on one item dies of that item.
-MAX_RETRIES = 3
+# What to do where Ray cannot be reached, or does not start.
+_START = ("start the cluster first", "wait until this machine has less to do, or use --executor inline")
 
 
 class Executor(Protocol):
@@ -53,7 +53,7 @@ class InlineExecutor:
             except LoopmixError:
                 raise
             except Exception as error:
-                raise _failure(name, item, error) from error
+                raise failure(name, item, error) from error
             give_back()
             yield item, result
 
@@ -61,52 +61,11 @@ class InlineExecutor:
         return "in this process"
 
 
-@dataclass(frozen=True)
-class RayExecutor:
-    """A window of Ray core tasks, one per item. Needs `ray.init`; see `connect`."""
-
-    n_cpus: int
-    address: str
-
-    def map(self, task: Callable[[Item], Result], items: Sequence[Item], *, name: str) -> Iterator[tuple[Item, Result]]:
-        import ray
-        from ray.exceptions import RayError, RayTaskError
-
-        remote = ray.remote(_call)
-        waiting = list(reversed(items))
-        running: dict[Any, Item] = {}
-        try:
-            while waiting or running:
-                # Twice as many as can run: a worker that ends finds its next task there already.
-                while waiting and len(running) < 2 * self.n_cpus:
-                    item = waiting.pop()
-                    # One CPU each, whatever a task does: more would leave cores idle behind the longest item.
-                    options = {"name": f"{name}[{_number(item)}]", "num_cpus": 1, "max_retries": MAX_RETRIES}
-                    running[remote.options(**options).remote(task, item)] = item
-                # fetch_local=False: the default would copy every result to the driver's node
-                done, _ = ray.wait(list(running), num_returns=1, fetch_local=False)
-                item = running.pop(done[0])
-                try:
-                    result = ray.get(done[0])
-                except RayTaskError as error:
-                    if isinstance(error.cause, LoopmixError):
-                        raise error.cause from None
-                    raise _failure(name, item, error.cause or error) from error
-                except RayError as error:
-                    raise _failure(name, item, error) from error
-                yield item, result
-        finally:
-            for reference in running:
-                ray.cancel(reference)
-
-    def describe(self) -> str:
-        return f"Ray at {self.address}, {self.n_cpus} CPUs"
-
-
-def _call(task: Callable[[Item], Result], item: Item) -> Result:
+def work_on(task: Callable[[Item], Result], item: Item) -> Result:
+    """Run one task in a worker process that has one CPU for it."""
     import pyarrow as pa
 
-    pa.set_cpu_count(1)  # the task was given one CPU
+    pa.set_cpu_count(1)
     compile_once()
     with _no_collector():
         result = task(item)
@@ -127,15 +86,15 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _number(item: object) -> object:
+def number_of(item: object) -> object:
     """Items are numbers or start with one; the rest is payload and no name."""
     return item[0] if isinstance(item, tuple) and item else item
 
 
-def _failure(name: str, item: object, error: BaseException) -> StageError:
+def failure(name: str, item: object, error: BaseException) -> StageError:
     cause = " ".join(f"{type(error).__name__}: {error}".split())
     return StageError(
-        f"{name} failed on item {_number(item)}: {cause[:500]}; repair the cause and run the same command again"
+        f"{name} failed on item {number_of(item)}: {cause[:500]}; repair the cause and run the same command again"
     )
 
 
@@ -144,7 +103,7 @@ def connect(address: str | None) -> Iterator[Executor]:
     """An executor for `address`: None is inline, `local` starts a cluster, else `auto`, host:port or ray://host:port.
 
     A cluster that we start binds to loopback, asks for a token, reports nothing outside and takes a bounded object
-    store. Raises ConfigError where Ray is not installed or the cluster cannot be reached.
+    store. Raises ConfigError where Ray is not installed, the cluster cannot be reached, or a node runs other code.
     """
     if address is None:
         yield InlineExecutor()
@@ -153,6 +112,9 @@ def connect(address: str | None) -> Iterator[Executor]:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         try:
             import ray
+
+            from pipeline.engine.ray_tasks import RayExecutor
+            from pipeline.engine.ray_workers import greet
         except ModuleNotFoundError as error:
             raise ConfigError("Ray is not installed; pip install 'loopmix[ray]', or leave --ray-address out") from error
         _must_answer(address)
@@ -161,11 +123,15 @@ def connect(address: str | None) -> Iterator[Executor]:
             options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         try:
             ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except Exception as error:  # Ray raises that very class where its processes take half a minute to start
             cause = " ".join(str(error).split())[:300]
-            raise ConfigError(f"--ray-address {address}: cannot be used: {cause}; start the cluster first") from error
+            raise ConfigError(
+                f"--ray-address {address}: cannot be used: {cause}; {_START[address == 'local']}"
+            ) from error
         try:
-            yield RayExecutor(n_cpus=max(1, int(ray.cluster_resources().get("CPU", 1))), address=address)
+            if address != "local":  # its workers are this interpreter and these files
+                greet()
+            yield RayExecutor(address)
         finally:
             ray.shutdown()
 

@@ -1,44 +1,182 @@
-"""Tasks side by side in processes of this machine, with the face of the executors in `executor.py`."""
+"""Tasks side by side in processes of this machine, with the face of the executors in `executor.py`.
+
+Each process gets one item at a time, so that of a process that died one knows what it was at. They are forked from a
+server that has imported what they need: it does so while the driver still reads its mixture.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import pickle
 import threading
 import time
+import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from typing import TypeVar
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import forkserver, get_context
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, TypeVar
 
-from pipeline.errors import StageError
+from pipeline.engine.executor import failure, number_of, work_on
+from pipeline.errors import LoopmixError, StageError, WorkerDied
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# Of one item, before it is tried with no other beside it; once more there.
+MAX_DEATHS = 2
+# A task peaks at 0.9 GB with shards of 64 MB, and holds as many times more or less with others (docs/speed.md).
+TASK_BYTES_PER_SHARD_BYTE = 14
 
-@dataclass(frozen=True)
+
+@contextmanager
+def processes(n_workers: int, *, preload: Sequence[str] = ()) -> Iterator[ProcessExecutor]:
+    """An executor of so many processes, which end with the block. `preload` names modules that they need."""
+    get_context("forkserver").set_forkserver_preload(list(preload))
+    forkserver.ensure_running()
+    executor = ProcessExecutor(n_workers)
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+def workers_that_fit(shard_bytes: int) -> int:
+    """How many tasks this machine can do at once: one a core, while they fit into the memory that is free."""
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    free = _free_bytes()
+    return n_cores if free is None else max(1, min(n_cores, free // (TASK_BYTES_PER_SHARD_BYTE * shard_bytes)))
+
+
+def _free_bytes() -> int | None:
+    """None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return found[0] if found else None
+
+
+@dataclass
+class _Worker:
+    process: Any
+    connection: Connection
+
+    def end(self) -> None:
+        self.connection.close()
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+
+
+@dataclass
+class _Trial:
+    item: Any
+    n_deaths: int = 0
+
+
+@dataclass
 class ProcessExecutor:
-    """`n_workers` fresh Python processes. They are spawned: a process with torch's threads must not be forked."""
+    """`n_workers` processes, started when there is work and kept from map to map; see `processes`."""
 
     n_workers: int
+    _idle: list[_Worker] = field(default_factory=list)
 
     def map(self, task: Callable[[Item], Result], items: Sequence[Item], *, name: str) -> Iterator[tuple[Item, Result]]:
-        """Yield (item, task(item)) in completion order. The first failure ends the map with its error."""
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(self.n_workers, mp_context=context, initializer=_end_with, initargs=(os.getpid(),))
+        """Yield (item, task(item)) in completion order. The first failure ends the map with its LoopmixError.
+
+        An item whose process dies twice comes again, alone, when all others are done; WorkerDied where it dies again.
+        """
+        short: list[_Trial] = []
+        yield from self._round(task, [_Trial(item) for item in items], short, name=name, width=self.n_workers)
+        yield from self._round(task, short, None, name=name, width=1)
+
+    def _round(
+        self,
+        task: Callable[[Any], Any],
+        attempts: list[_Trial],
+        short: list[_Trial] | None,
+        *,
+        name: str,
+        width: int,
+    ) -> Iterator[tuple[Any, Any]]:
+        waiting, busy = deque(attempts), dict[Connection, tuple[_Worker, _Trial]]()
         try:
-            futures = {pool.submit(task, item): item for item in items}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool as error:
-            raise StageError(f"{name}: a worker process died ({error}); run the same line again to go on") from error
+            while waiting or busy:
+                while waiting and len(busy) < width:
+                    worker, attempt = self._idle.pop() if self._idle else self._start(), waiting.popleft()
+                    busy[worker.connection] = worker, attempt
+                    worker.connection.send_bytes(pickle.dumps((task, name, attempt.item)))
+                for connection in wait(list(busy)):
+                    assert isinstance(connection, Connection)
+                    worker, attempt = busy.pop(connection)
+                    try:
+                        is_done, answer = pickle.loads(connection.recv_bytes())  # noqa: S301 - of our own process
+                    except (EOFError, OSError):
+                        worker.end()
+                        self._died(attempt, waiting, short, name=name)
+                        continue
+                    self._idle.append(worker)
+                    if not is_done:
+                        raise answer
+                    yield attempt.item, answer
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for worker, _ in busy.values():  # what they were at is not committed, or it is: both are fine
+                worker.end()
+
+    def _died(self, attempt: _Trial, waiting: deque[_Trial], short: list[_Trial] | None, *, name: str) -> None:
+        attempt.n_deaths += 1
+        if short is None:
+            raise WorkerDied(
+                f"{name}: item {number_of(attempt.item)} took {attempt.n_deaths} processes with it, at last alone: a "
+                "library crashes on it, or the system ended it for want of memory; the kernel's log says which",
+                item=attempt.item,
+            )
+        (waiting if attempt.n_deaths < MAX_DEATHS else short).append(attempt)
+
+    def _start(self) -> _Worker:
+        context = get_context("forkserver")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def close(self) -> None:
+        """End the processes."""
+        while self._idle:
+            self._idle.pop().end()
 
     def describe(self) -> str:
         return f"in {self.n_workers} processes"
+
+
+def _work(connection: Connection) -> None:
+    """What a process does: one item after another, until the driver is gone."""
+    _end_with(os.getppid())
+    while True:
+        try:
+            call = connection.recv_bytes()
+        except EOFError:
+            return
+        connection.send_bytes(pickle.dumps(_answer(call)))
+
+
+def _answer(call: bytes) -> tuple[bool, Any]:
+    """(True, result) or (False, LoopmixError)."""
+    task, name, item = pickle.loads(call)  # noqa: S301 - of the driver that started this process
+    try:
+        return True, work_on(task, item)
+    except LoopmixError as error:
+        return False, error
+    except Exception as error:  # noqa: BLE001 - a defect; it ends the run where the item was given out
+        found: StageError = failure(name, item, error)
+        found.add_note(traceback.format_exc())  # the traceback itself stays here
+        return False, found
 
 
 def _end_with(parent: int) -> None:

@@ -30,9 +30,10 @@ from pipeline.dedup.settings import linking_of, signing_of, threshold_of
 from pipeline.dedup.signatures import sign
 from pipeline.dedup.similar import find_similar
 from pipeline.engine.done import StepDone
-from pipeline.engine.executor import Executor, InlineExecutor, RayExecutor
+from pipeline.engine.executor import Executor, InlineExecutor
 from pipeline.engine.markers import Outcome
 from pipeline.engine.progress import silent
+from pipeline.engine.ray_tasks import RayExecutor
 from pipeline.engine.run import Run
 from pipeline.engine.stage import Job
 from pipeline.engine.store import open_store, part
@@ -189,7 +190,7 @@ def main() -> None:
         ray.init(
             num_cpus=options.workers, include_dashboard=False, object_store_memory=200_000_000, log_to_driver=False
         )
-        executor = RayExecutor(n_cpus=options.workers, address="local")
+        executor = RayExecutor(address="local")
     config = NearDups(preset="code", n_partitions=options.partitions)
     first = pq.ParquetFile(options.files[0]).iter_batches(200, columns=["content"])
     with tempfile.TemporaryDirectory() as folder:  # compiles, or loads what is compiled

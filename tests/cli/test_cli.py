@@ -12,11 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline import __version__
+from pipeline.cli import curating
 from pipeline.cli.main import main
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import StoreError
 from pipeline.report.compute import compute
 from pipeline.report.numbers import Numbers
+from pipeline.request.load import load_mixture
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -352,9 +354,28 @@ def test_training_on_an_unfinished_run_is_one_clear_line(tmp_path: Path) -> None
     assert len(result.output.strip().splitlines()) == 1
 
 
-def test_address_and_inline_exclude_each_other(tmp_path: Path) -> None:
-    arguments = ("curate", DATA / "mixture.yaml", "--out", tmp_path, "--executor", "inline", "--ray-address", "auto")
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_an_address_and_this_machine_exclude_each_other(tmp_path: Path, executor: str) -> None:
+    arguments = ("curate", DATA / "mixture.yaml", "--out", tmp_path, "--executor", executor, "--ray-address", "auto")
     assert call(*arguments).exit_code == 2
+
+
+def test_large_input_gets_a_process_for_each_task_that_fits_and_small_input_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.engine.processes.workers_that_fit", lambda shard_bytes: 3)
+    mixture = load_mixture(DATA / "mixture.yaml")
+
+    def where(executor: str, n_bytes: int) -> str:
+        with curating._workers(executor, None, n_bytes=n_bytes, mixture=mixture) as workers:
+            return workers.describe()
+
+    assert where("auto", curating.INLINE_BYTES) == "in this process"
+    assert where("auto", curating.INLINE_BYTES + 1) == "in 3 processes"
+    assert where("processes", 1) == "in 3 processes"
+    assert where("inline", 10**12) == "in this process"
+    monkeypatch.setattr("pipeline.engine.processes.workers_that_fit", lambda shard_bytes: 1)
+    assert where("auto", 10**12) == "in this process"
 
 
 def test_a_report_that_cannot_be_written_is_printed_all_the_same(

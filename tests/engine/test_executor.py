@@ -55,7 +55,7 @@ def test_kernels_are_compiled_before_the_first_task_of_a_process(monkeypatch: py
     called: list[str] = []
     monkeypatch.setattr("pipeline.engine.executor.compile_once", lambda: called.append("kernels"))
     assert list(InlineExecutor().map(lambda _: called.append("task"), [1], name="task")) == [(1, None)]
-    assert executor._call(lambda _: called.append("task"), 1) is None
+    assert executor.work_on(lambda _: called.append("task"), 1) is None
     assert called == ["kernels", "task"] * 2
     assert list(InlineExecutor().map(square, [], name="nothing to do")) == []
     assert len(called) == 4

@@ -2,21 +2,97 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline import errors
-from pipeline.engine.processes import ProcessExecutor
+from pipeline.engine.processes import ProcessExecutor, processes, workers_that_fit
+from pipeline.errors import StageError
+
+
+def kill_by_list(item: tuple[int, str]) -> int:
+    """Item 1 dies as often as its file has letters left."""
+    left = Path(item[1])
+    if item[0] == 1 and left.read_text():
+        left.write_text(left.read_text()[1:])
+        os.kill(os.getpid(), 9)
+    return item[0]
+
+
+def who(item: int) -> int:
+    return os.getpid()
 
 
 def test_processes_yield_results_as_they_come_and_hand_errors_on():
-    executor, found = ProcessExecutor(1), []
-    with pytest.raises(TypeError):  # as abs of a text does
-        for item, result in executor.map(abs, [-1, -2, "x"], name="t"):
-            found.append((item, result))
-    assert found == [(-1, 1), (-2, 2)]
-    assert executor.describe() == "in 1 processes"
+    with processes(1) as executor:
+        found = []
+        with pytest.raises(
+            StageError, match="t failed on item x: TypeError: bad operand type"
+        ) as failed:  # abs of a text
+            for item, result in executor.map(abs, [-1, -2, "x"], name="t"):
+                found.append((item, result))
+        assert found == [(-1, 1), (-2, 2)]
+        assert executor.describe() == "in 1 processes"
+        assert "work_on" in failed.value.__notes__[0]  # where it happened
+
+
+def test_processes_are_kept_from_map_to_map_and_end_with_the_block():
+    with processes(2) as executor:
+        first = {pid for _, pid in executor.map(who, range(20), name="t")}
+        assert os.getpid() not in first and 1 <= len(first) <= 2
+        assert {pid for _, pid in executor.map(who, range(20), name="t")} <= first
+    assert not [pid for pid in first if psutil.pid_exists(pid)]
+
+
+def test_a_map_that_is_left_early_ends_what_still_runs(monkeypatch: pytest.MonkeyPatch):
+    started, plain = [], ProcessExecutor._start
+
+    def start(executor: ProcessExecutor):
+        started.append(plain(executor))
+        return started[-1]
+
+    monkeypatch.setattr(ProcessExecutor, "_start", start)
+    with processes(2) as executor:
+        for _ in executor.map(who, range(20), name="t"):
+            pids = {worker.process.pid for worker in started}
+            break
+        (idle,) = executor._idle
+        assert [pid for pid in pids if psutil.pid_exists(pid)] == [idle.process.pid]
+        assert len(list(executor.map(who, range(20), name="t"))) == 20
+
+
+@pytest.mark.parametrize("n_deaths", [1, 2])
+def test_an_item_whose_process_died_comes_again(tmp_path: Path, n_deaths: int):
+    (tmp_path / "left").write_text("x" * n_deaths)
+    items = [(i, str(tmp_path / "left")) for i in range(4)]
+    with processes(2) as executor:
+        done = [number for _, number in executor.map(kill_by_list, items, name="t")]
+    assert sorted(done) == [0, 1, 2, 3]
+    if n_deaths == 2:
+        assert done[-1] == 1  # alone, when all others are done
+
+
+def test_an_item_that_takes_process_after_process_is_named_when_all_others_are_done(tmp_path: Path):
+    (tmp_path / "left").write_text("x" * 9)
+    items, done = [(i, str(tmp_path / "left")) for i in range(4)], []
+    with processes(2) as executor, pytest.raises(errors.WorkerDied, match="t: item 1 took 3 processes") as died:
+        for _, number in executor.map(kill_by_list, items, name="t"):
+            done.append(number)
+    assert sorted(done) == [0, 2, 3]
+    assert died.value.item == items[1]
+    assert (tmp_path / "left").read_text() == "x" * 6
+
+
+def test_only_as_many_tasks_run_as_fit_into_memory(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.setattr("pipeline.engine.processes._free_bytes", lambda: 4_000_000_000)
+    assert workers_that_fit(64_000_000) == 4
+    assert workers_that_fit(1_000_000_000) == 1
+    assert workers_that_fit(1_000_000) == 16
 
 
 def test_every_error_travels_from_process_to_process():
@@ -24,6 +100,6 @@ def test_every_error_travels_from_process_to_process():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.LoopmixError)]
     assert len(kinds) > 5
     for kind in kinds:
-        options = {"signal_number": 15} if kind is errors.StoppedError else {}
+        options = {errors.StoppedError: {"signal_number": 15}, errors.WorkerDied: {"item": (3, "x")}}.get(kind, {})
         found = pickle.loads(pickle.dumps(kind("a: b", **options)))
         assert type(found) is kind and str(found) == "a: b" and vars(found) == vars(kind("a: b", **options))
