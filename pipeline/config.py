@@ -124,6 +124,13 @@ class Ingest(Frozen):
 
     shard_bytes: Annotated[int, Field(ge=1024)] = Field(64_000_000, description="raw bytes a shard aims at")
     max_document_bytes: Count = Field(8_000_000, description="larger documents get a ledger row but no content")
+    max_rows: Count = Field(
+        1_000_000_000, description="one input file with more rows is refused as a bad one; docs/cluster.md says why"
+    )
+    max_unpacked_frac: Annotated[float, Field(ge=1)] = Field(
+        5_000.0,
+        description="the same of a file that makes more bytes than this for each of its own; a row counts as 512 more",
+    )
     max_unreadable_frac: Frac = Field(
         0.01, description="more unread rows of one source or file are a warning in terminal, report and verify"
     )

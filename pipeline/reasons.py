@@ -23,6 +23,7 @@ REASONS: dict[str, str] = {
     "merge_conflict": "git's conflict markers stand in it: two versions, and nobody chose",
     "bidi_controls": "controls turn the writing direction where nothing is written from right to left (Trojan Source)",
     "binary": "not text in any encoding that could be detected",
+    "crashed_worker": "it ended every process that worked on it; its content was not loaded",
     "undecidable_encoding": "its encoding is a guess less sure than ingest.min_encoding_confidence",
     # what it is
     "unknown_language": "the language could not be told and select.drop_unknown is set",
@@ -66,6 +67,7 @@ SETTINGS = (
     Setting("merge_conflict", None, "", "ours: it is no version of the file"),
     Setting("bidi_controls", None, "", "Trojan Source: CVE-2021-42574"),
     Setting("binary", None, "", "ours: tokens are made of text"),
+    Setting("crashed_worker", None, "", "ours: one document costs itself, not the run"),
     Setting("undecidable_encoding", "ingest.min_encoding_confidence", "below", "ours: `docs/encodings.md`"),
     Setting("unknown_language", "select.drop_unknown", "set", "ours: no rules and no budget fit it"),
     Setting("dropped_language", "select.drop_languages", "in", "ours: the default drops none"),
@@ -104,6 +106,7 @@ INGEST_PROBLEMS = (
     "merge_conflict",
     "bidi_controls",
     "binary",
+    "crashed_worker",
     "undecidable_encoding",
 )
 

@@ -21,6 +21,7 @@ from pipeline.dedup.against import open_benchmarks, open_earlier, sampled_earlie
 from pipeline.dedup.settings import Linking, Threshold, linking_of, signing_of, threshold_of
 from pipeline.engine.done import StepDone
 from pipeline.engine.names import ShardNames
+from pipeline.engine.poison import PoisonedError, read_poisonous
 from pipeline.engine.run import Layout, Run, work_off
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage
 from pipeline.engine.store import Store
@@ -187,7 +188,7 @@ def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
         run.progress.warn(line)
     lay = partial(_lay_out, run, found, todo)
     try:
-        work_off(run, lay, tokenizer=load_encoder(mixture.tokenizer.path).data)
+        _work_off(run, lay)
     except (ConfigError, StageError) as error:
         if mixture.ingest.sample is None:
             raise
@@ -195,17 +196,29 @@ def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
         raise type(error)(f"of {said_sample(mixture.ingest.sample)} of the input: {error}") from error
 
 
+def _work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]]) -> None:
+    """Again where documents were found that end their worker. Each time there are more of them, so it ends."""
+    tokenizer = load_encoder(run.mixture.tokenizer.path).data
+    while True:
+        try:
+            return work_off(run, lay, tokenizer=tokenizer)
+        except PoisonedError as found:
+            run.progress.warn(str(found))
+            run = replace(run, replace=False)
+
+
 def _lay_out(run: Run, found: Sequence[Slice], todo: list[Stage], store: Store) -> tuple[list[Stage], Layout]:
     """The stages over the shards that the input makes, of which the open slices of the plan `found` are read first."""
     mixture, earlier = run.mixture, read_plan(store)
     shard_bytes = mixture.ingest.shard_bytes
-    reading = inputs_of(mixture, ()).reading(version=DOCUMENTS_VERSION)
+    poisonous = read_poisonous(store)
+    reading = inputs_of(mixture, (), poisonous=poisonous).reading(version=DOCUMENTS_VERSION)
     known = earlier.cuts if earlier else {}
     cutting = cut_open(run.workplace, store, reading, slices=found, shard_bytes=shard_bytes, known=known)
     planned = plan_from(cutting.slices, earlier=earlier, shard_bytes=shard_bytes, cuts=cutting.cuts)
     if earlier is not None and (changes := changed_files(earlier, planned)):
         run.progress.say(f"input files since the last start: {changes}")
-    inputs, n_shards = inputs_of(mixture, planned.slices), len(planned.slices)
+    inputs, n_shards = inputs_of(mixture, planned.slices, poisonous=poisonous), len(planned.slices)
     laid = [replace(stage, config=inputs) if stage.name == DOCUMENTS.name else stage for stage in todo]
     files = {stage.name: _files(stage, n_shards=n_shards) for stage in laid}
     return laid, Layout(n_shards, files, frozenset(planned.totals), planned.to_json(), cutting.fresh)

@@ -100,7 +100,7 @@ WITH_ENGINE = {
     "forms": {"assign", "repositories"},
     "dedup": {"against", "corpora", "exact_dups", "near_dups", "similar"},
     "privacy": set[str](),
-    "select": {"components", "losses", "own_reasons", "select"},
+    "select": {"components", "losses", "own_reasons", "select", "stars"},
     "mix": {
         "balance",
         "capping",

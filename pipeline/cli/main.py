@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from dataclasses import asdict
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import click
@@ -33,8 +35,32 @@ _mixture = click.argument("mixture", type=click.Path(path_type=Path, dir_okay=Fa
 _run = click.argument("run")
 
 
+def _show_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The traceback of a defect, whose message may hold what stood in a file."""
+    say("".join(traceback.format_exception(kind, error, trace)), err=True)
+
+
 class _Commands(click.Group):
     """Prints our own errors on one line; anything else is a defect and keeps its traceback."""
+
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        """As click does it, but what it says of wrong arguments, which may be names of files, is cleaned too."""
+        by_itself = more.get("standalone_mode", True)
+        more["standalone_mode"] = False
+        if not by_itself:
+            return super().main(*arguments, **more)
+        sys.excepthook = _show_defect
+        try:
+            code = super().main(*arguments, **more)
+            sys.exit(code if isinstance(code, int) else 0)
+        except click.ClickException as error:
+            said = io.StringIO()
+            error.show(said)
+            say(said.getvalue().rstrip("\n"), err=True)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            complain("stopped")
+            sys.exit(EXIT_STOPPED)
 
     def invoke(self, ctx: click.Context) -> Any:
         # The same line with --replace would remove what it is to go on from.
@@ -46,7 +72,7 @@ class _Commands(click.Group):
             raise SystemExit(stop.exit_code) from None
         except LoopmixError as error:
             if ctx.params.get("debug"):
-                traceback.print_exc()
+                say(traceback.format_exc(), err=True)
             complain(f"{type(error).__name__}: {error}")
             raise SystemExit(EXIT_ERROR) from None
         except KeyboardInterrupt:

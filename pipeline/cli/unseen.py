@@ -37,6 +37,7 @@ def _of_mixture(mixture: Mixture, *, sample_bytes: int) -> Iterator[LabelledText
     from pipeline.arrays.keys import keyed_hash, stage_key
     from pipeline.language.languages import classify
     from pipeline.sources import plan_slices, read_parts
+    from pipeline.sources.caps import caps_of
 
     limits = mixture.ingest
     read = partial(
@@ -44,6 +45,7 @@ def _of_mixture(mixture: Mixture, *, sample_bytes: int) -> Iterator[LabelledText
         shard_bytes=limits.shard_bytes,
         max_document_bytes=min(limits.max_document_bytes, MAX_FILE_BYTES),
         notebooks=limits.notebooks,
+        caps=caps_of(limits),
     )
     slices = [(s, p) for s in mixture.sources for p in plan_slices(s, shard_bytes=limits.shard_bytes)]
     bound = _bound(sample_bytes, of=sum(piece.n_bytes for _, piece in slices))

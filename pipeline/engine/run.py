@@ -31,6 +31,7 @@ from pipeline.engine.manifest import (
 )
 from pipeline.engine.markers import FINAL, Marker, Outcome, Stopwatch, WorkStep, read_markers, state_folder
 from pipeline.engine.names import ShardNames
+from pipeline.engine.poison import find_poisonous, list_poisonous
 from pipeline.engine.progress import Progress
 from pipeline.engine.readme import drop_readme, put_readme
 from pipeline.engine.shards import (
@@ -48,7 +49,7 @@ from pipeline.engine.sink import TEMPORARY
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
 from pipeline.engine.store import Store, total_of
 from pipeline.engine.tables import Tables
-from pipeline.errors import StageError, StoreError
+from pipeline.errors import StageError, StoreError, WorkerDied
 from pipeline.schema import DOCUMENTS, OPTIONAL, PACKED
 
 
@@ -189,10 +190,14 @@ def run_maps(run: Run, store: Store, stages: Sequence[MapStage], *, marks: dict[
     run.progress.stay(label, n_shards=n_shards - len(todo), of=n_shards)
     work = partial(_annotate_shard, tuple((s, tables[s.name]) for s in stages))
     with run.progress.step(label, n_items=n_shards, n_done=n_shards - len(todo)) as advance:
-        for (shard, _), made in place.executor.map(work, Lazily(todo, lacking), name=label):
-            for name, marker in made.items():
-                done[name].add(shard, marker)
-            advance(next(iter(made.values())).counts)
+        try:
+            for (shard, _), made in place.executor.map(work, Lazily(todo, lacking), name=label):
+                for name, marker in made.items():
+                    done[name].add(shard, marker)
+                advance(next(iter(made.values())).counts)
+        except WorkerDied as death:
+            _find_poisonous(run, store, tuple((s, tables[s.name]) for s in stages), label=label, death=death)
+            raise
     for stage in stages:
         record(
             store,
@@ -220,6 +225,16 @@ def _keys_of(
 
 def _key_at(keys: np.ndarray, shard: int) -> str:
     return bytes(keys[shard]).decode()
+
+
+def _find_poisonous(
+    run: Run, store: Store, stages: tuple[tuple[MapStage, Tables], ...], *, label: str, death: WorkerDied
+) -> None:
+    """Raise PoisonedError where single documents of the item are what its worker died of."""
+    run.progress.warn(f"{death}; looking for the document that did it")
+    shard, lacking = death.item
+    if found := find_poisonous(stages, shard, step=label, lacking=tuple(lacking)):
+        raise list_poisonous(store, found) from death
 
 
 def _keys(

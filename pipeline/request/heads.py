@@ -15,6 +15,7 @@ from pipeline.config import Against, Mixture, Source, source_of
 from pipeline.errors import LoopmixError
 from pipeline.schema import DOCUMENTS
 from pipeline.sources import Slice, plan_slices, read_parts, read_slice
+from pipeline.sources.caps import caps_of
 
 _HEAD_BYTES = 1_000_000  # of a slice that is looked at
 _N_SLICES = 4  # the first, the last and two between
@@ -79,7 +80,7 @@ def _spread(pieces: Sequence[Slice]) -> list[Slice]:
 def _some_of(source: Source, piece: Slice, mixture: Mixture, *, is_told: bool) -> list[dict[str, Any]]:
     """The first rows of a slice."""
     limits: dict[str, Any] = {"max_document_bytes": mixture.ingest.max_document_bytes}
-    limits |= {"notebooks": mixture.ingest.notebooks}
+    limits |= {"notebooks": mixture.ingest.notebooks, "caps": caps_of(mixture.ingest)}
     if piece.is_open:
         _, table = next(read_parts(source, piece, shard_bytes=_HEAD_BYTES, **limits))
     else:

@@ -11,21 +11,23 @@ file of its name; `roots.py` finds and opens files for them, `rows.py` makes the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import StoreError
+from pipeline.sources.caps import DEFAULT_CAPS, InputCaps, capped
 from pipeline.sources.names import is_safe
+from pipeline.sources.raw import RawDocument, RowPlace, without_poisonous
+from pipeline.sources.roots import DAMAGED, store_errors
 from pipeline.sources.slices import InputFile, Slice
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.config import Source
-    from pipeline.sources.raw import RawDocument
 
 __all__ = ["InputFile", "Slice", "plan_slices", "read_parts", "read_slice"]
 
@@ -47,6 +49,8 @@ def read_slice(
     max_document_bytes: int,
     min_encoding_confidence: float = 0.75,
     notebooks: Literal["script", "keep"] = "script",
+    caps: InputCaps = DEFAULT_CAPS,
+    poisonous: Collection[RowPlace] = (),
 ) -> pa.Table:
     """The rows of one slice with the columns of `schema.DOCUMENTS`, in input order.
 
@@ -56,11 +60,11 @@ def read_slice(
     from pipeline.sources.parts import rows_between
     from pipeline.sources.rows import as_documents  # late, as in _reader
 
-    found = _rows_of(source, piece, max_document_bytes=max_document_bytes)
+    found = _rows_of(source, piece, max_document_bytes=max_document_bytes, caps=caps)
     if (piece.first_row, piece.last_row) != (0, -1):
         found = rows_between(found, first=piece.first_row, last=piece.last_row)
     return as_documents(
-        found,
+        without_poisonous(found, poisonous=_of(source, poisonous)),
         source=source,
         max_document_bytes=max_document_bytes,
         min_encoding_confidence=min_encoding_confidence,
@@ -76,6 +80,8 @@ def read_parts(
     max_document_bytes: int,
     min_encoding_confidence: float = 0.75,
     notebooks: Literal["script", "keep"] = "script",
+    caps: InputCaps = DEFAULT_CAPS,
+    poisonous: Collection[RowPlace] = (),
 ) -> Iterator[tuple[int, pa.Table]]:
     """The shards of an open slice, each with the number of its first row; at least one, which may have no rows.
 
@@ -85,7 +91,7 @@ def read_parts(
     from pipeline.sources.parts import bytes_of_a_part, cut_rows
     from pipeline.sources.rows import as_documents  # late, as in _reader
 
-    found = _rows_of(source, piece, max_document_bytes=max_document_bytes)
+    found = _rows_of(source, piece, max_document_bytes=max_document_bytes, caps=caps)
     part_bytes = bytes_of_a_part(piece, shard_bytes=shard_bytes)
     make = partial(
         as_documents,
@@ -97,19 +103,30 @@ def read_parts(
     is_empty = True
     for first, rows in cut_rows(found, part_bytes=part_bytes, shard_bytes=shard_bytes):
         is_empty = False
-        yield first, make(rows)
+        yield first, make(without_poisonous(rows, poisonous=_of(source, poisonous)))
     if is_empty:
         yield 0, make(())
 
 
-def _rows_of(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
+def _rows_of(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:
     if piece.source != source.name:
         raise StoreError(f"slice of source {piece.source!r} cannot be read from source {source.name!r}; run again")
     # A plan is read back from a file, so its names are data like any other.
     if unsafe := [file.path for file in piece.files if not is_safe(file.path)]:
         raise StoreError(f"{source.path}: the planned name {unsafe[0]!r} leads out of its folder; run again")
-    rows: Iterator[RawDocument] = _reader(source).read(source, piece, max_document_bytes=max_document_bytes)
-    return rows
+    rows: Iterator[RawDocument] = _reader(source).read(source, piece, max_document_bytes=max_document_bytes, caps=caps)
+    where = f"{source.path}: {piece.files[0].path}" if piece.files else source.path
+    return capped(_clear(rows, where=where), files=piece.files, caps=caps, folder=source.path)
+
+
+def _clear(rows: Iterator[RawDocument], *, where: str) -> Iterator[RawDocument]:
+    """The rows; whatever a library says of a stranger's file that no reader expected is damage of that file."""
+    with store_errors(f"{where}: {DAMAGED}"):
+        yield from rows
+
+
+def _of(source: Source, places: Collection[RowPlace]) -> list[RowPlace]:
+    return [place for place in places if place.source == source.name]
 
 
 def _reader(source: Source) -> ModuleType:

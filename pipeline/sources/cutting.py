@@ -19,10 +19,10 @@ from pipeline.engine.markers import Marker, Outcome, Stopwatch
 from pipeline.engine.shards import SHARDS, key_of, write_shard_marker
 from pipeline.engine.stage import Workplace
 from pipeline.engine.store import Store
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, WorkerDied
 from pipeline.schema import DOCUMENTS
 from pipeline.sources import Slice, read_parts
-from pipeline.sources.documents import REMEDY, Cut, Limits, Reading, taken
+from pipeline.sources.documents import REMEDY, Cut, Limits, Reading, named, taken
 from pipeline.sources.sampling import Sampling
 
 _STEP = "cut"
@@ -75,10 +75,13 @@ def cut_open(
         name = f"{DOCUMENTS.name}.{_STEP}"
         with place.progress.step(name, n_items=len(keys), n_done=len(keys) - len(todo)) as advance:
             work = partial(_cut, store, place.skip_bad)
-            for (_, task), cut in place.executor.map(work, todo, name=name):
-                cuts[task.key] = cut
-                fresh.update(_keys(task, cut))
-                advance(cut.counts)
+            try:
+                for (_, task), cut in place.executor.map(work, todo, name=name):
+                    cuts[task.key] = cut
+                    fresh.update(_keys(task, cut))
+                    advance(cut.counts)
+            except WorkerDied as death:
+                raise named(death, death.item[1].piece) from death
     made = [s.parts(cuts[keys[i]].starts) if s.is_open else [s] for i, s in enumerate(slices)]
     return Cutting([one for parts in made for one in parts], cuts, frozenset(fresh))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError
+from pipeline.sources.caps import InputCaps
 from pipeline.sources.raw import UNREADABLE, RawDocument
 from pipeline.sources.roots import store_errors
 from pipeline.sources.slices import Slice
@@ -36,7 +37,7 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     return [Slice(source.name, (), rank, rank + 1, is_open=True) for rank in range(source.n_slices)]
 
 
-def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:
     """The documents of one rank. Text that is no UTF-8 (a lone surrogate) is a row that cannot be read."""
     rank = piece.first
     with store_errors(f"sources.{source.name}: {source.reader} failed on rank {rank} of {source.n_slices}"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from pipeline.config import Source
 from pipeline.errors import StoreError
+from pipeline.sources.caps import InputCaps
 from pipeline.sources.local import open_below
 from pipeline.sources.raw import TOO_LARGE, UNREADABLE, RawDocument
 from pipeline.sources.roots import Root, list_files, locate
@@ -24,7 +25,7 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     return whole_files(source.name, list_files(source, root=locate(source)), shard_bytes=shard_bytes)
 
 
-def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:
     """The rows of one slice. Files above the limit are not opened."""
     root = locate(source)
     for group in group_files(piece.files, shard_bytes=_GROUP_BYTES):

@@ -8,20 +8,23 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
-from pydantic import TypeAdapter, ValidationError, field_serializer
+from pydantic import SerializerFunctionWrapHandler, TypeAdapter, ValidationError, field_serializer, model_serializer
 
 from pipeline.config import Mixture, Source
 from pipeline.engine.done import StepDone
 from pipeline.engine.forgotten import read_forgotten, without_forgotten
 from pipeline.engine.markers import Outcome
+from pipeline.engine.poison import Poisonous
 from pipeline.engine.shards import PLAN, key_of
 from pipeline.engine.stage import Job
 from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, WorkerDied
 from pipeline.fields import Frozen
 from pipeline.schema import DOCUMENTS
 from pipeline.sources import Slice, plan_slices, read_slice
+from pipeline.sources.caps import DEFAULT_CAPS, InputCaps, caps_of
+from pipeline.sources.raw import RowPlace
 from pipeline.sources.sampling import Sampling, sampling_of
 from pipeline.sources.slices import keep_shards
 
@@ -94,6 +97,13 @@ class Limits(NamedTuple):
     max_document_bytes: int
     min_encoding_confidence: float
     notebooks: Literal["script", "keep"]
+    poisonous: tuple[RowPlace, ...] = ()  # documents that end their worker
+    caps: InputCaps = DEFAULT_CAPS  # decide which files are bad, so those of a run that asks for others are read again
+
+    def said(self) -> tuple[Any, ...]:
+        """All of them as JSON can say it; caps only where they were chosen."""
+        decided = (self.max_document_bytes, self.min_encoding_confidence, self.notebooks)
+        return decided if self.caps == DEFAULT_CAPS else (*decided, list(self.caps))
 
 
 @dataclass(frozen=True)
@@ -107,12 +117,20 @@ class Reading:
 
     def part(self, piece: Slice) -> tuple[Any, ...]:
         """All that decides the rows of a slice, but the version."""
-        decided = (self.sources[piece.source].model_dump(mode="json"), piece.to_dict(), *self.limits)
+        decided = (self.sources[piece.source].model_dump(mode="json"), piece.to_dict(), *self.limits.said())
+        if own := [place for place in self.limits.poisonous if _may_hold(piece, place)]:
+            decided = (*decided, own)
         return decided if self.sampling is None else (*decided, self.sampling.model_dump(mode="json"))
 
     def key(self, piece: Slice) -> str:
         """Under which the shard of a slice is committed; as `Job.shards` makes it."""
         return key_of(DOCUMENTS.name, self.version, self.part(piece))
+
+
+def _may_hold(piece: Slice, place: RowPlace) -> bool:
+    """Whether a document can be one of a slice's. Slices of bytes or row groups of one file are not told apart."""
+    is_there = place.source == piece.source and (not piece.files or place.input_file in {f.path for f in piece.files})
+    return is_there and piece.first_row <= place.input_row and (piece.last_row < 0 or place.input_row < piece.last_row)
 
 
 class Inputs(Frozen):
@@ -122,7 +140,19 @@ class Inputs(Frozen):
     max_document_bytes: int  # of `ingest`, like the next; its other settings change no row
     min_encoding_confidence: float
     notebooks: Literal["script", "keep"] = "script"
+    caps: InputCaps = DEFAULT_CAPS
+    poisonous: tuple[RowPlace, ...] = ()
     slices: tuple[Slice, ...]
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """So that the fingerprints of most runs say nothing of either."""
+        said: dict[str, Any] = dump(self)
+        if self.caps == DEFAULT_CAPS:
+            del said["caps"]
+        if not self.poisonous:
+            del said["poisonous"]
+        return said
 
     @field_serializer("slices")
     def _said(self, slices: tuple[Slice, ...]) -> list[dict[str, Any]]:
@@ -130,7 +160,9 @@ class Inputs(Frozen):
 
     def reading(self, *, version: int) -> Reading:
         """How the slices are read."""
-        limits = Limits(self.max_document_bytes, self.min_encoding_confidence, self.notebooks)
+        limits = Limits(
+            self.max_document_bytes, self.min_encoding_confidence, self.notebooks, self.poisonous, self.caps
+        )
         sampling = self.sampling if isinstance(self, SampledInputs) else None
         return Reading({s.name: _for_reading(s) for s in self.sources}, limits, version, sampling)
 
@@ -141,10 +173,13 @@ class SampledInputs(Inputs):
     sampling: Sampling
 
 
-def inputs_of(mixture: Mixture, slices: Sequence[Slice]) -> Inputs:
+def inputs_of(mixture: Mixture, slices: Sequence[Slice], *, poisonous: Sequence[Poisonous] = ()) -> Inputs:
     """What of a mixture decides `documents`."""
     limits, sampling = mixture.ingest, sampling_of(mixture)
-    decided: dict[str, Any] = {name: getattr(limits, name) for name in Limits._fields}
+    of_ingest = (name for name in Limits._fields if name not in ("caps", "poisonous"))
+    decided: dict[str, Any] = {name: getattr(limits, name) for name in of_ingest}
+    decided["poisonous"] = tuple(RowPlace(one.source, one.input_file, one.input_row) for one in poisonous)
+    decided["caps"] = caps_of(limits)
     decided |= {"sources": mixture.sources, "slices": tuple(slices)}
     return Inputs(**decided) if sampling is None else SampledInputs(**decided, sampling=sampling)
 
@@ -155,7 +190,20 @@ def ingest(job: Job, *, config: Inputs) -> StepDone:
     read = partial(read_slice, **reading.limits._asdict())
     task = partial(_read_shard, job.tables, read=read, sampling=reading.sampling, skip_bad=job.skip_bad)
     items = [(reading.sources[s.source], s) for s in config.slices]
-    return job.shards(DOCUMENTS, task, items=items, parts=map(reading.part, config.slices))
+    try:
+        return job.shards(DOCUMENTS, task, items=items, parts=map(reading.part, config.slices))
+    except WorkerDied as death:
+        raise named(death, config.slices[death.item[0]]) from death
+
+
+def named(death: WorkerDied, piece: Slice) -> WorkerDied:
+    """The death of a worker that read a slice, with what it read."""
+    files = [file.path for file in piece.files]
+    where = f"{files[0]} and {len(files) - 1} more files behind it" if len(files) > 1 else "".join(files)
+    said = (
+        f"source {piece.source!r}: reading {where} ended its worker: {death}; read it apart, and `exclude` what does it"
+    )
+    return WorkerDied(said, item=death.item)
 
 
 def _for_reading(source: Source) -> Source:

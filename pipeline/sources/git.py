@@ -7,22 +7,22 @@ change between planning and reading. `path` is one checkout or bare repository, 
 A file whose object the repository lacks (a partial or damaged clone) is a row, `missing_object`; a checkout that cannot
 be read at all becomes a slice all the same and fails when it is read: then it is one bad shard with a name.
 
-Only git's plumbing is called, without the user's configuration and with every door shut through which a repository
-could run a program or reach the network: hooks, monitors, filters, lazy fetching.
+Only git's plumbing is called, on the objects alone (`git_program.py`). Where they lie is found out here, and a
+repository whose objects lie outside of the source's folder is refused (`git_home.py`).
 """
 
 import os
 import re
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.globs import chooser
+from pipeline.sources.caps import InputCaps
+from pipeline.sources.git_home import Home, open_home
+from pipeline.sources.git_program import output, started
 from pipeline.sources.local import SKIPPED_FOLDERS
 from pipeline.sources.names import to_bytes, to_text
 from pipeline.sources.raw import MISSING_OBJECT, TOO_LARGE, RawDocument
@@ -34,14 +34,6 @@ _REGULAR = (b"100644", b"100755", b"100664")  # the last is historic; 120000 wou
 _MICROS = 1_000_000
 _UNPLANNED = ""  # the version of an entry that stands for a whole checkout that could not be listed
 _REMEDY = "run git fsck there, or clone it in full"
-# Settings of a repository that name programs or servers. None is reached by the plumbing called here today; a later git
-# that looked at one would run what a stranger wrote.
-_CLOSED_DOORS = (
-    "core.fsmonitor=false",  # a program that watches the working tree
-    f"core.hooksPath={os.devnull}",
-    "protocol.allow=never",
-    "log.showSignature=false",  # would start gpg.program
-)
 
 
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
@@ -70,7 +62,7 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     return slices
 
 
-def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:
     """The rows of one slice, which holds files of one checkout."""
     root = _locate(source)
     if piece.files[0].version == _UNPLANNED:
@@ -79,7 +71,7 @@ def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[R
     home = _home_of(root, piece.files[0].path)
     commit = piece.files[0].version.partition(":")[0]
     wanted = [_blob(file) for file in piece.files if _is_wanted(file, max_document_bytes=max_document_bytes)]
-    objects = _objects(_folder(root, home), [commit, *wanted])
+    objects = _objects(_open(root, home), [commit, *wanted])
     about = next(objects)
     if about is None:
         raise StoreError(f"{root.join(home)}: git object {commit} is missing or damaged; {_REMEDY}")
@@ -109,7 +101,7 @@ def _locate(source: Source) -> Root:
 
 def _is_checkout(folder: Path) -> bool:
     """A checkout, a worktree or submodule (where `.git` is a file), or a bare repository."""
-    return (folder / ".git").exists() or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())
+    return os.path.lexists(folder / ".git") or ((folder / "HEAD").is_file() and (folder / "objects").is_dir())
 
 
 def _homes(root: Root) -> Iterator[str]:
@@ -142,17 +134,21 @@ def _folder(root: Root, home: str) -> Path:
     return Path(root.path) / os.fsdecode(to_bytes(home))
 
 
+def _open(root: Root, home: str) -> Home:
+    return open_home(_folder(root, home), root=Path(root.path))
+
+
 def _tracked(root: Root, home: str) -> list[InputFile]:
     """Regular files of HEAD. The version names commit and blob, so that reading needs no second look at HEAD.
 
     StoreError if there is no commit, a folder of it is missing, or all of its files are.
     """
-    folder = _folder(root, home)
-    commit = _output(folder, "rev-parse", "--verify", "HEAD^{commit}").strip().decode("ascii")
+    opened = _open(root, home)
+    commit = output(opened, "rev-parse", "--verify", f"{opened.commit}^{{commit}}").strip().decode("ascii")
     try:
-        listed = _output(folder, "ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+        listed = output(opened, "ls-tree", "-r", "-z", "-l", "--full-tree", commit)
     except StoreError:  # some versions of git stop at the first object that a partial clone lacks
-        listed = _listed_without_sizes(folder, commit)
+        listed = _listed_without_sizes(opened, commit)
     files = []
     for entry in listed.split(b"\0")[:-1]:
         about, _, name = entry.partition(b"\t")
@@ -162,21 +158,23 @@ def _tracked(root: Root, home: str) -> list[InputFile]:
             version = f"{commit}:{blob.decode('ascii') if is_there else ''}"
             files.append(InputFile(home + to_text(name), int(size) if is_there else 0, version))
     if files and not any(map(_blob, files)):
-        raise StoreError(f"{folder}: has none of the {len(files)} files of its commit {commit}; clone it in full")
+        raise StoreError(
+            f"{opened.folder}: has none of the {len(files)} files of its commit {commit}; clone it in full"
+        )
     return sorted(files, key=lambda f: f.path)
 
 
-def _listed_without_sizes(folder: Path, commit: str) -> bytes:
+def _listed_without_sizes(home: Home, commit: str) -> bytes:
     """As `ls-tree -l` lists a commit, without a look at objects that are not there."""
-    entries = _output(folder, "ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0")[:-1]
-    walked = _output(folder, "rev-list", "--objects", "--no-walk", "--missing=print", commit).splitlines()
+    entries = output(home, "ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0")[:-1]
+    walked = output(home, "rev-list", "--objects", "--no-walk", "--missing=print", commit).splitlines()
     missing = {line[1:].split()[0] for line in walked if line.startswith(b"?")}
     blobs = [entry.partition(b"\t")[0].split()[2] for entry in entries]
     there = [blob for blob in dict.fromkeys(blobs) if blob not in missing]
     with tempfile.TemporaryFile() as asked:
         asked.write(b"".join(blob + b"\n" for blob in there))
         asked.seek(0)
-        with _start(folder, "cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=asked) as process:
+        with started(home, "cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=asked) as process:
             answers = process.communicate()[0].splitlines()
     sizes = dict(line.split(maxsplit=1) for line in answers)
     lines = (entry.split(b"\t", 1) for entry in entries)
@@ -192,7 +190,7 @@ def _committed_at(commit: bytes) -> int | None:
     return int(found[1]) * _MICROS if found else None
 
 
-def _objects(folder: Path, names: list[str]) -> Iterator[bytes | None]:
+def _objects(home: Home, names: list[str]) -> Iterator[bytes | None]:
     """Contents of git objects, in order; None for one that is missing or damaged.
 
     At some damage git ends at once; then it is started again behind the object that it could not give.
@@ -200,7 +198,7 @@ def _objects(folder: Path, names: list[str]) -> Iterator[bytes | None]:
     left = names
     while left:
         n_given = 0
-        for content in _until_it_ends(folder, left):
+        for content in _until_it_ends(home, left):
             n_given += 1
             yield content
         if n_given < len(left):
@@ -209,56 +207,21 @@ def _objects(folder: Path, names: list[str]) -> Iterator[bytes | None]:
         left = left[n_given:]
 
 
-def _until_it_ends(folder: Path, names: list[str]) -> Iterator[bytes | None]:
+def _until_it_ends(home: Home, names: list[str]) -> Iterator[bytes | None]:
     """What one git process gives. Names go in by a file: two full pipes would wait for each other."""
     with tempfile.TemporaryFile() as asked:
         asked.write("".join(name + "\n" for name in names).encode("ascii"))
         asked.seek(0)
-        with _start(folder, "cat-file", "--batch", "--buffer", stdin=asked) as process:
+        with started(home, "cat-file", "--batch", "--buffer", stdin=asked) as process:
             assert process.stdout is not None
             for _ in names:
                 header = process.stdout.readline().split()
                 if header[1:] == [b"missing"]:
                     yield None
                     continue
-                content = process.stdout.read(int(header[2]) + 1) if len(header) == 3 else b""
-                if len(header) != 3 or len(content) != int(header[2]) + 1:
+                if len(header) != 3 or not header[2].isdigit():
+                    return
+                content = process.stdout.read(int(header[2]) + 1)
+                if len(content) != int(header[2]) + 1:
                     return
                 yield content[:-1]
-
-
-def _output(folder: Path, *arguments: str) -> bytes:
-    with _start(folder, *arguments) as process:
-        output, complaint = process.communicate()
-    if process.returncode:
-        said = " ".join(complaint.decode("utf-8", errors="replace").split())
-        raise StoreError(f"{folder}: git {arguments[0]} failed: {said}; expected a checkout with at least one commit")
-    return output
-
-
-def _start(folder: Path, *arguments: str, stdin: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    git = shutil.which("git")
-    if git is None:
-        raise ConfigError(f"{folder}: reading a git checkout needs the program git; install it or use kind: directory")
-    settings = [part for door in (*_CLOSED_DOORS, f"safe.directory={folder.resolve()}") for part in ("-c", door)]
-    return subprocess.Popen(  # noqa: S603 (no shell; all arguments are ours)
-        [git, *settings, "-C", str(folder), *arguments],
-        stdin=stdin or subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL if stdin else subprocess.PIPE,
-        env={
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LC_ALL": "C",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            # A broken `.git` must not make git read the repository around it.
-            "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent),
-            "GIT_ALLOW_PROTOCOL": "none",
-            # A partial clone would fetch what it lacks, by a program that its configuration names.
-            "GIT_NO_LAZY_FETCH": "1",
-            # What HEAD names is read, not what somebody put in its place.
-            "GIT_NO_REPLACE_OBJECTS": "1",
-            "GIT_OPTIONAL_LOCKS": "0",
-            "GIT_TERMINAL_PROMPT": "0",
-        },
-    )

@@ -7,6 +7,7 @@ A row's number is its place in the file.
 """
 
 import json
+import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -14,7 +15,9 @@ import pyarrow as pa
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
+from pipeline.sources.arrow_bodies import blocks_of, message_end, unpacked_bytes
 from pipeline.sources.arrow_rows import check_content, check_types, rows_at_once, rows_of
+from pipeline.sources.caps import InputCaps, refuse_bytes
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.names import is_safe
 from pipeline.sources.raw import RawDocument
@@ -44,7 +47,7 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     return [Slice(source.name, (file,), n_bytes=file.size, is_open=True) for file in files]
 
 
-def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:
     """The rows of one file."""
     root = locate(source)
     for file in piece.files:
@@ -52,7 +55,8 @@ def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[R
         with open_file(root, file) as opened:
             stream = _open(opened, size=file.size, where=where)
             check_content(stream.schema, source=source, where=where)
-            rows = _rows(stream, source=source, file=file, where=where)
+            batches = _checked(opened, stream, file=file, caps=caps, where=where)
+            rows = _rows(batches, source=source, file=file, where=where)
             about = f"the column {source.columns.content!r} holds nothing but nulls, or the file has no rows"
             yield from refuse_fruitless(rows, where=where, is_whole=True, about=lambda: about)  # noqa: B023
 
@@ -80,7 +84,10 @@ def _schemas(root: Root, files: list[InputFile]) -> Iterator[tuple[str, pa.Schem
         where = root.join(file.path)
         try:
             with open_file(root, file) as opened:
-                yield where, _open(opened, size=file.size, where=where).schema
+                schema = _open(opened, size=file.size, where=where).schema
+                with store_errors(f"{where}: {DAMAGED}"):
+                    str(schema)  # damaged names show when they are read
+                yield where, schema
         except StoreError:
             continue
 
@@ -102,13 +109,45 @@ def _open(opened: BinaryIO, *, size: int, where: str) -> pa.RecordBatchReader:
         return pa.ipc.open_stream(opened)
 
 
-def _rows(stream: pa.RecordBatchReader, *, source: Source, file: InputFile, where: str) -> Iterator[RawDocument]:
-    first = 0
-    while True:
-        with store_errors(f"{where}: {DAMAGED}"):
+def _checked(
+    opened: BinaryIO, stream: pa.RecordBatchReader, *, file: InputFile, caps: InputCaps, where: str
+) -> Iterator[pa.RecordBatch]:
+    """The batches, each asked for what it unpacks to before Arrow allocates that."""
+    with store_errors(f"{where}: {DAMAGED}"):
+        here = opened.tell()
+        opened.seek(0)
+        has_footer = opened.read(len(_STARTS[1])) == _STARTS[1]
+        n_bytes = sum(unpacked_bytes(opened, at=at)[0] for at in blocks_of(opened)) if has_footer else 0
+        refuse_bytes(n_bytes, file=file, caps=caps, where=where)
+        opened.seek(here)
+        while True:
+            if not has_footer:  # the stream stands where its next message begins
+                n_bytes += _ahead(opened)
+                refuse_bytes(n_bytes, file=file, caps=caps, where=where)
             batch = next(iter(stream), None)
-        if batch is None:
-            return
+            if batch is None:
+                return
+            yield batch
+
+
+def _ahead(opened: BinaryIO) -> int:
+    """What the next batch of rows and the dictionaries before it unpack to."""
+    here = at = opened.tell()
+    n_bytes, is_batch = 0, False
+    try:
+        while not is_batch:
+            more, is_batch = unpacked_bytes(opened, at=at)
+            n_bytes += more
+            at = message_end(opened, at=at)
+    except (EOFError, ValueError, struct.error):
+        pass  # the end, or damage, which Arrow itself will name
+    opened.seek(here)
+    return n_bytes
+
+
+def _rows(batches: Iterator[pa.RecordBatch], *, source: Source, file: InputFile, where: str) -> Iterator[RawDocument]:
+    first = 0
+    for batch in batches:
         step = rows_at_once(batch, source=source)
         for start in range(0, batch.num_rows, step):
             part = batch.slice(start, step)

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.config import Columns, Source
 from pipeline.errors import ConfigError, StoreError
+from pipeline.sources.caps import InputCaps
 from pipeline.sources.entries import without_repeats
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.json_rows import Text, parse_row
@@ -56,12 +57,12 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     return slices
 
 
-def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:
     """The rows of one slice."""
     root = locate(source)
     for file in piece.files:
         yield from refuse_fruitless(
-            _rows(source, piece, root=root, file=file, max_document_bytes=max_document_bytes),
+            _rows(source, piece, root=root, file=file, max_document_bytes=max_document_bytes, caps=caps),
             where=root.join(file.path),
             is_whole=piece.first == 0 and piece.last < 0,
             about=lambda file=file: _about(source, root=root, file=file),  # type: ignore[misc]
@@ -71,14 +72,14 @@ def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[R
 
 
 def _rows(
-    source: Source, piece: Slice, *, root: Root, file: InputFile, max_document_bytes: int
+    source: Source, piece: Slice, *, root: Root, file: InputFile, max_document_bytes: int, caps: InputCaps
 ) -> Iterator[RawDocument]:
     cap = _LINE_PER_DOCUMENT * max_document_bytes + _LINE_EXTRA_BYTES
     columns = mapped(source)
     wanted = [name for _, name in columns if name]
     if source.explode:
         wanted += [source.explode, *(f"{source.explode}.{name}" for name in wanted)]
-    for offset, line in _lines_of(root, file, first=piece.first, last=piece.last, cap=cap):
+    for offset, line in _lines_of(root, file, first=piece.first, last=piece.last, cap=cap, caps=caps):
         if line is None:
             yield RawDocument(file.path, offset, None, TOO_LARGE)
             continue
@@ -129,13 +130,13 @@ def _row(row: Any, *, file: InputFile, number: int, columns: Columns) -> RawDocu
     return RawDocument(file.path, number, content.encode("utf-8"), None, metadata)
 
 
-def _lines_of(root: Root, file: InputFile, *, first: int, last: int, cap: int) -> Lines:
+def _lines_of(root: Root, file: InputFile, *, first: int, last: int, cap: int, caps: InputCaps) -> Lines:
     """Rows that start in [first, last), each with its offset; None stands for one longer than `cap`."""
     where = root.join(file.path)
     with open_file(root, file) as opened:
         # One byte early: if that byte ends a line, the first line of the slice starts right at its edge.
         start = max(0, first - 1)
-        shape, blocks = open_blocks(opened, file=file, where=where, start=start)
+        shape, blocks = open_blocks(opened, file=file, where=where, start=start, caps=caps)
         lines = rows_of(blocks, shape=shape, offset=start, cap=cap, where=where)
         if first > 0:
             next(lines, None)

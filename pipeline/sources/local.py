@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import StoreError
@@ -85,3 +86,13 @@ def _descend(root: str, path: bytes, *, take_links: bool) -> int:
         return os.open(name, flags | os.O_NOFOLLOW, dir_fd=here)
     finally:
         os.close(here)
+
+
+def read_plain(file: Path, *, most: int) -> bytes:
+    """The bytes of a file that is no link, pipe or device. OSError if it is one, or is larger than `most` bytes."""
+    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    with os.fdopen(handle, "rb") as opened:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+            raise OSError(errno.EFBIG, f"is no plain file of at most {most:,} bytes")
+        return opened.read(most)

@@ -29,10 +29,11 @@ from pipeline.sources.arrow_rows import (
     rows_at_once,
     rows_of,
 )
+from pipeline.sources.caps import InputCaps, refuse_bytes, refuse_rows
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.raw import RawDocument
 from pipeline.sources.roots import DAMAGED, Root, list_files, locate, open_file, store_errors
-from pipeline.sources.slices import InputFile, Slice
+from pipeline.sources.slices import ROW_BYTES, InputFile, Slice
 
 _SUFFIXES = (".parquet", ".pq")
 _ROWS = 64  # read at once, where they are not large; by Arrow that takes no longer than a thousand
@@ -58,13 +59,14 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     return slices
 
 
-def read(source: Source, piece: Slice, *, max_document_bytes: int) -> Iterator[RawDocument]:
+def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:
     """The rows of one slice."""
     root = locate(source)
     for file in piece.files:
         where = root.join(file.path)
         with open_file(root, file) as opened:
             parquet = _open(opened, where=where)
+            _refuse_declared(parquet.metadata, file=file, caps=caps, where=where)
             check_content(parquet.schema_arrow, source=source, where=where)
             n_groups = parquet.metadata.num_row_groups
             groups = range(piece.first, n_groups if piece.last < 0 else piece.last)
@@ -85,6 +87,14 @@ def _open(opened: BinaryIO, *, where: str) -> pq.ParquetFile:
             raise ValueError(f"it is not parquet; it looks like {looks_like(head)}")
         # A buffer makes pyarrow read a column chunk page by page; without, a chunk of gigabytes is loaded as a whole.
         return pq.ParquetFile(opened, page_checksum_verification=True, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+
+
+def _refuse_declared(footer: pq.FileMetaData, *, file: InputFile, caps: InputCaps, where: str) -> None:
+    """StoreError where the footer itself says too much. What it hides is counted row by row."""
+    refuse_rows(footer.num_rows, caps=caps, where=where)
+    sizes = (footer.row_group(k).total_byte_size for k in range(footer.num_row_groups))
+    n_bytes = sum(max(0, size) for size in sizes)
+    refuse_bytes(max(n_bytes, ROW_BYTES * footer.num_rows), file=file, caps=caps, where=where)
 
 
 def _about(source: Source) -> str:

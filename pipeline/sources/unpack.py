@@ -7,6 +7,7 @@ from typing import BinaryIO, cast
 import zstandard
 
 from pipeline.errors import StoreError
+from pipeline.sources.caps import DEFAULT_CAPS, InputCaps, counted
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, signature_of
 from pipeline.sources.json_stream import Shape, shape_of
 from pipeline.sources.roots import DAMAGED, store_errors
@@ -26,10 +27,13 @@ def is_compressed(file: InputFile) -> bool:
     return file.path.lower().endswith(GZIP + ZSTD)
 
 
-def open_blocks(opened: BinaryIO, *, file: InputFile, where: str, start: int) -> tuple[Shape, Iterator[bytes]]:
-    """The shape of a file and its uncompressed bytes from `start` on. StoreError if it is something else."""
+def open_blocks(
+    opened: BinaryIO, *, file: InputFile, where: str, start: int, caps: InputCaps = DEFAULT_CAPS
+) -> tuple[Shape, Iterator[bytes]]:
+    """The shape of a file and its uncompressed bytes from `start` on. StoreError if it is something else, or unpacks to
+    more than it may."""
     if is_compressed(file):
-        blocks = _blocks(opened, file=file, where=where, start=0)
+        blocks = counted(_blocks(opened, file=file, where=where, start=0), file=file, caps=caps, where=where)
         first = [next(blocks, b"")]
         head, blocks = first[0][:HEAD_BYTES], _again(first, blocks)
     else:

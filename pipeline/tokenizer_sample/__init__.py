@@ -16,6 +16,7 @@ from pipeline.quality.settings import measuring_with
 from pipeline.rules.resolve import rules_of
 from pipeline.rules.settings import Judging
 from pipeline.sources import Slice, plan_slices, read_parts
+from pipeline.sources.caps import caps_of
 from pipeline.tokenizer_sample.candidates import candidates_of, joined, keys_of
 from pipeline.tokenizer_sample.choose import GroupTaken, Wanted, choose
 
@@ -68,6 +69,7 @@ def _readings(plan: list[tuple[Source, Slice]], mixture: Mixture) -> Iterator[It
             shard_bytes=limits.shard_bytes,
             max_document_bytes=limits.max_document_bytes,
             notebooks=limits.notebooks,
+            caps=caps_of(limits),
         )
         yield (documents for _, documents in parts)
 

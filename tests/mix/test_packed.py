@@ -198,8 +198,8 @@ def test_a_stream_that_breaks_the_balance_is_never_written(tmp_path: Path, code:
     """Neither can come from `balance` and `fit`; should one of them fail, this stops the run before a token moves."""
     config = Packing(seq_len=16, n_shards=1, n_partitions=1, code_parts=1, text_parts=1, pad_id=PAD)
     store = open_store(str(tmp_path))
-    sizes = Channel(store, WorkStep("packed", "m", "fit"), "fit-sizes", 2, 1)
-    rest = Channel(store, WorkStep("packed", "m", "rest"), "rest-sizes", 2, 1)
+    sizes = Channel(store, WorkStep("packed", "m", "fit"), "fit-sizes", 2, 1, by_source=True)
+    rest = Channel(store, WorkStep("packed", "m", "rest"), "rest-sizes", 2, 1, by_source=True)
     for i, n_real in enumerate((code, text)):
         for channel, some in ((sizes, n_real), (rest, [])):
             table = pa.table({"n_real": pa.array(some, pa.int64()), "segment": pa.array([i] * len(some), pa.int64())})

@@ -1,0 +1,31 @@
+"""A stage function that ends its process on some documents, as a fault in a parser does: for tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pyarrow as pa
+
+MARK = b"this text ends whoever parses it"
+
+
+def is_deadly(documents: pa.Table) -> bool:
+    return any(MARK in content for content in documents["content"].to_pylist())
+
+
+def classify_or_die(*tables: pa.Table, config: Any) -> pa.Table:
+    """Stage `languages`; a segmentation fault where a document holds the mark."""
+    if is_deadly(tables[0]):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    from pipeline.language.languages import classify  # late: who only dies needs none of it
+
+    return classify(*tables, config=config)
+
+
+def refuse_or_die(*tables: pa.Table, config: Any) -> pa.Table:
+    """A segmentation fault where a document holds the mark, and an error of its own for all others."""
+    if is_deadly(tables[0]):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    raise ValueError("an error is no death")
