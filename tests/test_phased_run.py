@@ -29,10 +29,10 @@ from pipeline.phased import of_phase
 from pipeline.plt import BatchStream, SequenceStream
 from pipeline.plt.data import open_packed
 from pipeline.plt.ratio import promised_parts, refuse_ratios
-from pipeline.reading import verify_phases
+from pipeline.reading import verify_phases, verify_stream
+from pipeline.reading.stream_files import StreamFiles
 from pipeline.reading.verify import verify
-from pipeline.reading.verify_phases import phases_hold
-from pipeline.reading.verify_stream import balance_holds
+from pipeline.reading.work import working
 from pipeline.recipe import curate
 from pipeline.report.compute import compute
 from pipeline.request.load import load_mixture
@@ -87,6 +87,16 @@ def changed(run: RunFiles, **of_phase_: Any) -> RunFiles:
     return other
 
 
+def phases_hold(run: RunFiles) -> tuple[bool, str]:
+    with working() as work:
+        return verify_phases.phases_hold(run, work)
+
+
+def balance_holds(run: RunFiles) -> tuple[bool, str]:
+    with working() as work:
+        return verify_stream.balance_holds(run, work)
+
+
 def rows_of(run: RunFiles) -> list[dict[str, Any]]:
     return [row for table in run.packed() for row in table.to_pylist()]
 
@@ -97,6 +107,11 @@ def test_every_promise_holds(run: RunFiles) -> None:
     assert "stable 8,000 tokens" in found["phases"].detail
     assert "long: code 1,300 : text 1,300 tokens for 1:1" in found["balance"].detail
     assert "annealing: code 1,200 : text 600 tokens for 2:1" in found["balance"].detail
+
+
+def test_the_same_is_found_in_tasks_of_a_shard_and_partitions_of_a_few_rows(run: RunFiles) -> None:
+    with working(rows_per_part=9, rows_per_task=1) as work:
+        assert list(verify(run, work=work)) == list(verify(run))
 
 
 def test_the_ledger_holds_all_phases_together(run: RunFiles) -> None:
@@ -124,13 +139,12 @@ def test_a_breach_is_seen(run: RunFiles, name: str) -> None:
 
 @pytest.mark.parametrize(("place", "n_near"), [(5_500, 1), (6_500, 0)])
 def test_copies_that_meet_at_the_border_of_two_phases_are_seen(place: int, n_near: int) -> None:
-    def stands(at: int, size: int) -> verify_phases._Stands:
+    def stands(at: int) -> verify_phases._Stands:
         one = np.array([1])
-        return verify_phases._Stands(one, one, np.array([at]), np.array([at]), size)
+        return verify_phases._Stands(one, one, np.array([at]), np.array([at]))
 
-    lengths = pa.table({"n_tokens": [10]})
-    run: Any = SimpleNamespace(phases=[SimpleNamespace(seq_len=8)], shards=lambda *_, **__: iter([lengths]))
-    found, nearest = verify_phases._near(run, [stands(5_000, 5_000), stands(place, 2_000)])
+    stream: Any = SimpleNamespace(phases=[SimpleNamespace(seq_len=8)], sizes=(5_000, 2_000))
+    found, nearest = verify_phases._near(stream, [stands(5_000), stands(place)], np.array([10]))
     assert found == n_near
     assert nearest == (place - 5_000) / 2_000
 
@@ -148,10 +162,13 @@ def test_each_phase_is_held_to_its_own_ratio_and_prefix(run: RunFiles, monkeypat
     assert "long: code 1,300 : text 1,300 tokens for 2:1" in detail
     # The same sequences, all of one pool first: exact, and broken in its prefixes.
     sort = [("pool", "ascending")]
-    original = RunFiles.packed
-    monkeypatch.setattr(RunFiles, "packed", lambda self, phase=None: iter(
-        [pa.concat_tables(original(self, phase)).sort_by(sort)]
-    ))  # fmt: skip
+    original = StreamFiles.read
+
+    def code_first(self: StreamFiles, number: int, *columns: str) -> pa.Table:
+        whole = pa.concat_tables([original(self, k, *columns) for k in range(len(self.paths))]).sort_by(sort)
+        return whole if number == 0 else whole.slice(0, 0)
+
+    monkeypatch.setattr(StreamFiles, "read", code_first)
     assert not balance_holds(run)[0]
 
 

@@ -45,6 +45,12 @@ def doc_words(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     return id_words(np.frombuffer(data, np.uint8)[first:last])
 
 
+def joined(parts: Sequence[Sequence[np.ndarray]], *, n: int) -> Sequence[np.ndarray]:
+    """Each of `n` columns of 64-bit words over all parts, one after another; empty columns where there is no part."""
+    empty = [np.zeros(0, np.uint64)] * n
+    return [np.concatenate(column).astype(np.uint64, copy=False) for column in zip(empty, *parts, strict=True)]
+
+
 def id_array(high: np.ndarray, low: np.ndarray) -> pa.StringArray:
     """The inverse of `doc_words`: ids as text."""
     data = hex_ids(high, low)

@@ -25,7 +25,7 @@ from pipeline.cli import (
     tokenizers,
     training,
 )
-from pipeline.cli.opening import open_run, saved
+from pipeline.cli.opening import at_work, open_run, saved, work_options
 from pipeline.cli.output import EXIT_BROKEN, complain, json_option, say, say_json
 from pipeline.errors import ConfigError, LoopmixError, StoppedError
 
@@ -94,8 +94,9 @@ def main(debug: bool) -> None:
 @main.command()
 @_run
 @click.option("--model", type=click.Path(path_type=Path, file_okay=False), help="Add the curves of a trained model.")
+@work_options
 @json_option("the bytes of report.json")
-def report(run: str, model: Path | None, as_json: bool) -> None:
+def report(run: str, model: Path | None, as_json: bool, **where: Any) -> None:
     """Print the language shares, drops, duplicates and balance of RUN and write its HTML page."""
     from rich.console import Console
 
@@ -104,7 +105,8 @@ def report(run: str, model: Path | None, as_json: bool) -> None:
     from pipeline.report.terminal import print_report
 
     opened = open_run(run)
-    numbers = count(opened, model=model)
+    with at_work(**where) as work:
+        numbers = count(opened, model=model, work=work)
     page = saved(opened, numbers)
     if as_json:
         click.echo(to_json(numbers), nl=False)
@@ -118,43 +120,51 @@ def report(run: str, model: Path | None, as_json: bool) -> None:
 @_run
 @click.argument("name", metavar="PATH_OR_DOC_ID")
 @click.option("--text", is_flag=True, help="Print its text as well, as tokens are made of it.")
+@work_options
 @json_option("one JSON object a line")
-def why(run: str, name: str, text: bool, as_json: bool) -> None:
+def why(run: str, name: str, text: bool, as_json: bool, **where: Any) -> None:
     """Say what happened to a document, by which rules, and who was kept instead."""
     from pipeline.cli.why import why_lines
     from pipeline.reading.lookup import why as look_up
 
-    for document in look_up(open_run(run), name, text=text):
-        say_json(document, sort_keys=True) if as_json else say("\n".join(why_lines(document)) + "\n")
+    opened = open_run(run)
+    with at_work(**where) as work:
+        for document in look_up(opened, name, text=text, work=work):
+            say_json(document, sort_keys=True) if as_json else say("\n".join(why_lines(document)) + "\n")
 
 
 @main.command()
 @_run
 @click.argument("sequence", type=int)
 @click.argument("offset", type=int, required=False)
-def trace(run: str, sequence: int, offset: int | None) -> None:
+@work_options
+def trace(run: str, sequence: int, offset: int | None, **where: Any) -> None:
     """Name the documents behind packed SEQUENCE, or behind its token OFFSET, as JSON lines."""
     from pipeline.reading.lookup import trace as look_up
 
-    for piece in look_up(open_run(run), sequence, offset=offset):
-        say_json(piece, sort_keys=True)
+    opened = open_run(run)
+    with at_work(**where) as work:
+        for piece in look_up(opened, sequence, offset=offset, work=work):
+            say_json(piece, sort_keys=True)
 
 
 @main.command()
 @_run
 @click.option("--quick", is_flag=True, help="Files by size, and no promise that takes texts or token ids.")
+@work_options
 @json_option("a JSON list of {promise, kept, detail}; kept is null where it was not recounted")
-def verify(run: str, quick: bool, as_json: bool) -> None:
+def verify(run: str, quick: bool, as_json: bool, **where: Any) -> None:
     """Recount balance, prefixes, alignment, hashes, keepers and the trace of RUN from its files."""
     from pipeline.reading.verify import verify as recount
 
-    findings = []
-    for finding in recount(open_run(run), quick=quick):
-        findings.append(finding)
-        if not as_json:
-            words = {None: "left", False: "BROKEN", True: "look" if finding.look else "ok"}
-            word = words[finding.kept]
-            say(f"  {word:<6} {finding.promise:<11} {finding.detail}")
+    findings, opened = [], open_run(run)
+    with at_work(**where) as work:
+        for finding in recount(opened, quick=quick, work=work):
+            findings.append(finding)
+            if not as_json:
+                words = {None: "left", False: "BROKEN", True: "look" if finding.look else "ok"}
+                word = words[finding.kept]
+                say(f"  {word:<6} {finding.promise:<11} {finding.detail}")
     broken = sum(finding.kept is False for finding in findings)
     every = "every promise that was recounted" if quick else "every promise"
     if as_json:

@@ -76,6 +76,7 @@ def select(run: str, against: Path | None, examples: bool, as_json: bool) -> Non
     from pipeline.engine.run_folder import RunFiles
     from pipeline.engine.store import open_store
     from pipeline.reading.rule_effects import effects_of, own_effects
+    from pipeline.reading.work import working
     from pipeline.report import rule_tables
     from pipeline.report.terminal_table import table_lines
     from pipeline.request.load import load_mixture
@@ -84,7 +85,8 @@ def select(run: str, against: Path | None, examples: bool, as_json: bool) -> Non
     quality = load_mixture(against).quality if against else None
     if quality and quality.measuring() != opened.mixture.quality.measuring():
         complain("warning: that mixture measures otherwise than the run did; its rules are put to the run's numbers")
-    found = effects_of(opened, quality) if quality else own_effects(opened)
+    with working() as work:
+        found = effects_of(opened, quality) if quality else own_effects(opened, work)
     if as_json:
         say_json(asdict(found))
         return

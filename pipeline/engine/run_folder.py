@@ -143,8 +143,11 @@ class RunFiles:
 
     def plan(self, phase: Phased) -> Iterator[pa.Table]:
         """doc_id, n_tokens, n_copies, cut_tokens of every shard of `balance`, as one phase takes them."""
-        if phase.number is None:
-            yield from self.shards(BALANCE, columns=["doc_id", "n_tokens", "n_copies", "cut_tokens"])
-            return
-        for plan in self.shards(PHASED_BALANCE):
-            yield of_phase(plan, phase.number)
+        return (plan_of(self.tables, phase, shard) for shard in range(self.n_shards))
+
+
+def plan_of(tables: Tables, phase: Phased, shard: int) -> pa.Table:
+    """doc_id, n_tokens, n_copies, cut_tokens of one shard of `balance`, as one phase takes them."""
+    if phase.number is None:
+        return tables.read(BALANCE, shard, columns=["doc_id", "n_tokens", "n_copies", "cut_tokens"])
+    return of_phase(tables.read(PHASED_BALANCE, shard), phase.number)

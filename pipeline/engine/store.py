@@ -353,6 +353,23 @@ class Store:
         except (OSError, pa.ArrowException) as error:
             raise _damaged(self.full(path), error) from error
 
+    def read_ipc(self, path: str, *, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
+        """Some columns of an Arrow IPC file, in all its batches; of a file on a server only these are fetched.
+
+        StoreError if missing or damaged, SchemaError if it is another table.
+        """
+        if self.is_local:
+            return check(self.open_ipc(path).read_all(), schema, name=path).select(list(columns))
+        try:
+            with self.disk.open(self._inside(path)) as file:
+                names = pa.ipc.open_file(file).schema.names
+                fields = sorted(names.index(name) for name in columns if name in names)
+                options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=False)
+                table = pa.ipc.open_file(file, options=options).read_all()
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(self.full(path), error) from error
+        return check(table, pa.schema([schema.field(c) for c in columns]), name=path)
+
 
 def write_table(table: pa.Table, file: Any) -> None:
     """Write a table as Parquet: the one place that says how."""

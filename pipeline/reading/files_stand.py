@@ -1,12 +1,16 @@
 """Whether the files of a run stand as its manifest says, and no other beside them; stage by stage, so that what is held
 is the names of one table's files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import FileEntry, Store
+from pipeline.reading.work import Work
 from pipeline.schema import PACKED
 
+FILES_PER_TASK = 256  # of 64 MB, so that a task that hashes them takes some ten seconds
 _MAX_NAMED = 3
 
 
@@ -21,16 +25,20 @@ class FilesStand:
     bad: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
 
-    def add(self, store: Store, file: FileEntry, *, by_hash: bool, size: int | None = None) -> None:
-        """Compare a file; `size` is what a listing says of it, so that nobody need be asked for that."""
-        self.n_files += 1
-        self.n_bytes += file.n_bytes
-        is_sound = size == file.n_bytes if size is not None else True
-        if (by_hash or size is None) and is_sound:
-            is_sound = store.is_intact(file, by_hash=by_hash)
-        if not is_sound:
-            self.n_bad += 1
-            self.bad = [*self.bad, file.path][:_MAX_NAMED]
+    def add(self, store: Store, files: Sequence[FileEntry], *, by_hash: bool) -> None:
+        """Compare some files here and now."""
+        self.count(files)
+        self.add_bad(_bad(store, by_hash, (0, tuple(files))))
+
+    def count(self, files: Sequence[FileEntry]) -> None:
+        """Files that are compared."""
+        self.n_files += len(files)
+        self.n_bytes += sum(file.n_bytes for file in files)
+
+    def add_bad(self, paths: Sequence[str]) -> None:
+        """Files that do not stand as they should."""
+        self.n_bad += len(paths)
+        self.bad = [*self.bad, *paths][:_MAX_NAMED]
 
     def add_strange(self, path: str) -> None:
         """A file that the manifest does not name."""
@@ -38,16 +46,24 @@ class FilesStand:
         self.strange = [*self.strange, path][:_MAX_NAMED]
 
 
-def files_stand(run: RunFiles, stage: str, *, by_hash: bool, found: FilesStand) -> None:
-    """Compare the files of one stage, and look for others in their folders."""
-    store, folders = run.store, [f"tables/{stage}"]
+def files_stand(run: RunFiles, work: Work, stage: str, *, by_hash: bool, found: FilesStand) -> None:
+    """Compare the files of one stage by tasks, and look for others in their folders."""
+    files = list(run.files(stage))
+    found.count(files)
+    spans = work.spans(len(files), n_rows=len(files) * work.rows_per_task // FILES_PER_TASK)
+    items = [(span.number, tuple(files[span.first : span.end])) for span in spans]
+    for bad in work.each(partial(_bad, run.store, by_hash), items, name="verify.files"):
+        found.add_bad(bad)
+    folders = [f"tables/{stage}"]
     if stage == PACKED:
-        folders = [PACKED, *(f"{PACKED}/{name}" for name in store.folders(PACKED))]
-    there = {folder: store.files(folder) for folder in folders}
-    for file in run.files(stage):
-        folder, _, name = file.path.rpartition("/")
-        found.add(store, file, by_hash=by_hash, size=there.get(folder, {}).pop(name, None))
-    for folder in sorted(there):
-        for name in there[folder]:
-            if not name.startswith("."):
+        folders = [PACKED, *(f"{PACKED}/{name}" for name in run.store.folders(PACKED))]
+    named = {file.path for file in files}
+    for folder in sorted(folders):
+        for name in run.store.files(folder):
+            if not name.startswith(".") and f"{folder}/{name}" not in named:
                 found.add_strange(f"{folder}/{name}")
+
+
+def _bad(store: Store, by_hash: bool, item: tuple[int, tuple[FileEntry, ...]]) -> list[str]:
+    files = item[1]
+    return [f.path for f, stands in zip(files, store.intact(files, by_hash=by_hash), strict=True) if not stands]

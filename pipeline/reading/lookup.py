@@ -1,29 +1,48 @@
 """Questions about one thing of a run: why a document is in or out, and where a packed token comes from."""
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays.columns import one_chunk
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.tables import Tables
 from pipeline.errors import LoopmixError, SchemaError, StoreError
 from pipeline.language.names import disagrees
 from pipeline.reading.findings import findings_of
+from pipeline.reading.ids import is_id, places_of
 from pipeline.reading.limits import limits_of
 from pipeline.reading.passages import with_passages
+from pipeline.reading.stream_files import StreamFiles, stream_files
 from pipeline.reading.texts import contents, runs_of
+from pipeline.reading.work import Span, Work, working
 from pipeline.rules.meanings import meanings
-from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, OVERLAPS, QUALITY, Table, bounds_of_pieces
+from pipeline.schema import (
+    DOCUMENTS,
+    EXACT_DUPS,
+    LANGUAGES,
+    LEDGER,
+    OVERLAPS,
+    QUALITY,
+    Table,
+    bounds_of_pieces,
+    packed_schema,
+)
 
 MAX_FOUND = 20  # documents that one name may mean; more fill a screen and say that the name is too short
 MAX_DIFF_LINES = 40  # a screen
 MAX_DIFF_BYTES = 200_000  # of each text; comparing longer ones line by line takes too long
 
 
-def why(run: RunFiles, name: str, *, text: bool = False) -> Iterator[dict[str, Any]]:
+def why(run: RunFiles, name: str, *, text: bool = False, work: Work | None = None) -> Iterator[dict[str, Any]]:
     """Ledger rows of the document with this doc_id, path, or path ending; at most 20. LoopmixError if there is none.
 
     Each row gains `features` (the measured numbers), `group_size`, `findings` (places of secrets and personal data, see
@@ -32,33 +51,55 @@ def why(run: RunFiles, name: str, *, text: bool = False) -> Iterator[dict[str, A
     the keeper to it), `matches` (with items of benchmarks, see `with_passages`) and `sequences` (where its first pieces
     are); of its language `confidence`, `runner_up`, `runner_up_confidence`, `content_kind`, and as `name_says` what the
     name claims where the content is another kind; `made_from` is the format that its text was taken out of. With `text`
-    that too.
+    that too. `work` says where shards are searched, by default in this process.
     """
+    with working() if work is None else nullcontext(work) as here:
+        yield from _why(run, name, here, text=text)
+
+
+def _why(run: RunFiles, name: str, work: Work, *, text: bool) -> Iterator[dict[str, Any]]:
     found, sentences = 0, meanings(run.mixture.quality)
-    for shard in range(run.n_shards):
+    for shard, rows in _named(run, name, work):
+        rows = rows[: MAX_FOUND - found]
         ledger = run.tables.read(LEDGER, shard)
-        exact = pc.or_(pc.equal(ledger["doc_id"], name), pc.equal(ledger["path"], name))
-        ending = pc.ends_with(ledger["path"], "/" + name.lstrip("/"))
-        rows = pc.indices_nonzero(pc.or_(exact, ending)).to_pylist()[: MAX_FOUND - found]
-        for document in _joined(run, shard, ledger, rows) if rows else ():
+        for document in _joined(run, shard, ledger, rows):
             document["findings"] = findings_of(run, shard, document.pop("row"))
             document["meanings"] = {r: sentences[r] for r in document["reasons"]}
-            document["judged"] = _judged(run, document["judged_id"]) if document["judged_id"] else None
+            document["judged"] = _judged(run, document["judged_id"], work) if document["judged_id"] else None
             document["limits"] = [asdict(limit) for limit in limits_of(run.mixture, document)]
-            document["matches"] = with_passages(run, document["doc_id"], document["matches"])
+            document["matches"] = with_passages(run, document["doc_id"], document["matches"], work)
             document["name_says"] = disagrees(document["path"], document["content_kind"])
             keeper = document["keeper_id"]
-            document["keeper_path"] = _path_of(run, keeper) if keeper else None
-            document["diff"] = _diff(run, keeper, document["doc_id"]) if keeper else []
-            document["sequences"] = list(_places(run, document["doc_id"])) if document["n_packed_tokens"] else []
+            document["keeper_path"] = _path_of(run, keeper, work) if keeper else None
+            document["diff"] = _diff(run, keeper, document["doc_id"], work) if keeper else []
+            document["sequences"] = _sequences(run, document["doc_id"], work) if document["n_packed_tokens"] else []
             if text:
-                document["text"] = _text(run, document["doc_id"])
+                document["text"] = _text(run, document["doc_id"], work)
             yield document
         found += len(rows)
         if found >= MAX_FOUND:
             return
     if not found:
         raise LoopmixError(f"{name!r}: no document of this run has that doc_id, path or path ending")
+
+
+def _named(run: RunFiles, name: str, work: Work) -> Iterator[tuple[int, list[int]]]:
+    """Shards and rows of the documents with this doc_id, path or path ending. Who asks no more stops the search."""
+    if is_id(name) and (found := places_of(run, [name], work)):
+        yield from ((shard, [row]) for shard, row in found.values())
+        return
+    for places in work.each(partial(_with_path, run.tables, name), work.shards(run), name="why"):
+        yield from places
+
+
+def _with_path(tables: Tables, name: str, span: Span) -> list[tuple[int, list[int]]]:
+    found = []
+    for shard in span.items:
+        path = tables.read(LEDGER, shard, columns=["path"])["path"]
+        rows = pc.indices_nonzero(pc.or_(pc.equal(path, name), pc.ends_with(path, "/" + name.lstrip("/"))))
+        if len(rows):
+            found.append((shard, rows[:MAX_FOUND].to_pylist()))
+    return found
 
 
 _NO_FEATURES = ("doc_id", "prose_language", "marks", "extra")  # columns of table `quality` that are no numbers
@@ -105,80 +146,91 @@ def _made_from(run: RunFiles, shard: int, rows: list[int]) -> list[str | None]:
     return list(found["made_from"].take(rows).to_pylist())
 
 
-def _text(run: RunFiles, doc_id: str) -> str | None:
+def _text(run: RunFiles, doc_id: str, work: Work) -> str | None:
     """The document's text; None where the run holds it no longer."""
-    found = contents(run, (doc_id,)).get(doc_id)
-    return None if found is None else found[0].decode("utf-8", errors="replace")
+    found = contents(run, (doc_id,), work).get(doc_id)
+    return None if found is None else found.content.decode("utf-8", errors="replace")
 
 
-def _path_of(run: RunFiles, doc_id: str) -> str | None:
+def _path_of(run: RunFiles, doc_id: str, work: Work) -> str | None:
     for place in runs_of(run):
-        for shard in place.shards(LEDGER, columns=["doc_id", "path"]):
-            row = pc.index(shard["doc_id"], doc_id).as_py()
-            if row >= 0:
-                return str(shard["path"][row].as_py())
+        for shard, row in places_of(place, [doc_id], work).values():
+            return str(place.tables.read(LEDGER, shard, columns=["path"])["path"][row].as_py())
     return None
 
 
-def _judged(run: RunFiles, doc_id: str) -> dict[str, Any]:
+def _judged(run: RunFiles, doc_id: str, work: Work) -> dict[str, Any]:
     """What was judged of a document of this run."""
-    for shard, ledger in enumerate(run.shards(LEDGER, columns=["doc_id", "path", "license"])):
-        row = pc.index(ledger["doc_id"], doc_id).as_py()
-        if row >= 0:
-            found: dict[str, Any] = ledger.slice(row, 1).to_pylist()[0]
-            return found | {"matches": run.tables.read(OVERLAPS, shard)["matches"][row].as_py()}
+    for shard, row in places_of(run, [doc_id], work).values():
+        ledger = run.tables.read(LEDGER, shard, columns=["doc_id", "path", "license"])
+        found: dict[str, Any] = ledger.slice(row, 1).to_pylist()[0]
+        matches = run.tables.read(OVERLAPS, shard, columns=["matches"])["matches"]
+        return found | {"matches": matches[row].as_py()}
     raise LoopmixError(f"{doc_id}: stands as `judged_id` in the ledger, but is no document of this run")
 
 
-def _diff(run: RunFiles, keeper: str, doc_id: str) -> list[str]:
+def _diff(run: RunFiles, keeper: str, doc_id: str, work: Work) -> list[str]:
     """A unified diff from the keeper to the document; empty where the bytes are equal or a text is gone."""
-    texts = contents(run, (keeper, doc_id))
+    texts = contents(run, (keeper, doc_id), work)
     if keeper not in texts or doc_id not in texts:
         return []
     first, second = (
-        texts[i][0][:MAX_DIFF_BYTES].decode("utf-8", errors="replace").splitlines() for i in (keeper, doc_id)
+        texts[i].content[:MAX_DIFF_BYTES].decode("utf-8", errors="replace").splitlines() for i in (keeper, doc_id)
     )
     lines = list(difflib.unified_diff(first, second, "keeper", "document", lineterm="", n=1))
-    if not lines and texts[keeper][0] != texts[doc_id][0]:
+    if not lines and texts[keeper].content != texts[doc_id].content:
         lines = ["they differ in line ends or beyond the first bytes alone"]
     left_out = len(lines) - MAX_DIFF_LINES
     return lines if left_out <= 0 else [*lines[:MAX_DIFF_LINES], f"... {left_out} more lines"]
 
 
-def _places(run: RunFiles, doc_id: str, *, limit: int = 5) -> Iterator[int]:
+def _sequences(run: RunFiles, doc_id: str, work: Work, *, limit: int = 5) -> list[int]:
     """Numbers of the first sequences in which the document has a piece."""
-    base, n = 0, 0
-    for table in run.packed():
-        pieces = table["doc_ids"].combine_chunks()
+    files, base, found = stream_files(run), 0, list[int]()
+    for shards in work.each(partial(_with_piece, files, doc_id), files.spans(work, run), name="why.sequences"):
+        for n_rows, rows in shards:
+            found += [base + row for row in rows]
+            base += n_rows
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def _with_piece(files: StreamFiles, doc_id: str, span: Span) -> list[tuple[int, list[int]]]:
+    """Of some packed shards how many sequences each has, and which of them hold a piece of the document."""
+    found = []
+    for number in span.items:
+        pieces = one_chunk(files.read(number, "doc_ids")["doc_ids"])
         hits = pc.indices_nonzero(pc.equal(pieces.flatten(), doc_id))
-        parents = pc.list_parent_indices(pieces).take(hits)
-        for row in pc.unique(parents).to_pylist():
-            if n == limit:
-                return
-            n += 1
-            yield base + int(row)
-        base += table.num_rows
+        found.append((len(pieces), pc.unique(pc.list_parent_indices(pieces).take(hits)).to_pylist()))
+    return found
 
 
-def trace(run: RunFiles, sequence: int, *, offset: int | None = None) -> list[dict[str, Any]]:
+def trace(run: RunFiles, sequence: int, *, offset: int | None = None, work: Work | None = None) -> list[dict[str, Any]]:
     """The pieces of packed sequence number `sequence` (or the one that holds token `offset`): document and origin.
 
-    LoopmixError if there is no such sequence, or the offset lies in the padding.
+    `work` says where shards are searched. LoopmixError if there is no such sequence, or the offset lies in the padding.
     """
-    base = 0
-    for table in run.packed():
-        if base <= sequence < base + table.num_rows:
-            return _pieces_of(run, table.slice(sequence - base, 1).to_pylist()[0], sequence, offset)
-        base += table.num_rows
+    files, base = stream_files(run), 0
+    with working() if work is None else nullcontext(work) as here:
+        for number in range(len(files.paths)):
+            n_rows = files.read(number, "n_real").num_rows
+            if base <= sequence < base + n_rows:
+                columns = [name for name in packed_schema(1, joined=run.joined).names if name != "token_ids"]
+                row = files.read(number, *columns).slice(sequence - base, 1).to_pylist()[0]
+                return _pieces_of(run, row, sequence, offset, here)
+            base += n_rows
     raise LoopmixError(f"sequence {sequence}: the run has sequences 0 to {base - 1}")
 
 
-def _pieces_of(run: RunFiles, row: dict[str, Any], sequence: int, offset: int | None) -> list[dict[str, Any]]:
+def _pieces_of(
+    run: RunFiles, row: dict[str, Any], sequence: int, offset: int | None, work: Work
+) -> list[dict[str, Any]]:
     cu = row[bounds_of_pieces(row)]
     if offset is not None and not 0 <= offset < cu[-1]:
         raise LoopmixError(f"sequence {sequence}: token {offset} is not real; it has tokens 0 to {cu[-1] - 1}")
     wanted = [j for j in range(len(cu) - 1) if offset is None or cu[j] <= offset < cu[j + 1]]
-    origin = _origins(run, {row["doc_ids"][j] for j in wanted})
+    origin = _origins(run, {row["doc_ids"][j] for j in wanted}, work)
     return [
         {
             "sequence": sequence,
@@ -192,11 +244,13 @@ def _pieces_of(run: RunFiles, row: dict[str, Any], sequence: int, offset: int | 
     ]
 
 
-def _origins(run: RunFiles, ids: set[str]) -> dict[str, dict[str, Any]]:
+def _origins(run: RunFiles, ids: set[str], work: Work) -> dict[str, dict[str, Any]]:
     columns = ["doc_id", "source", "repo", "path", "revision", "license", "input_file", "input_row"]
-    wanted = pa.array(sorted(ids), pa.string())
+    rows: dict[int, list[int]] = {}
+    for shard, row in places_of(run, ids, work, table=DOCUMENTS).values():
+        rows.setdefault(shard, []).append(row)
     found: dict[str, dict[str, Any]] = {}
-    for shard in run.shards(DOCUMENTS, columns=columns):
-        for row in shard.filter(pc.is_in(shard["doc_id"], value_set=wanted)).to_pylist():
-            found[row["doc_id"]] = row
+    for shard, mine in rows.items():
+        for origin in run.tables.read(DOCUMENTS, shard, columns=columns).take(mine).to_pylist():
+            found[origin["doc_id"]] = origin
     return found

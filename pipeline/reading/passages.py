@@ -11,18 +11,19 @@ from pipeline.dedup.benchmark_items import Benchmark, open_benchmark, read_items
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
 from pipeline.reading.texts import contents
+from pipeline.reading.work import Work
 
 MAX_PASSAGE_CHARS = 600  # some lines of a screen; enough to see whether it is a leak
 
 
-def with_passages(run: RunFiles, doc_id: str, matches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_passages(run: RunFiles, doc_id: str, matches: Sequence[dict[str, Any]], work: Work) -> list[dict[str, Any]]:
     """The matches, each with `passage` and `item_passage`: text, its first line from 1, and its bytes in the document.
 
     An item's is None where the benchmark is not there any more or has other items now.
     """
     if not matches:
         return []
-    text = contents(run, [doc_id])[doc_id][0]
+    text = contents(run, [doc_id], work)[doc_id].content
     entries = {entry.name: entry for entry in run.mixture.against}
     found = []
     for match in matches:

@@ -5,10 +5,12 @@ work on text. What is no rule (duplicates, licences, ingest) stays as the run de
 go now stays a duplicate here, and only a new run would choose another keeper.
 """
 
+from __future__ import annotations
+
 import heapq
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +19,11 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import doc_words, one_chunk
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError
 from pipeline.features import EXTRA
 from pipeline.filters import Quality, Rule
+from pipeline.reading.work import Span, Work
 from pipeline.reasons import REASONS
 from pipeline.rules.judge import FeaturesOfShard, judge
 from pipeline.rules.judged import judged_documents
@@ -88,15 +92,69 @@ class _Shard:
         return np.asarray(np.sum([*self.mask.values(), np.zeros(self.ledger.num_rows, np.int64)], axis=0))
 
 
-_LEDGER = ["doc_id", "path", "language", "n_bytes", "keep", "reasons", "fired"]
 _Candidate = tuple[bool, int, RuleExample]  # not alone, key: the smallest are shown
 
 
-def own_effects(run: RunFiles) -> RuleEffects:
+@dataclass
+class _EffectCounts:
+    """What is counted of shards, and of each reason the few documents that are shown."""
+
+    sums: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)  # by reason and language
+    found: dict[str, list[_Candidate]] = field(default_factory=dict)
+    totals: np.ndarray = field(default_factory=lambda: np.zeros(7, np.int64))
+    restored_groups: set[int] = field(default_factory=set)
+
+    def add(self, shard: _Shard) -> None:
+        """Count one shard."""
+        self.totals = self.totals + _totals(shard, self.restored_groups)
+        n_hits = shard.n_hits
+        for reason, mask in shard.mask.items():
+            beyond = mask & (n_hits == 1)
+            alone = beyond & ~shard.otherwise
+            for language, counts in _by_language(shard, (mask, beyond, alone)):
+                self._sum(reason, language, counts)
+            self._choose(reason, _candidates(shard, reason, alone))
+
+    def update(self, other: _EffectCounts) -> None:
+        """Add what another has counted by the rules of a run itself, of which nothing comes back."""
+        self.totals = self.totals + other.totals
+        for (reason, language), counts in other.sums.items():
+            self._sum(reason, language, counts)
+        for reason, candidates in other.found.items():
+            self._choose(reason, candidates)
+
+    def effects(self, order: Sequence[str]) -> RuleEffects:
+        """All of it, in the order of the rules."""
+        effects = [RuleEffect(reason, language, *map(int, row)) for (reason, language), row in self.sums.items()]
+        effects.sort(key=lambda e: (order.index(e.reason), -e.n_bytes, e.language))
+        examples = tuple(example for reason in order for _, _, example in self.found.get(reason, ()))
+        return RuleEffects(tuple(effects), examples, *map(int, self.totals))
+
+    def _sum(self, reason: str, language: str, counts: np.ndarray) -> None:
+        self.sums[reason, language] = self.sums.get((reason, language), np.zeros(6, np.int64)) + counts
+
+    def _choose(self, reason: str, candidates: Iterable[_Candidate]) -> None:
+        every = [*self.found.get(reason, ()), *candidates]
+        self.found[reason] = heapq.nsmallest(N_EXAMPLES, every, key=lambda c: c[:2])
+
+
+_LEDGER = ["doc_id", "path", "language", "n_bytes", "keep", "reasons", "fired"]
+
+
+def own_effects(run: RunFiles, work: Work) -> RuleEffects:
     """What the rules of the run did in it, by its ledger alone: texts and measured numbers may be gone."""
     order = [reason for reason in meanings(run.mixture.quality) if reason not in REASONS]
-    shards = (_decided(ledger, order) for ledger in run.shards(LEDGER, columns=_LEDGER))
-    return _counted(shards, order)
+    counts = _EffectCounts()
+    for found in work.each(partial(_own, run.tables, order), work.shards(run), name="report.rules"):
+        counts.update(found)
+    return counts.effects(order)
+
+
+def _own(tables: Tables, order: Sequence[str], span: Span) -> _EffectCounts:
+    counts = _EffectCounts()
+    for shard in span.items:
+        counts.add(_decided(tables.read(LEDGER, shard, columns=_LEDGER), order))
+    return counts
 
 
 def effects_of(run: RunFiles, quality: Quality) -> RuleEffects:
@@ -107,28 +165,10 @@ def effects_of(run: RunFiles, quality: Quality) -> RuleEffects:
     rules = rules_of(quality)
     _refuse_unmeasured(run, rules)
     own = set(meanings(run.mixture.quality)) - REASONS.keys()
-    shards = (_judged(run, number, rules, own) for number in range(run.n_shards))
-    return _counted(shards, list(dict.fromkeys(rule.reason for rule in rules)))
-
-
-def _counted(shards: Iterable[_Shard], order: Sequence[str]) -> RuleEffects:
-    sums: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(6, np.int64))
-    found: dict[str, list[_Candidate]] = defaultdict(list)
-    totals, restored_groups = np.zeros(7, np.int64), set[int]()
-    for shard in shards:
-        totals += _totals(shard, restored_groups)
-        n_hits = shard.n_hits
-        for reason, mask in shard.mask.items():
-            beyond = mask & (n_hits == 1)
-            alone = beyond & ~shard.otherwise
-            for language, counts in _by_language(shard, (mask, beyond, alone)):
-                sums[reason, language] += counts
-            candidates = [*found[reason], *_candidates(shard, reason, alone)]
-            found[reason] = heapq.nsmallest(N_EXAMPLES, candidates, key=lambda c: c[:2])
-    effects = [RuleEffect(reason, language, *map(int, row)) for (reason, language), row in sums.items()]
-    effects.sort(key=lambda e: (order.index(e.reason), -e.n_bytes, e.language))
-    examples = tuple(example for reason in order for _, _, example in found.get(reason, ()))
-    return RuleEffects(tuple(effects), examples, *map(int, totals))
+    counts = _EffectCounts()
+    for number in range(run.n_shards):
+        counts.add(_judged(run, number, rules, own))
+    return counts.effects(list(dict.fromkeys(rule.reason for rule in rules)))
 
 
 def _refuse_unmeasured(run: RunFiles, rules: Sequence[Rule]) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.arrays.columns import doc_words
-from pipeline.engine.run_folder import RunFiles
+from pipeline.arrays.columns import joined
+from pipeline.engine.exchange import positions, row_of, shard_of
+from pipeline.engine.run_folder import RunFiles, plan_of
+from pipeline.engine.tables import Tables
 from pipeline.phased import Phased
+from pipeline.reading.spread import Spread
+from pipeline.reading.stream_files import PIECES, StreamFiles, pieces_of, stream_files
+from pipeline.reading.work import Span, Work, n_pieces_of
 
-# Pieces that are held at once, 32 bytes each; where more repeat, the stream is read again for each such part of them.
-_MOST_PIECES = 20_000_000
 # A document that is larger than this part of an epoch may fill what stands between two copies: no order could help it.
 _LARGE_FRAC = 1 / 16
 
@@ -28,24 +29,35 @@ class _Apart:
     near: int = 0  # less than half an epoch apart
     nearest: float = np.inf  # in epochs
 
+    def __add__(self, other: _Apart) -> _Apart:
+        sums = (self.twice + other.twice, self.in_batch + other.in_batch, self.near + other.near)
+        return _Apart(*sums, min(self.nearest, other.nearest))
 
-def epochs_hold(run: RunFiles) -> tuple[bool, str]:
+
+def epochs_hold(run: RunFiles, work: Work) -> tuple[bool, str]:
     """No two copies in one sequence or global batch, and half an epoch apart: a document of n copies has an n-th of
     the stream as its epoch. Phases are streams of their own."""
-    found = [_phase_holds(run, phase) for phase in run.phases]
+    found = [_phase_holds(run, phase, work) for phase in run.phases]
     broken = [said for kept, said in found if not kept]
     return not broken, " | ".join(broken or [said for _, said in found])
 
 
-def _phase_holds(run: RunFiles, phase: Phased) -> tuple[bool, str]:
-    n_most, n_docs, n_pieces, largest = _planned(run, phase)
+def _phase_holds(run: RunFiles, phase: Phased, work: Work) -> tuple[bool, str]:
+    n_most, n_docs, largest = 1, 0, 0
+    for most, n, tokens in work.each(partial(_planned, run.tables, phase), work.shards(run), name="verify.copies"):
+        n_most, n_docs, largest = max(n_most, most), n_docs + n, max(largest, tokens)
     if n_docs == 0:
         return True, f"{phase.said}no document stands in the stream twice"
-    batch = phase.global_batch
-    n_sequences = sum(table.num_rows for table in run.packed(phase))
-    found, n_parts = _Apart(), -(-n_pieces // _MOST_PIECES)
-    for part in range(n_parts):
-        _measure(found, _pieces(run, phase, part, n_parts), n_sequences=n_sequences, batch=batch)
+    batch, files = phase.global_batch, stream_files(run, phase)
+    spans = files.spans(work, run)
+    pieces = work.spread("copies", width=4, n_sources=len(spans), n_parts=work.n_parts(n_pieces_of(run)))
+    lengths = [n for of in work.each(partial(_pieces, files, pieces), spans, name="verify.repeated") for n in of]
+    before = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))  # sequences before each packed shard
+    n_sequences = int(before[-1])
+    found = _Apart()
+    for apart in work.each(partial(_measure, pieces, before, batch), work.parts(pieces), name="verify.epochs"):
+        found += apart
+    pieces.drop()
     said = f"{n_docs:,} documents stand up to {n_most} times; copies are at least {found.nearest:.2f} of an epoch apart"
     said = f"{phase.said}{said}"
     if found.twice:
@@ -59,47 +71,50 @@ def _phase_holds(run: RunFiles, phase: Phased) -> tuple[bool, str]:
     return True, said
 
 
-def _planned(run: RunFiles, phase: Phased) -> tuple[int, int, int, int]:
-    """The most copies of a document, how many have more than one, their pieces at most, tokens of the largest."""
-    n_most, n_docs, n_pieces, largest = 1, 0, 0, 0
-    for plan in run.plan(phase):
+def _planned(tables: Tables, phase: Phased, span: Span) -> tuple[int, int, int]:
+    """Of some shards the most copies of a document, how many have more than one, tokens of the largest of these."""
+    n_most, n_docs, largest = 1, 0, 0
+    for shard in span.items:
+        plan = plan_of(tables, phase, shard)
         n_tokens, n_copies, cut = (plan[name].to_numpy() for name in ("n_tokens", "n_copies", "cut_tokens"))
         copies = n_copies + (cut > 0)
         again = copies > 1
         n_most, n_docs = max(n_most, int(copies.max(initial=1))), n_docs + int(again.sum())
-        n_pieces += int((copies * -(-n_tokens // phase.seq_len))[again].sum())
         largest = max(largest, int(n_tokens[again].max(initial=0)))
-    return n_most, n_docs, n_pieces, largest
+    return n_most, n_docs, largest
 
 
-def _pieces(run: RunFiles, phase: Phased, part: int, n_parts: int) -> Iterator[np.ndarray]:
-    """Of each packed shard the pieces of one part of the documents: id in two words, offset, sequence, [4, n]."""
-    before = 0
-    for table in run.packed(phase):
-        ids = table["doc_ids"].combine_chunks()
-        high, low = doc_words(pa.table({"doc_id": ids.flatten()}))
-        offset = np.asarray(table["doc_offsets"].combine_chunks().flatten(), np.uint64)
-        sequence = before + np.repeat(np.arange(table.num_rows), pc.list_value_length(ids).to_numpy())
-        mine = high % np.uint64(n_parts) == part
-        yield np.stack([high[mine], low[mine], offset[mine], sequence[mine].astype(np.uint64)])
-        before += table.num_rows
+def _pieces(files: StreamFiles, out: Spread, span: Span) -> list[int]:
+    """Pass on document, offset and place of every piece of some packed shards; how many sequences each shard has."""
+    words, lengths = [], []
+    for number in span.items:
+        table = files.read(number, files.bounds, *PIECES)
+        found = pieces_of(table, files.bounds)
+        words.append((found.high, found.low, found.offset.view(np.uint64), positions(number, found.row)))
+        lengths.append(table.num_rows)
+    columns = joined(words, n=4)
+    out.write(span.number, *columns, part=out.part_of(columns[0]))
+    return lengths
 
 
-def _measure(found: _Apart, pieces: Iterator[np.ndarray], *, n_sequences: int, batch: int | None) -> None:
-    high, low, offset, sequence = np.concatenate(list(pieces), axis=1)
+def _measure(pieces: Spread, before: np.ndarray, batch: int | None, span: Span) -> _Apart:
+    """How far apart the copies of one partition of the documents stand; `before`: sequences before each shard, and of
+    all."""
+    high, low, offset, place = pieces.read(span.number)
+    sequence = before[shard_of(place)] + row_of(place)
     order = np.lexsort((sequence, offset, low, high))
     high, low, offset, sequence = (words[order] for words in (high, low, offset, sequence))
     same = (high[1:] == high[:-1]) & (low[1:] == low[:-1]) & (offset[1:] == offset[:-1])
     if not same.any():
-        return
+        return _Apart()
+    n_sequences = int(before[-1])
     piece = np.concatenate(([0], np.cumsum(~same)))
     n_times = np.bincount(piece)[piece[1:]][same]
-    place = sequence.astype(np.int64)
-    apart = (place[1:] - place[:-1])[same]
-    epochs = apart * n_times / n_sequences
-    found.twice += int((apart == 0).sum())
-    # A sequence more or less is none of the order's doing, where an epoch is a handful of them.
-    found.near += int((apart + 1 < n_sequences / (2 * n_times)).sum())
-    found.nearest = min(found.nearest, float(epochs.min()))
-    if batch is not None:
-        found.in_batch += int((place[1:] // batch == place[:-1] // batch)[same].sum())
+    apart = (sequence[1:] - sequence[:-1])[same]
+    return _Apart(
+        twice=int((apart == 0).sum()),
+        in_batch=0 if batch is None else int((sequence[1:] // batch == sequence[:-1] // batch)[same].sum()),
+        # A sequence more or less is none of the order's doing, where an epoch is a handful of them.
+        near=int((apart + 1 < n_sequences / (2 * n_times)).sum()),
+        nearest=float((apart * n_times / n_sequences).min()),
+    )

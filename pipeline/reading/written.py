@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.store import FileEntry, Store
 from pipeline.errors import LoopmixError
 from pipeline.forms.fim import Sentinels, sentinels_of, undo
 from pipeline.forms.headers import FileMarks, marks_of, take_apart
@@ -51,16 +55,44 @@ class WrittenTokens:
         return self.encoder.decode(ids[:-1] if self.sentinels is None else undo(ids, self.sentinels))
 
 
+@dataclass(frozen=True)
+class Form:
+    """How the tokens of a run are read, for tasks: by its own tokenizer, which each process reads once."""
+
+    store: Store
+    entry: FileEntry  # of the tokenizer
+    joined: bool  # files of a repository are
+    filled: bool  # some documents are filled in
+
+
+def form_of(run: RunFiles) -> Form:
+    """The form of a run's tokens."""
+    return Form(run.store, tokenizer_of(run.store, run.manifest), run.joined, filled=run.mixture.forms.fim is not None)
+
+
 def written(run: RunFiles) -> WrittenTokens:
     """By the run's own tokenizer. LoopmixError if it is missing, or not one for that run."""
-    where = run.store.full(TOKENIZER_FILE)
-    encoder = held_encoder(run.tokenizer(), where=where)
+    return _reader(form_of(run), run.tokenizer())
+
+
+@lru_cache(maxsize=2)
+def reader_of(form: Form) -> WrittenTokens:
+    """The same of a form, kept for the next shard. LoopmixError as above."""
+    data = form.store.read_bytes(form.entry.path)
+    if hashlib.sha256(data).hexdigest() != form.entry.sha256:
+        raise LoopmixError(f"{form.store.full(form.entry.path)}: is not the tokenizer that made this run")
+    return _reader(form, data)
+
+
+def _reader(form: Form, data: bytes) -> WrittenTokens:
+    where = form.store.full(TOKENIZER_FILE)
+    encoder = held_encoder(data, where=where)
     marks = None
-    if run.joined:
+    if form.joined:
         marks = marks_of(dict(encoder.special), end=encoder.eos_id)
         if marks is None:
             raise LoopmixError(f"{where}: has no tokens for a repository's name and a file's path")
-    if run.mixture.forms.fim is None:
+    if not form.filled:
         return WrittenTokens(encoder, None, marks)
     found = sentinels_of(dict(encoder.special), end=encoder.eos_id)
     if found is None:

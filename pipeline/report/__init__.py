@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pipeline.engine.run_folder import RunFiles
 
 if TYPE_CHECKING:
+    from pipeline.reading.work import Work
     from pipeline.report.numbers import Numbers
 
 __all__ = ["count", "save", "write_report"]
@@ -33,11 +34,11 @@ def write_report(run: RunFiles, *, model: Path | None = None) -> tuple[Numbers, 
     return numbers, save(run, numbers)
 
 
-def count(run: RunFiles, *, model: Path | None = None) -> Numbers:
-    """Everything the report says. Raises as `write_report` does."""
+def count(run: RunFiles, *, model: Path | None = None, work: Work | None = None) -> Numbers:
+    """Everything the report says; `work` says where it is counted. Raises as `write_report` does."""
     from pipeline.report.compute import compute
 
-    return compute(run, model=model)
+    return compute(run, model=model, work=work)
 
 
 def save(run: RunFiles, numbers: Numbers) -> str:

@@ -1,6 +1,7 @@
 """From a finished run to the numbers of its report."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.listed import n_bytes_of, n_files_of
 from pipeline.reading.rule_effects import own_effects
+from pipeline.reading.work import Work, working
 from pipeline.reasons import LOSS_KINDS
 from pipeline.report.count_concentration import count_concentration
 from pipeline.report.count_decisions import count_decisions
@@ -31,9 +33,10 @@ from pipeline.report.numbers import (
     StageWork,
     Totals,
 )
+from pipeline.report.read_stream import read_stream
 from pipeline.report.repositories import count_repositories
 from pipeline.report.shares import groups_of, paper_shares
-from pipeline.report.stream import mix_of, phases_of_run, read_stream, whole
+from pipeline.report.stream import mix_of, phases_of_run, whole
 from pipeline.report.stricter import stricter_of
 from pipeline.report.syntax import count_syntax
 from pipeline.report.training import read_training
@@ -46,16 +49,24 @@ from pipeline.targets import PoolBalance
 _CLASS_NAMES = {number: name for name, number in CLASSES.items()}
 
 
-def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
-    """Read the run's tables once, without any text, and count. Raises StoreError, SchemaError, CheckpointError."""
-    counted = count_documents(run)
+def compute(run: RunFiles, *, model: Path | None = None, work: Work | None = None) -> Numbers:
+    """Read the run's tables once, without any text, and count; `work` says where, by default in this process.
+
+    Raises StoreError, SchemaError, CheckpointError.
+    """
+    with working() if work is None else nullcontext(work) as here:
+        return _compute(run, here, model=model)
+
+
+def _compute(run: RunFiles, work: Work, *, model: Path | None) -> Numbers:
+    counted = count_documents(run, work)
     (total,) = roll_up(counted.cube)
     groups = _groups(run, counted)
-    stream, phases = read_stream(run), phases_of_run(run)
+    stream, phases = read_stream(run, work), phases_of_run(run, work)
     balanced, packing = whole(run, stream, phases, n_split_docs=total["n_split_docs"])
     totals = from_row(Totals, total)
     licenses = _licenses(counted)
-    source_docs, source_drops = count_sources(run)
+    source_docs, source_drops = count_sources(run, work)
     numbers = Numbers(
         name=run.mixture.name,
         version=__version__,
@@ -70,17 +81,17 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         flow=_flow(total),
         drops=_drops(counted, meanings(run.mixture.quality)),
         nearly_lost=_nearly_lost(run),
-        duplicates=duplicates_of(run, counted, lost={stage: total[f"n_{stage}_docs"] for stage in LOSSES}),
+        duplicates=duplicates_of(run, counted, work=work, lost={stage: total[f"n_{stage}_docs"] for stage in LOSSES}),
         license_classes=_license_classes(licenses),
         licenses=licenses,
-        stricter_copies=stricter_of(run),
-        prose_languages=count_prose(run),
-        concentration=count_concentration(run),
-        privacy=count_privacy(run),
-        language_decisions=count_decisions(run),
-        syntax=count_syntax(run),
-        forms=count_forms(run),
-        repositories=count_repositories(run),
+        stricter_copies=stricter_of(run, work),
+        prose_languages=count_prose(run, work),
+        concentration=count_concentration(run, work),
+        privacy=count_privacy(run, work),
+        language_decisions=count_decisions(run, work),
+        syntax=count_syntax(run, work),
+        forms=count_forms(run, work),
+        repositories=count_repositories(run, work),
         balance=balanced,
         mix=mix_of(stream),
         packing=packing,
@@ -90,9 +101,9 @@ def compute(run: RunFiles, *, model: Path | None = None) -> Numbers:
         source_docs=source_docs,
         source_drops=source_drops,
         lost_fields=lost_fields(run),
-        rule_effects=own_effects(run),
+        rule_effects=own_effects(run, work),
         default_columns=default_columns(run),
-        unread=unread_inputs(run, docs=source_docs, drops=source_drops),
+        unread=unread_inputs(run, work, docs=source_docs, drops=source_drops),
         training=read_training(model, hashes=_packed_hashes(run)) if model else None,
     )
     return notices_of(numbers)

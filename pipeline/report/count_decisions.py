@@ -4,6 +4,10 @@ Sums grow with the number of languages and rules, never of documents; documents 
 shard, and only the chosen few are held. Among equals a keyed hash chooses, so they come from all shards.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +17,12 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import doc_words, one_chunk
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.tables import Tables
 from pipeline.language.names import disagreements
+from pipeline.reading.work import Span, Work
 from pipeline.reasons import INGEST_PROBLEMS
 from pipeline.report.count_documents import Sums, from_row
-from pipeline.report.count_formats import COUNTS, FormatCounts, first_rows, short_path
+from pipeline.report.count_formats import COUNTS, FormatCounts, best_rows, first_rows, short_path
 from pipeline.report.formats import NAMED_RULES
 from pipeline.report.language_decisions import (
     BorderDocument,
@@ -38,54 +44,82 @@ N_MISNAMED = 6  # for each way to disagree
 
 _LEDGER = ["doc_id", "path", "pool", "decided_by", "n_bytes", "keep", "n_tokens", "reasons"]
 _LANGUAGES = ["language", "confidence", "runner_up", "runner_up_confidence", "content_kind"]
+_UNSURE, _WRONG = ("confidence", "key"), ("dropped", "key")  # in which order rows are shown
 _Row = dict[str, Any]
 
 
-def count_decisions(run: RunFiles) -> LanguageDecisions:
-    """Count all documents of a run, shard by shard."""
-    decided = Sums(("decided_by", "pool"), (*COUNTS, "confidence"))
-    sure = Sums(("bin", "named"), COUNTS)
-    pairs = Sums(("language", "runner_up"))
-    misnamed = Sums(("name_says", "content_kind"), COUNTS)
-    formats = FormatCounts()
-    border: list[_Row] = []
-    shown: dict[tuple[str, str], list[_Row]] = {}
-    key = stage_key(run.mixture.seed, "report")
-    for shard in range(run.n_shards):
-        docs = _documents(run, shard, key=key)
-        decided.add(docs)
-        sure.add(docs)
-        pairs.add(_pairs(docs))
-        formats.add(docs.filter(pc.invert(docs["unread"])))  # what has no content is in no language that was missed
+@dataclass
+class _DecisionCounts:
+    """What is counted of documents, and the few that are shown."""
+
+    decided: Sums = field(default_factory=lambda: Sums(("decided_by", "pool"), (*COUNTS, "confidence")))
+    sure: Sums = field(default_factory=lambda: Sums(("bin", "named"), COUNTS))
+    pairs: Sums = field(default_factory=lambda: Sums(("language", "runner_up")))
+    misnamed: Sums = field(default_factory=lambda: Sums(("name_says", "content_kind"), COUNTS))
+    formats: FormatCounts = field(default_factory=FormatCounts)
+    border: list[_Row] = field(default_factory=list)
+    shown: dict[tuple[str, str], list[_Row]] = field(default_factory=dict)
+
+    def add(self, docs: pa.Table) -> None:
+        """Count the documents of one shard."""
+        self.decided.add(docs)
+        self.sure.add(docs)
+        self.pairs.add(_pairs(docs))
+        self.formats.add(
+            docs.filter(pc.invert(docs["unread"]))
+        )  # what has no content is in no language that was missed
         unsure = docs.filter(pc.and_not(docs["keep"], docs["named"]))
-        border = first_rows(border, unsure, order=("confidence", "key"), n=N_BORDER)
+        self.border = first_rows(self.border, unsure, order=_UNSURE, n=N_BORDER)
         wrong = docs.filter(pc.is_valid(docs["name_says"]))
-        misnamed.add(wrong)
-        for way in wrong.group_by(list(misnamed.keys)).aggregate([]).to_pylist():
-            says, kind = (way[name] for name in misnamed.keys)
+        self.misnamed.add(wrong)
+        for way in wrong.group_by(list(self.misnamed.keys)).aggregate([]).to_pylist():
+            says, kind = (way[name] for name in self.misnamed.keys)
             mine = wrong.filter(pc.and_(pc.equal(wrong["name_says"], says), pc.equal(wrong["content_kind"], kind)))
-            shown[says, kind] = first_rows(shown.get((says, kind), []), mine, order=("dropped", "key"), n=N_MISNAMED)
-    ranked = pairs.total().to_pylist()
+            self.shown[says, kind] = first_rows(self.shown.get((says, kind), []), mine, order=_WRONG, n=N_MISNAMED)
+
+    def update(self, other: _DecisionCounts) -> None:
+        """Add what another has counted."""
+        for name in ("decided", "sure", "pairs", "misnamed"):
+            getattr(self, name).add(getattr(other, name).total())
+        self.formats.update(other.formats)
+        self.border = best_rows(self.border, other.border, order=_UNSURE, n=N_BORDER)
+        for way, rows in other.shown.items():
+            self.shown[way] = best_rows(self.shown.get(way, []), rows, order=_WRONG, n=N_MISNAMED)
+
+
+def count_decisions(run: RunFiles, work: Work) -> LanguageDecisions:
+    """Count all documents of a run, range by range of its shards."""
+    key, counts = stage_key(run.mixture.seed, "report"), _DecisionCounts()
+    for found in work.each(partial(_count, run.tables, key), work.shards(run), name="report.decisions"):
+        counts.update(found)
+    ranked = counts.pairs.total().to_pylist()
     confusions = _confusions(ranked)
     return LanguageDecisions(
-        decisions=_decisions(decided.total().to_pylist()),
-        confidences=_bins(sure.total().to_pylist()),
+        decisions=_decisions(counts.decided.total().to_pylist()),
+        confidences=_bins(counts.sure.total().to_pylist()),
         max_margin=MAX_MARGIN,
         n_ranked_docs=sum(row["n_docs"] for row in ranked),
         n_close_docs=sum(row["n_close_docs"] for row in ranked),
         n_close_pairs=len(confusions),
         confusions=confusions[:N_PAIRS],
-        border=tuple(from_row(BorderDocument, row, path=short_path(row["path"])) for row in border),
-        disagreements=_disagreements(misnamed.total().to_pylist(), shown=shown),
-        prose_in_formats=formats.prose(),
-        untold=formats.untold(),
+        border=tuple(from_row(BorderDocument, row, path=short_path(row["path"])) for row in counts.border),
+        disagreements=_disagreements(counts.misnamed.total().to_pylist(), shown=counts.shown),
+        prose_in_formats=counts.formats.prose(),
+        untold=counts.formats.untold(),
     )
 
 
-def _documents(run: RunFiles, shard: int, *, key: np.uint64) -> pa.Table:
+def _count(tables: Tables, key: np.uint64, span: Span) -> _DecisionCounts:
+    counts = _DecisionCounts()
+    for shard in span.items:
+        counts.add(_documents(tables, shard, key=key))
+    return counts
+
+
+def _documents(tables: Tables, shard: int, *, key: np.uint64) -> pa.Table:
     """What is known of each document of a shard, ready to be summed. `key` orders documents that are equally good."""
-    ledger = run.tables.read(LEDGER, shard, columns=_LEDGER)
-    languages = run.tables.read(LANGUAGES, shard, columns=_LANGUAGES)
+    ledger = tables.read(LEDGER, shard, columns=_LEDGER)
+    languages = tables.read(LANGUAGES, shard, columns=_LANGUAGES)
     keep, n_tokens = ledger["keep"].to_numpy(), ledger["n_tokens"].to_numpy()
     unread = np.zeros(ledger.num_rows, bool)
     reasons = one_chunk(ledger["reasons"])

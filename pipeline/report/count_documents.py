@@ -5,8 +5,10 @@ says about documents, but for how their languages were decided (`count_decisions
 parts agree with each other by construction. The cube is as large as the number of combinations, not of documents.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,8 +17,10 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import columns, one_chunk
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.tables import Tables
 from pipeline.privacy.kinds import PERSONAL, kinds
 from pipeline.privacy.policies import policy_of
+from pipeline.reading.work import Span, Work
 from pipeline.reasons import INGEST_PROBLEMS, TAKEN_BACK
 from pipeline.schema import EXACT_DUPS, LEDGER, REDACTED
 
@@ -24,6 +28,7 @@ from pipeline.schema import EXACT_DUPS, LEDGER, REDACTED
 LOSSES = ("ingest", "rules", "exact", "near")
 _KEYS = ("pool", "group", "license")
 _LEDGER = [*_KEYS, "n_bytes", "fate", "reasons", "n_tokens", "n_copies", "n_packed_tokens"]
+_SIZES = ("group_size", "n_groups")
 # Shards whose sums are held before they are added up: few enough for memory, many enough to add up seldom.
 _MAX_PENDING = 64
 T = TypeVar("T")
@@ -51,19 +56,35 @@ def stage_of(reason: str) -> str:
     return {"exact_duplicate": "exact", "near_duplicate": "near", "known_duplicate": "near"}.get(reason, "rules")
 
 
-def count_documents(run: RunFiles) -> DocumentCounts:
-    """Count all documents of a run, shard by shard."""
-    left = {name for name in kinds() if policy_of(name, run.mixture.privacy.policies) == "report"}
-    cube, reasons, sizes = Sums(_KEYS), Sums(("reason",)), []
-    for shard in range(run.n_shards):
-        ledger = run.tables.read(LEDGER, shard, columns=_LEDGER)
-        found = one_chunk(run.tables.read(REDACTED, shard, columns=["findings"])["findings"])
-        equal = run.tables.read(EXACT_DUPS, shard, columns=["group_size", "is_first"])
-        cube.add(_counted(ledger, found=found, left=left, seq_len=run.mixture.pack.seq_len))
+def count_documents(run: RunFiles, work: Work) -> DocumentCounts:
+    """Count all documents of a run, range by range of its shards."""
+    left = frozenset(name for name in kinds() if policy_of(name, run.mixture.privacy.policies) == "report")
+    cube, reasons, sizes = Sums(_KEYS), Sums(("reason",)), Counter[int]()
+    task = partial(_count, run.tables, left, run.mixture.pack.seq_len)
+    for found in work.each(task, work.shards(run), name="report.documents"):
+        cube.add(found.cube)
+        reasons.add(found.reasons)
+        sizes.update(dict(zip(*(found.group_sizes[name].to_pylist() for name in _SIZES), strict=True)))
+    return DocumentCounts(cube.total(), reasons.total(), _sizes(sizes))
+
+
+def _count(tables: Tables, left: frozenset[str], seq_len: int, span: Span) -> DocumentCounts:
+    """The same of some shards."""
+    cube, reasons, sizes = Sums(_KEYS), Sums(("reason",)), Counter[int]()
+    for shard in span.items:
+        ledger = tables.read(LEDGER, shard, columns=_LEDGER)
+        found = one_chunk(tables.read(REDACTED, shard, columns=["findings"])["findings"])
+        equal = tables.read(EXACT_DUPS, shard, columns=["group_size", "is_first"])
+        cube.add(_counted(ledger, found=found, left=left, seq_len=seq_len))
         reasons.add(_reasons(ledger))
-        sizes.append(equal["group_size"].filter(equal["is_first"]).to_numpy())
-    size, n_groups = np.unique(np.concatenate([s[s > 1] for s in sizes]), return_counts=True)
-    return DocumentCounts(cube.total(), reasons.total(), pa.table({"group_size": size, "n_groups": n_groups}))
+        size, n = np.unique(equal["group_size"].filter(equal["is_first"]).to_numpy(), return_counts=True)
+        sizes.update({int(k): int(v) for k, v in zip(size, n, strict=True) if k > 1})
+    return DocumentCounts(cube.total(), reasons.total(), _sizes(sizes))
+
+
+def _sizes(sizes: Counter[int]) -> pa.Table:
+    rows = sorted(sizes.items())
+    return pa.table({name: pa.array([row[k] for row in rows], pa.int64()) for k, name in enumerate(_SIZES)})
 
 
 def roll_up(cube: pa.Table, *keys: str) -> list[dict[str, Any]]:
@@ -96,7 +117,7 @@ class Sums:
         return _sum(pa.concat_tables(self.pending), keys=self.keys)
 
 
-def _counted(ledger: pa.Table, *, found: pa.ListArray, left: set[str], seq_len: int) -> pa.Table:
+def _counted(ledger: pa.Table, *, found: pa.ListArray, left: Set[str], seq_len: int) -> pa.Table:
     """What each document of a shard adds to each count, named like the fields of `Totals` and `Group`."""
     n_bytes, n_tokens, n_copies, n_packed = columns(ledger, "n_bytes", "n_tokens", "n_copies", "n_packed_tokens")
     lost, fate = _lost(ledger["reasons"]), np.asarray(ledger["fate"])

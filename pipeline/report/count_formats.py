@@ -19,7 +19,14 @@ def first_rows(rows: list[dict[str, Any]], table: pa.Table, *, order: tuple[str,
     """The first `n` of the rows found before and the documents of `table`."""
     ascending = [(name, "ascending") for name in order]
     best = table.take(pc.select_k_unstable(table, n, sort_keys=ascending)) if table.num_rows else table
-    return sorted([*rows, *best.to_pylist()], key=lambda row: (*(row[name] for name in order), row["doc_id"]))[:n]
+    return best_rows(rows, best.to_pylist(), order=order, n=n)
+
+
+def best_rows(
+    rows: list[dict[str, Any]], more: list[dict[str, Any]], *, order: tuple[str, ...], n: int
+) -> list[dict[str, Any]]:
+    """The first `n` of both."""
+    return sorted([*rows, *more], key=lambda row: (*(row[name] for name in order), row["doc_id"]))[:n]
 
 
 class FormatCounts:
@@ -41,6 +48,13 @@ class FormatCounts:
             self._shown[name] = first_rows(self._shown.get(name, []), mine, order=("dropped", "key"), n=N_EXAMPLES)
         untold = docs.filter(pc.is_in(docs["language"], value_set=pa.array([OTHER_CODE, UNKNOWN])))
         self._untold.add(untold.append_column("extension", _extensions(untold["path"])))
+
+    def update(self, other: "FormatCounts") -> None:
+        """Add what another has counted."""
+        self._prose.add(other._prose.total())
+        self._untold.add(other._untold.total())
+        for name, rows in other._shown.items():
+            self._shown[name] = best_rows(self._shown.get(name, []), rows, order=("dropped", "key"), n=N_EXAMPLES)
 
     def prose(self) -> tuple[ProseInFormat, ...]:
         """By format, most bytes first."""

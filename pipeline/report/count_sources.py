@@ -1,25 +1,28 @@
 """Which source lost how much, and for which reasons: one pass over the ledger, and the files of the worst inputs."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import one_chunk
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.tables import Tables
 from pipeline.reading.unread import UNREAD, Unread, unread_of
+from pipeline.reading.work import Span, Work
 from pipeline.report.count_documents import Sums, from_row
 from pipeline.report.numbers import LostField, SourceDrop
 from pipeline.rules.meanings import meanings
 from pipeline.schema import DOCUMENTS, LEDGER
 
 
-def count_sources(run: RunFiles) -> tuple[dict[str, int], tuple[SourceDrop, ...]]:
+def count_sources(run: RunFiles, work: Work) -> tuple[dict[str, int], tuple[SourceDrop, ...]]:
     """Documents of each source in the mixture's order, and its reasons in the ledger's, source by source."""
     docs, drops = Sums(("source",)), Sums(("source", "reason"))
-    for shard in range(run.n_shards):
-        ledger = run.tables.read(LEDGER, shard, columns=["source", "n_bytes", "reasons"])
-        docs.add(pa.table({"source": ledger["source"], "n_docs": np.ones(ledger.num_rows, np.int64)}))
-        drops.add(_reasons(ledger))
+    for of_docs, of_drops in work.each(partial(_count, run.tables), work.shards(run), name="report.sources"):
+        docs.add(of_docs)
+        drops.add(of_drops)
     counts = {row["source"]: row["n_docs"] for row in docs.total().to_pylist()}
     order = list(meanings(run.mixture.quality))
     found = [from_row(SourceDrop, row) for row in drops.total().to_pylist()]
@@ -30,13 +33,25 @@ def count_sources(run: RunFiles) -> tuple[dict[str, int], tuple[SourceDrop, ...]
     )
 
 
-def unread_inputs(run: RunFiles, *, docs: dict[str, int], drops: tuple[SourceDrop, ...]) -> tuple[Unread, ...]:
+def _count(tables: Tables, span: Span) -> tuple[pa.Table, pa.Table]:
+    """Documents of some shards by source, and their reasons."""
+    docs, drops = Sums(("source",)), Sums(("source", "reason"))
+    for shard in span.items:
+        ledger = tables.read(LEDGER, shard, columns=["source", "n_bytes", "reasons"])
+        docs.add(pa.table({"source": ledger["source"], "n_docs": np.ones(ledger.num_rows, np.int64)}))
+        drops.add(_reasons(ledger))
+    return docs.total(), drops.total()
+
+
+def unread_inputs(
+    run: RunFiles, work: Work, *, docs: dict[str, int], drops: tuple[SourceDrop, ...]
+) -> tuple[Unread, ...]:
     """As `unread_of`, but sources are counted in the ledger, and files only while the texts are still there."""
     bad = {name: sum(d.n_docs for d in drops if d.source == name and d.reason in UNREAD) for name in docs}
     sources = [Unread(name, None, n, bad[name]) for name, n in docs.items() if n]
     found = [one for one in sources if one.frac > run.mixture.ingest.max_unreadable_frac]
     if any(bad.values()) and run.store.exists(run.tables.path(DOCUMENTS, 0)):
-        found += [one for one in unread_of(run) if one.input_file is not None]
+        found += [one for one in unread_of(run, work) if one.input_file is not None]
     return tuple(sorted(found, key=lambda one: (-one.frac, one.source, one.input_file or "")))
 
 

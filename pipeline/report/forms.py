@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.tables import Tables
+from pipeline.reading.work import Span, Work
 from pipeline.report.formats import plain
 from pipeline.report.table import FINE_PERCENT, PERCENT, TEXT, Column, ReportTable
 from pipeline.schema import LEDGER
@@ -30,13 +33,24 @@ class FormGroup:
         return (self.n_psm_docs + self.n_spm_docs) / max(1, self.n_docs)
 
 
-def count_forms(run: RunFiles) -> tuple[FormGroup, ...]:
+def count_forms(run: RunFiles, work: Work) -> tuple[FormGroup, ...]:
     """Most packed tokens first; none where the mixture asks for no forms."""
     if run.mixture.forms.fim is None:
         return ()
+    docs, psm, spm, tokens, filled = counters = tuple(Counter[str]() for _ in range(5))
+    for more in work.each(partial(_count, run.tables), work.shards(run), name="report.forms"):
+        for counter, of_span in zip(counters, more, strict=True):
+            counter.update(of_span)
+    found = [FormGroup(g, n, psm[g], spm[g], tokens[g], filled[g]) for g, n in docs.items()]
+    return tuple(sorted(found, key=lambda one: (-one.n_tokens, one.group)))
+
+
+def _count(tables: Tables, span: Span) -> tuple[Counter[str], ...]:
+    """Of the packed code of some shards by group: documents, as PSM, as SPM; tokens, and those that are filled in."""
     docs: dict[str | None, Counter[str]] = {name: Counter() for name in (None, "psm", "spm")}
     tokens, filled, names = Counter[str](), Counter[str](), pa.array(["psm", "spm"])
-    for ledger in run.shards(LEDGER, columns=["pool", "group", "form", "n_packed_tokens"]):
+    for shard in span.items:
+        ledger = tables.read(LEDGER, shard, columns=["pool", "group", "form", "n_packed_tokens"])
         packed = ledger.filter(pc.and_(pc.equal(ledger["pool"], "code"), pc.greater(ledger["n_packed_tokens"], 0)))
         for name, counter in docs.items():
             mine = packed if name is None else packed.filter(pc.equal(packed["form"], name))
@@ -46,8 +60,7 @@ def count_forms(run: RunFiles) -> tuple[FormGroup, ...]:
             counter.update(
                 dict(zip(summed["group"].to_pylist(), summed["n_packed_tokens_sum"].to_pylist(), strict=True))
             )
-    found = [FormGroup(g, n, docs["psm"][g], docs["spm"][g], tokens[g], filled[g]) for g, n in docs[None].items()]
-    return tuple(sorted(found, key=lambda one: (-one.n_tokens, one.group)))
+    return (*docs.values(), tokens, filled)
 
 
 def forms_table(found: tuple[FormGroup, ...]) -> ReportTable:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.engine.run_folder import RunFiles
-from pipeline.reading.verify_repositories import count_joined
+from pipeline.reading.joined_files import count_joined
+from pipeline.reading.work import Work
 from pipeline.report.formats import exact, percent
 from pipeline.report.table import FINE_PERCENT, TEXT, Column, ReportTable
 
@@ -25,12 +26,12 @@ class RepositoryDocuments:
         return self.n_imports_earlier / max(1, self.n_imports)
 
 
-def count_repositories(run: RunFiles) -> RepositoryDocuments | None:
+def count_repositories(run: RunFiles, work: Work) -> RepositoryDocuments | None:
     """None where the mixture asks for no repository documents."""
     asked = run.mixture.forms.repositories
     if asked is None:
         return None
-    found, _ = count_joined(run)
+    found, _ = count_joined(run, work)
     return RepositoryDocuments(asked.order, found.spans, found.files, found.imports, found.earlier)
 
 

@@ -1,16 +1,13 @@
 """The packed stream: balance in every prefix, languages along it, and how full its sequences are. No token is read."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import gcd
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.arrays.columns import one_chunk
 from pipeline.engine.run_folder import RunFiles
-from pipeline.phased import Phased
-from pipeline.report.count_documents import Sums
+from pipeline.reading.work import Work
+from pipeline.report.read_stream import Stream, read_stream
 from pipeline.report.stream_numbers import (
     PhaseStream,
     PieceBin,
@@ -21,93 +18,34 @@ from pipeline.report.stream_numbers import (
     StreamPoint,
     TokenBalance,
 )
-from pipeline.schema import OTHERS, POOLS, bounds_of_pieces
+from pipeline.schema import OTHERS, POOLS
 
-N_POINTS = 200  # of the balance curve; each holds the extremes of its stretch, so no peak is lost
-N_SEGMENTS = 40  # stretches of the stream: wide enough in the chart to be seen, and rows that can be read
 N_NAMES = 7  # languages shown along the stream; more colours could not be told apart
-
-
-@dataclass(frozen=True)
-class Stream:
-    """What is kept of each sequence, in stream order, and the tokens of each piece of code."""
-
-    n_real: np.ndarray
-    n_pieces: np.ndarray
-    is_code: np.ndarray
-    names: tuple[str, ...]
-    code_tokens: np.ndarray  # [segment, name]
-    segment_ends: np.ndarray
-
-
-def read_stream(run: RunFiles, phase: Phased | None = None) -> Stream:
-    """Read lengths and groups of all packed shards, or those of one phase."""
-    heads = [_head(t) for t in run.packed(phase)]
-    n_real, n_pieces, is_code = (np.concatenate(c) for c in zip(*heads, strict=True))
-    ends = _ends(n_real.size, N_SEGMENTS)
-    pieces, base = Sums(("name", "segment")), 0
-    for table in run.packed(phase):
-        segment = np.searchsorted(ends, base + np.arange(table.num_rows), side="right")
-        pieces.add(_code_pieces(table, segment=segment))
-        base += table.num_rows
-    total = pieces.total()
-    by_name = total.group_by("name", use_threads=False).aggregate([("n_tokens", "sum")])
-    names = by_name.sort_by([("n_tokens_sum", "descending"), ("name", "ascending")])["name"]
-    code_tokens = np.zeros((ends.size, len(names)), np.int64)
-    code_tokens[total["segment"], pc.index_in(total["name"], value_set=names.combine_chunks())] = total["n_tokens"]
-    return Stream(n_real, n_pieces, is_code, tuple(names.to_pylist()), code_tokens, ends)
-
-
-def _head(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Real tokens, pieces and pool of each sequence."""
-    n_pieces = pc.list_value_length(table["doc_ids"]).to_numpy().astype(np.int64)
-    is_code = pc.equal(table["pool"], "code").to_numpy()
-    return table["n_real"].to_numpy().astype(np.int64), n_pieces, is_code
-
-
-def _ends(n: int, n_parts: int) -> np.ndarray:
-    """Ends of at most `n_parts` even parts of n sequences; none of them is empty."""
-    return np.unique(np.linspace(0, n, min(n, n_parts) + 1).astype(np.int64)[1:])
-
-
-def _code_pieces(table: pa.Table, *, segment: np.ndarray) -> pa.Table:
-    """Language, segment and length of each piece of code. A list of ends holds one more than there are pieces."""
-    cu, groups = one_chunk(table[bounds_of_pieces(table.column_names)]), one_chunk(table["groups"])
-    ends = np.asarray(cu.flatten(), np.int64)
-    is_last = np.zeros(ends.size, bool)
-    is_last[np.cumsum(np.asarray(pc.list_value_length(cu))) - 1] = True
-    length = np.diff(ends, append=0)[~is_last]
-    row = np.asarray(pc.list_parent_indices(groups))
-    pieces = pa.table({"name": groups.flatten(), "segment": segment[row], "n_tokens": length})
-    return pieces.filter(pc.equal(table["pool"], "code").to_numpy()[row])
 
 
 def balance_of(stream: Stream, *, code_parts: int, text_parts: int, seq_len: int) -> TokenBalance:
     """Balance over the run and in every prefix of the stream."""
-    signed = np.where(stream.is_code, stream.n_real * text_parts, -stream.n_real * code_parts)
-    prefix = np.cumsum(signed)
-    ends = _ends(prefix.size, N_POINTS)
-    points, start = [], 0
-    for end in ends.tolist():
-        part = prefix[start:end]
-        points.append(StreamPoint(n_sequences=end, low=int(part.min()), high=int(part.max())))
-        start = end
+    curve = stream.curve
+    before = np.cumsum(curve.sums) - curve.sums
+    low, high = before + curve.low, before + curve.high
+    points = tuple(StreamPoint(*point) for point in np.stack([stream.ends, low, high], axis=1).tolist())
+    n_code, n_text = (int(stream.packing[POOLS.index(pool), 2]) for pool in ("code", "text"))
     return TokenBalance(
         code_parts=code_parts,
         text_parts=text_parts,
-        n_code_tokens=int(stream.n_real[stream.is_code].sum()),
-        n_text_tokens=int(stream.n_real[~stream.is_code].sum()),
-        worst_prefix=int(np.abs(prefix).max(initial=0)),
+        n_code_tokens=n_code,
+        n_text_tokens=n_text,
+        worst_prefix=max((max(abs(point.low), abs(point.high)) for point in points), default=0),
         max_prefix=seq_len * max(code_parts, text_parts),
-        points=tuple(points),
+        points=points,
     )
 
 
-def phases_of_run(run: RunFiles) -> tuple[PhaseStream, ...]:
+def phases_of_run(run: RunFiles, work: Work) -> tuple[PhaseStream, ...]:
     """The stream of each phase; none where the mixture names none."""
     found = []
     for phase in run.phases if run.mixture.phases else ():
-        stream = read_stream(run, phase)
+        stream = read_stream(run, work, phase)
         n_split = 0
         for plan in run.plan(phase):
             n_tokens, n_copies, cut = (plan[c].to_numpy() for c in ("n_tokens", "n_copies", "cut_tokens"))
@@ -169,13 +107,11 @@ def mix_of(stream: Stream) -> StreamMix:
 def packing_of(stream: Stream, *, seq_len: int, n_split_docs: int) -> SequencePacking:
     """How full the sequences are, per pool, and of how many pieces they are made."""
     pools = []
-    for pool in POOLS:
-        mine = stream.is_code == (pool == "code")
-        n, n_real = int(mine.sum()), int(stream.n_real[mine].sum())
-        pools.append(PoolPacking(pool, n, int(stream.n_pieces[mine].sum()), n_real, n * seq_len - n_real))
+    for pool, (n, n_pieces, n_real) in zip(POOLS, stream.packing.tolist(), strict=True):
+        pools.append(PoolPacking(pool, n, n_pieces, n_real, n * seq_len - n_real))
     return SequencePacking(
         seq_len=seq_len,
-        n_full_sequences=int((stream.n_real == seq_len).sum()),
+        n_full_sequences=stream.n_full,
         n_split_docs=n_split_docs,
         pools=tuple(pools),
         pieces=_piece_bins(stream),
@@ -184,10 +120,10 @@ def packing_of(stream: Stream, *, seq_len: int, n_split_docs: int) -> SequencePa
 
 def _piece_bins(stream: Stream) -> tuple[PieceBin, ...]:
     """Sequences by their number of pieces, in doubling bins."""
-    bins = []
-    for low, high in doubling(int(stream.n_pieces.max(initial=0)), first=1):
-        here = (stream.n_pieces >= low) & (stream.n_pieces <= high)
-        bins.append(PieceBin(low, high, int((here & stream.is_code).sum()), int((here & ~stream.is_code).sum())))
+    bins, most = [], max((max(found, default=0) for found in stream.pieces.values()), default=0)
+    for low, high in doubling(most, first=1):
+        counts = (sum(n for k, n in stream.pieces[pool].items() if low <= k <= high) for pool in ("code", "text"))
+        bins.append(PieceBin(low, high, *counts))
     return tuple(bins)
 
 

@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow.compute as pc
 
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.tables import Tables
+from pipeline.reading.work import Span, Work
 from pipeline.report.formats import exact, plain
 from pipeline.report.table import PERCENT, TEXT, Column, ReportTable
 from pipeline.schema import LANGUAGES, QUALITY
@@ -25,13 +28,22 @@ class ParsedLanguage:
     n_died: int  # not parsed: the grammar crashed on them, or did not end
 
 
-def count_syntax(run: RunFiles) -> tuple[ParsedLanguage, ...]:
+def count_syntax(run: RunFiles, work: Work) -> tuple[ParsedLanguage, ...]:
     """Languages of which documents were parsed, those with most first."""
-    parsed: Counter[str] = Counter()
-    errors, broken, died = Counter(parsed), Counter(parsed), Counter(parsed)
-    for shard in range(run.n_shards):
-        found = run.tables.read(QUALITY, shard, columns=["parse_error_frac", "parser_died"])
-        language = run.tables.read(LANGUAGES, shard, columns=["language"])["language"]
+    parsed, errors, broken, died = counters = tuple(Counter[str]() for _ in range(4))
+    for found in work.each(partial(_count, run.tables), work.shards(run), name="report.syntax"):
+        for counter, more in zip(counters, found, strict=True):
+            counter.update(more)
+    rows = [ParsedLanguage(name, parsed[name], errors[name], broken[name], died[name]) for name in parsed | died]
+    return tuple(sorted(rows, key=lambda row: (-row.n_docs, row.language)))
+
+
+def _count(tables: Tables, span: Span) -> tuple[Counter[str], ...]:
+    """Documents of some shards by language: parsed, with any error, broken, and those that killed the parser."""
+    parsed, errors, broken, died = (Counter[str]() for _ in range(4))
+    for shard in span.items:
+        found = tables.read(QUALITY, shard, columns=["parse_error_frac", "parser_died"])
+        language = tables.read(LANGUAGES, shard, columns=["language"])["language"]
         share = found["parse_error_frac"]
         for counter, mask in (
             (parsed, share.is_valid()),
@@ -40,8 +52,7 @@ def count_syntax(run: RunFiles) -> tuple[ParsedLanguage, ...]:
             (died, found["parser_died"]),
         ):
             counter.update(language.filter(mask).to_pylist())
-    rows = [ParsedLanguage(name, parsed[name], errors[name], broken[name], died[name]) for name in parsed | died]
-    return tuple(sorted(rows, key=lambda row: (-row.n_docs, row.language)))
+    return parsed, errors, broken, died
 
 
 def syntax_table(found: tuple[ParsedLanguage, ...]) -> ReportTable:

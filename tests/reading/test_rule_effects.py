@@ -19,6 +19,7 @@ from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError
 from pipeline.filters import CodeRules, Quality, Rule
 from pipeline.reading.rule_effects import N_EXAMPLES, RuleEffects, effects_of, own_effects
+from pipeline.reading.work import working
 from pipeline.recipe import curate
 from pipeline.request.load import load_mixture
 from pipeline.schema import LEDGER
@@ -96,7 +97,8 @@ def summed(effects: RuleEffects, reason: str) -> tuple[int, ...]:
 
 def test_the_rules_of_a_run_have_the_effects_that_its_ledger_tells(run: RunFiles) -> None:
     effects, rows = effects_of(run, run.mixture.quality), ledger_of(run)
-    assert effects == own_effects(run)
+    with working() as work:
+        assert effects == own_effects(run, work)
     rules = {f["rule"] for row in rows for f in row["fired"]}
     assert {"too_short", "long_line", "generated_content"} <= rules
     assert any(len(row["fired"]) > 1 for row in rows)

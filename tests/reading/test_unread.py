@@ -10,8 +10,10 @@ from hand_run import hand_run, renamed
 from handmade import documents, make_run, write_documents
 
 from pipeline.config import Ingest
-from pipeline.reading.unread import Unread, unread_of
-from pipeline.reading.verify import _inputs
+from pipeline.reading.unread import Unread
+from pipeline.reading.unread import unread_of as unread_by
+from pipeline.reading.verify import Finding, _inputs
+from pipeline.reading.work import working
 from pipeline.report.compute import compute
 from pipeline.report.document_tables import source_drops_table
 from pipeline.report.terminal_table import draw
@@ -28,14 +30,29 @@ def _run(folder: Path, *, max_unreadable_frac: float) -> Any:
     files = ["1.py", "2.py", "3.py"]
     tables.append(documents(2, ["x"] * 3, source=["b"] * 3, input_file=files, problem=[None, "unreadable_row", None]))
     tables = write_documents(run, tables)
-    return SimpleNamespace(n_shards=3, tables=tables, mixture=run.mixture, manifest={"stages": {}})
+    return SimpleNamespace(
+        n_shards=3,
+        tables=tables,
+        mixture=run.mixture,
+        manifest={"stages": {"documents": {"counts": {}, "problems": {}}}},
+    )
+
+
+def unread_of(run: Any) -> tuple[Unread, ...]:
+    with working() as work:
+        return unread_by(run, work)
+
+
+def inputs(run: Any) -> Finding:
+    with working() as work:
+        return _inputs(run, work)
 
 
 def test_unread_rows_are_counted_by_source_and_file(tmp_path: Path) -> None:
     run = _run(tmp_path, max_unreadable_frac=0.01)
     expected = [Unread("b", None, 3, 1), Unread("a", None, 100, 2), Unread("a", "a.jsonl", 100, 2)]
     assert list(unread_of(run)) == expected
-    finding = _inputs(run)
+    finding = inputs(run)
     assert (finding.kept, finding.look) == (True, True)
     assert "1 of 3 rows of source b; 2 of 100 rows of source a; 2 of 100 rows of a.jsonl of source a" in finding.detail
 
@@ -45,7 +62,7 @@ def test_few_unread_rows_are_nothing_to_look_at(tmp_path: Path) -> None:
     assert list(unread_of(run)) == [Unread("b", None, 3, 1)]
     run = _run(tmp_path, max_unreadable_frac=0.5)
     assert unread_of(run) == ()
-    assert not _inputs(run).look
+    assert not inputs(run).look
 
 
 def test_report_and_verify_say_what_was_not_read(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.engine.executor import InlineExecutor
+from pipeline.engine.processes import processes
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
@@ -20,6 +21,7 @@ from pipeline.engine.tables import Tables
 from pipeline.mix import arrowfile
 from pipeline.reading import verify_duplicates
 from pipeline.reading.verify import verify
+from pipeline.reading.work import working
 from pipeline.recipe import curate
 from pipeline.request.load import load_mixture
 from pipeline.schema import ALIGNED, DOCUMENTS, LEDGER, NEAR_DUPS, SELECT, TOKENS, Table, packed_schema
@@ -80,6 +82,27 @@ def test_an_untouched_run_keeps_every_promise(run: RunFiles) -> None:
     assert [f.promise for f in verify(run) if not f.kept] == []
     repack(run, lambda rows: rows)
     assert [f.promise for f in verify(run) if not f.kept] == []  # so what the tests below break is what they change
+
+
+def test_the_same_is_found_in_any_tasks_partitions_and_processes(run: RunFiles) -> None:
+    """Also of a run that is broken: one id stands in two shards, and a keeper is not there."""
+    whole = list(verify(run))
+    other = run.tables.read(DOCUMENTS, run.n_shards - 1).to_pylist()[-1]["doc_id"]
+    for table in ALIGNED:
+        if "doc_id" in table.schema.names:
+            rewrite(run, table, lambda rows: [rows[0] | {"doc_id": other}, *rows[1:]])
+    rewrite(run, LEDGER, lambda rows: first(rows, lambda r: r["keeper_id"], keeper_id="f" * 32))
+    found = list(verify(run))
+    assert found != whole
+    said = {f.promise: f.detail for f in found if not f.kept}
+    n = run.manifest["stages"]["documents"]["counts"]["n_docs"]
+    assert said["alignment"] == f"{n:,} documents, each with one row in every table; {n - 1:,} distinct ids"
+    assert "name a keeper not kept" in said["ledger"]
+    for sizes in ({"rows_per_part": 1}, {"rows_per_part": 7, "rows_per_task": 1}):
+        with working(**sizes) as work:
+            assert list(verify(run, work=work)) == found
+    with processes(2) as executor, working(executor, rows_per_part=5) as work:
+        assert list(verify(run, work=work)) == found
 
 
 def test_quick_says_what_it_left_out_and_recounts_the_rest(run: RunFiles) -> None:
@@ -277,6 +300,31 @@ def test_a_text_that_lies_in_both_pools_is_compared_as_dedup_did(tmp_path: Path)
     lost = next(r for r in rows.values() if r["path"] == "near.md")
     assert lost["reasons"] == ["near_duplicate"]
     assert rows[lost["keeper_id"]]["pool"] == "text"
+    assert [f"{f.promise}: {f.detail}" for f in verify(run) if not f.kept] == []
+
+
+def test_a_password_that_one_of_two_equal_texts_shows_is_compared_as_dedup_did(tmp_path: Path) -> None:
+    """In settings a value needs no quotes, in a program it does: so of equal texts one is redacted and one is not, and
+    what was compared is the first of them, whichever is kept."""
+    for group in range(6):  # in which of them the program is the first one is chance
+        lines = [f"def area_{group}_{i}(width, height): return width * height + {i * group}" for i in range(24)]
+        lines[3] = f"api_password=Zq{group}rT8vLx2Wp9Nc4Kd7hJ"
+        for name, changed in (("code/{}.py", None), ("text/{}.txt", None), ("code/near_{}.py", 20)):
+            path = tmp_path / name.format(group)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("\n".join(line for i, line in enumerate(lines) if i != changed), encoding="utf-8")
+    (tmp_path / "code/b.py").write_text("\n".join(f"def f_{i}(x): return x + {i}" for i in range(60)), encoding="utf-8")
+    (tmp_path / "mix.yaml").write_text(
+        "name: both\nquality: {parse: false, sets: []}\nselect: {max_loss: 1.0}\npack: {seq_len: 64, n_shards: 1}\n"
+        "sources:\n"
+        "  - {name: code, kind: directory, path: code, pool: code}\n"
+        "  - {name: text, kind: directory, path: text, pool: text, license: MIT}\n",
+        encoding="utf-8",
+    )
+    curate(Run(open_store(str(tmp_path / "run")), load_mixture(tmp_path / "mix.yaml"), InlineExecutor(), silent()))
+    run = RunFiles(open_store(str(tmp_path / "run")))
+    rows = [r for t in run.shards(LEDGER) for r in t.to_pylist()]
+    assert {r["path"] for r in rows if "near_duplicate" in r["reasons"]} >= {f"near_{k}.py" for k in range(6)}
     assert [f"{f.promise}: {f.detail}" for f in verify(run) if not f.kept] == []
 
 

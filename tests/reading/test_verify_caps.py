@@ -12,6 +12,7 @@ from hand_run import hand_run, renamed
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.verify import verify
 from pipeline.reading.verify_caps import caps_hold
+from pipeline.reading.work import working
 from pipeline.schema import LEDGER
 
 # Of the code 16 tokens are packed, 10 of a.py and 6 of c.js; of the text 16, 12 of e.txt and 4 of h.txt.
@@ -47,7 +48,8 @@ def capped(folder: Path, **pools: dict[str, Any]) -> RunFiles:
     ],
 )
 def test_a_cap_holds_to_the_token(tmp_path: Path, pool: str, caps: dict[str, Any], kept: bool, said: str) -> None:
-    found = caps_hold(capped(tmp_path, **{pool: caps}))
+    with working(rows_per_part=1) as work:
+        found = caps_hold(capped(tmp_path, **{pool: caps}), work)
     assert found[0] == kept
     assert found[1].startswith(said)
 
@@ -57,7 +59,8 @@ def test_a_pool_without_repositories_holds_any_cap(tmp_path: Path) -> None:
     for shard in range(run.n_shards):
         rows = [row | {"repo": None} for row in run.tables.read(LEDGER, shard).to_pylist()]
         run.tables.write(LEDGER, shard, data=pa.Table.from_pylist(rows, schema=LEDGER.schema))
-    assert caps_hold(run) == (True, "text: no document has a repository")
+    with working() as work:
+        assert caps_hold(run, work) == (True, "text: no document has a repository")
 
 
 def test_verify_says_so(tmp_path: Path) -> None:

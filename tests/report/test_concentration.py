@@ -9,13 +9,20 @@ from pathlib import Path
 import pytest
 from hand_run import SHARDS, Doc, hand_run, renamed
 
+from pipeline.engine.run_folder import RunFiles
+from pipeline.reading.work import working
+from pipeline.report import count_concentration as counting
 from pipeline.report.compute import compute
-from pipeline.report.concentration import LargePlace
+from pipeline.report.concentration import Concentration, LargePlace
 from pipeline.report.concentration_tables import concentrated, marks_table, places_table
-from pipeline.report.count_concentration import count_concentration
 from pipeline.report.notices import notices_of
 from pipeline.report.repositories import RepositoryDocuments
 from pipeline.report.stream_numbers import PhaseStream
+
+
+def counted(run: RunFiles) -> Concentration:
+    with working(rows_per_part=2) as work:
+        return counting.count_concentration(run, work)
 
 
 def code(path: str, n_tokens: int, **more: object) -> Doc:
@@ -24,7 +31,7 @@ def code(path: str, n_tokens: int, **more: object) -> Doc:
 
 def places(folder: Path, docs: Sequence[Doc]) -> list[tuple[str, str, int, int]]:
     shards = (docs[::2], docs[1::2])
-    found = count_concentration(hand_run(folder, shards=(*shards, *SHARDS)))
+    found = counted(hand_run(folder, shards=(*shards, *SHARDS)))
     return [
         (p.name, p.folder, p.n_docs, p.n_tokens) for p in found.places if p.pool == "code" and p.name != "some/repo"
     ]
@@ -70,7 +77,7 @@ def test_only_what_is_packed_counts_and_copies_do(tmp_path: Path) -> None:
     docs += [Doc(f"a/{i}.c", "C", 10, n_tokens=90, repo="left/out", over_cap="max_repo_frac") for i in range(9)]
     docs += [Doc(f"a/{i}.c", "C", 10, reasons=("empty",), repo="dropped/all") for i in range(9)]
     run = hand_run(tmp_path, shards=(docs, *SHARDS))
-    found = count_concentration(run)
+    found = counted(run)
     assert [(p.name, p.n_docs, p.n_tokens) for p in found.places if not p.folder] == [
         ("three/times", 1, 270), ("some/repo", 2, 16), ("some/repo", 2, 16),
     ]  # fmt: skip
@@ -83,7 +90,7 @@ def test_marks_are_summed_with_their_caps(tmp_path: Path) -> None:
     over = "max_mark_frac.vendored"
     changes = {"a": {"marks": ("vendored", "test_data")}, "g": {"marks": ("vendored",), "over_cap": over},
                "d": {"marks": ("vendored", "of_dropped")}, "e": {"marks": ("documentation",)}}  # fmt: skip
-    found = count_concentration(hand_run(tmp_path, shards=renamed(**changes)))
+    found = counted(hand_run(tmp_path, shards=renamed(**changes)))
     rows = [(m.mark, m.pool, m.n_docs, m.n_packed_tokens, m.n_over_docs) for m in found.marks]
     assert rows == [  # d is dropped, g stays out
         ("test_data", "code", 1, 10, 0),
@@ -96,7 +103,7 @@ def test_marks_are_summed_with_their_caps(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cap", [None, 0.9])
 def test_a_twentieth_of_a_pool_is_said(tmp_path: Path, cap: float | None) -> None:
-    found = count_concentration(hand_run(tmp_path))
+    found = counted(hand_run(tmp_path))
     places = (LargePlace("code", "a/b", True, "", 9, 712, 0.0712), LargePlace("code", "a/b", True, "x/y", 8, 700, 0.07),
               LargePlace("code", "c/d", True, "", 1, 49, 0.049))  # fmt: skip
     found = type(found)(0.01, places, (), {"code": cap, "text": None}, {"code": 0, "text": 0})

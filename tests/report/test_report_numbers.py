@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from pipeline.report.compute import compute
 from pipeline.report.count_documents import Sums
 from pipeline.report.notices import notices_of
 from pipeline.report.numbers import NearlyLost, Numbers, Totals
+from pipeline.report.read_stream import N_POINTS, Stream, curve_of, ends_of
 from pipeline.report.shares import _targets, largest
-from pipeline.report.stream import N_POINTS, Stream, balance_of, doubling
+from pipeline.report.stream import balance_of, doubling
 from pipeline.targets import PoolBalance, UniMax
 
 
@@ -265,12 +267,18 @@ def test_largest_when_groups_are_many_keeps_the_sums(numbers: Numbers) -> None:
     assert largest(code, limit=4) == code  # one row too many is shown as it is
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(1, 64)), min_size=1, max_size=700))
-def test_points_when_the_stream_is_long_lose_no_extreme(sequences: list[tuple[bool, int]]) -> None:
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 64)), min_size=1, max_size=700), st.lists(st.integers(0, 700)))
+def test_points_when_the_stream_is_long_lose_no_extreme(sequences: list[tuple[bool, int]], cuts: list[int]) -> None:
     is_code, n_real = (np.array(c) for c in zip(*sequences, strict=True))
-    stream = Stream(n_real, np.ones_like(n_real), is_code, (), np.zeros((0, 0)), np.zeros(0))
+    signed, ends = np.where(is_code, n_real, -n_real), ends_of(len(sequences), N_POINTS)
+    curve = curve_of(signed[:0], base=0, ends=ends)
+    bounds = sorted({0, len(sequences), *(cut for cut in cuts if cut < len(sequences))})
+    for first, last in pairwise(bounds):  # as it is read: shard by shard
+        curve = curve.then(curve_of(signed[first:last], base=first, ends=ends))
+    packing = np.array([[0, 0, n_real[is_code].sum()], [0, 0, n_real[~is_code].sum()]])
+    stream = Stream(ends, curve, packing, 0, {}, (), np.zeros((0, 0)), np.zeros(0))
     balance = balance_of(stream, code_parts=1, text_parts=1, seq_len=64)
-    prefix = np.cumsum(np.where(is_code, n_real, -n_real))
+    prefix = np.cumsum(signed)
     assert len(balance.points) <= N_POINTS
     assert balance.points[-1].n_sequences == len(sequences)
     assert (min(p.low for p in balance.points), max(p.high for p in balance.points)) == (prefix.min(), prefix.max())
