@@ -22,6 +22,7 @@ from pipeline.cli import (
     linting,
     proposing,
     rules,
+    standing,
     tokenizers,
     training,
 )
@@ -216,4 +217,5 @@ linting.add_to(main)
 training.add_to(main)
 proposing.add_to(main)
 rules.add_to(main)
+standing.add_to(main)
 tokenizers.add_to(main)

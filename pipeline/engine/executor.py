@@ -10,12 +10,12 @@ import os
 import secrets
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pipeline.arrays.warm import compile_once
 from pipeline.engine.memory import give_back
@@ -84,6 +84,19 @@ def _no_collector() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+class Waiting(Generic[Item]):
+    """Items that are made when they are taken, and behind them those that come again."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self.again: list[Item] = []
+        self._fresh = iter(items)
+
+    def take(self) -> Item | None:
+        """The next one; None where there is none now."""
+        found = next(self._fresh, None)
+        return found if found is not None else self.again.pop(0) if self.again else None
 
 
 def number_of(item: object) -> object:

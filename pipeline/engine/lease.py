@@ -30,7 +30,7 @@ from pipeline.engine.sink import TEMPORARY
 from pipeline.engine.store import LEASE, Store
 from pipeline.errors import StoreError
 
-__all__ = ["LEASE", "hold"]
+__all__ = ["LEASE", "hold", "holder", "lives"]
 
 BEAT_SECONDS = 5.0  # how often the holder shows that it lives
 BEAT = f"{LEASE}.beat"
@@ -134,7 +134,7 @@ def _acquire(store: Store, mine: Lease) -> None:
         if found is None:  # gone again, or not yet whole
             time.sleep(0.1)
             continue
-        if _lives(store, found):
+        if lives(store, found):
             raise StoreError(f"{store.root}: {found} works on it; wait for it or stop it, or choose another --out")
         with _claim(store, found, mine) as claimed:
             if claimed and store.create(LEASE, mine.to_json()):
@@ -149,8 +149,8 @@ def _claim(store: Store, old: Lease, mine: Lease) -> Iterator[bool]:
     """Remove `old`, if it still stands, as the only one who may; yields False where another removes it just now."""
     claim = f"{LEASE}.{old.driver}"
     if not store.create(claim, mine.to_json()):
-        holder = _read(store, claim)
-        if holder is not None and not _lives(store, holder):
+        claimer = _read(store, claim)
+        if claimer is not None and not lives(store, claimer):
             store.remove_files([claim])  # its driver died with the claim in its hand
         yield False
         return
@@ -172,8 +172,8 @@ def _release(store: Store, mine: Lease) -> None:
             store.remove_files([LEASE])
 
 
-def _lives(store: Store, lease: Lease) -> bool:
-    """Whether the holder still works."""
+def lives(store: Store, lease: Lease) -> bool:
+    """Whether the holder still works. From another machine that takes a look of up to `WATCH_SECONDS`."""
     if lease.boot and lease.boot == _boot():
         return bool(lease.pid_started) and _started(lease.pid) == lease.pid_started
     first = _beats(store)
@@ -186,6 +186,11 @@ def _lives(store: Store, lease: Lease) -> bool:
         if _beats(store) != first:
             return True
     return False
+
+
+def holder(store: Store) -> Lease | None:
+    """Who holds the run's lease; None where nobody does."""
+    return _read(store)
 
 
 def _beats(store: Store) -> bytes:

@@ -11,8 +11,7 @@ import pickle
 import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import forkserver, get_context
@@ -20,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.engine.executor import failure, number_of, work_on
+from pipeline.engine.executor import Waiting, failure, number_of, work_on
 from pipeline.errors import LoopmixError, StageError, WorkerDied
 
 Item = TypeVar("Item")
@@ -92,25 +91,28 @@ class ProcessExecutor:
         An item whose process dies twice comes again, alone, when all others are done; WorkerDied where it dies again.
         """
         short: list[_Trial] = []
-        yield from self._round(task, [_Trial(item) for item in items], short, name=name, width=self.n_workers)
+        trials = map(_Trial, items)  # as they are given out: a hundred thousand hold much
+        yield from self._round(task, trials, short, name=name, width=self.n_workers)
         yield from self._round(task, short, None, name=name, width=1)
 
     def _round(
         self,
         task: Callable[[Any], Any],
-        attempts: list[_Trial],
+        attempts: Iterable[_Trial],
         short: list[_Trial] | None,
         *,
         name: str,
         width: int,
     ) -> Iterator[tuple[Any, Any]]:
-        waiting, busy = deque(attempts), dict[Connection, tuple[_Worker, _Trial]]()
+        waiting, busy = Waiting(attempts), dict[Connection, tuple[_Worker, _Trial]]()
         try:
-            while waiting or busy:
-                while waiting and len(busy) < width:
-                    worker, attempt = self._idle.pop() if self._idle else self._start(), waiting.popleft()
+            while True:
+                while len(busy) < width and (attempt := waiting.take()):
+                    worker = self._idle.pop() if self._idle else self._start()
                     busy[worker.connection] = worker, attempt
                     worker.connection.send_bytes(pickle.dumps((task, name, attempt.item)))
+                if not busy:
+                    return
                 for connection in wait(list(busy)):
                     assert isinstance(connection, Connection)
                     worker, attempt = busy.pop(connection)
@@ -128,7 +130,7 @@ class ProcessExecutor:
             for worker, _ in busy.values():  # what they were at is not committed, or it is: both are fine
                 worker.end()
 
-    def _died(self, attempt: _Trial, waiting: deque[_Trial], short: list[_Trial] | None, *, name: str) -> None:
+    def _died(self, attempt: _Trial, waiting: Waiting[_Trial], short: list[_Trial] | None, *, name: str) -> None:
         attempt.n_deaths += 1
         if short is None:
             raise WorkerDied(
@@ -136,7 +138,7 @@ class ProcessExecutor:
                 "library crashes on it, or the system ended it for want of memory; the kernel's log says which",
                 item=attempt.item,
             )
-        (waiting if attempt.n_deaths < MAX_DEATHS else short).append(attempt)
+        (waiting.again if attempt.n_deaths < MAX_DEATHS else short).append(attempt)
 
     def _start(self) -> _Worker:
         context = get_context("forkserver")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Advance = Callable[[dict[str, int]], None]
 
-LINE_SECONDS = 10.0  # how often a console that is no terminal gets a line: a plain choice, six a minute
+LINE_SECONDS = 10.0  # how often a console that is no terminal, and the log, get a line: a plain choice, six a minute
 _ROW = "  {:<34} {}"  # wide enough for the names of all steps but fused map stages, which may stick out
 
 
@@ -50,12 +50,16 @@ class RunLog:
     path: str = field(default_factory=lambda: f"logs/{_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.jsonl")
     _lines: list[str] = field(default_factory=list)
     _broken: bool = False
+    _last: str = ""
 
     def write(self, event: str, **values: Any) -> None:
         """Add one event with the time it happened, in UTC."""
         if self._broken:
             return
         said = {"time": _now().isoformat(timespec="milliseconds"), "event": event} | values
+        if event == self._last == "progress" and not self.store.is_local:
+            self._lines.pop()  # of what is written whole each time, the last one is enough
+        self._last = event
         self._lines.append(json.dumps(said, default=str) + "\n")
         try:
             if self.store.is_local:
@@ -89,6 +93,9 @@ class _Meter:
         self.n_done += 1
         self.n_docs += counts.get("n_docs", 0)
         self.n_bytes += counts.get("n_bytes", 0)
+
+    def counts(self) -> dict[str, int]:
+        return {"n_items": self.n_items, "n_done": self.n_done, "n_docs": self.n_docs, "n_bytes": self.n_bytes}
 
     def text(self) -> str:
         seconds = self.seconds
@@ -162,8 +169,7 @@ class Progress:
         with self._shown(step, meter) as advance:
             yield advance
         self.say(_ROW.format(step, meter.text()))
-        counts = {"n_items": meter.n_items, "n_done": meter.n_done, "n_docs": meter.n_docs, "n_bytes": meter.n_bytes}
-        self.event("step_end", step=step, **counts, seconds=round(meter.seconds, 3))
+        self.event("step_end", step=step, **meter.counts(), seconds=round(meter.seconds, 3))
 
     @contextmanager
     def _shown(self, step: str, meter: _Meter) -> Iterator[Advance]:
@@ -177,9 +183,11 @@ class Progress:
             nonlocal said
             meter.add(counts)
             bars.update(task, completed=meter.n_done, description=meter.text())
-            if not live and time.monotonic() - said >= LINE_SECONDS and meter.n_done < meter.n_items:
+            if time.monotonic() - said >= LINE_SECONDS and meter.n_done < meter.n_items:
                 said = time.monotonic()
-                self.say(_ROW.format(step, meter.text()))
+                self.event("progress", step=step, **meter.counts(), seconds=round(meter.seconds, 3))
+                if not live:
+                    self.say(_ROW.format(step, meter.text()))
 
         if live:
             bars.start()

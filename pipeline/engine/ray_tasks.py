@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from pipeline.engine.executor import failure, number_of
+from pipeline.engine.executor import Waiting, failure, number_of
 from pipeline.engine.ray_workers import result_of, submitter
 from pipeline.errors import LoopmixError, StageError, WorkerDied
 
@@ -52,14 +51,14 @@ class RayExecutor:
         An item that runs out of memory, or whose worker dies twice, comes again when all others are done: with half of
         a node's CPUs, so that fewer run beside it, and then alone. Raises WorkerDied where its worker dies even so.
         """
-        attempts = [_Attempt(item) for item in items]
+        attempts: Iterable[_Attempt] = map(_Attempt, items)  # as they are given out: a hundred thousand hold much
         is_ours = self.address == "local"
         submit, most_lost = submitter(task, compares=not is_ours), 0 if is_ours else MAX_LOST
         for crowd in _CROWDS:
             short: list[_Attempt] = []
             yield from _Round(submit, name, crowd, short, most_lost).work_off(attempts)
             attempts = short
-            if not attempts:
+            if not short:
                 return
 
     def describe(self) -> str:
@@ -130,21 +129,23 @@ class _Round:
     running: dict[int, tuple[_Attempt, Any]] = field(default_factory=dict)
     n_submitted: int = 0
 
-    def work_off(self, attempts: Sequence[_Attempt]) -> Iterator[tuple[Any, Any]]:
-        waiting = deque(attempts)
+    def work_off(self, attempts: Iterable[_Attempt]) -> Iterator[tuple[Any, Any]]:
+        waiting = Waiting(attempts)
         n_each = self.crowd(self.nodes.largest)
         try:
-            while waiting or self.running:
+            while True:
                 # Twice as many as can run: a worker that ends finds its next task there already.
-                while waiting and len(self.running) < max(2, 2 * self.nodes.n_cpus // n_each):
-                    self._start(waiting.popleft(), n_each)
+                while len(self.running) < max(2, 2 * self.nodes.n_cpus // n_each) and (attempt := waiting.take()):
+                    self._start(attempt, n_each)
+                if not self.running:
+                    return
                 if ended := self._next():
                     attempt, future = ended
                     error = future.exception()
                     if error is None:
                         yield attempt.item, result_of(future.result())
                     elif self._comes_again(attempt, error):
-                        waiting.append(attempt)
+                        waiting.again.append(attempt)
                 self.nodes.look()
                 if self.crowd(self.nodes.largest) < n_each:  # the node that could hold them is gone
                     n_each = self.crowd(self.nodes.largest)

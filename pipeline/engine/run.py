@@ -89,6 +89,7 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
     """
     refuse_strangers(run.store)
     with hold(run.store) as store:
+        run.progress.event("lease", driver=store.driver)
         if run.replace:
             run.progress.say(f"removing what stands in {store.root}; to go on after a stop, leave --replace out")
             erase(store)

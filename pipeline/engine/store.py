@@ -26,7 +26,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,6 +33,7 @@ import pyarrow.parquet as pq
 from pipeline.engine.disk import Disk, Held
 from pipeline.engine.disks import disk_of
 from pipeline.engine.mapped import read_mapped, write_mapped
+from pipeline.engine.parquet import write_table
 from pipeline.engine.ranged import RangedFile, column_ranges
 from pipeline.engine.sink import Fill, HashingFile
 from pipeline.errors import SchemaError, StoreError
@@ -369,24 +369,6 @@ class Store:
         except (OSError, pa.ArrowException) as error:
             raise _damaged(self.full(path), error) from error
         return check(table, pa.schema([schema.field(c) for c in columns]), name=path)
-
-
-def write_table(table: pa.Table, file: Any) -> None:
-    """Write a table as Parquet: the one place that says how."""
-    schema = table.schema
-    # Statistics and dictionaries help readers to skip; on contents, token ids and doc_ids they only cost.
-    bulky = [f.name for f in schema if pa.types.is_large_binary(f.type) or pa.types.is_large_list(f.type)]
-    dictionary = [f.name for f in schema if pa.types.is_string(f.type) and f.name not in ("doc_id", "path")]
-    settings: dict[str, Any] = {
-        # 149 MB of text are written once and read three times; CPU-seconds to write and to read them once, and MB
-        # (AVX2): zstd 1 .81 .34 42, lz4 .64 .18 62, none .21 .25 151 (then the page checksums are most of it).
-        "compression": "lz4",
-        "use_dictionary": dictionary or False,
-        "write_statistics": [f.name for f in schema if f.name not in bulky],
-        "write_page_checksum": True,
-        "row_group_size": 16_384,  # a plain choice: some megabytes of most tables, so one row costs little to read
-    }
-    pq.write_table(table, file, **settings)
 
 
 def open_store(path: str) -> Store:

@@ -14,11 +14,12 @@ from pipeline.arrays.columns import one_chunk
 from pipeline.engine.forgotten import Forgotten, read_forgotten, write_forgotten
 from pipeline.engine.manifest import REPORT, file_of, files_of, put_files, read_manifest, write_manifest
 from pipeline.engine.markers import parse_marker, to_bytes
+from pipeline.engine.parquet import write_table
 from pipeline.engine.patching import entry_of, patch
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.shards import SHARDS
 from pipeline.engine.splice import append, cut_back, spliced
-from pipeline.engine.store import FileEntry, Store, write_table
+from pipeline.engine.store import FileEntry, Store
 from pipeline.forget.in_packed import refill_packed
 from pipeline.forget.in_tokens import forget_tokens
 from pipeline.forget.plan import ForgetPlan, StandingPiece

@@ -93,7 +93,7 @@ def test_a_driver_elsewhere_lives_while_its_heart_beats(tmp_path: Path, monkeypa
     with hold(store):
         mine = lease._read(store)  # our thread keeps its heart going
         assert mine is not None
-        assert lease._lives(store, replace(mine, boot="another machine"))
+        assert lease.lives(store, replace(mine, boot="another machine"))
 
 
 def test_a_driver_elsewhere_is_dead_when_its_heart_stands_still(tmp_path: Path) -> None:

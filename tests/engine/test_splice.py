@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.engine.pages import blank
+from pipeline.engine.parquet import write_table
 from pipeline.engine.splice import cut_back, footer_of, spliced
-from pipeline.engine.store import open_store, write_table
+from pipeline.engine.store import open_store
 from pipeline.engine.thrift import I32, Reader, varint_of_length, written
 
 N = 20_000  # more than one row group
