@@ -17,6 +17,7 @@ from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.arrow_bodies import blocks_of, message_end, unpacked_bytes
 from pipeline.sources.arrow_rows import check_content, check_types, rows_at_once, rows_of
+from pipeline.sources.arrow_sound import refuse_unsound
 from pipeline.sources.caps import InputCaps, refuse_bytes
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.names import is_safe
@@ -127,6 +128,7 @@ def _checked(
             batch = next(iter(stream), None)
             if batch is None:
                 return
+            refuse_unsound(batch)
             yield batch
 
 

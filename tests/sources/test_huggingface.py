@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -63,6 +64,18 @@ def test_file_is_one_bad_slice_when_it_is_damaged(tmp_path: Path, damage: str) -
     good, bad = plan_slices(_source(folder), shard_bytes=1024)
     assert read_slice(_source(folder), good, max_document_bytes=10).num_rows == 9
     with pytest.raises(StoreError, match=r"data-00001-of-00002\.arrow: is (damaged|gone)"):
+        read_slice(_source(folder), bad, max_document_bytes=10)
+
+
+def test_a_file_whose_offsets_lead_out_of_its_text_is_one_bad_slice(tmp_path: Path) -> None:
+    """A process that followed such an offset would read foreign memory, or end."""
+    folder = _save(tmp_path / "d", texts=[["a"]])
+    offsets = pa.py_buffer(np.array([0, 1 << 31, 3], np.int64))
+    column = pa.Array.from_buffers(pa.large_string(), 2, [None, offsets, pa.py_buffer(b"abc")])
+    with pa.ipc.new_stream(str(folder / "data-00000-of-00001.arrow"), pa.schema([("text", column.type)])) as writer:
+        writer.write_batch(pa.record_batch([column], ["text"]))
+    (bad,) = plan_slices(_source(folder), shard_bytes=1024)
+    with pytest.raises(StoreError, match=r"data-00000-of-00001\.arrow: is damaged"):
         read_slice(_source(folder), bad, max_document_bytes=10)
 
 
