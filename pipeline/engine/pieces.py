@@ -23,6 +23,8 @@ from pipeline.errors import StoreError
 
 _HEAD = struct.Struct("<QQQ")  # partitions, entries, bytes of the schema
 _ENTRY = np.dtype([("partition", "<u8"), ("n_bytes", "<u8"), ("xxh3", "<u8")])
+# A file on a server that is no larger is fetched whole, with its index: one request instead of two.
+WHOLE_BYTES = 131_072
 _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"  # Arrow's own, so that the file opens as a stream
 
 
@@ -35,6 +37,7 @@ class ExchangeIndex:
     partition: np.ndarray  # ascending, int64 [n]
     start: np.ndarray  # int64 [n + 1]
     xxh3: np.ndarray  # uint64 [n]
+    whole: pa.Buffer | None = None  # the file, where it came with the index
 
     def entries(self, first: int, last: int) -> range:
         """The entries of partitions from `first` to before `last`."""
@@ -72,7 +75,11 @@ def write_pieces(
 def read_index(store: Store, entry: FileEntry, *, n_partitions: int) -> ExchangeIndex:
     """The index of a file. StoreError if it is not what the file's marker says, or cut for other partitions."""
     (block,) = entry.blocks
-    data = store.read_range(entry.path, block.start, block.n_bytes)
+    is_fetched = not store.is_local and entry.n_bytes <= WHOLE_BYTES
+    whole = store.read_range(entry.path, 0, entry.n_bytes) if is_fetched else None
+    data = (
+        whole.slice(block.start, block.n_bytes) if whole else store.read_range(entry.path, block.start, block.n_bytes)
+    )
     if xxhash.xxh3_64_hexdigest(data) != block.xxh3:
         raise _other(store, entry.path)
     found, n_entries, n_schema = _HEAD.unpack_from(data)
@@ -82,7 +89,9 @@ def read_index(store: Store, entry: FileEntry, *, n_partitions: int) -> Exchange
     entries = np.frombuffer(data, _ENTRY, n_entries, _HEAD.size + n_schema)
     # Copied, or every reader of a piece would keep the file mapped.
     start = np.cumsum(np.concatenate(([n_schema], entries["n_bytes"]))).astype(np.int64)
-    return ExchangeIndex(entry.path, schema, entries["partition"].astype(np.int64), start, entries["xxh3"].copy())
+    return ExchangeIndex(
+        entry.path, schema, entries["partition"].astype(np.int64), start, entries["xxh3"].copy(), whole
+    )
 
 
 def read_pieces(store: Store, index: ExchangeIndex, first: int, last: int) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -92,7 +101,8 @@ def read_pieces(store: Store, index: ExchangeIndex, first: int, last: int) -> It
     if not entries:
         return
     begin = int(index.start[entries.start])
-    data = store.read_range(index.path, begin, int(index.start[entries.stop]) - begin)
+    n_bytes = int(index.start[entries.stop]) - begin
+    data = index.whole.slice(begin, n_bytes) if index.whole else store.read_range(index.path, begin, n_bytes)
     bounds = index.start[entries.start : entries.stop + 1] - begin
     for entry, (a, b) in zip(entries, itertools.pairwise(bounds.tolist()), strict=True):
         piece = data.slice(a, b - a)

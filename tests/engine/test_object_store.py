@@ -17,8 +17,11 @@ from object_server import CREDENTIALS, FAULTS, ObjectServer, object_server
 
 from pipeline.engine import object_disk
 from pipeline.engine import store as stores
+from pipeline.engine.exchange import Channel
 from pipeline.engine.lease import LEASE, hold
+from pipeline.engine.markers import Marker, WorkStep, write_marker
 from pipeline.engine.object_disk import ObjectDisk
+from pipeline.engine.pieces import WHOLE_BYTES
 from pipeline.engine.ranged import aligned
 from pipeline.engine.sink import HashingFile
 from pipeline.engine.store import FileEntry, Store, open_store
@@ -91,6 +94,22 @@ def test_many_files_are_read_and_asked_for_by_few_requests(server: ObjectServer,
     store.remove("state/x")
     assert dict(server.forget().requests) == {"DELETE": 2, "LIST": 1}
     assert store.sizes("") == {}
+
+
+@pytest.mark.parametrize("n_rows", [3, 100_000])
+def test_a_small_exchange_file_is_one_request_beside_its_marker(
+    server: ObjectServer, store: Store, n_rows: int
+) -> None:
+    channel = Channel(store, WorkStep("stage", "mark", "send"), "send", 1, 4)
+    numbers = pa.table({"n": np.arange(n_rows)})
+    entry = channel.scatter(0, numbers, partition=np.arange(n_rows) * 4 // n_rows)
+    write_marker(store, channel.step, 0, marker=Marker((entry,), {}, None, 0.0))
+    server.forget()
+    assert pa.concat_tables(channel.gather(k) for k in range(4))["n"].to_pylist() == list(range(n_rows))
+    is_small = entry.n_bytes <= WHOLE_BYTES
+    assert is_small == (n_rows == 3)
+    # the marker, the index, and the piece where it did not come along; of three rows one partition has none
+    assert server.forget().requests["GET"] == 4 * (2 if is_small else 3)
 
 
 def test_some_columns_cost_their_bytes_and_the_end_of_the_file(server: ObjectServer, store: Store) -> None:
