@@ -1,6 +1,6 @@
 """Kill drivers, workers, nodes and whole clusters at random moments, and compare each run's bytes with one left alone.
 
-    python tests/bench/kill_runs.py --driver 100 --process 50 --worker 50 --node 20 --head 5 [--seed 1] [--folder F]
+    python tests/bench/kill_runs.py --driver 100 --process 50 --worker 50 --node 20 --head 5 [--object-store]
 
 Each kind of kill is done on runs of its own, several kills a run, until its number is reached. A command that was
 killed, or ended with an error, is started again by the same line. Moments are drawn by the seed; what they hit depends
@@ -20,7 +20,6 @@ import hashlib
 import os
 import random
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +27,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,12 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from object_server import CREDENTIALS, object_server  # noqa: E402
+
+from pipeline.engine.store import open_store  # noqa: E402
+
 SMALL = ROOT / "tests" / "data" / "mixture.yaml"
 MOST_KILLS = 25  # of one run, so that each comes to its end on a machine that is slower than when the pace was taken
 MAX_STARTS = 2 * MOST_KILLS  # more means that it does not end
@@ -44,7 +49,7 @@ TURN_SECONDS = 600.0  # of one start that nothing stops: more means that it hang
 
 # Starts the command once for a run folder, with a log and a source of moments. Returns its exit code, None where it was
 # killed itself.
-Turn = Callable[[Path, Path, random.Random], int | None]
+Turn = Callable[[str, Path, random.Random], int | None]
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,15 @@ class Tally:
         )
 
 
-def digest(folder: Path) -> dict[str, str]:
+def digest(root: str) -> dict[str, str]:
     """A hash of each file of a run's tables and of what is packed, and of the tokenizer."""
-    wanted = [folder / "tokenizer.json", *(folder / "tables").rglob("*"), *(folder / "packed").rglob("*")]
-    files = sorted(p for p in wanted if p.is_file())
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    store = open_store(root)
+    names = [n for n in store.sizes("") if n == "tokenizer.json" or n.startswith(("tables/", "packed/"))]
+    return {name: hashlib.sha256(store.read_bytes(name)).hexdigest() for name in sorted(names)}
 
 
-def command(mixture: Path, out: Path, *where: str) -> list[str]:
-    return [sys.executable, "-m", "pipeline", "curate", str(mixture), "--out", str(out), "--quiet", *where]
+def command(mixture: Path, out: str, *where: str) -> list[str]:
+    return [sys.executable, "-m", "pipeline", "curate", str(mixture), "--out", out, "--quiet", *where]
 
 
 def start(line: list[str], log: Path, **environment: str) -> subprocess.Popen[bytes]:
@@ -113,17 +118,19 @@ def kill_group(process: subprocess.Popen[bytes]) -> bool:
 
 def run_until_done(
     tally: Tally,
-    turn: Callable[[Path, Path, random.Random], int | None],
+    turn: Turn,
     *,
     reference: dict[str, str],
     folder: Path,
+    runs: str,
     seed: int,
 ) -> None:
     """Runs of one kind until enough was killed; the turns count their kills in the tally."""
     began = time.monotonic()
     while tally.n_kills < tally.n_wanted and not tally.bad:
         draw = random.Random(f"{seed} {tally.kind} {tally.n_runs}")
-        out, log = folder / f"{tally.kind}-{tally.n_runs}", folder / f"{tally.kind}-{tally.n_runs}.log"
+        name = f"{tally.kind}-{tally.n_runs}"
+        out, log = f"{runs}/{name}", folder / f"{name}.log"
         for _ in range(MAX_STARTS):
             tally.n_starts += 1
             if turn(out, log, draw) == 0:
@@ -136,7 +143,7 @@ def run_until_done(
             tally.bad = f"{out}: other bytes"
             break
         tally.n_equal += 1
-        shutil.rmtree(out)
+        open_store(out).remove("")
         tally.seconds = time.monotonic() - began
         print(tally.row(), flush=True)
     tally.seconds = time.monotonic() - began
@@ -154,7 +161,7 @@ def ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
 def driver_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
     """One process, ended at a moment of its start or of the next third of the work: so kills wander over the stages."""
 
-    def turn(out: Path, log: Path, draw: random.Random) -> int | None:
+    def turn(out: str, log: Path, draw: random.Random) -> int | None:
         process = start(command(mixture, out, "--executor", "inline"), log)
         moment = draw.uniform(pace.start / 3, pace.start + pace.work / 3)
         if tally.may_kill(log) and not ends_within(process, moment):
@@ -169,7 +176,7 @@ def driver_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
 def process_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
     """One of the command's processes, every second or so."""
 
-    def turn(out: Path, log: Path, draw: random.Random) -> int | None:
+    def turn(out: str, log: Path, draw: random.Random) -> int | None:
         process = start(command(mixture, out, "--executor", "processes"), log)
         while tally.may_kill(log) and not ends_within(process, draw.uniform(0.2, 2.0)):
             server = [p for p in descendants(process.pid) if "forkserver import main" in name_of(p)]
@@ -186,7 +193,7 @@ def process_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
 def worker_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
     """Busy workers of the command's own cluster, one every second or so."""
 
-    def turn(out: Path, log: Path, draw: random.Random) -> int | None:
+    def turn(out: str, log: Path, draw: random.Random) -> int | None:
         process = start(command(mixture, out, "--ray-address", "local"), log)
         while tally.may_kill(log) and not ends_within(process, draw.uniform(0.2, 2.0)):
             busy = [p for p in descendants(process.pid) if is_busy(name_of(p))]
@@ -246,7 +253,7 @@ def cluster(token: Path) -> Iterator[Any]:
 def node_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
     """One of two nodes every few seconds; another joins in its place."""
 
-    def turn(out: Path, log: Path, draw: random.Random) -> int | None:
+    def turn(out: str, log: Path, draw: random.Random) -> int | None:
         with cluster(log.with_name("token")) as nodes:
             process = start(command(mixture, out, "--ray-address", nodes.address), log)
             while tally.may_kill(log) and not ends_within(process, draw.uniform(1.0, 5.0)):
@@ -263,7 +270,7 @@ def node_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
 def head_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
     """The whole cluster, under a driver that then has to end by itself."""
 
-    def turn(out: Path, log: Path, draw: random.Random) -> int | None:
+    def turn(out: str, log: Path, draw: random.Random) -> int | None:
         with cluster(log.with_name("token")) as nodes:
             process = start(command(mixture, out, "--ray-address", nodes.address), log)
             if tally.may_kill(log) and not ends_within(process, pace.start + draw.uniform(2.0, 2.0 + pace.work / 2)):
@@ -280,7 +287,7 @@ TURNS = {"driver": driver_turn, "process": process_turn, "worker": worker_turn, 
 
 def leave_alone(mixture: Path, folder: Path) -> Pace:
     """Make the run that all others are compared with, and start it once more when nothing is left to do."""
-    line, seconds = command(mixture, folder / "alone", "--executor", "inline"), []
+    line, seconds = command(mixture, str(folder / "alone"), "--executor", "inline"), []
     for _ in range(2):
         began = time.monotonic()
         if start(line, folder / "alone.log").wait():
@@ -296,18 +303,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mixture", type=Path, default=SMALL)
     parser.add_argument("--folder", type=Path, help="Where runs and their logs are made; stays.")
+    parser.add_argument("--object-store", action="store_true", help="Runs lie on an S3 server on loopback.")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="loopmix-kills-") as scratch:
+    with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="loopmix-kills-") as scratch:
         folder = options.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         pace = leave_alone(options.mixture, folder)
-        reference = digest(folder / "alone")
+        reference = digest(str(folder / "alone"))
         print(f"left alone: start {pace.start:.1f} s, work {pace.work:.1f} s, {len(reference)} files", flush=True)
-        tallies = []
+        runs, tallies = str(folder), []
+        if options.object_store:
+            server = stack.enter_context(object_server())
+            os.environ |= CREDENTIALS | {"AWS_ENDPOINT_URL": server.url}
+            runs = "s3://bucket"
         for kind, turn_of in TURNS.items():
             tally = Tally(kind, getattr(options, kind))
             turn = turn_of(tally, options.mixture, pace)
-            run_until_done(tally, turn, reference=reference, folder=folder, seed=options.seed)
+            run_until_done(tally, turn, reference=reference, folder=folder, runs=runs, seed=options.seed)
             tallies.append(tally)
     print("\n".join(["", *(t.row() for t in tallies if t.n_wanted)]))
     sys.exit(any(t.bad for t in tallies))

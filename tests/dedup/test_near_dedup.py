@@ -241,7 +241,7 @@ def test_a_stop_in_every_phase_changes_nothing(tmp_path: Path) -> None:
         except _StoppedError:
             continue
         break
-    assert len(executor.stopped_in) == 22
+    assert len(executor.stopped_in) == 26
     assert digests(tmp_path / "stopped/tables") == digests(tmp_path / "whole/tables")
 
 
@@ -291,5 +291,5 @@ def test_a_worker_killed_in_every_phase_changes_nothing(tmp_path: Path) -> None:
         finally:
             for module in modules:
                 cloudpickle.unregister_pickle_by_value(module)
-    assert len(list(killed.iterdir())) == 22
+    assert len(list(killed.iterdir())) == 26
     assert digests(tmp_path / "run/tables") == digests(tmp_path / "whole/tables")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hand_run import SHARDS, Doc, hand_run
 
+from pipeline.reading.work import working
 from pipeline.report import write_report
 from pipeline.report.count_prose import count_prose
 from pipeline.report.numbers import ProseLanguage
@@ -18,7 +19,8 @@ TEXTS = (
 
 def test_languages_are_those_of_the_text_pool_most_bytes_first(tmp_path: Path) -> None:
     run = hand_run(tmp_path, shards=((*SHARDS[0], *TEXTS[:2]), (*SHARDS[1], *TEXTS[2:])))
-    found = count_prose(run)
+    with working() as work:
+        found = count_prose(run, work)
     assert found[:2] == (
         ProseLanguage("en", n_docs=2, n_bytes=150_000, n_kept_docs=1, n_kept_tokens=30, n_packed_tokens=60),
         ProseLanguage("zh-Hant", n_docs=1, n_bytes=60_000, n_kept_docs=1, n_kept_tokens=20, n_packed_tokens=0),

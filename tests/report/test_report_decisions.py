@@ -11,7 +11,9 @@ import pytest
 from hand_run import SHARDS, Doc, hand_run, renamed
 from handmade import doc_id
 
+from pipeline.engine.run_folder import RunFiles
 from pipeline.language.names import disagrees
+from pipeline.reading.work import working
 from pipeline.report import write_report
 from pipeline.report.compute import compute
 from pipeline.report.count_decisions import N_BORDER, N_MISNAMED, N_PAIRS, count_decisions
@@ -55,9 +57,14 @@ def many(seed: int, *, n: int = 400) -> tuple[tuple[Doc, ...], ...]:
     return tuple((*docs, *(doc(shard, i) for i in range(n))) for shard, docs in enumerate(SHARDS))
 
 
+def decisions(run: RunFiles) -> LanguageDecisions:
+    with working() as work:
+        return count_decisions(run, work)
+
+
 @pytest.fixture(scope="module")
 def decided(tmp_path_factory: pytest.TempPathFactory) -> LanguageDecisions:
-    return count_decisions(hand_run(tmp_path_factory.mktemp("small")))
+    return decisions(hand_run(tmp_path_factory.mktemp("small")))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +74,7 @@ def docs() -> list[Doc]:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> LanguageDecisions:
-    return count_decisions(hand_run(tmp_path_factory.mktemp("large"), shards=many(1)))
+    return decisions(hand_run(tmp_path_factory.mktemp("large"), shards=many(1)))
 
 
 def test_decisions_when_counted_by_hand(decided: LanguageDecisions) -> None:
@@ -94,7 +101,7 @@ def test_confidences_when_they_lie_on_edges_count_upwards(tmp_path: Path) -> Non
         for shard in (0, 1)
     )
     shards = tuple((*small, *more) for small, more in zip(SHARDS, shards, strict=True))
-    bins = count_decisions(hand_run(tmp_path, shards=shards)).confidences
+    bins = decisions(hand_run(tmp_path, shards=shards)).confidences
     own = {0.25: 1, 0.5: 1, 0.75: 1}
     assert [b.n_docs - own.get(b.low, 0) for b in bins] == [2] * 19 + [4]
 
@@ -109,7 +116,7 @@ def test_confusions_when_counted_by_hand(decided: LanguageDecisions) -> None:
 
 def test_confusions_when_the_margin_is_exactly_the_limit_are_close(tmp_path: Path) -> None:
     close, far = {"confidence": 0.8, "runner_up": ("C", 0.5)}, {"confidence": 0.8, "runner_up": ("C", 0.49)}
-    found = count_decisions(hand_run(tmp_path, shards=renamed(a=close, c=far)))
+    found = decisions(hand_run(tmp_path, shards=renamed(a=close, c=far)))
     assert 0.8 - 0.5 > 0.3  # as floats count it
     pairs = {(c.language, c.runner_up): c.n_close_docs for c in found.confusions}
     assert pairs == {("Python", "C"): 1, ("Python", "Cython"): 1, ("Unknown", "C"): 1}  # no JavaScript
@@ -201,7 +208,7 @@ def test_border_when_documents_are_equally_unsure_is_a_keyed_choice(tmp_path: Pa
     """The order of reading does not choose: both shards and late rows have their part."""
     same = [Doc(f"same/{i}.py", "Python", 1, n_tokens=1, decided_by="popularity", confidence=0.0) for i in range(300)]
     shards = tuple((*small, *same) for small in SHARDS)
-    border = count_decisions(hand_run(tmp_path, shards=shards)).border
+    border = decisions(hand_run(tmp_path, shards=shards)).border
     assert len(border) == N_BORDER
     assert len({u.doc_id for u in border}) == N_BORDER
     rows = [int(u.path.removeprefix("same/").removesuffix(".py")) for u in border]
@@ -258,7 +265,7 @@ def test_prose_in_markup_and_unknown_extensions_equal_plain_counting(tmp_path: P
         Doc("c.mlw", "Other code", 0, reasons=("unreadable_row",), decided_by="none", confidence=0.0),
     ]  # fmt: skip
     run = hand_run(tmp_path, shards=((*SHARDS[0], *more[::2]), (*SHARDS[1], *more[1::2])))
-    found = count_decisions(run)
+    found = decisions(run)
     assert [(f.format, f.n_docs, f.n_bytes, f.n_kept_docs, f.n_kept_tokens) for f in found.prose_in_formats] == [
         ("XML", 10, 907, 9, 90), ("HTML", 1, 20, 1, 2)
     ]  # fmt: skip

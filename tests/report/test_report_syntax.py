@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.reading.work import working
 from pipeline.report.syntax import ParsedLanguage, count_syntax, killers, syntax_table
 from pipeline.schema import LANGUAGES
 
@@ -25,8 +26,11 @@ def read(table: Any, shard: int, *, columns: list[str]) -> pa.Table:
 
 
 def test_shares_are_of_what_was_parsed_and_dead_parsers_are_told() -> None:
-    run: Any = SimpleNamespace(n_shards=2, tables=SimpleNamespace(read=read))
-    found = count_syntax(run)
+    run: Any = SimpleNamespace(
+        n_shards=2, manifest={"stages": {"documents": {"counts": {}}}}, tables=SimpleNamespace(read=read)
+    )
+    with working() as work:
+        found = count_syntax(run, work)
     assert found == (
         ParsedLanguage("C", 4, 3, 1, 0),
         ParsedLanguage("Go", 1, 0, 0, 0),

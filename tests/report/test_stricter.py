@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from pipeline.engine.run_folder import RunFiles
+from pipeline.reading.work import working
 from pipeline.report.numbers import StricterCopies
 from pipeline.report.stricter import stricter_of
 
@@ -17,16 +19,23 @@ class Rows:
     """What `stricter_of` reads of a run: two documents a shard."""
 
     def __init__(self, shards: list[list[dict[str, Any]]], pairs: list[tuple[int, int]]) -> None:
-        self.all, self.pairs = shards, pairs
+        self.all, self.pairs, self.n_shards = shards, pairs, len(shards)
+        counts = {"documents": {"n_docs": sum(map(len, shards))}, "near_dups": {"n_pairs": len(pairs)}}
+        self.manifest = {"stages": {name: {"counts": of} for name, of in counts.items()}}
+        self.tables, self.store = SimpleNamespace(read=self.read), SimpleNamespace(read_parquet=self.near_dups)
 
-    def near_dups(self) -> pa.Table:
+    def files(self, stage: str) -> list[Any]:
+        return [SimpleNamespace(path=stage)]
+
+    def near_dups(self, path: str, **_: Any) -> pa.Table:
         left, right = ([p[i] for p in self.pairs] for i in (0, 1))
         return pa.table({"position": pa.array(left, pa.uint64()), "other_position": pa.array(right, pa.uint64())})
 
-    def shards(self, table: Any, *, columns: Any = None) -> list[pa.Table]:
+    def read(self, table: Any, shard: int, *, columns: list[str]) -> pa.Table:
         types = {"group_position": pa.uint64(), "group_size": pa.int64(), "license": pa.string(),
                  "reasons": pa.list_(pa.string()), "n_packed_tokens": pa.int64()}  # fmt: skip
-        return [pa.table({n: pa.array([r[n] for r in rows], t) for n, t in types.items()}) for rows in self.all]
+        rows = self.all[shard]
+        return pa.table({n: pa.array([r[n] for r in rows], t) for n, t in types.items() if n in columns})
 
 
 def doc(at: int, license_id: str | None, n: int = 0, *, reasons: tuple[str, ...] = (), size: int = 1) -> dict[str, Any]:
@@ -66,4 +75,5 @@ def test_what_resembles_a_stricter_document_is_counted(
     tmp_path: Path, shards: Any, pairs: Any, expected: tuple[int, int]
 ) -> None:
     run: RunFiles = Rows(shards, pairs)  # type: ignore[assignment]
-    assert stricter_of(run) == StricterCopies(*expected)
+    with working() as work:
+        assert stricter_of(run, work) == StricterCopies(*expected)

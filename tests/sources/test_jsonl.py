@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from pipeline.config import Columns, Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.sources import Slice, plan_slices, read_slice
+from pipeline.sources.caps import InputCaps
 from pipeline.sources.json_stream import split_lines
 from pipeline.sources.rows import document_id
 
@@ -257,7 +258,7 @@ def test_line_is_passed_over_without_holding_it_when_it_is_huge(tmp_path: Path, 
     source = _source(tmp_path)
     (piece,) = plan_slices(source, shard_bytes=1 << 30)
     tracemalloc.start()
-    rows = read_slice(source, piece, max_document_bytes=1_000).to_pylist()
+    rows = read_slice(source, piece, max_document_bytes=1_000, caps=InputCaps(max_unpacked_frac=1e6)).to_pylist()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [row["problem"] for row in rows] == [None, "too_large", None]

@@ -100,6 +100,9 @@ def test_a_file_that_makes_too_much_is_refused_by_name(tmp_path: Path, bomb: str
     (piece,) = plan_slices(source, shard_bytes=4_000_000)
     n_rows = 0
     caps = InputCaps(max_unpacked_frac=100)
+    small = _source(tmp_path / "first", kind="jsonl", name="a.jsonl", data=_row("x"))
+    for first in plan_slices(small, shard_bytes=1_000):
+        read_slice(small, first, max_document_bytes=100)  # what is loaded once is not what the file makes
     tracemalloc.start()
     with pytest.raises(StoreError, match=rf"{name}: makes more than [\d,]+ bytes of its .*ingest.max_unpacked_frac"):
         for _, table in read_parts(source, piece, shard_bytes=4_000_000, max_document_bytes=8_000_000, caps=caps):
