@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,43 @@ class ShuffledExecutor:
 
     def describe(self) -> str:
         return "in shuffled order"
+
+
+@dataclass
+class PausingExecutor:
+    """Works in process; before its `at`-th item it says so and waits until it may go on, or dies if told to."""
+
+    at: int
+    reached: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
+        for item in items:
+            self.at -= 1
+            if self.at == 0:
+                self.reached.set()
+                assert self.go_on.wait(600)
+            yield item, task(item)
+
+    def describe(self) -> str:
+        return "with a pause"
+
+
+@dataclass
+class StoppingExecutor:
+    """Works in process and is interrupted before its `at`-th item."""
+
+    at: int
+
+    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
+        for item in items:
+            self.at -= 1
+            if self.at == 0:
+                raise KeyboardInterrupt
+            yield item, task(item)
+
+    def describe(self) -> str:
+        return "until stopped"
 
 
 def make_run(folder: Path | str, *, executor: Executor | None = None, **mixture: Any) -> Run:

@@ -9,7 +9,9 @@ Paths are relative to the run. Errors are OSErrors, FileNotFoundError for what i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -103,3 +105,26 @@ class Disk(Protocol):
     def remove_files(self, paths: Sequence[str]) -> None:
         """Remove files; those that are gone already do no harm."""
         ...
+
+
+# What all but object stores do alike: one file after another.
+
+
+def read_each(disk: Disk, paths: Sequence[str]) -> dict[str, bytes]:
+    """See `Disk.read_many`."""
+    found = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            found[path] = disk.read(path)
+    return found
+
+
+def hash_whole(disk: Disk, path: str, n_bytes: int) -> str | None:
+    """See `Disk.sha256`."""
+    if disk.size(path) != n_bytes:
+        return None
+    digest = hashlib.sha256()
+    with disk.open(path) as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()

@@ -57,10 +57,11 @@ class Forgotten:
 
 def read_forgotten(store: Store) -> Forgotten:
     """The list of a run; an empty one where it has none. StoreError for a damaged one: nobody may come back by it."""
-    if not store.exists(FORGOTTEN):
+    data = store.find(FORGOTTEN)
+    if data is None:
         return Forgotten()
     try:
-        said = json.loads(store.read_bytes(FORGOTTEN))
+        said = json.loads(data)
         if said["format"] != _FORMAT:
             raise ValueError(f"format {said['format']!r}, expected {_FORMAT}")
         return Forgotten(*(frozenset(said[name]) for name in _LISTS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
 import secrets
@@ -15,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.engine.disk import Entries, Held
+from pipeline.engine.disk import Entries, Held, hash_whole, read_each
 from pipeline.engine.sink import TEMPORARY, Fill, HashingFile, sync_folder, write_local
 
 
@@ -39,11 +38,7 @@ class LocalDisk:
         return Path(self.full(path)).read_bytes()
 
     def read_many(self, paths: Sequence[str]) -> dict[str, bytes]:
-        found = {}
-        for path in paths:
-            with suppress(FileNotFoundError):
-                found[path] = self.read(path)
-        return found
+        return read_each(self, paths)
 
     def read_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[pa.Buffer]:
         with pa.memory_map(self.full(path)) as file:
@@ -60,13 +55,7 @@ class LocalDisk:
         return Path(self.full(path)).stat().st_size
 
     def sha256(self, path: str, n_bytes: int) -> str | None:
-        if self.size(path) != n_bytes:
-            return None
-        digest = hashlib.sha256()
-        with Path(self.full(path)).open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-        return digest.hexdigest()
+        return hash_whole(self, path, n_bytes)
 
     def exists(self, path: str) -> bool:
         return Path(self.full(path)).exists()

@@ -127,10 +127,11 @@ def parse_marker(data: bytes) -> Marker | None:
         return None
 
 
-def read_markers(store: Store, step: WorkStep) -> dict[int, Marker]:
-    """All readable markers of a step."""
-    found = {index: read_marker(store, step, index) for index in items_marked(store, step)}
-    return {index: marker for index, marker in found.items() if marker is not None}
+def read_markers(store: Store, step: WorkStep, items: Sequence[int] | None = None) -> dict[int, Marker]:
+    """The readable markers of some items of a step, or of all, in as few requests as that takes."""
+    paths = {_path(step, item): item for item in (items_marked(store, step) if items is None else items)}
+    found = ((paths[path], parse_marker(data)) for path, data in store.read_many(paths).items())
+    return {item: marker for item, marker in found if marker is not None}
 
 
 def items_marked(store: Store, step: WorkStep) -> list[int]:
@@ -150,9 +151,7 @@ def intact_markers(
 ) -> list[tuple[int, Marker]]:
     """Of some items the markers whose files stand undamaged. A skipped bad shard counts only while bad shards are
     skipped. Nothing is asked of files in the folders `gone`: what was made of them stands."""
-    paths = {_path(step, item): item for item in items}
-    found = ((paths[path], parse_marker(data)) for path, data in store.read_many(paths).items())
-    read = {item: marker for item, marker in found if marker is not None}
+    read = read_markers(store, step, items)
     asked = {
         item: replace(marker, files=tuple(f for f in marker.files if f.path.rpartition("/")[0] not in gone))
         for item, marker in read.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.engine.disk import Entries, Held
+from pipeline.engine.disk import Entries, Held, hash_whole, read_each
 from pipeline.engine.sink import Fill, HashingFile
 
 
@@ -48,11 +47,7 @@ class OtherDisk:
         return bytes(self._fs.cat_file(self.full(path)))
 
     def read_many(self, paths: Sequence[str]) -> dict[str, bytes]:
-        found = {}
-        for path in paths:
-            with suppress(FileNotFoundError):
-                found[path] = self.read(path)
-        return found
+        return read_each(self, paths)
 
     def read_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[pa.Buffer]:
         target = self.full(path)
@@ -65,13 +60,7 @@ class OtherDisk:
         return int(self._uncached().size(self.full(path)))
 
     def sha256(self, path: str, n_bytes: int) -> str | None:
-        if self.size(path) != n_bytes:
-            return None
-        digest = hashlib.sha256()
-        with self.open(path) as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-        return digest.hexdigest()
+        return hash_whole(self, path, n_bytes)
 
     def exists(self, path: str) -> bool:
         return bool(self._uncached().exists(self.full(path)))

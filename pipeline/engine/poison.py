@@ -50,10 +50,11 @@ class PoisonedError(StageError):
 
 def read_poisonous(store: Store) -> tuple[Poisonous, ...]:
     """The list of a run. StoreError for a damaged one: without it the run would end its workers again."""
-    if not store.exists(_LIST):
+    data = store.find(_LIST)
+    if data is None:
         return ()
     try:
-        said = json.loads(store.read_bytes(_LIST))
+        said = json.loads(data)
         if said["format"] != _FORMAT:
             raise ValueError(f"format {said['format']!r}, expected {_FORMAT}")
         return tuple(Poisonous(**one) for one in said["documents"])

@@ -40,10 +40,11 @@ def _code_hash() -> str:
 
 def standing(store: Store) -> Brief | None:
     """The brief of the report that stands; None where it must be made: of another run or code, changed, or missing."""
-    if not store.exists(MADE_OF):
+    data = store.find(MADE_OF)
+    if data is None:
         return None
     try:
-        said = json.loads(store.read_bytes(MADE_OF))
+        said = json.loads(data)
         of, files = said["made_of"], [FileEntry(**file) for file in said["files"]]
         brief = Brief(
             said["brief"]["title"], tuple((name, text, style) for name, text, style in said["brief"]["lines"])

@@ -87,10 +87,9 @@ def cut_open(
 
 
 def _read(store: Store, key: str) -> Cut | None:
-    path = _path(key)
-    if store.exists(path):
+    if data := store.find(_path(key)):
         with suppress(ValidationError):
-            return _CUT.validate_json(store.read_bytes(path))
+            return _CUT.validate_json(data)
     return None
 
 

@@ -64,9 +64,9 @@ _PLAN = TypeAdapter(Plan)
 
 def read_plan(store: Store) -> Plan | None:
     """The plan that a run keeps. It only saves work, so one that is lost or damaged is none."""
-    if store.exists(PLAN):
+    if data := store.find(PLAN):
         with suppress(ValidationError):
-            return _PLAN.validate_json(store.read_bytes(PLAN))
+            return _PLAN.validate_json(data)
     return None
 
 

@@ -176,30 +176,31 @@ def driver_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
 def process_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
     """One of the command's processes, every second or so."""
 
-    def turn(out: str, log: Path, draw: random.Random) -> int | None:
-        process = start(command(mixture, out, "--executor", "processes"), log)
-        while tally.may_kill(log) and not ends_within(process, draw.uniform(0.2, 2.0)):
-            server = [p for p in descendants(process.pid) if "forkserver import main" in name_of(p)]
-            workers = [p for p in server if p.ppid() != process.pid]
-            if workers:
-                with suppress(psutil.NoSuchProcess):
-                    draw.choice(workers).kill()
-                    tally.count(log)
-        return process.wait(timeout=TURN_SECONDS)
+    def victims(pid: int) -> list[psutil.Process]:
+        server = [p for p in descendants(pid) if "forkserver import main" in name_of(p)]
+        return [p for p in server if p.ppid() != pid]
 
-    return turn
+    return killing(tally, mixture, victims, "--executor", "processes")
 
 
 def worker_turn(tally: Tally, mixture: Path, pace: Pace) -> Turn:
     """Busy workers of the command's own cluster, one every second or so."""
 
+    def victims(pid: int) -> list[psutil.Process]:
+        return [p for p in descendants(pid) if is_busy(name_of(p))]
+
+    return killing(tally, mixture, victims, "--ray-address", "local")
+
+
+def killing(tally: Tally, mixture: Path, victims: Callable[[int], list[psutil.Process]], *where: str) -> Turn:
+    """Every second or so one of the victims that a command has."""
+
     def turn(out: str, log: Path, draw: random.Random) -> int | None:
-        process = start(command(mixture, out, "--ray-address", "local"), log)
+        process = start(command(mixture, out, *where), log)
         while tally.may_kill(log) and not ends_within(process, draw.uniform(0.2, 2.0)):
-            busy = [p for p in descendants(process.pid) if is_busy(name_of(p))]
-            if busy:
+            if found := victims(process.pid):
                 with suppress(psutil.NoSuchProcess):
-                    draw.choice(busy).kill()
+                    draw.choice(found).kill()
                     tally.count(log)
         return process.wait(timeout=TURN_SECONDS)
 

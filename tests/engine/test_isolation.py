@@ -7,18 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from handmade import digests, make_run
+from handmade import PausingExecutor, StoppingExecutor, digests, make_run
 
 from pipeline.config import Mixture
 from pipeline.engine.exchange import Channel
@@ -49,43 +46,6 @@ def other() -> Mixture:
 
 def tables(folder: Path) -> dict[str, bytes]:
     return digests(folder / "tables") | digests(folder / "packed")
-
-
-@dataclass
-class PausingExecutor:
-    """Works in process; before its `at`-th item it says so and waits until it may go on, or dies if told to."""
-
-    at: int
-    reached: threading.Event = field(default_factory=threading.Event)
-    go_on: threading.Event = field(default_factory=threading.Event)
-
-    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
-        for item in items:
-            self.at -= 1
-            if self.at == 0:
-                self.reached.set()
-                assert self.go_on.wait(600)
-            yield item, task(item)
-
-    def describe(self) -> str:
-        return "with a pause"
-
-
-@dataclass
-class StoppingExecutor:
-    """Works in process and is interrupted before its `at`-th item."""
-
-    at: int
-
-    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
-        for item in items:
-            self.at -= 1
-            if self.at == 0:
-                raise KeyboardInterrupt
-            yield item, task(item)
-
-    def describe(self) -> str:
-        return "until stopped"
 
 
 def run_of(folder: Path, mixture: Mixture, executor: Any) -> Run:

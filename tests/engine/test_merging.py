@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from handmade import ShuffledExecutor, digests
+from handmade import ShuffledExecutor, StoppingExecutor, digests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -142,33 +141,16 @@ def test_bands_cut_the_partitions_and_later_ones_are_inside_earlier_ones(n_bands
 # --- stops and damage ------------------------------------------------------------------------------------------------
 
 
-class Stopping:
-    """Works in this process and is interrupted before its `at`-th item."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
-        for item in items:
-            self.at -= 1
-            if self.at == 0:
-                raise KeyboardInterrupt
-            yield item, task(item)
-
-    def describe(self) -> str:
-        return "until stopped"
-
-
 @pytest.mark.usefixtures("narrow")
 def test_a_job_that_is_stopped_anywhere_goes_on_to_the_same_files(tmp_path: Path) -> None:
-    sources, undisturbed = many(5), Stopping(10_000)
+    sources, undisturbed = many(5), StoppingExecutor(10_000)
     filled(job_in(open_store(str(tmp_path / "whole")), undisturbed), sources, n=7)
     whole, n_items = digests(tmp_path / "whole" / "work"), 10_000 - undisturbed.at
     assert n_items == 5 + 3 * 3 + 2 * 7
     for at in range(1, n_items + 1):
-        store, again = open_store(str(tmp_path / f"{at}")), Stopping(10_000)
+        store, again = open_store(str(tmp_path / f"{at}")), StoppingExecutor(10_000)
         with pytest.raises(KeyboardInterrupt):
-            filled(job_in(store, Stopping(at)), sources, n=7)
+            filled(job_in(store, StoppingExecutor(at)), sources, n=7)
         filled(job_in(store, again), sources, n=7)
         assert (at - 1) + (10_000 - again.at) == n_items  # nothing is done twice
         assert digests(tmp_path / f"{at}" / "work") == whole
@@ -193,7 +175,7 @@ def test_a_stop_while_merged_files_are_removed_costs_nothing(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Store, "remove", half)
         filled(job_in(store), sources, n=7)
-    again = Stopping(10_000)
+    again = StoppingExecutor(10_000)
     channel = filled(job_in(store, again), sources, n=7)
     assert 10_000 - again.at == sum(layer.n_files for layer in channel.layers[at + 1 :])
     assert store.folders("work/stage/mark") == ["send-merge-3"]

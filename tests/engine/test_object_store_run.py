@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import obstore
 import pytest
+from handmade import PausingExecutor
 from object_server import CREDENTIALS, object_server
 from obstore.store import MemoryStore
 
@@ -96,26 +95,6 @@ def test_a_run_on_an_object_store_has_the_bytes_of_a_local_one_and_stands(
 
 
 # --- two drivers -----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class PausingExecutor:
-    """Works in process; before its `at`-th item it says so and waits until it may go on."""
-
-    at: int
-    reached: threading.Event = field(default_factory=threading.Event)
-    go_on: threading.Event = field(default_factory=threading.Event)
-
-    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
-        for item in items:
-            self.at -= 1
-            if self.at == 0:
-                self.reached.set()
-                assert self.go_on.wait(600)
-            yield item, task(item)
-
-    def describe(self) -> str:
-        return "with a pause"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import io
 import json
 import struct
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
 from pipeline.recipe import stages
 from pipeline.schema import DOCUMENTS
-from pipeline.sources import plan_slices, read_parts, read_slice
+from pipeline.sources import huggingface, plan_slices, read_parts, read_slice
 from pipeline.sources.caps import DEFAULT_CAPS, HARMLESS_BYTES, InputCaps
 from pipeline.sources.documents import ingest, inputs_of, plan
+from pipeline.sources.slices import InputFile
 
 _ROWS = 50_000
 
@@ -112,6 +113,21 @@ def test_a_file_that_makes_too_much_is_refused_by_name(tmp_path: Path, bomb: str
     most = caps.bytes_of(piece.files[0])
     assert n_rows * 512 <= most
     assert held < 64_000_000 + 4 * min(most, 4_000_000)
+
+
+def test_an_arrow_file_that_says_what_it_holds_is_refused_before_any_batch_of_it(tmp_path: Path) -> None:
+    """Afterwards Arrow has allocated it, whatever is counted then."""
+    data = _stream(["x" * 100_000] * 99, of_file=True)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        raise AssertionError("a batch was read")
+        yield
+
+    reader = pa.RecordBatchReader.from_batches(pa.schema([("content", pa.string())]), batches())
+    file = InputFile("b.arrow", len(data), "")
+    caps = InputCaps(max_unpacked_frac=100)
+    with pytest.raises(StoreError, match=r"makes more than [\d,]+ bytes"):
+        next(huggingface._checked(io.BytesIO(data), reader, file=file, caps=caps, where="b.arrow"))
 
 
 def test_a_bomb_is_read_where_the_mixture_says_so(tmp_path: Path) -> None:
