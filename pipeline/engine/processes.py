@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection, wait
@@ -108,9 +108,8 @@ class ProcessExecutor:
         try:
             while True:
                 while len(busy) < width and (attempt := waiting.take()):
-                    worker = self._idle.pop() if self._idle else self._start()
+                    worker = self._give(pickle.dumps((task, name, attempt.item)))
                     busy[worker.connection] = worker, attempt
-                    worker.connection.send_bytes(pickle.dumps((task, name, attempt.item)))
                 if not busy:
                     return
                 for connection in wait(list(busy)):
@@ -139,6 +138,21 @@ class ProcessExecutor:
                 item=attempt.item,
             )
         (waiting.again if attempt.n_deaths < MAX_DEATHS else short).append(attempt)
+
+    def _give(self, call: bytes) -> _Worker:
+        """The process that got the call. One that died while it had nothing to do is no item's fault."""
+        while self._idle:
+            worker = self._idle.pop()
+            try:
+                worker.connection.send_bytes(call)
+            except OSError:
+                worker.end()
+                continue
+            return worker
+        worker = self._start()
+        with suppress(OSError):  # dead already: whoever waits for its answer sees it
+            worker.connection.send_bytes(call)
+        return worker
 
     def _start(self) -> _Worker:
         context = get_context("forkserver")
