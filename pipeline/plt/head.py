@@ -5,12 +5,18 @@ makes the gradients of a chunk while its logits are there, in the forward pass: 
 kept, with or without activation checkpointing, and nothing is computed twice. What is kept is a gradient of the size
 of the hidden states and one of the size of the head's weight.
 
+On CUDA the passes over a chunk's logits are one compiled function, which reads them as the product gave them and writes
+their gradients: run one by one in float32 they took a fifth of a step of the 350M shape on an H200.
+
 That needs the gradient of every loss to be the same number, as it is for a sum or a mean. For any other, and for
 a second backward pass, the chunks are computed again.
 
 Shapes: N tokens, D hidden, V vocab.
 """
 
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -22,7 +28,7 @@ NO_TARGET = -100  # what cross-entropy ignores
 
 # Logits of one chunk. On CPU 16 MiB stays below the size at which the allocator returns memory to the system after
 # each use (40 % of the head's time went into page faults); on CUDA larger chunks mean fewer launches.
-_CHUNK_LOGITS = {"cpu": 2**22, "cuda": 2**27}
+_CHUNK_LOGITS = {"cpu": 2**22, "cuda": 2**28}
 
 
 def chunk_logits(device_type: str) -> int:
@@ -116,13 +122,38 @@ def _run(
             at = slice(start, start + size)
             part_ND = hidden_ND[at].to(dtype)
             logits_NV = functional.linear(part_ND, weight_VD)
-            logits_NV = logits_NV.to(torch.promote_types(dtype, torch.float32))
-            total_N1, found_N = _losses(logits_NV, targets_N[at])
-            losses.append(found_N)
-            if gradients is not None:
-                of_logits_NV = _of_logits(logits_NV, total_N1, targets_N=targets_N[at])
+            if gradients is not None and _fuses(logits_NV):
+                found_N, of_logits_NV = _fused()(logits_NV, targets_N[at])
                 gradients.add(at, of_logits_NV, hidden_ND=part_ND, weight_VD=weight_VD)
+            else:
+                logits_NV = logits_NV.to(torch.promote_types(dtype, torch.float32))
+                total_N1, found_N = _losses(logits_NV, targets_N[at])
+                if gradients is not None:
+                    of_logits_NV = _of_logits(logits_NV, total_N1, targets_N=targets_N[at])
+                    gradients.add(at, of_logits_NV, hidden_ND=part_ND, weight_VD=weight_VD)
+            losses.append(found_N)
         return torch.cat(losses) if losses else hidden_ND.new_zeros(0, dtype=torch.float32)
+
+
+def _fuses(logits_NV: Tensor) -> bool:
+    # On the CPU writing over the logits in turn is as fast, and needs no compiler. torch's CUDA builds bring Triton.
+    return logits_NV.is_cuda and find_spec("triton") is not None
+
+
+@cache
+def _fused() -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    return torch.compile(_losses_and_gradients)
+
+
+def _losses_and_gradients(logits_NV: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
+    """What `_losses` and `_of_logits` give, with nothing written over; gradients in the type of the logits."""
+    wide_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
+    total_N1 = wide_NV.logsumexp(dim=1, keepdim=True)
+    own_N = wide_NV.gather(1, targets_N.clamp(min=0)[:, None])[:, 0]
+    real_N = targets_N != NO_TARGET
+    at_target_NV = torch.arange(wide_NV.shape[1], device=wide_NV.device) == targets_N[:, None]
+    of_logits_NV = torch.where(real_N[:, None], (wide_NV - total_N1).exp() - at_target_NV.to(wide_NV.dtype), 0.0)
+    return torch.where(real_N, total_N1[:, 0] - own_N, 0.0), of_logits_NV.to(logits_NV.dtype)
 
 
 def _losses(logits_NV: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:

@@ -112,6 +112,7 @@ def test_compilations_when_a_run_is_scored_and_looked_at_are_few(tmp_path, monke
 @pytest.mark.gpu
 @needs_cuda
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-3), (torch.bfloat16, 3e-2)])
+@pytest.mark.filterwarnings("default")  # torch's compiler warns of its own code
 def test_logits_and_gradients_when_flex_runs_on_cuda_equal_the_masked_reference(dtype, tolerance):
     config = tiny_model(n_loops=3, hidden_size=128, n_heads=4, n_kv_heads=2, window=64)
     found = []

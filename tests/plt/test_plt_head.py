@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.plt.head import NO_TARGET, head_losses
+from pipeline.plt.head import NO_TARGET, _losses_and_gradients, head_losses
 from pipeline.plt.model import build_model
 
 N_TOKENS, WIDE, VOCAB = 23, 8, 41
@@ -44,8 +44,12 @@ def _gradients(losses, head, hidden, *, weights=None):
     return torch.autograd.grad(total * 0.25, (hidden, head.weight))
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_losses_and_gradients_when_in_chunks_are_those_of_open_logits(weighted):
+def test_losses_and_gradients_when_in_chunks_are_those_of_open_logits(weighted, fused, monkeypatch):
+    if fused:  # what a CUDA device compiles, as it is written
+        monkeypatch.setattr("pipeline.plt.head._fuses", lambda logits: True)
+        monkeypatch.setattr("pipeline.plt.head._fused", lambda: _losses_and_gradients)
     head, hidden, targets = _inputs(torch.float32)
     weights = torch.linspace(-1, 2, N_TOKENS)[None] if weighted else None
     ours, openly = head_losses(head, hidden, targets_BT=targets), _openly(head, hidden, targets)
@@ -143,3 +147,17 @@ def _large(n_bytes: int) -> dict[int, int]:
     """Place and bytes of what plain tensors of at least `n_bytes` are alive."""
     stores = [x.untyped_storage() for x in gc.get_objects() if type(x) is torch.Tensor]
     return {store.data_ptr(): store.nbytes() for store in stores if store.nbytes() >= n_bytes}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("default")  # torch's compiler warns of its own code
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 3e-2)])
+def test_losses_and_gradients_when_fused_on_cuda_are_those_of_open_logits(dtype, tolerance):
+    head, hidden, targets = _inputs(torch.float32)
+    expected = (_openly(head, hidden, targets), *_gradients(_openly(head, hidden, targets), head, hidden))
+    on_cuda = head.cuda(), hidden.detach().cuda().requires_grad_()
+    with torch.autocast("cuda", dtype=dtype, enabled=dtype != torch.float32):
+        losses = head_losses(*on_cuda, targets_BT=targets.cuda())
+    for found, of_open in zip((losses, *_gradients(losses, *on_cuda)), expected, strict=True):
+        assert float((found.detach().cpu() - of_open).abs().max()) <= tolerance * float(of_open.detach().abs().max())

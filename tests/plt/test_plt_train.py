@@ -246,6 +246,7 @@ def test_training_when_compiled_follows_the_plain_loss(tmp_path):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("default")  # torch's compiler warns of its own code
 def test_training_when_compiled_with_flex_on_cuda_follows_the_reference(tmp_path):
     run = make_run(tmp_path / "run", seq_len=256, n_rows=60)
     model = {"hidden_size": 128, "n_heads": 4, "n_kv_heads": 2, "n_loops": 2}
@@ -266,6 +267,7 @@ def test_training_when_compiled_with_flex_on_cuda_follows_the_reference(tmp_path
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("default")  # torch's compiler warns of its own code
 def test_training_when_on_cuda_follows_the_cpu(tmp_path):
     run = make_run(tmp_path / "run")
     cpu = train(tiny_config(n_steps=8), data=run, out=tmp_path / "cpu").record
