@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml tests/export/readers.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
 	$(BIN)/python -m pip install --quiet "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet --editable ".[cloud,ray,train,datatrove,dev,test]"
+	$(BIN)/python -m pip install --quiet --editable ".[browse,cloud,ray,train,datatrove,dev,test]"
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/readers -r tests/export/readers.txt
 	$(BIN)/python -m pipeline.arrays.warm
 	touch $(STAMP)

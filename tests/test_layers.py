@@ -45,7 +45,7 @@ ROOMS: dict[str, set[str]] = {
         "plt",
         "tokenizer",
     }
-    | {"forecast", "forget", "propose", "export"}
+    | {"browse", "forecast", "forget", "propose", "export"}
     | SUBJECT,
     "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix", "privacy", "forms"}
     | SUBJECT,
@@ -56,6 +56,7 @@ ROOMS: dict[str, set[str]] = {
     | SUBJECT,
     "report": {"sources", "language", "quality", "rules", "dedup", "select", "privacy", "mix", "reading", "results"}
     | SUBJECT,
+    "browse": {"mix", "reading", "report", "rules"} | SUBJECT,
     "forget": {"mix"} | SUBJECT,
     "export": {"tokenizer"} | SUBJECT,
     "propose": {"plt", "mix", "language", "results"} | SUBJECT,
@@ -132,6 +133,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "click": ("pipeline/cli/", "jobs/"),
     "datatrove": ("pipeline/sources/datatrove.py",),
     "obstore": ("pipeline/engine/object_disk.py",),
+    "starlette": ("pipeline/browse/",),
+    "uvicorn": ("pipeline/browse/",),
 }
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
 import re
 import socket
 import sys
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +20,14 @@ from pipeline.cli.opening import open_run, saved
 from pipeline.cli.output import SAMPLE_RATE, complain, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from pipeline.config import Mixture
     from pipeline.engine.executor import Executor
     from pipeline.engine.progress import Progress
     from pipeline.engine.store import Store
+    from pipeline.sources.slices import Slice
 
 # Input above which the work goes to one process a core by itself. Below it the processes, which import and load kernels
 # once each, take much of what they would save.
@@ -85,12 +91,13 @@ def curate(
     _refuse_folder(store, loaded, is_replaced=options["replace"])
     log = RunLog(store, lambda message: complain(f"warning: {message}"))
     progress = Progress(Console(), quiet=quiet, log=log)
-    with progress.recorded(**_start(loaded)):
+    with progress.recorded(**_start(loaded, mixture)):
         for line in without_effect(loaded):
             progress.warn(line)
         slices = plan(loaded)
         n_bytes = sum(s.n_bytes for s in slices)
         with _workers(executor, ray_address, n_bytes=n_bytes, mixture=loaded) as engine:
+            progress.event("inputs", workers=engine.describe(), bytes=_input_bytes(slices))
             from pipeline.recipe import curate as run_recipe  # while the processes that have just begun do the same
 
             what = f"{said_sample(loaded.ingest.sample)} of " if loaded.ingest.sample else ""
@@ -115,16 +122,39 @@ def _refuse_folder(store: Store, mixture: Mixture, *, is_replaced: bool) -> None
     refuse_misplaced(mixture, run=store.root)
 
 
-def _start(mixture: Mixture) -> dict[str, Any]:
-    """What the log says of a start."""
+def _start(mixture: Mixture, file: Path) -> dict[str, Any]:
+    """What the log says of a start. No passwords of URLs in it."""
+    data = file.read_bytes()
+    text = re.sub(r"://[^/@\s]*@", "://...@", data.decode("utf-8", errors="replace"))
     return {
         "version": __version__,
-        # No passwords of URLs in a log.
         "command": [re.sub("://[^/@]*@", "://...@", argument) for argument in sys.argv],
         "host": socket.gethostname(),
+        "n_cpus": os.cpu_count(),
+        "libraries": _libraries(),
+        "mixture_file": {"text": text, "sha256": hashlib.sha256(data).hexdigest()},
         "mixture": mixture.name,
         "fingerprint": hashlib.sha256(mixture.model_dump_json().encode()).hexdigest()[:32],
     }
+
+
+def _libraries() -> dict[str, str]:
+    """Versions of Python and of what loopmix requires; of a copy that was never installed Python's alone."""
+    found = {"python": platform.python_version()}
+    with suppress(metadata.PackageNotFoundError):
+        wanted = [one for one in metadata.requires("loopmix") or () if "extra ==" not in one]
+        for name in sorted(re.split(r"[^\w.-]", one, maxsplit=1)[0] for one in wanted):
+            with suppress(metadata.PackageNotFoundError):  # of another machine alone
+                found[name] = metadata.version(name)
+    return found
+
+
+def _input_bytes(slices: Sequence[Slice]) -> dict[str, int]:
+    """Bytes of the input files of each source, as they lie on disk."""
+    found: dict[str, int] = {}
+    for one in slices:
+        found[one.source] = found.get(one.source, 0) + one.n_bytes
+    return found
 
 
 def _warn_of_skipped(store: Store, progress: Progress) -> None:

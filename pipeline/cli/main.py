@@ -14,6 +14,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli import (
+    browsing,
     curating,
     examples,
     exporting,
@@ -108,7 +109,7 @@ def report(run: str, model: Path | None, as_json: bool, **where: Any) -> None:
     opened = open_run(run)
     with at_work(**where) as work:
         numbers = count(opened, model=model, work=work)
-    page = saved(opened, numbers)
+        page = saved(opened, numbers, work=work)
     if as_json:
         click.echo(to_json(numbers), nl=False)
         return
@@ -209,6 +210,7 @@ def classify(paths: tuple[Path, ...], as_json: bool, content_only: bool) -> None
         say_json(row) if as_json else say(line_of(row))
 
 
+browsing.add_to(main)
 curating.add_to(main)
 exporting.add_to(main)
 forecasting.add_to(main)

@@ -27,12 +27,12 @@ def open_run(run: str) -> RunFiles:
     return RunFiles(open_store(run))
 
 
-def saved(run: RunFiles, numbers: Numbers) -> str | None:
+def saved(run: RunFiles, numbers: Numbers, *, work: Work | None = None) -> str | None:
     """Where the report was written: before anything is printed, because whoever reads that may go away half-way."""
     from pipeline.report import save
 
     try:
-        return save(run, numbers)
+        return save(run, numbers, work=work)
     except StoreError as error:  # a finished run may be read-only
         complain(f"warning: the report was not written: {error}")
         return None

@@ -117,6 +117,7 @@ def _remedy(limit: dict[str, Any]) -> str:
     return f"{setting}to pass this limit, write in the mixture: {limit['change']}"
 
 
+_MAX_INDENT = 60  # of a mark below its line, which a terminal may have to break
 _N_PLACES = 12  # lines; `--json` has all
 
 
@@ -195,7 +196,15 @@ def _text(document: dict[str, Any]) -> list[str]:
         return []
     if document["text"] is None:
         return [f"{_INDENT}text      is no longer in the run"]
-    return [f"{_INDENT}text", *(plain(line.expandtabs()) for line in document["text"].splitlines())]
+    lines = [f"{_INDENT}text"]
+    for n, line in enumerate(document["text"].split("\n"), 1):
+        lines.append(plain(line.removesuffix("\r").expandtabs()))
+        for place in document.get("places", ()):
+            if place["line"] == n:
+                before = len(plain(line[: place["column"] - 1].expandtabs()))
+                about = f"{plain(place['reason'])}, {exact(place['n_chars'])} characters"
+                lines.append(f"{' ' * min(before, _MAX_INDENT)}^ {about}, column {exact(place['column'])}")
+    return lines
 
 
 def _feature(name: str, value: float) -> str:

@@ -86,6 +86,11 @@ def _round(drafts: list[Rewriting], policies: Mapping[str, Policy]) -> list[Rewr
     return more
 
 
+def written(content: bytes, spans: list[Span]) -> tuple[bytes, list[Edit]]:
+    """A content with a placeholder for each of the finds that were replaced, which say what `replaced` made of it."""
+    return _written(content, spans, key=_key(content, spans))
+
+
 def _size(spans: list[Span]) -> int:
     return sum(end - start for start, end, _ in spans)
 

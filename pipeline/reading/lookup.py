@@ -20,9 +20,12 @@ from pipeline.language.names import disagrees
 from pipeline.reading.findings import findings_of
 from pipeline.reading.ids import is_id, places_of
 from pipeline.reading.limits import limits_of
+from pipeline.reading.marks import laid_out
+from pipeline.reading.masked import masked_by_id, masked_rows
 from pipeline.reading.passages import with_passages
+from pipeline.reading.samples import has_texts, show
 from pipeline.reading.stream_files import StreamFiles, stream_files
-from pipeline.reading.texts import contents, runs_of
+from pipeline.reading.texts import runs_of
 from pipeline.reading.work import Span, Work, working
 from pipeline.rules.meanings import meanings
 from pipeline.schema import (
@@ -51,7 +54,8 @@ def why(run: RunFiles, name: str, *, text: bool = False, work: Work | None = Non
     the keeper to it), `matches` (with items of benchmarks, see `with_passages`) and `sequences` (where its first pieces
     are); of its language `confidence`, `runner_up`, `runner_up_confidence`, `content_kind`, and as `name_says` what the
     name claims where the content is another kind; `made_from` is the format that its text was taken out of. With `text`
-    that too. `work` says where shards are searched, by default in this process.
+    that too, without the values that privacy found and left, and `places` in it: where rules fired, see `laid_out`.
+    `work` says where shards are searched, by default in this process.
     """
     with working() if work is None else nullcontext(work) as here:
         yield from _why(run, name, here, text=text)
@@ -63,7 +67,8 @@ def _why(run: RunFiles, name: str, work: Work, *, text: bool) -> Iterator[dict[s
         rows = rows[: MAX_FOUND - found]
         ledger = run.tables.read(LEDGER, shard)
         for document in _joined(run, shard, ledger, rows):
-            document["findings"] = findings_of(run, shard, document.pop("row"))
+            row = document.pop("row")
+            document["findings"] = findings_of(run, shard, row)
             document["meanings"] = {r: sentences[r] for r in document["reasons"]}
             document["judged"] = _judged(run, document["judged_id"], work) if document["judged_id"] else None
             document["limits"] = [asdict(limit) for limit in limits_of(run.mixture, document)]
@@ -74,7 +79,7 @@ def _why(run: RunFiles, name: str, work: Work, *, text: bool) -> Iterator[dict[s
             document["diff"] = _diff(run, keeper, document["doc_id"], work) if keeper else []
             document["sequences"] = _sequences(run, document["doc_id"], work) if document["n_packed_tokens"] else []
             if text:
-                document["text"] = _text(run, document["doc_id"], work)
+                document |= _text(run, shard, row, document)
             yield document
         found += len(rows)
         if found >= MAX_FOUND:
@@ -146,10 +151,13 @@ def _made_from(run: RunFiles, shard: int, rows: list[int]) -> list[str | None]:
     return list(found["made_from"].take(rows).to_pylist())
 
 
-def _text(run: RunFiles, doc_id: str, work: Work) -> str | None:
-    """The document's text; None where the run holds it no longer."""
-    found = contents(run, (doc_id,), work).get(doc_id)
-    return None if found is None else found.content.decode("utf-8", errors="replace")
+def _text(run: RunFiles, shard: int, row: int, document: dict[str, Any]) -> dict[str, Any]:
+    """The document's text without what privacy found and left, and the places of its marks; None where it is gone."""
+    if not has_texts(run):
+        return {"text": None, "places": []}
+    found = show(run.mixture, document, masked_rows(run, shard, [row])[0], n_bytes=None)
+    text, places = laid_out([part for _, parts in found.excerpts for part in parts])
+    return {"text": text, "places": places}
 
 
 def _path_of(run: RunFiles, doc_id: str, work: Work) -> str | None:
@@ -171,14 +179,12 @@ def _judged(run: RunFiles, doc_id: str, work: Work) -> dict[str, Any]:
 
 def _diff(run: RunFiles, keeper: str, doc_id: str, work: Work) -> list[str]:
     """A unified diff from the keeper to the document; empty where the bytes are equal or a text is gone."""
-    texts = contents(run, (keeper, doc_id), work)
+    texts = {one: found.safe for one, found in masked_by_id(run, (keeper, doc_id), work).items()}
     if keeper not in texts or doc_id not in texts:
         return []
-    first, second = (
-        texts[i].content[:MAX_DIFF_BYTES].decode("utf-8", errors="replace").splitlines() for i in (keeper, doc_id)
-    )
+    first, second = (texts[i][:MAX_DIFF_BYTES].decode("utf-8", errors="replace").splitlines() for i in (keeper, doc_id))
     lines = list(difflib.unified_diff(first, second, "keeper", "document", lineterm="", n=1))
-    if not lines and texts[keeper].content != texts[doc_id].content:
+    if not lines and texts[keeper] != texts[doc_id]:
         lines = ["they differ in line ends or beyond the first bytes alone"]
     left_out = len(lines) - MAX_DIFF_LINES
     return lines if left_out <= 0 else [*lines[:MAX_DIFF_LINES], f"... {left_out} more lines"]

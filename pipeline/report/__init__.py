@@ -6,11 +6,14 @@ duplicates.py, shares.py, notices.py    families of copies; targets and the pape
 training.py, validation.py, loops.py    a trained model, the verdict on a mixture, what each loop of a model does
 table.py    what a table is; *_tables.py define each once, terminal_table.py and markup.py draw it
 terminal.py, page.py, overview.py, sections.py, charts.py (plot.py, svg.py)    where tables and charts stand
+samples_page.py, text_markup.py    the pages of texts beside it, drawn by reading/samples.py
+identity.py, record.py, advice.py, downloads.py    what it is of, who made it, what to do about notices, tables as files
 brief.py, standing.py    the few lines that end a run, and whether its report need not be made again
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["count", "save", "write_report"]
 
-PAGE, NUMBERS = "report/index.html", "report/report.json"
+PAGE, NUMBERS, SCHEMA = "report/index.html", "report/report.json", "report/report.schema.json"
 
 
 def write_report(run: RunFiles, *, model: Path | None = None) -> tuple[Numbers, str]:
@@ -41,14 +44,36 @@ def count(run: RunFiles, *, model: Path | None = None, work: Work | None = None)
     return compute(run, model=model, work=work)
 
 
-def save(run: RunFiles, numbers: Numbers) -> str:
-    """Write report.json and the page; returns the page's full path. StoreError where the run is read-only."""
+def save(run: RunFiles, numbers: Numbers, *, work: Work | None = None) -> str:
+    """Write report.json, its schema, the page and those of samples; returns the page's full path.
+
+    `work` says where samples are drawn, by default in this process. StoreError where the run is read-only.
+    """
+    from pipeline.reading.samples import has_texts
     from pipeline.report.brief import brief_of
-    from pipeline.report.numbers import to_json
+    from pipeline.report.numbers import schema, to_json
     from pipeline.report.page import render
     from pipeline.report.standing import remember
 
-    files = [run.store.write_bytes(NUMBERS, to_json(numbers)), run.store.write_bytes(PAGE, render(numbers))]
+    pages = _samples(run, numbers, work) if has_texts(run) else []
+    written = [
+        (NUMBERS, to_json(numbers)),
+        (SCHEMA, schema()),
+        *pages,
+        (PAGE, render(numbers, has_samples=bool(pages))),
+    ]
+    files = [run.store.write_bytes(path, data) for path, data in written]
     if numbers.training is None:  # a model lies outside of the run
         remember(run.store, brief_of(numbers), files)
     return run.store.full(PAGE)
+
+
+def _samples(run: RunFiles, numbers: Numbers, work: Work | None) -> list[tuple[str, bytes]]:
+    """Path and bytes of each page of samples."""
+    from pipeline.reading.samples import draw_samples
+    from pipeline.reading.work import working
+    from pipeline.report.samples_page import sample_pages
+
+    families = [family.keeper_id for family in numbers.duplicates.families]
+    with working() if work is None else nullcontext(work) as here:
+        return list(sample_pages(numbers, draw_samples(run, here, families=families)))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.report.formats import between, exact, percent, short
+from pipeline.report.formats import between, exact, percent, short, size
 from pipeline.report.language_decisions import ConfidenceBin
 from pipeline.report.numbers import Drop, Duplicates, FlowStep, Group
 from pipeline.report.plot import (
@@ -26,6 +26,7 @@ from pipeline.report.plot import (
     percent_axis,
     value_axis,
 )
+from pipeline.report.signing import LengthBin
 from pipeline.report.stream_numbers import SequencePacking, StreamMix, TokenBalance
 from pipeline.report.svg import (
     BAD,
@@ -191,6 +192,25 @@ def confidences_chart(bins: Sequence[ConfidenceBin]) -> str:
     x = Axis(0, 1, fifths, "confidence of verdicts from content")
     panel = Panel(x, percent_axis(1.08 * max(*docs, *volume) or 1), shapes)
     return draw([panel], keys=(Key("bytes", SOFT), Key("documents", CODE)), height=280, label=label)
+
+
+def lengths_chart(bins: Sequence[LengthBin]) -> str:
+    """Shares of a pool's bytes by the length of documents, before and in the mixture."""
+    before, after = (max(1, sum(getattr(b, name) for b in bins)) for name in ("n_bytes", "n_packed_bytes"))
+    all_of, packed = [b.n_bytes / before for b in bins], [b.n_packed_bytes / after for b in bins]
+    rows = range(len(bins))
+
+    def shapes(x: Scale, y: Scale) -> Iterator[str]:
+        yield _columns(x, y, rows, all_of, width=0.84, colour=SOFT)
+        yield _columns(x, y, rows, packed, width=0.42, colour=_POOL_COLOURS[bins[0].pool])
+
+    most = bins[max(rows, key=lambda row: packed[row])]
+    lengths = f"{between(most.low, most.high)} bytes"
+    label = f"Length of documents of {bins[0].pool}: most of the mixture in those of {lengths}"
+    x = bin_axis([size(b.low) for b in bins], title="bytes of a document, at least")
+    panel = Panel(x, percent_axis(1.08 * max(*all_of, *packed) or 1), shapes)
+    keys = (Key("before", SOFT), Key("in the mixture", _POOL_COLOURS[bins[0].pool]))
+    return draw([panel], keys=keys, height=300, label=label)
 
 
 # --- along the stream ------------------------------------------------------------------------------------------------

@@ -17,9 +17,11 @@ from pipeline.report.count_decisions import count_decisions
 from pipeline.report.count_documents import LOSSES, DocumentCounts, count_documents, from_row, roll_up, stage_of
 from pipeline.report.count_privacy import count_privacy
 from pipeline.report.count_prose import count_prose
+from pipeline.report.count_signing import count_signing
 from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unread_inputs
 from pipeline.report.duplicates import duplicates_of
 from pipeline.report.forms import count_forms
+from pipeline.report.identity import identity_of, record_of
 from pipeline.report.notices import notices_of
 from pipeline.report.numbers import (
     BadShard,
@@ -64,17 +66,17 @@ def _compute(run: RunFiles, work: Work, *, model: Path | None) -> Numbers:
     groups = _groups(run, counted)
     stream, phases = read_stream(run, work), phases_of_run(run, work)
     balanced, packing = whole(run, stream, phases, n_split_docs=total["n_split_docs"])
-    totals = from_row(Totals, total)
     licenses = _licenses(counted)
-    source_docs, source_drops = count_sources(run, work)
+    signing = count_signing(run, work)
     numbers = Numbers(
         name=run.mixture.name,
         version=__version__,
         seed=run.mixture.seed,
         n_shards=run.n_shards,
+        identity=identity_of(run, signing.source_languages),
         tokenizer=tokenizer_of(run.store, run.manifest).sha256,
         sample=_sample(run),
-        totals=totals,
+        totals=from_row(Totals, total),
         notices=(),
         groups=groups,
         paper=paper_shares([g for g in groups if g.pool == "code"]),
@@ -96,17 +98,27 @@ def _compute(run: RunFiles, work: Work, *, model: Path | None) -> Numbers:
         mix=mix_of(stream),
         packing=packing,
         phases=phases,
-        work=_work(run, totals),
+        work=_work(run, total),
         bad_shards=_bad_shards(run),
-        source_docs=source_docs,
-        source_drops=source_drops,
-        lost_fields=lost_fields(run),
+        **_inputs(run, work),
         rule_effects=own_effects(run, work),
-        default_columns=default_columns(run),
-        unread=unread_inputs(run, work, docs=source_docs, drops=source_drops),
+        signing=signing,
+        record=record_of(run),
         training=read_training(model, hashes=_packed_hashes(run)) if model else None,
     )
     return notices_of(numbers)
+
+
+def _inputs(run: RunFiles, work: Work) -> dict[str, Any]:
+    """What is said of the sources, by the names of its fields."""
+    docs, drops = count_sources(run, work)
+    return {
+        "source_docs": docs,
+        "source_drops": drops,
+        "lost_fields": lost_fields(run),
+        "default_columns": default_columns(run),
+        "unread": unread_inputs(run, work, docs=docs, drops=drops),
+    }
 
 
 def _groups(run: RunFiles, counted: DocumentCounts) -> tuple[Group, ...]:
@@ -171,13 +183,13 @@ def _nearly_lost(run: RunFiles) -> tuple[NearlyLost, ...]:
     return tuple(NearlyLost(kind, counts.get(f"n_wiped_{kind}", 0)) for kind in LOSS_KINDS)
 
 
-def _work(run: RunFiles, totals: Totals) -> tuple[StageWork, ...]:
+def _work(run: RunFiles, total: dict[str, Any]) -> tuple[StageWork, ...]:
     """Rates count all input documents in every stage, so that stages compare, though some see only what is kept."""
     work = []
     for name in run.stages:
         entry = run.manifest["stages"][name]
         seconds, cpu = float(entry["seconds"]), entry.get("cpu_seconds")
-        docs, megabytes = (totals.n_docs / cpu, totals.n_bytes / 1e6 / cpu) if cpu else (None, None)
+        docs, megabytes = (total["n_docs"] / cpu, total["n_bytes"] / 1e6 / cpu) if cpu else (None, None)
         work.append(StageWork(name, seconds, cpu, docs, megabytes, n_files_of(entry), n_bytes_of(entry)))
     return tuple(work)
 

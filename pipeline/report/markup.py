@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from pipeline.report.downloads import csv_address, file_name, svg_address, svg_name
 from pipeline.report.formats import plain
 from pipeline.report.table import BAR, STATUS, ReportTable
 
@@ -55,14 +56,22 @@ def draw(table: ReportTable) -> Html:
              for i, c in enumerate(table.columns))  # fmt: skip
     body = [element("tr", *(cell(i, value) for i, value in enumerate(row))) for row in table.rows]
     note = element("span", f"; {table.note}", css="note") if table.note else ""
-    caption = element("caption", table.title, note)
+    caption = element(
+        "caption", table.title, note, " ", _saved("CSV", csv_address(table), file_name(table.title, "csv"))
+    )
     whole = element("table", caption, element("thead", element("tr", *heads)), element("tbody", *body))
     return element("div", whole, css="scroll", tabindex="0", role="region", aria_label=table.title)
 
 
+def _saved(title: str, address: str, name: str) -> Html:
+    """A link under which something is saved as a file."""
+    return element("a", title, href=address, download=name, css="save")
+
+
 def figure(chart: str, *beside: Cell) -> Html:
     """A chart (an <svg> element) and, beside it where there is room, its numbers."""
-    return element("figure", element("div", Html(chart), css="chart"), element("div", *beside, css="beside"))
+    drawn = element("div", Html(chart), _saved("SVG", svg_address(chart), svg_name(chart)), css="chart")
+    return element("figure", drawn, element("div", *beside, css="beside"))
 
 
 def section(name: str, title: str, *parts: Cell, guide: str) -> Html:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pipeline.config import said_sample
+from pipeline.report.advice import ADVICE
 from pipeline.report.concentration_tables import concentrated
 from pipeline.report.formats import exact, percent, plain
 from pipeline.report.numbers import Level, Notice, Numbers
@@ -22,7 +23,11 @@ _MAX_NAMED = 3  # a notice is one sentence; the tables name them all
 
 def notices_of(numbers: Numbers) -> Numbers:
     """The same numbers with their notices, the gravest first."""
-    found = [Notice(level, message) for check in _CHECKS for level, message in check(numbers)]
+    found = [
+        Notice(level, message, *ADVICE[check.__name__.removeprefix("_")])
+        for check in _CHECKS
+        for level, message in check(numbers)
+    ]
     rank: dict[Level, int] = {"fail": 0, "warn": 1, "note": 2}
     return replace(numbers, notices=tuple(sorted(found, key=lambda n: rank[n.level])))
 

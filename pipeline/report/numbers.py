@@ -5,6 +5,7 @@ tokens of what passed, each document once; "after" the tokens of the packed stre
 depends on the clock but `Work`, which repeats what the manifest holds: one run, one report.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,7 @@ from pipeline.report.forms import FormGroup
 from pipeline.report.language_decisions import LanguageDecisions
 from pipeline.report.privacy import PrivacyCounts
 from pipeline.report.repositories import RepositoryDocuments
+from pipeline.report.signing import Identity, RunRecord, SigningCounts
 from pipeline.report.stream_numbers import PhaseStream, SequencePacking, StreamMix, TokenBalance
 from pipeline.report.syntax import ParsedLanguage
 from pipeline.report.training import Training
@@ -256,10 +258,12 @@ class BadShard:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something to know before the mixture is used."""
+    """Something to know before the mixture is used, what it means for a training, and what one can do about it."""
 
     level: Level
     message: str
+    meaning: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -270,6 +274,7 @@ class Numbers:
     version: str
     seed: int
     n_shards: int
+    identity: Identity
     tokenizer: str  # SHA-256 of RUN/tokenizer.json, which made the token ids
     sample: InputSample | None  # None: the run is over the whole of its input
     totals: Totals
@@ -302,7 +307,9 @@ class Numbers:
     rule_effects: RuleEffects
     default_columns: dict[str, tuple[str, ...]]  # fields taken from columns of their name, and in which sources
     unread: tuple[Unread, ...]  # sources and files with more unread rows than ingest.max_unreadable_frac
+    signing: SigningCounts
     training: Training | None
+    record: RunRecord  # with `work` all that two equal runs do not share
 
     @property
     def streams(self) -> tuple[PhaseStream, ...]:
@@ -311,6 +318,13 @@ class Numbers:
 
     def of_pool(self, pool: str) -> tuple[Group, ...]:
         return tuple(g for g in self.groups if g.pool == pool)
+
+
+def schema() -> bytes:
+    """The JSON schema of report.json."""
+    made = TypeAdapter(Numbers).json_schema(mode="serialization")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Loopmix report"}
+    return (json.dumps(head | made | {"title": "Loopmix report"}, indent=1) + "\n").encode()
 
 
 def to_json(numbers: Numbers) -> bytes:

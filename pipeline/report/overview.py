@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pipeline.report.formats import exact, percent, short, size
 from pipeline.report.markup import Html, bar, element, join
-from pipeline.report.numbers import Numbers
+from pipeline.report.numbers import Notice, Numbers
 from pipeline.report.shares import largest
 from pipeline.report.stream_numbers import TokenBalance
 from pipeline.schema import POOLS
@@ -91,5 +91,11 @@ def _wrong(numbers: Numbers) -> Html:
     answers = {"fail": ("Yes", "fail"), "warn": ("Have a look", "warn"), "note": ("Nothing", "good")}
     answer, css = answers[numbers.notices[0].level if numbers.notices else "note"]
     words = {"fail": "wrong", "warn": "look", "note": "note"}
-    items = [element("li", element("b", words[n.level], css=n.level), n.message) for n in numbers.notices]
+    items = [element("li", element("b", words[n.level], css=n.level), _notice(n)) for n in numbers.notices]
     return _card("wrong", "Is anything wrong?", answer, element("ul", *items, css="notices"), css=css)
+
+
+def _notice(notice: Notice) -> Html:
+    """One sentence, and behind it what it means and what to do."""
+    said = (element("p", notice.meaning), element("p", element("b", "To do: "), notice.remedy))
+    return element("details", element("summary", notice.message), *said)

@@ -2,29 +2,32 @@
 
 from pathlib import Path
 
+from pipeline.reading.samples import KINDS
 from pipeline.report.formats import exact, sample_of, size
 from pipeline.report.markup import Html, element
 from pipeline.report.numbers import Numbers
 from pipeline.report.overview import overview
 from pipeline.report.sections import SECTIONS
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action {}"
 _STYLE = Path(__file__).with_name("page.css")
 
 
-def render(numbers: Numbers) -> bytes:
-    """The whole page. Equal numbers give equal bytes."""
+def render(numbers: Numbers, *, has_samples: bool = False) -> bytes:
+    """The whole page. Equal numbers give equal bytes; `has_samples`: pages of texts stand beside it."""
     drawn = [(name, title, part) for name, title, paint in SECTIONS if (part := paint(numbers)) is not None]
     links = [element("a", title, href=f"#{name}") for name, title, _ in drawn]
+    if has_samples:
+        links += [element("a", f"Samples by {kind}", href=f"samples/{kind}.html", css="out") for kind in KINDS]
     main = element("main", overview(numbers), *(part for *_, part in drawn))
     return document(f"{numbers.name}: Loopmix report", (_header(numbers, links), main, _footer(numbers)))
 
 
-def document(title: str, body: tuple[Html, ...]) -> bytes:
-    """A page that asks nobody for anything: style inside, everything else forbidden."""
+def document(title: str, body: tuple[Html, ...], *, form_action: str = "'none'") -> bytes:
+    """A page that asks nobody for anything: style inside, everything else forbidden, forms but for `form_action`."""
     head = (
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(form_action)}">'),
         element("title", title),
         Html(f"<style>{_STYLE.read_text(encoding='utf-8')}</style>"),
     )

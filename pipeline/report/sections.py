@@ -1,6 +1,7 @@
 """The page's sections: a guide that says how to read them, charts, and the tables with the charts' numbers."""
 
 from collections.abc import Callable
+from html import escape
 
 from pipeline.report import (
     charts,
@@ -9,6 +10,7 @@ from pipeline.report import (
     document_tables,
     privacy_tables,
     rule_tables,
+    signing_tables,
     stream_tables,
     training_tables,
 )
@@ -20,6 +22,7 @@ from pipeline.report.repositories import repositories_table
 from pipeline.report.shares import largest
 from pipeline.report.stream_numbers import PhaseStream
 from pipeline.report.syntax import syntax_table
+from pipeline.report.text_markup import visible
 from pipeline.report.training import loss_changes
 
 # Bars that a chart holds without becoming a wall; the table below it has all of them.
@@ -48,7 +51,8 @@ def sources(numbers: Numbers) -> Html:
     shown = largest(groups, limit=N_BARS)
     drawn = figure(charts.shares_chart(shown, name="sources", paper={}), table) if len(groups) > 1 else table
     spoken = decision_tables.prose_languages_table(numbers)
-    return section("sources", "Text sources", drawn, *([draw(spoken)] if spoken.rows else []), guide=guide)
+    by_source = draw(signing_tables.source_languages_table(numbers))
+    return section("sources", "Text sources", drawn, *([draw(spoken)] if spoken.rows else []), by_source, guide=guide)
 
 
 def decisions(numbers: Numbers) -> Html:
@@ -168,7 +172,8 @@ def concentration(numbers: Numbers) -> Html:
         "them."
     )
     found = numbers.concentration
-    tables = concentration_tables.places_table(found), concentration_tables.marks_table(found)
+    spread = signing_tables.spreads_table(numbers), signing_tables.repositories_table(numbers)
+    tables = (*spread, concentration_tables.places_table(found), concentration_tables.marks_table(found))
     return section("concentration", "Concentration", *(draw(t) for t in tables if t.rows), guide=guide)
 
 
@@ -251,6 +256,55 @@ def training(numbers: Numbers) -> Html | None:
     return section("training", "Training", *parts, guide=guide)
 
 
+def lengths(numbers: Numbers) -> Html:
+    """Short and long documents, and how often they come."""
+    guide = (
+        "Rules and the balance change which lengths there are. Look for a length that is gone, or that is nearly all; "
+        "and for documents that come more often than a model gains from."
+    )
+    parts: list[Cell] = []
+    for pool in ("code", "text"):
+        bins = [b for b in numbers.signing.lengths if b.pool == pool]
+        if bins:
+            parts.append(figure(charts.lengths_chart(bins), draw(signing_tables.lengths_table(bins, pool=pool))))
+    parts.append(draw(signing_tables.copies_table(numbers)))
+    return section("lengths", "Lengths and copies", *parts, guide=guide)
+
+
+def identity(numbers: Numbers) -> Html:
+    """What somebody signs."""
+    one = numbers.identity
+    guide = (
+        "Which mixture this is. Two runs whose stages have equal fingerprints hold equal bytes, whoever made them; "
+        "the section Record says who did."
+    )
+    tables = signing_tables.identity_table(numbers), signing_tables.inputs_table(numbers)
+    settings = element(
+        "details",
+        element("summary", "All settings, as they were resolved"),
+        element("pre", Html(escape(visible(one.mixture))), css="text", tabindex="0"),
+    )
+    stages = draw(signing_tables.stages_table(numbers))
+    return section("identity", "Identity", *map(draw, tables), settings, stages, guide=guide)
+
+
+def record(numbers: Numbers) -> Html | None:
+    """Who made it."""
+    found = numbers.record
+    if not found.starts:
+        return None
+    guide = "From the logs of the run: no two runs share this section, nor Work."
+    file = next((start for start in reversed(found.starts) if start.mixture_file), None)
+    parts = [draw(signing_tables.starts_table(numbers))]
+    if file is not None:
+        said = f"The mixture file, as it was written (SHA-256 {file.mixture_file_sha256})"
+        text = element("pre", Html(escape(visible(file.mixture_file))), css="text", tabindex="0")
+        parts.append(element("details", element("summary", said), text))
+    two = signing_tables.steps_table(numbers), signing_tables.libraries_table(numbers)
+    parts.append(element("div", *(draw(table) for table in two if table.rows), css="two"))
+    return section("record", "Record", *parts, guide=guide)
+
+
 def work(numbers: Numbers) -> Html:
     """What the stages cost, and which input could not be read."""
     guide = (
@@ -263,6 +317,7 @@ def work(numbers: Numbers) -> Html:
 
 # In the order of the page; the name is the section's id, the title its link at the top.
 SECTIONS: tuple[tuple[str, str, Callable[[Numbers], Html | None]], ...] = (
+    ("identity", "Identity", identity),
     ("languages", "Languages", languages),
     ("sources", "Text sources", sources),
     ("decisions", "Languages decided", decisions),
@@ -271,6 +326,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Numbers], Html | None]], ...] = (
     ("syntax", "Syntax", syntax),
     ("duplicates", "Duplicates", duplicates),
     ("origins", "Licences", origins),
+    ("lengths", "Lengths", lengths),
     ("concentration", "Concentration", concentration),
     ("privacy", "Privacy", privacy),
     ("stream", "Stream", stream),
@@ -278,4 +334,5 @@ SECTIONS: tuple[tuple[str, str, Callable[[Numbers], Html | None]], ...] = (
     ("forms", "Forms", forms),
     ("training", "Training", training),
     ("work", "Work", work),
+    ("record", "Record", record),
 )

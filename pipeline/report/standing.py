@@ -51,7 +51,7 @@ def standing(store: Store) -> Brief | None:
         )
     except (ValueError, TypeError, KeyError):
         return None  # damaged: it only saves work
-    is_same = of == made_of(store) and [file.path for file in files] == [NUMBERS, PAGE]
+    is_same = of == made_of(store) and {NUMBERS, PAGE} <= {file.path for file in files}
     return brief if is_same and all(store.is_intact(file, by_hash=True) for file in files) else None
 
 

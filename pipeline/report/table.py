@@ -67,10 +67,14 @@ class ReportTable:
     columns: Sequence[Column]
     rows: Sequence[tuple[Any, ...]]
     note: str = ""
+    every: Sequence[tuple[Any, ...]] = ()  # of a table that shows its first rows: all of them, for a file
 
     def head(self, n: int) -> ReportTable:
         """The first `n` rows, and a note that says how many there are beyond them."""
         more = len(self.rows) - n
         if more <= 0:
             return self
-        return replace(self, rows=self.rows[:n], note="; ".join(filter(None, (self.note, f"rows left out: {more}"))))
+        every = self.every or self.rows
+        return replace(
+            self, rows=self.rows[:n], every=every, note="; ".join(filter(None, (self.note, f"rows left out: {more}")))
+        )

@@ -98,7 +98,7 @@ def test_page_when_shown_fits_the_window(browser: Browser, width: int) -> None:
     found = browser.measure(width)
     assert found["scroll_width"] == found["client_width"] == width
     assert found["too_wide"] == []
-    assert found["n_charts"] == 11
+    assert found["n_charts"] == 13
     assert found["cut"] == []
     assert found["least_font"] > 9.5  # CSS pixels: small, but readable
     assert found["n_requests"] == 0

@@ -227,15 +227,20 @@ def test_notices_when_shards_were_skipped(tmp_path: Path) -> None:
     assert "skipped: 1 of 2" in numbers.notices[0].message
 
 
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
 def test_report_when_written_twice_has_the_same_bytes(tmp_path: Path) -> None:
     run = hand_run(tmp_path)
     numbers, page = write_report(run)
-    first = {p.name: p.read_bytes() for p in (tmp_path / "report").iterdir()}
-    assert sorted(first) == ["index.html", "made_of.json", "report.json"]
+    first = files_in(tmp_path / "report")
+    samples = [f"samples/{kind}.html" for kind in ("family", "language", "reason", "source")]
+    assert sorted(first) == ["index.html", "made_of.json", "report.json", "report.schema.json", *samples]
     assert Path(page) == tmp_path / "report" / "index.html"
     assert TypeAdapter(Numbers).validate_json(first["report.json"]) == numbers
     write_report(RunFiles(run.store))
-    assert {p.name: p.read_bytes() for p in (tmp_path / "report").iterdir()} == first
+    assert files_in(tmp_path / "report") == first
 
 
 def test_report_when_the_run_is_not_finished_says_so(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hand_run import hand_run, model_folder, renamed
 
+from pipeline.reading.samples import KINDS
 from pipeline.report import write_report
 from pipeline.report.compute import compute
 from pipeline.report.markup import element, text
@@ -64,9 +65,16 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_page_when_read_is_well_formed_with_unique_ids(page: str) -> None:
     reader = _read(page)
     assert len(reader.ids) == len(set(reader.ids))
-    targets = [a["href"] for tag, a in reader.tags if tag == "a"]
-    assert targets
-    assert all(t is not None and t.startswith("#") and t[1:] in reader.ids for t in targets)
+    targets = [a["href"] or "" for tag, a in reader.tags if tag == "a" and "download" not in a]
+    inside = [t for t in targets if t.startswith("#")]
+    assert inside
+    assert all(t[1:] in reader.ids for t in inside)
+    assert [t for t in targets if t not in inside] == [f"samples/{kind}.html" for kind in KINDS]
+
+
+def _is_own(address: str) -> bool:
+    """Of the page, of a page beside it, or a file that the address itself holds."""
+    return address.startswith(("#", "samples/", "data:text/csv;charset=utf-8,", "data:image/svg+xml,"))
 
 
 def test_page_when_opened_asks_nothing_of_the_network(page: str) -> None:
@@ -77,7 +85,7 @@ def test_page_when_opened_asks_nothing_of_the_network(page: str) -> None:
     assert not re.search(r"https?:|//[a-z]|@import|@font-face|url\((?!#)", page)
     for tag, attributes in reader.tags:
         assert not any(name.startswith("on") or name == "src" for name in attributes), tag
-        assert all((attributes.get(name) or "#").startswith("#") for name in ("href", "xlink:href"))
+        assert all(_is_own(attributes.get(name) or "#") for name in ("href", "xlink:href"))
     policy = next(a["content"] for t, a in reader.tags if a.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None
     assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
@@ -88,9 +96,9 @@ def test_page_when_read_aloud_names_every_chart(page: str) -> None:
     charts = [a for tag, a in reader.tags if tag == "svg"]
     labels = [a["aria-label"] for a in charts]
     assert all(a["role"] == "img" and a["aria-label"] for a in charts)
-    assert len(charts) == len(set(labels)) == 11
+    assert len(charts) == len(set(labels)) == 13
     figures = page.split("<figure>")[1:]
-    assert len(figures) == 11
+    assert len(figures) == 13
     assert all("<table>" in f.split("</figure>")[0] for f in figures)
 
 

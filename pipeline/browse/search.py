@@ -1,0 +1,105 @@
+"""Find documents of a run: some columns of the ledger, shard by shard, until a page is full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.columns import lists_with
+from pipeline.engine.run_folder import RunFiles
+from pipeline.errors import ConfigError
+from pipeline.schema import LEDGER
+
+N_ROWS = 50  # of a page
+MAX_SHARDS = 200  # searched for one page: some seconds; what is rare is found by going on
+FATES = ("packed", "cut", "surplus", "dropped")
+COLUMNS = [
+    *("doc_id", "path", "language", "pool", "source", "repo", "license", "n_bytes", "n_tokens", "fate", "reasons"),
+    *("keeper_id", "similarity"),
+]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked for; an empty text asks for nothing. All that is asked for must hold."""
+
+    path: str = ""  # part of the path, in any case
+    language: str = ""  # whole, in any case, as source and repo
+    source: str = ""
+    repo: str = ""  # part of it
+    reason: str = ""  # one of its reasons
+    fate: str = ""
+    family: str = ""  # the id of a keeper: itself, and what was dropped for it
+    shard: int = 0  # where the page begins
+    row: int = 0
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The parts that ask for something, for a link to the same search."""
+        names = ("path", "language", "source", "repo", "reason", "fate", "family")
+        return {name: value for name in names if (value := getattr(self, name))}
+
+
+@dataclass(frozen=True)
+class ResultPage:
+    """Some rows of the ledger, how many shards were searched for them, and where to go on."""
+
+    rows: tuple[dict[str, Any], ...]
+    n_shards: int
+    more: Query | None  # None: the run ends here
+
+
+def query_of(asked: dict[str, str]) -> Query:
+    """What a URL asks. ConfigError for a part that there is not, or a place that is none."""
+    try:
+        places = {name: int(asked.get(name) or 0) for name in ("shard", "row")}
+        found = Query(**{**{name: value.strip() for name, value in asked.items()}, **places})  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ConfigError("no search: it names a part that there is not, or a place that is no number") from None
+    if found.fate and found.fate not in FATES:
+        raise ConfigError(f"fate {found.fate!r}: expected one of {', '.join(FATES)}")
+    if found.shard < 0 or found.row < 0:
+        raise ConfigError("a search begins at shard 0 and row 0, not before")
+    return found
+
+
+def find(run: RunFiles, query: Query) -> ResultPage:
+    """The next documents. One shard of the ledger is held at a time, and of that some columns."""
+    rows: list[dict[str, Any]] = []
+    end = min(run.n_shards, query.shard + MAX_SHARDS)
+    for shard in range(query.shard, end):
+        ledger = run.tables.read(LEDGER, shard, columns=COLUMNS)
+        first = query.row if shard == query.shard else 0
+        hits = np.flatnonzero(_hits(ledger, query))
+        hits = hits[hits >= first]
+        room = N_ROWS - len(rows)
+        rows += ledger.take(pa.array(hits[:room])).to_pylist()
+        if hits.size > room:
+            more = replace(query, shard=shard, row=int(hits[room]))
+            return ResultPage(tuple(rows), shard + 1 - query.shard, more)
+    ahead = replace(query, shard=end, row=0) if end < run.n_shards else None
+    return ResultPage(tuple(rows), max(0, end - query.shard), ahead)
+
+
+def _hits(ledger: pa.Table, query: Query) -> np.ndarray:
+    hits = np.ones(ledger.num_rows, bool)
+    for name in ("path", "repo"):
+        if part := getattr(query, name):
+            hits &= _true(pc.match_substring(ledger[name], part, ignore_case=True))
+    for name in ("language", "source", "fate"):
+        if whole := getattr(query, name):
+            hits &= _true(pc.equal(pc.utf8_lower(ledger[name]), whole.lower()))
+    if query.reason:
+        hits &= lists_with(ledger["reasons"], query.reason)
+    if query.family:
+        hits &= _true(pc.equal(ledger["doc_id"], query.family)) | _true(pc.equal(ledger["keeper_id"], query.family))
+    return hits
+
+
+def _true(found: pa.ChunkedArray) -> np.ndarray:
+    """As booleans; what is not known is not what was asked for."""
+    return np.asarray(pc.fill_null(found, False))
