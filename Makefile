@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo install test test-all wheel test-python check format clean
+.PHONY: demo install test test-all wheel test-python docs check format clean
 
 install: $(STAMP)
 
@@ -47,6 +47,13 @@ test-python:
 	touch $(OTHER_VENV)/.installed
 	$(OTHER_VENV)/bin/python -m pytest $(PYTEST_PROCESSES) -m "not slow and not ray" --ignore tests/engine/test_isolation.py $(addprefix tests/,$(OTHER_TESTS))
 
+# The site of docs/. Any warning, as of a link that leads nowhere, ends it.
+docs: install
+	test $(VENV)/.docs -nt pyproject.toml || $(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs dist/docs
+	@echo "dist/docs/index.html"
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,4 +64,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .venv-3.* runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

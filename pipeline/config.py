@@ -327,6 +327,12 @@ class Tokenizer(Frozen):
     sample: TokenizerSample = Field(default_factory=TokenizerSample, description="what train-tokenizer learns from")
 
 
+def _twice(key: str, names: list[str]) -> str:
+    """What is said of a name that is given twice, with the place of the second."""
+    again = next(i for i, name in enumerate(names) if name in names[:i])
+    return f"{key}.{again}.name: two {key} share a name: [{names[again]!r}]; give each its own"
+
+
 class Mixture(Frozen):
     """Everything that decides the bytes of a run."""
 
@@ -353,10 +359,10 @@ class Mixture(Frozen):
     def _names_are_unique(self) -> Mixture:
         names = [s.name for s in self.sources]
         if len(set(names)) != len(names):
-            raise ValueError(f"two sources share a name: {sorted({n for n in names if names.count(n) > 1})}")
+            raise ValueError(_twice("sources", names))
         others = [a.name for a in self.against]
         if len(set(others)) != len(others):
-            raise ValueError(f"two entries of `against` share a name: {sorted(others)}")
+            raise ValueError(_twice("against", others))
         return self
 
     @model_validator(mode="after")
@@ -365,7 +371,7 @@ class Mixture(Frozen):
             return self
         names = [phase.name for phase in self.phases]
         if len(set(names)) != len(names):
-            raise ValueError(f"two phases share a name: {sorted({n for n in names if names.count(n) > 1})}")
+            raise ValueError(_twice("phases", names))
         if self.balance.total_tokens is not None:
             raise ValueError("phases have tokens of their own; take balance.total_tokens out")
         if (n_open := sum(phase.tokens is None for phase in self.phases)) > 1:

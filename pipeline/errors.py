@@ -23,12 +23,22 @@ def first_of(names: Sequence[str], *, most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def why(error: BaseException) -> str:
+    """What a library says, on one line; of the system's errors without their number and the path again."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(str(said).split())
+
+
 class LoopmixError(Exception):
     """Base of all errors that a user can cause and repair."""
 
 
 class ConfigError(LoopmixError):
-    """A configuration file cannot be used."""
+    """A configuration file cannot be used. `shown`: lines of it, which a terminal has below the message."""
+
+    def __init__(self, message: str, *, shown: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.shown = tuple(shown)
 
 
 class SchemaError(LoopmixError):

@@ -12,12 +12,13 @@ import typing
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import ConfigError
+from pipeline.slips import choices_of, located, marked, no_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[str | int, ...]  # keys and numbers of list items, from the top of the file
@@ -113,15 +114,21 @@ class _UniqueKeyLoader(_Safe):  # type: ignore[valid-type,misc]
     """A safe loader that refuses a key given twice; plain YAML would keep the last one silently."""
 
 
+class _KeyError(yaml.MarkedYAMLError):
+    """A key that YAML takes and we do not."""
+
+
 def _construct_unique(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
+    seen: dict[Any, int] = {}
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
+        key, mark = loader.construct_object(key_node, deep=True), key_node.start_mark
         if not isinstance(key, str):
-            raise ConfigError(f"line {key_node.start_mark.line + 1}: key {key!r} is not text; put it in quotes")
+            said = "put it in quotes; a number is written without commas, as 4096 or 4_096"
+            raise _KeyError(problem=f"key {key!r} is not text; {said}", problem_mark=mark)
         if key in seen:
-            raise ConfigError(f"line {key_node.start_mark.line + 1}: key {key!r} is given twice; keep one")
-        seen.add(key)
+            said = f"key {key!r} is given twice, first in line {seen[key]}; keep one"
+            raise _KeyError(problem=said, problem_mark=mark)
+        seen[key] = mark.line + 1
     made: dict[Any, Any] = loader.construct_mapping(node, deep=True)
     return made
 
@@ -132,19 +139,54 @@ _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
 def read_yaml(path: Path) -> YamlFile:
     """Parse a YAML file safely; ConfigError for unreadable files, bad syntax, duplicate or non-text keys."""
     try:
-        loader = _UniqueKeyLoader(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}{_beside(path, error)}") from error
+    except UnicodeDecodeError as error:
+        at = f"byte 0x{error.object[error.start]:02x} at {error.start}"
+        raise ConfigError(f"{path}: cannot be read: is no text in UTF-8 ({at}); give a YAML file") from error
+    try:
+        loader = _UniqueKeyLoader(text)
         try:
             node = loader.get_single_node()
             data = None if node is None else loader.construct_document(node)
         finally:
             loader.dispose()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except _KeyError as error:
+        at, shown = marked(text, error.problem_mark)
+        raise ConfigError(f"{path}:{at}: {error.problem}", shown=shown) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        at, said, shown = no_yaml(text, error)
+        raise ConfigError(f"{path}{at}: is not valid YAML: {said}", shown=shown) from error
     return YamlFile(str(path), data, node)
+
+
+def _beside(path: Path, error: OSError) -> str:
+    """The files of its folder that a missing one may be meant to be."""
+    if not isinstance(error, FileNotFoundError):
+        return ""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"; there is no folder {folder}"
+    near = closest(path.name, sorted(one.name for one in folder.iterdir() if one.is_file()))
+    return did_you_mean(str(folder / name) for name in near) if near else ""
+
+
+# Keys that only one kind of file has, and the command that takes it.
+_KINDS = {
+    "a mixture": ({"sources"}, "loopmix curate {} --out RUN"),
+    "a training file": ({"model", "optimiser"}, "loopmix train {} --data RUN --out MODEL"),
+}
+
+
+def refuse_other_kind(file: YamlFile, *, wanted: Literal["a mixture", "a training file"]) -> None:
+    """Raise ConfigError, with the command that takes it, for a file of another kind."""
+    keys = file.data.keys() if isinstance(file.data, dict) else set()
+    for kind, (telling, command) in _KINDS.items():
+        if kind != wanted and telling & keys and not _KINDS[wanted][0] & keys:
+            own = ", ".join(f"`{key}`" for key in sorted(telling & keys))
+            said = f"is {kind} (it has {own}), not {wanted}; it goes with `{command.format(file.path)}`"
+            raise ConfigError(f"{file.path}: {said}")
 
 
 def validate(model: type[Model], data: Any, *, where: str) -> Model:
@@ -152,11 +194,18 @@ def validate(model: type[Model], data: Any, *, where: str) -> Model:
     return build(model, YamlFile(where, data))
 
 
+_KIND = {list: "a list", str: "text", bool: "a switch", int: "a number", float: "a number"}
+
+
 def build(model: type[Model], file: YamlFile, *, more: Sequence[Problem] = ()) -> Model:
     """`file.data` as `model`. Raises ConfigError with all that pydantic finds and all of `more`.
 
     Goes through JSON, where strict mode still takes a list for a tuple.
     """
+    if not isinstance(file.data, dict):
+        held = "is empty" if file.data is None else f"holds {_KIND.get(type(file.data), 'a value')} and no keys"
+        asked = ", ".join(f"`{name}:`" for name, field in model.model_fields.items() if field.is_required())
+        raise ConfigError(f"{file.path}: {held}; expected keys, at least {asked or 'one'}")
     try:
         made = model.model_validate_json(json.dumps(file.data))
     except ValidationError as error:
@@ -174,23 +223,30 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Prob
     """What pydantic found, with the nearest names where a key or a choice is not known."""
     everything = error.errors(include_url=False)
     for found in everything:
-        loc, message, given = found["loc"], found["msg"], found["input"]
+        loc, given = found["loc"], found["input"]
         if found["type"] == "too_short" and any(_is_below(other["loc"], loc) for other in everything):
             continue  # a list is short of its items that are wrong, and these are said
         if found["type"] == "extra_forbidden":
             yield Problem(loc, f"there is no such key{_nearest_key(loc, model)}")
+            continue
+        loc, message = located(found, model.model_fields)
+        if found["type"] == "missing":
+            message += _about(loc, model)
         elif found["type"] == "literal_error":
-            choices = [choice.strip("'") for choice in str(found["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
-            near = closest(given, choices) if isinstance(given, str) else []
-            yield Problem(loc, f"{message} (got {given!r:.80}){did_you_mean(near) if near else ''}")
-        elif found["type"] == "value_error":  # our own words, which say what they saw
-            yield Problem(loc, message.removeprefix("Value error, "))
-        else:
-            yield Problem(loc, f"{message} (got {given!r:.80})")
+            near = closest(given, choices_of(found)) if isinstance(given, str) else []
+            message += did_you_mean(near) if near else ""
+        yield Problem(loc, message)
 
 
 def _is_below(loc: Loc, list_loc: Loc) -> bool:
     return len(loc) > len(list_loc) and loc[: len(list_loc)] == list_loc
+
+
+def _about(loc: Loc, model: type[BaseModel]) -> str:
+    """What a key that is missing would say."""
+    here = _model_at(loc[:-1], model)
+    field = here.model_fields.get(str(loc[-1])) if here is not None else None
+    return f"; it says: {field.description}" if field is not None and field.description else ""
 
 
 def _nearest_key(loc: Loc, model: type[BaseModel]) -> str:
@@ -198,6 +254,8 @@ def _nearest_key(loc: Loc, model: type[BaseModel]) -> str:
     key, here = str(loc[-1]), _model_at(loc[:-1], model)
     elsewhere = [dotted(place) for place in _keys_of(model) if place[-1] == key]
     keys = list(here.model_fields) if here is not None else []
+    if key.isdecimal():  # the rest of a number that was written with a comma
+        return "; write numbers without commas, as 4096 or 4_096"
     if elsewhere and not closest(key, keys):
         return f"; `{key}` belongs to {' or '.join(place.rpartition('.')[0] or 'the top' for place in elsewhere)}"
     return nearest(key, keys)

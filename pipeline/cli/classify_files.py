@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, why
 from pipeline.language.decide import classify_one
 from pipeline.language.table import UNKNOWN
 from pipeline.sources.decode import decode
@@ -20,7 +20,7 @@ def classify_files(paths: Iterable[Path], *, content_only: bool = False) -> Iter
             try:
                 content = decode(file.read_bytes()).content
             except OSError as error:
-                raise StoreError(f"{file}: cannot be read ({error}); give existing files or folders") from error
+                raise StoreError(f"{file}: cannot be read ({why(error)}); give existing files or folders") from error
             verdict = classify_one("" if content_only else file.as_posix(), content)
             yield {"path": file.as_posix(), **verdict._asdict()}
 

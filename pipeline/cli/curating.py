@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import __version__
+from pipeline.cli.helping import Sectioned
 from pipeline.cli.opening import open_run, saved
-from pipeline.cli.output import SAMPLE_RATE, complain, say
+from pipeline.cli.output import RUN, SAMPLE_RATE, complain, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +40,9 @@ def add_to(main: click.Group) -> None:
     main.add_command(curate)
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("mixture", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--out", required=True, help="Run folder: a path or an fsspec URL.")
+@click.option("--out", required=True, type=RUN, help="Run folder: a path or an fsspec URL.")
 @click.option(
     "--executor",
     type=click.Choice(["auto", "inline", "processes", "ray"]),
@@ -57,7 +58,13 @@ def add_to(main: click.Group) -> None:
     show_default=True,
     help="What an input file does that breaks off. A large one is skipped as a whole.",
 )
-@click.option("--check", type=click.Choice(["hash", "size"]), default="hash", help="How finished files are trusted.")
+@click.option(
+    "--check",
+    type=click.Choice(["hash", "size"]),
+    default="hash",
+    show_default=True,
+    help="How finished files are trusted.",
+)
 @click.option("--replace", is_flag=True, help="Remove the run that stands in the folder, and begin anew.")
 @click.option("--sample", type=SAMPLE_RATE, help="A trial on this share of the input, as 0.01; same as ingest.sample.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")

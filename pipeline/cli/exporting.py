@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.output import json_option, say, say_json
+from pipeline.cli.output import RUN, json_option, say, say_json
 
 # Those of pipeline/export/formats.py, which costs too much to import for a help text; a test holds them equal.
 FORMAT_NAMES = ("megatron", "mds", "olmo", "nanotron", "parquet", "huggingface")
@@ -16,7 +16,7 @@ def add_to(main: click.Group) -> None:
 
 
 @click.command("export-data")
-@click.argument("run")
+@click.argument("run", type=RUN)
 @click.option("--to", required=True, type=click.Choice(FORMAT_NAMES), help="Which trainer's files; see docs/data.md.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="New folder; default: RUN-FORMAT.")
 @click.option("--by-pool", is_flag=True, help="A folder for code and one for text, for trainers that blend them.")

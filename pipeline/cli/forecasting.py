@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.output import SAMPLE_RATE, json_option, say, say_json
+from pipeline.cli.output import RUN, SAMPLE_RATE, json_option, say, say_json
 
 if TYPE_CHECKING:
     from pipeline.forecast.forecast import Forecast, Interval
@@ -33,7 +33,7 @@ def add_to(main: click.Group) -> None:
     "--sample", type=SAMPLE_RATE, default=0.01, show_default=True, help="Share of the input that is worked on."
 )
 @click.option("--cores", type=click.IntRange(1), help="Cores of the run that is meant; default: this machine's.")
-@click.option("--out", help="Keep the run over the sample in this folder; else it is removed.")
+@click.option("--out", type=RUN, help="Keep the run over the sample in this folder; else it is removed.")
 @json_option("one JSON object; each estimate is {low, middle, high}")
 def forecast(mixture: Path, sample: float, cores: int | None, out: str | None, as_json: bool) -> None:
     """Say what MIXTURE will give before it is run: tokens, mixture, epochs, disk, hours, with 90% intervals.

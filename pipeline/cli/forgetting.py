@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.output import json_option, say, say_json
+from pipeline.cli.helping import Sectioned
+from pipeline.cli.output import RUN, json_option, say, say_json
 
 if TYPE_CHECKING:
     from pipeline.forget.forget import Done
@@ -20,8 +21,8 @@ def add_to(main: click.Group) -> None:
     main.add_command(forget)
 
 
-@click.command()
-@click.argument("run")
+@click.command(cls=Sectioned)
+@click.argument("run", type=RUN)
 @click.option(
     "--list", "listed", required=True, type=click.Path(path_type=Path, dir_okay=False, exists=True), help="One a line."
 )

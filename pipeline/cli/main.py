@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import traceback
 from dataclasses import asdict
@@ -27,14 +26,14 @@ from pipeline.cli import (
     tokenizers,
     training,
 )
+from pipeline.cli.helping import Grouped
 from pipeline.cli.opening import at_work, open_run, saved, work_options
-from pipeline.cli.output import EXIT_BROKEN, complain, json_option, say, say_json
+from pipeline.cli.output import EXIT_BROKEN, RUN, complain, json_option, say, say_json
 from pipeline.errors import ConfigError, LoopmixError, StoppedError
 
 EXIT_ERROR, EXIT_STOPPED = 1, 130  # 130: what shells give a program that Ctrl-C ended
 
-_mixture = click.argument("mixture", type=click.Path(path_type=Path, dir_okay=False))
-_run = click.argument("run")
+_run = click.argument("run", type=RUN)
 
 
 def _show_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -42,7 +41,16 @@ def _show_defect(kind: type[BaseException], error: BaseException, trace: Traceba
     say("".join(traceback.format_exception(kind, error, trace)), err=True)
 
 
-class _Commands(click.Group):
+def _usage(error: click.ClickException) -> str:
+    """What is wrong with the arguments, and where they are explained; click says it on four lines."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "loopmix"
+    said = " ".join(error.format_message().split())  # lists of choices come on lines of their own
+    return f"{command}: {said.removesuffix('.')} (see `{command} --help`)"
+
+
+class _Commands(Grouped):
     """Prints our own errors on one line; anything else is a defect and keeps its traceback."""
 
     def main(self, *arguments: Any, **more: Any) -> Any:
@@ -56,9 +64,7 @@ class _Commands(click.Group):
             code = super().main(*arguments, **more)
             sys.exit(code if isinstance(code, int) else 0)
         except click.ClickException as error:
-            said = io.StringIO()
-            error.show(said)
-            say(said.getvalue().rstrip("\n"), err=True)
+            say(_usage(error), err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             complain("stopped")
@@ -76,6 +82,8 @@ class _Commands(click.Group):
             if ctx.params.get("debug"):
                 say(traceback.format_exc(), err=True)
             complain(f"{type(error).__name__}: {error}")
+            if isinstance(error, ConfigError) and error.shown:
+                say("\n".join(error.shown), err=True)
             raise SystemExit(EXIT_ERROR) from None
         except KeyboardInterrupt:
             complain(f"stopped; run the same line again{hint} to go on")
@@ -179,7 +187,12 @@ def verify(run: str, quick: bool, as_json: bool, **where: Any) -> None:
 
 @main.command("config")
 @click.argument("mixture", required=False, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--example", metavar="NAME", help="Print a file that ships, to start from; a wrong NAME lists them.")
+@click.option(
+    "--example",
+    metavar="NAME",
+    shell_complete=lambda *asked: [name for name in examples.names() if name.startswith(asked[2])],
+    help="Print a file that ships, to start from; a wrong NAME lists them.",
+)
 @json_option("the mixture as JSON, {value, meaning} for each key")
 def config_(mixture: Path | None, example: str | None, as_json: bool) -> None:
     """Print the resolved mixture, each value with its meaning."""

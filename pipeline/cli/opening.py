@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.output import complain
+from pipeline.cli.output import RUN, complain
 from pipeline.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def work_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--workers", type=click.IntRange(1), default=1, help="Processes of this machine, one by default."),
         click.option("--ray-address", help="A Ray cluster instead: auto, local, HOST:PORT or ray://HOST:PORT."),
         click.option(
-            "--scratch", help="Folder or URL that all workers reach, for 50 to 200 bytes a document meanwhile."
+            "--scratch",
+            type=RUN,
+            help="Folder or URL that all workers reach, for 50 to 200 bytes a document meanwhile.",
         ),
     )
     for option in reversed(options):

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 SAMPLE_RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
+RUN = click.Path(file_okay=False)  # a folder or a URL, as text; shells complete folders for it
 EXIT_BROKEN = 3  # the command did its work and found a broken promise or a failed verdict
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.helping import Sectioned
 from pipeline.cli.output import json_option, say
 from pipeline.cli.trainer import load_trainer
 from pipeline.errors import ConfigError
@@ -24,7 +25,7 @@ def add_to(main: click.Group) -> None:
     main.add_command(propose)
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("run", type=_folder)
 @click.option(
     "--groups", required=True, type=click.IntRange(1), help="Largest groups to search; the rest is one a pool."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.output import complain, json_option, say, say_json
+from pipeline.cli.output import RUN, complain, json_option, say, say_json
 from pipeline.features import SETS
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _lines(asked: Asked) -> Iterator[str]:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", type=RUN)
 @click.option("--against", type=_file, help="Judge by the rules of this mixture instead; nothing is written.")
 @click.option("--examples", is_flag=True, help="Also name ten documents of each rule.")
 @json_option("one JSON object: effects by rule and language, examples, totals")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.output import json_option, say, say_json
+from pipeline.cli.output import RUN, json_option, say, say_json
 
 if TYPE_CHECKING:
     from pipeline.engine.status import Status, Step
@@ -31,7 +31,7 @@ def add_to(main: click.Group) -> None:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", type=RUN)
 @json_option("one JSON object: state is working, dead, stopped, failed or finished")
 def status(run: str, as_json: bool) -> None:
     """Say how RUN stands: who works on it, the stage, shards done, rate, time left, what went wrong.

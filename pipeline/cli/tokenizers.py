@@ -32,7 +32,9 @@ def add_to(main: click.Group) -> None:
 @click.command("train-tokenizer")
 @click.argument("mixture", type=_file)
 @click.option("--out", required=True, type=_file, help="tokenizer.json to write.")
-@click.option("--vocab-size", type=click.IntRange(max=_MOST_ENTRIES), default=76_800, show_default=True)
+@click.option(
+    "--vocab-size", type=click.IntRange(max=_MOST_ENTRIES), default=76_800, show_default=True, help="Its entries."
+)
 @click.option(
     "--sample-bytes",
     type=click.IntRange(1_000),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.helping import Sectioned
 from pipeline.cli.output import EXIT_BROKEN, complain, json_option, say
 from pipeline.cli.trainer import load_trainer as _plt
 from pipeline.errors import StoppedError
@@ -25,7 +26,7 @@ def add_to(main: click.Group) -> None:
         main.add_command(command)
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("config", type=_file)
 @_data
 @click.option("--out", type=_folder, help="Model folder; the same line again goes on where it stopped.")
@@ -74,7 +75,7 @@ def train(config: Path, data: Path, out: Path | None, dry_run: bool, processes: 
     _exit_with(result.verdict.status)
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("run", type=_folder)
 @click.option("--out", required=True, type=_folder, help="Folder of the verdict: index.html, validation.json, models.")
 @click.option("--tokens", type=_count, default=600_000, show_default=True, help="Tokens of each training.")
@@ -136,7 +137,7 @@ def _counts(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("model", type=_folder)
 @_data
 @click.option("--sequences", type=_count, help="Held-out sequences to read; default: as its training file says.")
@@ -157,10 +158,12 @@ def diagnose(model: Path, data: Path, sequences: int | None, out: Path | None, a
         raise SystemExit(EXIT_BROKEN)
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("model", type=_folder)
-@click.option("--out", required=True, type=_folder)
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
+@click.option("--out", required=True, type=_folder, help="New folder of the export.")
+@click.option(
+    "--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True, help="Of the weights."
+)
 @click.option("--data", type=_folder, help="The run it was trained on: its tokenizer goes with the model.")
 @click.option("--tokenizer", type=_file, help="A tokenizer.json to go with the model.")
 def export(model: Path, out: Path, dtype: str, data: Path | None, tokenizer: Path | None) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pipeline.arrays.warm import compile_once
 from pipeline.engine.memory import give_back
-from pipeline.errors import ConfigError, LoopmixError, StageError
+from pipeline.errors import ConfigError, LoopmixError, StageError, why
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -157,7 +157,7 @@ def _must_answer(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
-        raise ConfigError(f"--ray-address {address}: nobody answers: {error}; start the cluster first") from error
+        raise ConfigError(f"--ray-address {address}: nobody answers: {why(error)}; start the cluster first") from error
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.engine.store import FileEntry, Store
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, why
 
 _GAP = 16  # bytes that stay between two that change: a write of its own costs more
 Patch = tuple[int, bytes]  # where in the file, and what stands there afterwards
@@ -80,7 +80,7 @@ def entry_of(store: Store, path: str) -> FileEntry:
                 digest.update(block)
                 n_bytes += len(block)
     except OSError as error:
-        raise StoreError(f"{store.full(path)}: cannot be read: {error}") from error
+        raise StoreError(f"{store.full(path)}: cannot be read: {why(error)}") from error
     return FileEntry(path, n_bytes, digest.hexdigest())
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import posixpath
 import re
 import time
@@ -36,7 +37,7 @@ from pipeline.engine.mapped import read_mapped, write_mapped
 from pipeline.engine.parquet import write_table
 from pipeline.engine.ranged import RangedFile, column_ranges
 from pipeline.engine.sink import Fill, HashingFile
-from pipeline.errors import SchemaError, StoreError
+from pipeline.errors import SchemaError, StoreError, why
 from pipeline.schema import check
 
 LEASE = "lease.json"
@@ -373,7 +374,13 @@ class Store:
 
 def open_store(path: str) -> Store:
     """A store at a local path (made absolute) or an fsspec URL."""
-    return Store(path if "://" in path else str(Path(path).expanduser().resolve()))
+    if "://" in path:
+        return Store(path)
+    root = Path(path).expanduser().resolve()
+    above = next(place for place in (root, *root.parents) if os.path.lexists(place))
+    if not above.is_dir():
+        raise StoreError(f"{root}: {above} is no folder; name another one for the run")
+    return Store(str(root))
 
 
 def _damaged(target: str, error: BaseException) -> StoreError:
@@ -383,9 +390,9 @@ def _damaged(target: str, error: BaseException) -> StoreError:
 def _unreadable(target: str, error: BaseException) -> StoreError:
     # A server that did not answer has lost nothing.
     remedy = _AGAIN if "://" in target and not isinstance(error, FileNotFoundError) else _CURATE
-    return StoreError(f"{target}: cannot be read: {error}; {remedy}")
+    return StoreError(f"{target}: cannot be read: {why(error)}; {remedy}")
 
 
 def _unwritable(target: str, error: OSError) -> StoreError:
     remedy = _AGAIN if "://" in target else "free space or choose another --out"
-    return StoreError(f"{target}: cannot be written: {error}; {remedy}")
+    return StoreError(f"{target}: cannot be written: {why(error)}; {remedy}")

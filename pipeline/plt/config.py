@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.fields import Count, Frac, Frozen
-from pipeline.yaml_file import build, read_yaml
+from pipeline.yaml_file import build, read_yaml, refuse_other_kind
 
 Positive = Annotated[float, Field(gt=0)]
 TokenId = Annotated[int, Field(ge=0)]
@@ -160,4 +160,6 @@ class TrainConfig(Frozen):
 
 def read_config(path: Path) -> TrainConfig:
     """Read a training file. Raises ConfigError that names the file and the dotted key."""
-    return build(TrainConfig, read_yaml(path))
+    file = read_yaml(path)
+    refuse_other_kind(file, wanted="a training file")
+    return build(TrainConfig, file)

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from pipeline.errors import CheckpointError
+from pipeline.errors import CheckpointError, why
 from pipeline.results import read_file
 
 INDEX_NAME = "pieces.json"
@@ -105,4 +105,5 @@ def open_file(path: Path) -> Any:
     try:
         return safe_open(str(path), framework="pt", device="cpu")
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}); the file is missing or damaged; {_REMEDY}") from error
+        said = f"{path}: cannot be read ({why(error)}); the file is missing or damaged; {_REMEDY}"
+        raise CheckpointError(said) from error

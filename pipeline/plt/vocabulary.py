@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, why
 from pipeline.plt.data import PackedRun
 from pipeline.plt.shards import MANIFEST_NAME
 from pipeline.schema import TOKENIZER_FILE
@@ -76,7 +76,7 @@ def file_hash(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); give an existing {TOKENIZER_FILE}") from error
+        raise ConfigError(f"{path}: cannot be read ({why(error)}); give an existing {TOKENIZER_FILE}") from error
 
 
 def _read(path: Path) -> tuple[dict[str, int], set[int], tuple[str, str]]:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline.errors import CheckpointError, ConfigError
+from pipeline.errors import CheckpointError, ConfigError, why
 from pipeline.plt.config import ModelConfig
 from pipeline.plt.distributed import whole
 from pipeline.plt.model import PLT
@@ -180,7 +180,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(str(path), device="cpu")
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}); the file is missing or damaged") from error
+        raise CheckpointError(f"{path}: cannot be read ({why(error)}); the file is missing or damaged") from error
     # Tensors read from a file may begin at any address, and matrix products round by alignment; a copy is aligned.
     return {name: tensor.clone() for name, tensor in tensors.items()}
 

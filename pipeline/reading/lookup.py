@@ -85,7 +85,8 @@ def _why(run: RunFiles, name: str, work: Work, *, text: bool) -> Iterator[dict[s
         if found >= MAX_FOUND:
             return
     if not found:
-        raise LoopmixError(f"{name!r}: no document of this run has that doc_id, path or path ending")
+        said = "no document of this run has that doc_id, path or path ending; table `ledger` lists them all"
+        raise LoopmixError(f"{name!r}: {said}")
 
 
 def _named(run: RunFiles, name: str, work: Work) -> Iterator[tuple[int, list[int]]]:

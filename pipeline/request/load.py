@@ -7,7 +7,7 @@ from pipeline.config import Mixture
 from pipeline.errors import ConfigError
 from pipeline.request.contradictions import contradictions
 from pipeline.request.names import names_of
-from pipeline.yaml_file import YamlFile, build, read_yaml
+from pipeline.yaml_file import YamlFile, build, read_yaml, refuse_other_kind
 
 
 def load_mixture(path: Path) -> Mixture:
@@ -17,6 +17,7 @@ def load_mixture(path: Path) -> Mixture:
     are none of these, what no input could meet. Looks at no input.
     """
     file = read_yaml(path)
+    refuse_other_kind(file, wanted="a mixture")
     names = names_of(file.data)
     resolved = YamlFile(file.path, names.resolve(Mixture, file.data), file.root)
     mixture = build(Mixture, resolved, more=names.problems)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from pipeline.errors import CheckpointError
+from pipeline.errors import CheckpointError, why
 
 TRAIN_AGAIN = "give a folder that `loopmix train` wrote, or delete it and train again"
 # The one place where JSON's null becomes NaN. A field that may be undefined is `Number | None` and keeps the null.
@@ -55,7 +55,7 @@ def read_bytes(path: Path, *, remedy: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}; {remedy}") from error
+        raise CheckpointError(f"{path}: cannot be read: {why(error)}; {remedy}") from error
 
 
 def read_file(kind: type[_Result], path: Path, *, remedy: str = TRAIN_AGAIN) -> _Result:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, why
 
 _COLUMNS = ["doc_id", "path", "source", "pool", "group", "n_copies", "n_packed_tokens"]
 
@@ -30,7 +30,7 @@ def read_ledger(run: Path) -> dict[str, Entry]:
         try:
             table = pq.read_table(path, columns=_COLUMNS, filters=[("n_packed_tokens", ">", 0)])
         except (pa.ArrowException, OSError) as error:
-            message = f"{path}: cannot be read as a ledger ({error}); run `loopmix curate` again, which puts it back"
+            message = f"{path}: cannot be read as a ledger ({why(error)}); `loopmix curate` puts it back"
             raise StoreError(message) from error
         doc_ids, *columns = (table[name].to_pylist() for name in _COLUMNS)
         found.update(zip(doc_ids, map(Entry._make, zip(*columns, strict=True)), strict=True))

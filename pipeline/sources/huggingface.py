@@ -97,7 +97,7 @@ def _open(opened: BinaryIO, *, size: int, where: str) -> pa.RecordBatchReader:
     with store_errors(f"{where}: {DAMAGED}"):
         head = opened.read(HEAD_BYTES)
         if not head.startswith(_STARTS):
-            raise ValueError(f"it is no Arrow file; it looks like {looks_like(head)}")
+            raise StoreError(f"{where}: it is no Arrow file; it looks like {looks_like(head)}")
         if head.startswith(_STARTS[1]):
             opened.seek(0)
             table = pa.ipc.open_file(opened)

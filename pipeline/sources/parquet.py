@@ -84,7 +84,7 @@ def _open(opened: BinaryIO, *, where: str) -> pq.ParquetFile:
     opened.seek(0)
     with store_errors(f"{where}: {DAMAGED}"):
         if not head.startswith(_MAGIC):
-            raise ValueError(f"it is not parquet; it looks like {looks_like(head)}")
+            raise StoreError(f"{where}: it is not parquet; it looks like {looks_like(head)}")
         # A buffer makes pyarrow read a column chunk page by page; without, a chunk of gigabytes is loaded as a whole.
         return pq.ParquetFile(opened, page_checksum_verification=True, buffer_size=_BUFFER_BYTES, pre_buffer=False)
 

@@ -109,15 +109,22 @@ def list_files(source: Source, *, root: Root, suffixes: tuple[str, ...] = ()) ->
     files = [file for file in listed if chosen(file.path) and root.names(file.path)]
     files = [file for file in files if any_name or file.path.lower().endswith(suffixes)]
     if not files:
-        raise ConfigError(
-            f"sources.{source.name}: no file of {source.path} matches; looked at {len(listed)} files, "
-            f"expected {' or '.join(suffixes) or 'any'} with include {list(source.include)} and exclude "
-            f"{list(source.exclude)}; {n_links} links were not followed (a glob as `path` takes them)"
-        )
+        raise ConfigError(_none_left(source, n_files=len(listed), n_links=n_links, suffixes=suffixes))
     unsafe = [file.path for file in files if not is_safe(file.path)]
     if unsafe:
         raise ConfigError(f"sources.{source.name}: the name {unsafe[0]!r} leads out of its folder; exclude it")
     return files
+
+
+def _none_left(source: Source, *, n_files: int, n_links: int, suffixes: tuple[str, ...]) -> str:
+    said = f"sources.{source.name}.path: no file of {source.path} matches; looked at {n_files} files"
+    if suffixes:
+        said += f", expected names that end in {' or '.join(suffixes)}"
+    if (source.include, source.exclude) != (("*",), ()):
+        said += f", with include {list(source.include)} and exclude {list(source.exclude)}"
+    if n_links:
+        said += f"; {n_links} links were not followed (a glob as `path` takes them)"
+    return f"{said}; correct the path"
 
 
 def _list(root: Root, *, exclude: tuple[str, ...]) -> tuple[list[InputFile], int]:
@@ -183,4 +190,5 @@ def store_errors(what: str) -> Iterator[None]:
     except ImportError as error:
         raise ConfigError(f"{what}: {error}; install the package that it names") from error
     except Exception as error:
-        raise StoreError(f"{what}: {type(error).__name__}: {error}") from error
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "  # those are our own words
+        raise StoreError(f"{what}: {kind}{error}") from error

@@ -235,7 +235,7 @@ def test_slice_is_refused_when_it_belongs_to_another_source(tmp_path: Path) -> N
 def test_planning_fails_when_nothing_is_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"sources\.here\.path.*does not exist"):
         plan_slices(_source(tmp_path / "nowhere"), shard_bytes=1024)
-    with pytest.raises(ConfigError, match=r"sources\.here: no file.*looked at 0 files"):
+    with pytest.raises(ConfigError, match=r"sources\.here\.path: no file.*looked at 0 files"):
         plan_slices(_source(tmp_path), shard_bytes=1024)
     _fill(tmp_path, {"a.py": b"a"})
     with pytest.raises(ConfigError, match=r"no file.*looked at 1 files.*'\*\.c'"):
