@@ -186,7 +186,7 @@ def curate(run: Run, *, slices: Sequence[Slice] | None = None) -> None:
     todo = stages(mixture, found)  # now: what a mixture gets wrong is said before any work
     for line in sampled_earlier(mixture):
         run.progress.warn(line)
-    run.progress.event("stages", stages=[stage.name for stage in todo])
+    run.progress.know([stage.name for stage in todo])
     lay = partial(_lay_out, run, found, todo)
     try:
         _work_off(run, lay)

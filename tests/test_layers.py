@@ -46,7 +46,7 @@ ROOMS: dict[str, set[str]] = {
         "plt",
         "tokenizer",
     }
-    | {"browse", "forecast", "forget", "propose", "export"}
+    | {"browse", "compare", "forecast", "forget", "propose", "export"}
     | SUBJECT,
     "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix", "privacy", "forms"}
     | SUBJECT,
@@ -58,6 +58,7 @@ ROOMS: dict[str, set[str]] = {
     "report": {"sources", "language", "quality", "rules", "dedup", "select", "privacy", "mix", "reading", "results"}
     | SUBJECT,
     "browse": {"mix", "reading", "report", "rules"} | SUBJECT,
+    "compare": {"report", "reading", "results", "rules", "privacy", "sources"} | SUBJECT,
     "forget": {"mix"} | SUBJECT,
     "export": {"tokenizer"} | SUBJECT,
     "propose": {"plt", "mix", "language", "results"} | SUBJECT,

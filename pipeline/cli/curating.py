@@ -81,10 +81,9 @@ def curate(
 
     What happens is also written to RUN/logs/, one JSON line an event.
     """
-    from rich.console import Console
-
     from pipeline.arrays.pandas_unasked import leave_pandas_out
     from pipeline.config import said_sample
+    from pipeline.engine.live_line import console_of
     from pipeline.engine.progress import Progress, RunLog
     from pipeline.engine.run import Run
     from pipeline.engine.store import open_store
@@ -97,8 +96,8 @@ def curate(
         leave_pandas_out()
     _refuse_folder(store, loaded, is_replaced=options["replace"])
     log = RunLog(store, lambda message: complain(f"warning: {message}"))
-    progress = Progress(Console(), quiet=quiet, log=log)
-    with progress.recorded(**_start(loaded, mixture)):
+    progress = Progress(console_of(), quiet=quiet, log=log)
+    with progress.recorded(**_start(loaded, mixture)), progress.alone():
         for line in without_effect(loaded):
             progress.warn(line)
         slices = plan(loaded)
@@ -192,8 +191,7 @@ def _workers(
 
 def _brief(run: str, *, quiet: bool) -> None:
     """Write the report of a run, unless it stands, and print its first block."""
-    from rich.console import Console
-
+    from pipeline.engine.live_line import console_of
     from pipeline.report import PAGE, count
     from pipeline.report.brief import brief_of, drawn
     from pipeline.report.standing import standing
@@ -206,7 +204,7 @@ def _brief(run: str, *, quiet: bool) -> None:
         brief = brief_of(numbers)
     page = opened.store.full(PAGE) if numbers is None else saved(opened, numbers)
     if not quiet:
-        console = Console()
+        console = console_of()
         console.print()
         console.print(drawn(brief), soft_wrap=False)
         if page:

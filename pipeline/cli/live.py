@@ -4,11 +4,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.engine.aside import stderr_taken
+from pipeline.engine.live_line import console_of
 from pipeline.engine.progress import printable
 from pipeline.plt.events import Evaluated, Started, Stepped, TrainEvent
 from pipeline.plt.narrate import event_lines
@@ -19,9 +22,11 @@ _RECENT = 20  # updates that losses and speeds are averaged over: a choice, stea
 @contextmanager
 def show_training(console: Console | None = None) -> Iterator[Callable[[TrainEvent], None]]:
     """Give an `on_event`. Lines that stay go above the block, which shows the newest state and goes away at the end."""
-    console = console or Console()
+    console = console or console_of()
     board = _Board()
-    live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+    live = None
+    if console.is_terminal and not console.is_dumb_terminal:
+        live = Live(console=console, refresh_per_second=4, transient=True, redirect_stderr=console.stderr)
 
     def show(event: TrainEvent) -> None:
         board.take(event)
@@ -29,10 +34,17 @@ def show_training(console: Console | None = None) -> Iterator[Callable[[TrainEve
             if live is None or not isinstance(event, Stepped):
                 console.print(f"  {printable(line)}", highlight=False, markup=False, soft_wrap=True)
         if live is not None:
-            live.update(Text("\n".join(f"{name:<15}{value}" for name, value in board.rows())))
+            rows = "\n".join(f"{name:<15}{value}" for name, value in board.rows())
+            live.update(Text(rows, no_wrap=True, overflow="ellipsis"))
 
-    with live or nullcontext():
+    # A console on standard error cannot take from it what it writes itself; there Python's own writers are caught.
+    aside = nullcontext() if live is None or console.stderr else stderr_taken(partial(_print, console))
+    with aside, live or nullcontext():
         yield show
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(printable(line), highlight=False, markup=False, soft_wrap=True, style="dim")
 
 
 @dataclass

@@ -14,6 +14,7 @@ import click
 from pipeline import __version__
 from pipeline.cli import (
     browsing,
+    comparing,
     curating,
     examples,
     exporting,
@@ -224,6 +225,7 @@ def classify(paths: tuple[Path, ...], as_json: bool, content_only: bool) -> None
 
 
 browsing.add_to(main)
+comparing.add_to(main)
 curating.add_to(main)
 exporting.add_to(main)
 forecasting.add_to(main)

@@ -84,7 +84,7 @@ def _said(step: Step, *, is_alive: bool) -> str:
     parts = [f"{step.name} {step.n_done:,} of {step.n_items:,}"]
     if step.seconds > 0 and step.n_bytes:
         parts.append(f"{step.n_bytes / step.seconds / 1e6:.1f} MB/s")
-    if step.seconds > 0 and step.n_docs:
+    if step.seconds > 0 and step.n_docs and step.n_bytes:  # steps that read no document count other things
         parts.append(f"{step.n_docs / step.seconds:,.0f} documents/s")
     if is_alive and step.seconds_left is not None:
         parts.append(f"{step.seconds_left:,.0f} s left")

@@ -120,9 +120,9 @@ def validate(run: Path, out: Path, tokens: int, loops: str, against: tuple[Path,
 
 def _console(as_json: bool) -> Any:
     """Where progress is shown: with --json stdout is for the JSON alone."""
-    from rich.console import Console
+    from pipeline.engine.live_line import console_of
 
-    return Console(stderr=as_json)
+    return console_of(stderr=as_json)
 
 
 def _exit_with(status: str) -> None:

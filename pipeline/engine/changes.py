@@ -52,7 +52,7 @@ def _settings(before: Any, mixture: Mixture) -> Iterator[tuple[str, str]]:
         before = Mixture.model_validate_json(json.dumps(before)).model_dump(mode="json")
     except ValidationError:
         before = dict(before)
-    old, new = dict(_flat(before)), dict(_flat(mixture.model_dump(mode="json")))
+    old, new = dict(flat(before)), dict(flat(mixture.model_dump(mode="json")))
     for kind in ("sources", "against"):
         named = [{entry["name"] for entry in found.get(kind) or ()} for found in (before, mixture.model_dump())]
         for name, verb in [(n, "is gone") for n in named[0] - named[1]] + [(n, "is new") for n in named[1] - named[0]]:
@@ -69,14 +69,14 @@ def _settings(before: Any, mixture: Mixture) -> Iterator[tuple[str, str]]:
             yield key, f"{key} changed from {_short(old[key])} to {_short(new[key])}"
 
 
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted keys with their values; entries of lists are told by their names where they have some."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+            yield from flat(inner, f"{prefix}.{key}" if prefix else str(key))
     elif isinstance(value, list) and value and all(isinstance(v, dict) and "name" in v for v in value):
         for entry in value:
-            yield from _flat({k: v for k, v in entry.items() if k != "name"}, f"{prefix}.{entry['name']}")
+            yield from flat({k: v for k, v in entry.items() if k != "name"}, f"{prefix}.{entry['name']}")
     elif value not in ({}, [], ()):
         yield prefix, value
 

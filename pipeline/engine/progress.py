@@ -1,26 +1,29 @@
 """What a run says while it works: to a person on the console, and as one JSON line an event into RUN/logs/.
 
-The console shows a live bar in a terminal and plain lines elsewhere, the same numbers in both. The log is for whoever
-looks afterwards, above all at a cluster job whose console nobody kept. It is no part of a run's bytes.
+The console shows a live line in a terminal (`live_line.py`) and plain lines elsewhere, the same numbers in both. The
+log is for whoever looks afterwards, above all at a cluster job whose console nobody kept. It is no part of a run's
+bytes.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bars
+from rich.live import Live
 
+from pipeline.engine.aside import stderr_taken
+from pipeline.engine.live_line import LiveLine, Meter, row
 from pipeline.errors import LoopmixError
 
 if TYPE_CHECKING:
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
 Advance = Callable[[dict[str, int]], None]
 
 LINE_SECONDS = 10.0  # how often a console that is no terminal, and the log, get a line: a plain choice, six a minute
-_ROW = "  {:<34} {}"  # wide enough for the names of all steps but fused map stages, which may stick out
 
 
 def printable(text: str) -> str:
@@ -51,9 +53,14 @@ class RunLog:
     _lines: list[str] = field(default_factory=list)
     _broken: bool = False
     _last: str = ""
+    _lock: threading.RLock = field(default_factory=threading.RLock)  # what libraries say comes from another thread
 
     def write(self, event: str, **values: Any) -> None:
         """Add one event with the time it happened, in UTC."""
+        with self._lock:
+            self._write(event, **values)
+
+    def _write(self, event: str, **values: Any) -> None:
         if self._broken:
             return
         said = {"time": _now().isoformat(timespec="milliseconds"), "event": event} | values
@@ -74,44 +81,6 @@ class RunLog:
             self.complain(f"the log {self.path} cannot be written ({error}); the run goes on without it")
 
 
-@dataclass
-class _Meter:
-    """Rates of one step since it began in this process; work done before does not count towards them."""
-
-    n_items: int
-    n_done: int
-    n_before: int
-    n_docs: int = 0
-    n_bytes: int = 0
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        return max(time.monotonic() - self.started, 1e-3)  # never zero: it divides
-
-    def add(self, counts: dict[str, int]) -> None:
-        self.n_done += 1
-        self.n_docs += counts.get("n_docs", 0)
-        self.n_bytes += counts.get("n_bytes", 0)
-
-    def counts(self) -> dict[str, int]:
-        return {"n_items": self.n_items, "n_done": self.n_done, "n_docs": self.n_docs, "n_bytes": self.n_bytes}
-
-    def text(self) -> str:
-        seconds = self.seconds
-        parts = [f"{self.n_done}/{self.n_items}"]
-        if self.n_bytes:
-            parts.append(f"{self.n_bytes / seconds / 1e6:.1f} MB/s")
-        if self.n_docs:
-            parts.append(f"{self.n_docs / seconds:,.0f} documents/s")
-        new = self.n_done - self.n_before
-        if new > 0 and self.n_done < self.n_items:
-            parts.append(f"{(self.n_items - self.n_done) * seconds / new:.0f} s left")
-        else:
-            parts.append(f"{seconds:.1f} s")
-        return ", ".join(parts)
-
-
 @dataclass(frozen=True)
 class Progress:
     """Shows steps on `console`, nothing with `quiet`; `log` gets them in any case."""
@@ -119,6 +88,38 @@ class Progress:
     console: Console
     quiet: bool = False
     log: RunLog | None = None
+    stages: list[str] = field(default_factory=list)  # of this start, in their order; empty until they are known
+
+    @property
+    def is_live(self) -> bool:
+        """Whether steps are shown by a line that changes, and not by plain lines."""
+        return self.console.is_terminal and not self.console.is_dumb_terminal and not self.quiet
+
+    def know(self, stages: Sequence[str]) -> None:
+        """Say which stages there are, so that each step can be placed among them."""
+        self.stages[:] = stages
+        self.event("stages", stages=list(stages))
+
+    def place_of(self, step: str) -> str:
+        """Where a step stands, as in "stage 4 of 15" or, of fused stages, "stages 3-8 of 15"; empty if nobody knows."""
+        named = [self.stages.index(name) + 1 for name in step.partition(".")[0].split("+") if name in self.stages]
+        if not named:
+            return ""
+        which = f"stage {named[0]}" if len(named) == 1 else f"stages {named[0]}-{named[-1]}"
+        return f"{which} of {len(self.stages)}"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep what libraries write to standard error out of the live line: it is printed above it, and logged."""
+        if not self.is_live:
+            yield
+            return
+        with stderr_taken(self._take):
+            yield
+
+    def _take(self, line: str) -> None:
+        self.event("said", line=line)
+        self.console.print(printable(line), highlight=False, soft_wrap=True, markup=False, style="dim")
 
     def say(self, message: str) -> None:
         """One plain line."""
@@ -153,49 +154,44 @@ class Progress:
 
     def skipped(self, step: str) -> None:
         """Say that a stage stands already."""
-        self.say(_ROW.format(step, "done before"))
+        self.say(row(step, "done before"))
         self.event("skipped", step=step)
 
     def stay(self, step: str, *, n_shards: int, of: int) -> None:
         """Say how many shards of a table that is made anew are kept as they are."""
         if n_shards:
-            self.say(_ROW.format(step, f"{n_shards:,} of {of:,} shards stay"))
+            self.say(row(step, f"{n_shards:,} of {of:,} shards stay"))
 
     @contextmanager
     def step(self, step: str, *, n_items: int, n_done: int) -> Iterator[Advance]:
         """Show one step while it works; the caller calls the yielded function with each item's counts."""
-        meter = _Meter(n_items, n_done, n_before=n_done)
+        meter = Meter(n_items, n_done, n_before=n_done)
         self.event("step", step=step, n_items=n_items, n_done=n_done)
         with self._shown(step, meter) as advance:
             yield advance
-        self.say(_ROW.format(step, meter.text()))
+        # In a terminal one line; elsewhere all that is known, as nothing breaks there.
+        room = self.console.width - len(row(step, "")) if self.is_live else None
+        self.say(row(step, meter.text(room=room)))
         self.event("step_end", step=step, **meter.counts(), seconds=round(meter.seconds, 3))
 
     @contextmanager
-    def _shown(self, step: str, meter: _Meter) -> Iterator[Advance]:
-        live = self.console.is_terminal and not self.quiet
-        columns = (TextColumn(_ROW.format(step, "")), BarColumn(bar_width=24), TextColumn("{task.description}"))
-        bars = Bars(*columns, console=self.console, transient=True)
-        task = bars.add_task(meter.text(), total=meter.n_items, completed=meter.n_done)
+    def _shown(self, step: str, meter: Meter) -> Iterator[Advance]:
+        line = LiveLine(step, self.place_of(step), meter)
+        # Of standard error `alone` takes care: it sees what no Python object does.
+        live = Live(line, console=self.console, refresh_per_second=4, transient=True, redirect_stderr=False)
         said = time.monotonic()
 
         def advance(counts: dict[str, int]) -> None:
             nonlocal said
             meter.add(counts)
-            bars.update(task, completed=meter.n_done, description=meter.text())
             if time.monotonic() - said >= LINE_SECONDS and meter.n_done < meter.n_items:
                 said = time.monotonic()
                 self.event("progress", step=step, **meter.counts(), seconds=round(meter.seconds, 3))
-                if not live:
-                    self.say(_ROW.format(step, meter.text()))
+                if not self.is_live:
+                    self.say(row(step, meter.text()))
 
-        if live:
-            bars.start()
-        try:
+        with live if self.is_live else nullcontext():
             yield advance
-        finally:
-            if live:
-                bars.stop()
 
 
 def silent() -> Progress:

@@ -1,0 +1,133 @@
+"""The cause that is named for one document, case by case; each as two runs would hold it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hand_run import hand_run, renamed
+
+from pipeline.compare.causes import Case, cause_of
+from pipeline.compare.compare import compare
+from pipeline.compare.found import SettingChange, ShareChange
+from pipeline.config import Mixture, Source
+from pipeline.reading.work import working
+
+NONE = (Source(name="hand", kind="directory", path="/nowhere"),)
+USUAL = Mixture(name="hand", sources=NONE)
+STRICT = Mixture.model_validate(USUAL.model_dump() | {"near_dups": {"min_similarity": 0.9}})
+
+
+def document(name: str, **changes: Any) -> dict[str, Any]:
+    told = {"doc_id": name, "path": f"src/{name}.py", "pool": "code", "language": "Python", "group": "Python"}
+    told |= {"decided_by": "extension", "n_bytes": 100, "keep": True, "fate": "packed", "reasons": [], "fired": []}
+    told |= {"keeper_id": None, "similarity": None, "license": "MIT", "over_cap": None, "n_tokens": 10, "matches": []}
+    return told | {"judged": None} | changes
+
+
+def dropped(name: str, reason: str, **changes: Any) -> dict[str, Any]:
+    return document(name, **{"keep": False, "fate": "dropped", "reasons": [reason], "n_tokens": 0} | changes)
+
+
+def cause(
+    kind: str,
+    one: dict[str, Any],
+    other: dict[str, Any],
+    *,
+    named: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], []),
+    mixtures: tuple[Mixture, Mixture] = (USUAL, USUAL),
+    changes: tuple[SettingChange, ...] = (),
+    groups: tuple[ShareChange, ...] = (),
+) -> str:
+    known = [{found["doc_id"]: found for found in of_run} for of_run in named]
+    return cause_of(Case(kind, (one, other), mixtures, (known[0], known[1]), changes, groups))
+
+
+NEAR = dropped("d", "near_duplicate", keeper_id="k", similarity=0.8)
+KEEPER = document("k")
+
+
+def test_a_similarity_between_two_thresholds() -> None:
+    said = cause("entered", NEAR, document("d"), named=([KEEPER], [KEEPER]), mixtures=(USUAL, STRICT))
+    assert said == (
+        "near_duplicate: 0.800 similar to its keeper, from near_dups.min_similarity = 0.7 on a duplicate in A, "
+        "from 0.9 on in B"
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ([], "near_duplicate: its keeper src/k.py is not in B"),
+        ([dropped("k", "too_short")], "near_duplicate: its keeper src/k.py is dropped in B (too_short)"),
+        (
+            [dropped("k", "near_duplicate", keeper_id="d")],
+            "near_duplicate: in B it is the keeper, and src/k.py is dropped for it",
+        ),
+    ],
+)
+def test_what_became_of_the_keeper(there: list[dict[str, Any]], said: str) -> None:
+    assert cause("entered", NEAR, document("d"), named=([KEEPER], there)) == said
+
+
+def test_ids_that_differ_are_named_where_equals_swap() -> None:
+    there = [dropped("k2", "near_duplicate", keeper_id="d2")]
+    moved = ([KEEPER], [there[0] | {"doc_id": "k"}])
+    said = cause("entered", NEAR, document("d2"), named=moved)
+    assert said.endswith("is dropped for it; their ids differ in the runs, and decide between equals")
+
+
+def test_settings_are_named_where_the_keeper_stays_in_both() -> None:
+    changes = (SettingChange("near_dups.n_hashes", 128, 256), SettingChange("select.max_loss", 0.9, 1.0))
+    said = cause("entered", NEAR, document("d"), named=([KEEPER], [KEEPER]), changes=changes)
+    assert said == "near_duplicate: these differ: near_dups.n_hashes"
+
+
+def test_nothing_is_made_up_where_nothing_differs() -> None:
+    said = cause("entered", NEAR, document("d"), named=([KEEPER], [KEEPER]))
+    assert said == "no difference of settings or documents explains it: loopmix why tells more"
+
+
+def test_the_balance_is_named_with_what_both_runs_pack_and_a_cap_that_one_crosses() -> None:
+    group = ShareChange("code", "Python", 9, 9, 5, 5, 1_000, 1_200, 600, 500, 0.5, 0.25)
+    one, other = document("d"), document("d", fate="surplus", over_cap="max_repo_frac")
+    assert cause("out_of_mixture", one, other, groups=(group,)) == (
+        "over balance.code.max_repo_frac in B; A packs 600 tokens of Python from 1,000 kept ones; B packs 500 tokens "
+        "of Python from 1,200 kept ones"
+    )
+
+
+def test_another_language_is_the_first_cause() -> None:
+    said = cause("left", document("d"), dropped("d", "unknown_language", language="Unknown"))
+    assert said.startswith("it is Python in A and Unknown in B, so other rules judge it")
+
+
+def test_the_cause_names_paths_of_keepers_from_both_runs(tmp_path: Path) -> None:
+    """d.js is near to c.js in A; in B it is near to a.py, as c.js falls to a rule."""
+    gone = {"reasons": ("long_line",), "fired": (("long_line", 2000.0),), "n_copies": 0, "n_tokens": 0}
+    other = renamed(c=gone, d={"keeper": (0, 0), "similarity": 0.75})
+    with working() as work:
+        found = compare(hand_run(tmp_path / "a"), hand_run(tmp_path / "b", shards=other), work)
+    assert found.documents is not None
+    (example,) = [e for e in found.documents.examples if e.kind == "other_keeper"]
+    assert example.path == "src/d.js"
+    assert example.cause == (
+        "src/c.js, its keeper in A, is dropped in B (long_line); 0.812 similar to its keeper in A, 0.750 in B"
+    )
+
+
+def test_verdicts_of_models_are_shown_beside_each_other(tmp_path: Path) -> None:
+    from hand_run import model_folder
+
+    from pipeline.compare.terminal import lines
+
+    runs = hand_run(tmp_path / "a"), hand_run(tmp_path / "b", shards=renamed(f={"language": "Go"}))
+    models = model_folder(tmp_path / "m", runs[0]), model_folder(tmp_path / "n", runs[1], finished=False)
+    with working() as work:
+        found = compare(*runs, work, models=models)
+    assert found.a.training == "pass: The mixture trains."
+    assert found.b.training == "unfinished: Training has not finished, so there is no verdict yet."
+    shown = "\n".join(lines(found, width=80))
+    assert "Verdicts" in shown
+    assert "pass: The mixture trains." in shown
