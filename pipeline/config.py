@@ -28,6 +28,7 @@ from pipeline.fields import (
 )
 from pipeline.filters import Quality
 from pipeline.phases import MAX_PHASES, Phase
+from pipeline.publication import Publication
 from pipeline.targets import Balance, Forms, Pack, TokenizerSample
 
 _FIELDS = ("path", "repo", "revision", "license", "stars", "language")  # what a prefix may say of its document
@@ -74,8 +75,8 @@ class Source(Frozen):
     """One place that documents come from."""
 
     name: Name = Field(description="unique; part of every doc_id and the balancing group of text")
-    kind: Literal["directory", "git", "parquet", "jsonl", "huggingface", "datatrove"] = Field(
-        description="how to read it; huggingface: a folder that `save_to_disk` of `datasets` wrote"
+    kind: Literal["directory", "git", "parquet", "jsonl", "huggingface", "datatrove", "plugin"] = Field(
+        description="how to read it; huggingface: a folder of `save_to_disk`; plugin: an installed function"
     )
     path: str = Field("", description="folder, file or glob; relative to the mixture file; any fsspec URL")
     pool: Literal["code", "text", "auto"] = Field("auto", description="auto: decided per document by its language")
@@ -94,24 +95,27 @@ class Source(Frozen):
         ("*",), min_length=1, description="gitignore patterns of what to read; the last that fits a path decides"
     )
     exclude: Globs = Field((), description="gitignore patterns of what to leave out, folders too; the last decides")
-    reader: str | None = Field(None, description="datatrove only: class in datatrove.pipeline.readers")
-    reader_options: dict[str, Option | list[Option] | dict[str, Option]] = Field(
-        default_factory=dict, description="datatrove only: its constructor arguments"
+    reader: str | None = Field(
+        None, description="datatrove: class in datatrove.pipeline.readers; plugin: entry point in loopmix.sources"
     )
-    n_slices: Count = Field(1, description="datatrove only: ranks the reader is divided into; one shard each")
+    reader_options: dict[str, Option | list[Option] | dict[str, Option]] = Field(
+        default_factory=dict, description="datatrove, plugin: its arguments"
+    )
+    n_slices: Count = Field(1, description="datatrove, plugin: ranks the reader is divided into; one shard each")
 
     @model_validator(mode="after")
     def _kind_fits(self) -> Source:
-        if self.kind == "datatrove" and not self.reader:
-            raise ValueError("a datatrove source needs `reader`")
-        if self.kind != "datatrove" and (self.reader or self.reader_options):
-            raise ValueError("`reader` and `reader_options` belong to datatrove sources only")
-        if self.kind != "datatrove" and not self.path:
+        has_reader = self.kind in ("datatrove", "plugin")
+        if has_reader and not self.reader:
+            raise ValueError(f"a {self.kind} source needs `reader`")
+        if not has_reader and (self.reader or self.reader_options):
+            raise ValueError("`reader` and `reader_options` belong to datatrove and plugin sources only")
+        if not has_reader and not self.path:
             raise ValueError("`path` is missing")
-        if self.kind != "datatrove" and self.n_slices != 1:
-            raise ValueError("`n_slices` belongs to datatrove sources only; `ingest.shard_bytes` cuts the others")
-        if self.kind == "datatrove" and (self.include, self.exclude) != (("*",), ()):
-            raise ValueError("`include` and `exclude` have no effect on datatrove; use the reader's `glob_pattern`")
+        if not has_reader and self.n_slices != 1:
+            raise ValueError("`n_slices` belongs to sources with a `reader`; `ingest.shard_bytes` cuts the others")
+        if has_reader and (self.include, self.exclude) != (("*",), ()):
+            raise ValueError(f"`include` and `exclude` have no effect on {self.kind}; use its `reader_options`")
         if self.kind in ("directory", "git") and self.columns != Columns():
             raise ValueError("`columns` has no effect on files; it belongs to parquet, jsonl and datatrove sources")
         if self.kind not in ("parquet", "jsonl", "huggingface") and self.explode is not None:
@@ -354,6 +358,7 @@ class Mixture(Frozen):
     phases: tuple[Phase, ...] = Field(
         (), max_length=MAX_PHASES, description="parts of the training, in their order; none: one stream of all"
     )
+    publish: Publication = Field(default_factory=Publication)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Mixture:

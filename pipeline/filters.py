@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.features import EXTRA, FEATURES, MARK, MARKS, SetName
-from pipeline.fields import Count, Frac, Frozen, Language
+from pipeline.fields import Count, Frac, Frozen, Language, Option
 
 # The sets that ship: one file each in `rules/sets`.
 Reason = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
@@ -94,12 +94,27 @@ class TextRules(Frozen):
     max_line_chars: int = Field(100_000, description="longest line")
 
 
+# Those that give the same verdict everywhere and ask nobody: others fetch lists and models, draw, or run code.
+DatatroveFilter = Literal[
+    "C4ParagraphFilter",
+    "C4QualityFilter",
+    "FineWebQualityFilter",
+    "GopherQualityFilter",
+    "GopherRepetitionFilter",
+    "RegexFilter",
+]
+
+
 class Scorer(Frozen):
     """A model of your own that gives documents a number, which rules ask for as extra.NAME."""
 
     name: Reason = Field(description="the score is extra.NAME")
-    kind: Literal["fasttext", "onnx"] = Field(description="fastText classifier, or any model in ONNX that takes text")
-    path: str = Field(min_length=1, description="local file, relative to the mixture file; on Ray on every node")
+    kind: Literal["fasttext", "onnx", "datatrove"] = Field(
+        description="fastText classifier; a model in ONNX that takes text; a filter of datatrove: 1 where it drops"
+    )
+    path: str = Field("", description="fasttext, onnx: local file, relative to the mixture file; on Ray on every node")
+    filter: DatatroveFilter | None = Field(None, description="datatrove: the filter's class")
+    options: dict[str, Option] = Field(default_factory=dict, description="datatrove: the filter's arguments")
     label: str | Annotated[int, Field(ge=0)] | None = Field(
         None, description="fasttext: the label whose probability it is; onnx: number of the output's column"
     )
@@ -113,6 +128,12 @@ class Scorer(Frozen):
     def _label_fits(self) -> Scorer:
         if "://" in self.path:
             raise ValueError(f"{self.path} is no local file; copy the model to where every machine has it")
+        if (self.kind == "datatrove") != (self.filter is not None) or (self.options and self.filter is None):
+            raise ValueError("`filter` and `options` belong to scorers of kind datatrove, which need `filter`")
+        if (self.kind == "datatrove") == bool(self.path):
+            raise ValueError("a model needs `path`, and a filter of datatrove has none")
+        if self.kind == "datatrove" and self.label is not None:
+            raise ValueError("`label` belongs to models; a filter of datatrove has none")
         if self.kind == "fasttext" and not isinstance(self.label, str):
             raise ValueError(f"a fastText scorer needs the name of a label, not {self.label!r}")
         if self.kind == "onnx" and isinstance(self.label, str):

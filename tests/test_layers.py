@@ -29,6 +29,8 @@ COMMON = {
     "phased",
     "listed",
     "sealed",
+    "publication",
+    "installed",
 }
 SUBJECT = {"arrays", "engine"} | COMMON
 # A room and what it may use of ours beside itself. What is not listed is forbidden.
@@ -46,8 +48,9 @@ ROOMS: dict[str, set[str]] = {
         "plt",
         "tokenizer",
     }
-    | {"browse", "compare", "forecast", "forget", "propose", "export"}
+    | {"api", "browse", "compare", "forecast", "forget", "propose", "export", "publish"}
     | SUBJECT,
+    "api": {"recipe", "request", "sources", "reading", "report", "export", "publish"} | SUBJECT,
     "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix", "privacy", "forms"}
     | SUBJECT,
     "forecast": {"recipe", "request", "sources", "mix"} | SUBJECT,
@@ -56,11 +59,13 @@ ROOMS: dict[str, set[str]] = {
     "reading": {"sources", "language", "rules", "dedup", "select", "privacy", "mix", "forms", "forget", "tokenizer"}
     | SUBJECT,
     "report": {"sources", "language", "quality", "rules", "dedup", "select", "privacy", "mix", "reading", "results"}
+    | {"publish"}
     | SUBJECT,
     "browse": {"mix", "reading", "report", "rules"} | SUBJECT,
     "compare": {"report", "reading", "results", "rules", "privacy", "sources"} | SUBJECT,
     "forget": {"mix"} | SUBJECT,
-    "export": {"tokenizer"} | SUBJECT,
+    "export": {"publish", "tokenizer"} | SUBJECT,
+    "publish": SUBJECT,
     "propose": {"plt", "mix", "language", "results"} | SUBJECT,
     "plt": {"results", "ruin", "tokenizer"} | COMMON,
     "ruin": {"results", "language", "tokenizer", "arrays", "errors"},
@@ -77,7 +82,8 @@ ROOMS: dict[str, set[str]] = {
     "engine": {"arrays"} | COMMON,
     "results": {"errors"},
     "arrays": {"errors"},
-    "config": {"fields", "filters", "phases", "targets"},
+    "config": {"fields", "filters", "phases", "publication", "targets"},
+    "publication": {"fields"},
     "phased": {"config", "phases", "schema", "targets"},
     "phases": {"features", "fields"},
     "targets": {"fields"},
@@ -93,6 +99,7 @@ ROOMS: dict[str, set[str]] = {
     "sealed": {"errors"},
     "reasons": set(),
     "errors": set(),
+    "installed": {"errors"},
     "tokenizer": set(),
 }
 # In rooms of one subject these files do the stage's work between shards; all others are functions on bytes, text and
@@ -122,7 +129,7 @@ WITH_ENGINE = {
 WITH_CONFIG = {
     "privacy": {"redacted"},
     "language": {"decide", "languages"},
-    "quality": {"extra", "quality", "scorers", "settings", "syntax"},
+    "quality": {"datatrove_filter", "extra", "quality", "scorers", "settings", "syntax"},
     "forms": {"settings", "splits", "fim"},
     "dedup": {"against", "benchmark_items", "exact_dups", "settings", "shingling"},
     "select": {"losses", "own_reasons", "select", "settings"},
@@ -134,7 +141,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "torch": ("pipeline/plt/",),
     "transformers": ("pipeline/plt/hf/",),
     "click": ("pipeline/cli/", "jobs/"),
-    "datatrove": ("pipeline/sources/datatrove.py",),
+    "datatrove": ("pipeline/quality/datatrove_filter.py", "pipeline/sources/datatrove.py"),
     "obstore": ("pipeline/engine/object_disk.py",),
     "starlette": ("pipeline/browse/",),
     "uvicorn": ("pipeline/browse/",),

@@ -22,6 +22,7 @@ from pipeline.cli import (
     forgetting,
     linting,
     proposing,
+    publishing,
     rules,
     standing,
     tokenizers,
@@ -233,6 +234,7 @@ forgetting.add_to(main)
 linting.add_to(main)
 training.add_to(main)
 proposing.add_to(main)
+publishing.add_to(main)
 rules.add_to(main)
 standing.add_to(main)
 tokenizers.add_to(main)

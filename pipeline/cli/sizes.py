@@ -5,7 +5,7 @@ from pipeline.errors import LoopmixError
 from pipeline.request.sizes import sized
 from pipeline.sources.documents import plan
 
-_ELSEWHERE = ("huggingface", "datatrove")  # listing these may take minutes and a network
+_ELSEWHERE = ("huggingface", "datatrove", "plugin")  # listing these may take minutes and a network
 
 
 def with_sizes(mixture: Mixture) -> tuple[Mixture, list[str]]:

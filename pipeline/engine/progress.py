@@ -49,6 +49,7 @@ class RunLog:
 
     store: Store
     complain: Callable[[str], None]
+    hear: Callable[[str, dict[str, Any]], None] | None = None  # gets each event too; what it raises ends the run
     path: str = field(default_factory=lambda: f"logs/{_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.jsonl")
     _lines: list[str] = field(default_factory=list)
     _broken: bool = False
@@ -57,6 +58,8 @@ class RunLog:
 
     def write(self, event: str, **values: Any) -> None:
         """Add one event with the time it happened, in UTC."""
+        if self.hear is not None:
+            self.hear(event, dict(values))
         with self._lock:
             self._write(event, **values)
 

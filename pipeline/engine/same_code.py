@@ -14,6 +14,7 @@ from typing import Final
 import xxhash
 
 import pipeline
+from pipeline.installed import FEATURES, SOURCES
 
 # Those whose output enters a table. A new dependency belongs here, or to those that a test names as harmless.
 LIBRARIES: Final = (
@@ -36,7 +37,6 @@ LIBRARIES: Final = (
 )
 # Not every mixture needs these. A stage that lacks one says so itself, so only their versions are compared.
 OPTIONAL: Final = ("datatrove", "fasttext-predict", "onnxruntime")
-PLUGINS: Final = "loopmix.features"  # entry points of packages that measure features of their own
 _ROOMS: Final = ("pipeline", "tokenizer")
 
 
@@ -49,9 +49,10 @@ def own_code() -> dict[str, str]:
             code[name] = version(name)
         except PackageNotFoundError:
             continue
-    for point in entry_points(group=PLUGINS):
-        if point.dist is not None:
-            code[point.dist.name] = point.dist.version
+    for group in (FEATURES, SOURCES):  # of packages that measure, and that read
+        for point in entry_points(group=group):
+            if point.dist is not None:
+                code[point.dist.name] = point.dist.version
     return code
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
-from pipeline.engine.local_disk import local_path
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import FileEntry, Store, open_store
+from pipeline.engine.whole_folder import folder_beside, whole_folder
 from pipeline.errors import ConfigError, StoreError
 from pipeline.export.finished import Finished, Tally
-from pipeline.export.folder import whole_folder
 from pipeline.export.formats import FORMATS, Format
 from pipeline.schema import TOKENIZER_FILE
 
@@ -42,7 +41,7 @@ def export_data(run: RunFiles, *, to: str, out: Path | None = None, by_pool: boo
         raise ConfigError(f"--to {to!r}: expected one of {', '.join(FORMATS)}")
     if by_pool:
         form = _by_pool(form)
-    folder = _folder(run, to=to, out=out)
+    folder = folder_beside(run.store, to, out=out)
     source = Finished.of(run, by_pool=by_pool)
     source.refuse_damage()
     with whole_folder(folder) as store:
@@ -96,16 +95,3 @@ def _by_pool(form: Format) -> Format:
         raise ConfigError(f"--by-pool: {form.name} keeps the pool of each sequence in a column; leave --by-pool out")
     kept = (*(words.replace("order of the stream", "order of each pool") for words in form.kept), "pool (its folder)")
     return replace(form, kept=kept, lost=(*(w for w in form.lost if w != "pool"), "order between code and text"))
-
-
-def _folder(run: RunFiles, *, to: str, out: Path | None) -> Path:
-    """Where to write. ConfigError for a place inside the run, which holds nothing but what it made."""
-    if not run.store.is_local:
-        if out is None:
-            raise ConfigError(f"{run.store.root}: is no local folder, so say where to write: --out DIR")
-        return out
-    own = Path(local_path(run.store.root)).resolve()
-    chosen = (out or own.with_name(f"{own.name}-{to}")).expanduser().resolve()
-    if chosen == own or own in chosen.parents or chosen in own.parents:
-        raise ConfigError(f"--out {chosen}: lies inside the run {own}, or the run in it; choose a folder of its own")
-    return chosen

@@ -112,6 +112,11 @@ class Finished:
         every = files_of(self.run.store, self.run.manifest["stages"][PACKED])
         return [f for f in every if self.phase is None or f.path.startswith(f"{self.phase.folder}/")]
 
+    @property
+    def n_sequences(self) -> int:
+        """How many there are, by the headers of the shards."""
+        return sum(self.run.store.read_ipc(f.path, schema=self.schema, columns=["n_real"]).num_rows for f in self.files)
+
     def rows(self) -> Iterator[Rows]:
         """All sequences in stream order, a few thousand at a time, whatever the size of the run; counted in `tally`.
 

@@ -1,4 +1,4 @@
-"""A folder to upload to a hub: `data/` with the sequences, `documents/` with where each is from, and a dataset card."""
+"""A folder to upload to a hub: `data/` with the sequences, `documents/` with where each is from, and what says so."""
 
 from collections.abc import Iterator
 from itertools import repeat
@@ -11,9 +11,10 @@ from pipeline.engine.manifest import files_of
 from pipeline.engine.sink import HashingFile
 from pipeline.engine.store import FileEntry, Store
 from pipeline.errors import StoreError
-from pipeline.export.card import Composition, card
 from pipeline.export.finished import Finished
 from pipeline.export.parquet import SETTINGS, write_shards
+from pipeline.publish import Facts, Part, StreamFacts, assemble, count, papers
+from pipeline.publish.facts import DOCUMENTS, SEQUENCES
 from pipeline.schema import LEDGER
 
 # What names and licenses a document whose tokens are given away; why others were dropped is a matter of the run.
@@ -25,20 +26,32 @@ DOCUMENTS_FILE = "documents/train-00000.parquet"
 
 
 def write(source: Finished, out: Store) -> list[FileEntry]:
-    """Write the shards, the documents and the card."""
-    made = write_shards(source, out, name="data/train")
-    composition = Composition()
+    """Write the shards, the documents and the papers that go with them."""
+    sequences = write_shards(source, out, name="data/train")
+    schema = pa.schema([LEDGER.schema.field(name) for name in _COLUMNS])
 
     def fill(file: HashingFile) -> None:
-        schema = pa.schema([LEDGER.schema.field(name) for name in _COLUMNS])
         with pq.ParquetWriter(file, schema, **SETTINGS) as writer:
             for ledger in _ledger(source):
-                composition.add(ledger)
                 packed = ledger.filter(pc.greater(ledger["n_packed_tokens"], 0))
                 writer.write_table(packed.select(_COLUMNS))
 
-    made.append(out.write_stream(DOCUMENTS_FILE, fill))
-    return [*made, out.write_bytes("README.md", card(source, composition).encode())]
+    documents = out.write_stream(DOCUMENTS_FILE, fill)
+    parts = (
+        Part(SEQUENCES, SEQUENCES, "data/*.parquet", "parquet", source.schema, tuple(sequences)),
+        Part(DOCUMENTS, DOCUMENTS, "documents/*.parquet", "parquet", schema, (documents,)),
+    )
+    made = papers(_facts(source, parts))
+    return [*sequences, documents, *(out.write_bytes(name, data) for name, data in made.items())]
+
+
+def _facts(source: Finished, parts: tuple[Part, ...]) -> Facts:
+    """What the papers say of the run, or of one phase of it, as it was exported."""
+    tally, phase = source.tally, source.phase
+    name = "" if phase is None else phase.name
+    stream = StreamFacts(name, source.seq_len, tally.n_sequences, tally.n_tokens)
+    counts = count(source.run, _ledger(source))
+    return assemble(source.run, [stream], parts=parts, counts=counts, phase=name or None)
 
 
 def _ledger(source: Finished) -> Iterator[pa.Table]:

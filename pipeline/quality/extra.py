@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from pipeline.errors import ConfigError, StageError
+from pipeline.errors import StageError
 from pipeline.filters import Measuring, Scorer
+from pipeline.installed import refuse_other_version
 from pipeline.quality.plugins import find_plugin, measure_with
 from pipeline.quality.scorers import scores_of
 from pipeline.quality.settings import SHOWN, MeasuringWith
@@ -39,11 +40,7 @@ def _plugged_in(documents: pa.Table, config: MeasuringWith) -> Iterator[tuple[st
     """Who gives it, name, and numbers with NaN for nothing."""
     for name, version in zip(config.plugins, config.plugin_versions, strict=True):
         plugin = find_plugin(name)
-        if plugin.version != version:
-            raise ConfigError(
-                f"quality.plugins: {name} is of {plugin.version} here and was of {version} at the start; install the "
-                "same on every machine"
-            )
+        refuse_other_version(plugin, version, where="quality.plugins")
         for column, values in measure_with(plugin, documents).items():
             yield f"plug-in {name}", column, values
 

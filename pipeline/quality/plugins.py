@@ -5,60 +5,26 @@ the documents of a shard as an Arrow table and returns columns of numbers with a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import ConfigError, StageError
-
-GROUP = "loopmix.features"
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """A plug-in as it is installed here."""
-
-    name: str
-    version: str  # "distribution version", which stands for its code in the fingerprint
-    measure: Any
+from pipeline.errors import StageError
+from pipeline.installed import FEATURES, Installed, find_installed
 
 
-@lru_cache(maxsize=64)  # an entry point imports its module; a worker asks for each shard
-def find_plugin(name: str) -> Plugin:
+def find_plugin(name: str) -> Installed:
     """The installed plug-in of that name. ConfigError if there is none, are several, or it cannot be imported."""
-    every = entry_points(group=GROUP)
-    found = [e for e in every if e.name == name]
-    if not found:
-        there = ", ".join(sorted({e.name for e in every})) or "none"
-        raise ConfigError(f"quality.plugins: no installed package offers {name!r} in {GROUP}; there: {there}")
-    sources = sorted({_version(e) for e in found})
-    if len(sources) > 1:
-        raise ConfigError(f"quality.plugins: several packages offer {name!r}: {', '.join(sources)}; keep one installed")
-    try:
-        function = found[0].load()
-    except Exception as error:
-        raise ConfigError(
-            f"quality.plugins: {name} ({sources[0]}) cannot be imported: {type(error).__name__}: {error}"
-        ) from error
-    if not callable(function):
-        raise ConfigError(f"quality.plugins: {name} ({sources[0]}) is {type(function).__name__}, expected a function")
-    return Plugin(name, sources[0], function)
+    return find_installed(name, group=FEATURES, where="quality.plugins")
 
 
-def _version(entry: Any) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown"
-
-
-def measure_with(plugin: Plugin, documents: pa.Table) -> dict[str, np.ndarray]:
+def measure_with(plugin: Installed, documents: pa.Table) -> dict[str, np.ndarray]:
     """The plug-in's columns, float64 [n] each, NaN where it measured nothing. StageError for anything else."""
     who = f"plug-in {plugin.name} ({plugin.version})"
     try:
-        returned = plugin.measure(documents)
+        returned = plugin.function(documents)
     except Exception as error:
         raise StageError(f"{who} failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
     if isinstance(returned, pa.Table | pa.RecordBatch):

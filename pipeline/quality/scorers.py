@@ -8,12 +8,16 @@ import numpy as np
 
 from pipeline.errors import ConfigError, LoopmixError, StageError
 from pipeline.filters import Scorer
+from pipeline.quality.datatrove_filter import load_filter, verdicts, versions_here
 from pipeline.quality.fasttext_model import fasttext_scores, load_fasttext
 from pipeline.quality.onnx_model import TOKENIZER, load_onnx, onnx_scores
 
 
 def hash_of(scorer: Scorer) -> str:
-    """SHA-256 of the model's file, and of the tokenizer beside an ONNX one. ConfigError if it cannot be read."""
+    """SHA-256 of the model's file, and of the tokenizer beside an ONNX one; of a filter the versions of its packages.
+    ConfigError for what is not there."""
+    if scorer.kind == "datatrove":
+        return _versions(scorer)
     digest = hashlib.sha256()
     files = [Path(scorer.path)]
     beside = Path(scorer.path).with_name(TOKENIZER)
@@ -28,10 +32,14 @@ def hash_of(scorer: Scorer) -> str:
     return digest.hexdigest()
 
 
+# Filters go through it to their end, so that what they need is missed now: lines that differ and end as sentences do.
+_PROBE = "\n".join(f"Line number {i} says something else about {i * 7} of the things." for i in range(20))
+
+
 def check(scorer: Scorer, *, file_hash: str) -> None:
     """Load the model and put one text to it. ConfigError for what cannot be scored with."""
     try:
-        _score(scorer, ["a"], file_hash=file_hash)
+        _score(scorer, [_PROBE], file_hash=file_hash)
     except LoopmixError as error:
         raise ConfigError(f"{_where(scorer)}: {error}") from error
 
@@ -42,7 +50,13 @@ def scores_of(scorer: Scorer, texts: Sequence[bytes], *, file_hash: str) -> np.n
     Texts go through the model ordered by length, so that those of a batch need little padding; what a batch holds
     follows from the shard alone, so the numbers do not depend on who works on it.
     """
-    if _hash_here(scorer) != file_hash:
+    if scorer.kind == "datatrove":
+        if (here := _versions(scorer)) != file_hash:
+            raise ConfigError(
+                f"{_where(scorer)}: {here} are installed here and {file_hash} were at the start; install the same on "
+                "every machine"
+            )
+    elif _hash_here(scorer) != file_hash:
         raise ConfigError(
             f"{_where(scorer)}: {scorer.path} is another file than at the start: it changed while the run was made, or "
             "differs between machines; run the same command again"
@@ -70,9 +84,18 @@ def _score(scorer: Scorer, texts: list[str], *, file_hash: str) -> np.ndarray:
     if scorer.kind == "fasttext":
         model, label = load_fasttext(scorer.path, file_hash, str(scorer.label))
         return fasttext_scores(model, texts, label=label)
+    if scorer.kind == "datatrove":
+        return verdicts(load_filter(scorer), texts)
     column = scorer.label
     assert column is None or isinstance(column, int)
     return onnx_scores(load_onnx(scorer.path, file_hash, scorer.max_tokens), texts, column=column)
+
+
+def _versions(scorer: Scorer) -> str:
+    try:
+        return versions_here()
+    except ConfigError as error:
+        raise ConfigError(f"{_where(scorer)}: {error}") from error
 
 
 _SEEN: dict[tuple[str, int, int], str] = {}

@@ -45,10 +45,11 @@ def count(run: RunFiles, *, model: Path | None = None, work: Work | None = None)
 
 
 def save(run: RunFiles, numbers: Numbers, *, work: Work | None = None) -> str:
-    """Write report.json, its schema, the page and those of samples; returns the page's full path.
+    """Write report.json, its schema, the page, those of samples and the papers; returns the page's full path.
 
     `work` says where samples are drawn, by default in this process. StoreError where the run is read-only.
     """
+    from pipeline.publish import publish
     from pipeline.reading.samples import has_texts
     from pipeline.report.brief import brief_of
     from pipeline.report.numbers import schema, to_json
@@ -63,6 +64,7 @@ def save(run: RunFiles, numbers: Numbers, *, work: Work | None = None) -> str:
         (PAGE, render(numbers, has_samples=bool(pages))),
     ]
     files = [run.store.write_bytes(path, data) for path, data in written]
+    files += publish(run)  # what goes with the data where they are given away
     if numbers.training is None:  # a model lies outside of the run
         remember(run.store, brief_of(numbers), files)
     return run.store.full(PAGE)

@@ -1,7 +1,7 @@
 """Whether the report in a run is what counting and drawing would give: then curating a finished run draws none.
 
-RUN/report/made_of.json says of which manifest (it holds the hash of every table) and by which code the two files beside
-it were made, what these are, and the lines that end a `curate`.
+RUN/report/made_of.json says of which manifest (it holds the hash of every table) and by which code the files beside it
+were made, what these are, and the lines that end a `curate`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.engine.manifest import MANIFEST
 from pipeline.engine.store import FileEntry, Store
+from pipeline.publish import PAPERS
 from pipeline.report import NUMBERS, PAGE
 from pipeline.report.brief import Brief
 
@@ -51,7 +52,7 @@ def standing(store: Store) -> Brief | None:
         )
     except (ValueError, TypeError, KeyError):
         return None  # damaged: it only saves work
-    is_same = of == made_of(store) and {NUMBERS, PAGE} <= {file.path for file in files}
+    is_same = of == made_of(store) and {NUMBERS, PAGE, *PAPERS} <= {file.path for file in files}
     return brief if is_same and all(store.is_intact(file, by_hash=True) for file in files) else None
 
 

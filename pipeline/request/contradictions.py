@@ -52,7 +52,7 @@ def pools_of(source: Source, mixture: Mixture) -> set[str]:
 
 def dropped_license(source: Source, mixture: Mixture) -> str | None:
     """The licence class of all its documents, if that is known and dropped."""
-    if source.columns.license is not None or source.strip_prefix is not None or source.kind == "datatrove":
+    if source.columns.license is not None or source.strip_prefix is not None or source.kind in ("datatrove", "plugin"):
         return None  # a document may say its own
     return dropped_class(source.license, mixture.select.drop_licenses)
 

@@ -44,7 +44,7 @@ def refuse_misplaced(mixture: Mixture, *, run: str) -> None:
     """
     for source in mixture.sources:
         try:
-            root = None if source.kind == "datatrove" else locate(source)
+            root = None if source.kind in ("datatrove", "plugin") else locate(source)
         except LoopmixError:
             continue  # nothing lies there; planning says so, where the log hears it
         place = source.path if root is None or root.fs is not None else root.path

@@ -64,7 +64,7 @@ def _source(source: Source, head: Head, mixture: Mixture) -> Iterator[LintFindin
 
 def _licenses(source: Source, docs: list[dict[str, Any]], mixture: Mixture) -> Iterator[LintFinding]:
     drops = mixture.select.drop_licenses
-    if source.columns.license is None and source.strip_prefix is None and source.kind != "datatrove":
+    if source.columns.license is None and source.strip_prefix is None and source.kind not in ("datatrove", "plugin"):
         return  # said without looking
     dropped = [dropped_class(row["license"], drops) for row in docs]
     if drops and all(dropped):

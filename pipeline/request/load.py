@@ -2,6 +2,7 @@
 
 import posixpath
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import Mixture
 from pipeline.errors import ConfigError
@@ -18,11 +19,20 @@ def load_mixture(path: Path) -> Mixture:
     """
     file = read_yaml(path)
     refuse_other_kind(file, wanted="a mixture")
+    return _checked(file, base=path.resolve().parent)
+
+
+def mixture_of(data: Any, *, base: Path, where: str) -> Mixture:
+    """The same of `data` that come from no file, which errors call `where`; relative paths start at `base`."""
+    return _checked(YamlFile(where, data), base=base)
+
+
+def _checked(file: YamlFile, *, base: Path) -> Mixture:
     names = names_of(file.data)
     resolved = YamlFile(file.path, names.resolve(Mixture, file.data), file.root)
     mixture = build(Mixture, resolved, more=names.problems)
     file.refuse(contradictions(mixture))
-    return with_paths(mixture, base=str(path.resolve().parent))
+    return with_paths(mixture, base=str(base))
 
 
 def with_sample(mixture: Mixture, rate: float | None) -> Mixture:

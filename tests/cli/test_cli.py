@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline import __version__
-from pipeline.cli import curating
+from pipeline.api import making
 from pipeline.cli.main import main
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import StoreError
@@ -367,11 +367,11 @@ def test_large_input_gets_a_process_for_each_task_that_fits_and_small_input_none
     mixture = load_mixture(DATA / "mixture.yaml")
 
     def where(executor: str, n_bytes: int) -> str:
-        with curating._workers(executor, None, n_bytes=n_bytes, mixture=mixture) as workers:
+        with making._workers(executor, None, n_bytes=n_bytes, mixture=mixture) as workers:
             return workers.describe()
 
-    assert where("auto", curating.INLINE_BYTES) == "in this process"
-    assert where("auto", curating.INLINE_BYTES + 1) == "in 3 processes"
+    assert where("auto", making.INLINE_BYTES) == "in this process"
+    assert where("auto", making.INLINE_BYTES + 1) == "in 3 processes"
     assert where("processes", 1) == "in 3 processes"
     assert where("inline", 10**12) == "in this process"
     monkeypatch.setattr("pipeline.engine.processes.workers_that_fit", lambda shard_bytes: 1)

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from pipeline import schema
 from pipeline.export import FORMATS
-from pipeline.export.card import table
-from pipeline.export.columns import PACKED_COLUMNS
+from pipeline.publish.markdown import table
+from pipeline.publish.words import PACKED_COLUMNS
 
 _SOURCE = Path(schema.__file__).read_text(encoding="utf-8")
 _MAKERS = ("_required", "_required_list", "field")

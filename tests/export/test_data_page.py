@@ -18,7 +18,7 @@ from page_tables import SECTIONS
 
 from pipeline.engine.readme import put_readme
 from pipeline.export import export_data
-from pipeline.export.columns import PACKED_COLUMNS
+from pipeline.publish.words import PACKED_COLUMNS
 from pipeline.schema import packed_schema
 from pipeline.sequences import NO_LABEL, flatten
 

@@ -24,8 +24,8 @@ from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError, SchemaError, StoreError
 from pipeline.export import FORMATS, export_data
-from pipeline.export.card import escaped
 from pipeline.export.mds import _array, _json
+from pipeline.publish.markdown import escaped
 from pipeline.sealed import sealed
 from pipeline.sequences import rows_of
 

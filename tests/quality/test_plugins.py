@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.errors import ConfigError, StageError
 from pipeline.filters import Quality
+from pipeline.installed import find_installed
 from pipeline.quality.extra import extra_column
 from pipeline.quality.plugins import find_plugin, measure_with
 from pipeline.quality.settings import measuring_with
@@ -61,12 +62,12 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     def make(**more: str) -> Path:
         folder = install(tmp_path / str(len(list(tmp_path.iterdir()))), **more)
         monkeypatch.syspath_prepend(str(folder))
-        find_plugin.cache_clear()
+        find_installed.cache_clear()
         return folder
 
     make()
     yield make
-    find_plugin.cache_clear()
+    find_installed.cache_clear()
     for name in ("toy_measures", "other_measures"):
         sys.modules.pop(name, None)
 

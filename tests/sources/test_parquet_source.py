@@ -189,7 +189,9 @@ def test_file_is_one_bad_slice_when_its_footer_is_damaged(tmp_path: Path, raw: b
     (tmp_path / "b.parquet").write_bytes(raw)
     good, bad = plan_slices(_source(tmp_path), shard_bytes=1024)
     assert read_slice(_source(tmp_path), good, max_document_bytes=10).num_rows == 1
-    with pytest.raises(StoreError, match=r"b\.parquet: (is damaged, cut short or cannot be read|it is not parquet; it looks like)"):
+    with pytest.raises(
+        StoreError, match=r"b\.parquet: (is damaged, cut short or cannot be read|it is not parquet; it looks like)"
+    ):
         read_slice(_source(tmp_path), bad, max_document_bytes=10)
 
 

@@ -7,9 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.engine.local_disk import local_path
 from pipeline.engine.sink import sync_folder
 from pipeline.engine.store import Store, open_store
-from pipeline.errors import StoreError
+from pipeline.errors import ConfigError, StoreError
+
+
+def folder_beside(run: Store, suffix: str, *, out: Path | None) -> Path:
+    """`out`, or a folder beside the run named after it and `suffix`. ConfigError for a place inside the run, which
+    holds nothing but what it made."""
+    if not run.is_local:
+        if out is None:
+            raise ConfigError(f"{run.root}: is no local folder, so say where to write: --out DIR")
+        return out
+    own = Path(local_path(run.root)).resolve()
+    chosen = (out or own.with_name(f"{own.name}-{suffix}")).expanduser().resolve()
+    if chosen == own or own in chosen.parents or chosen in own.parents:
+        raise ConfigError(f"--out {chosen}: lies inside the run {own}, or the run in it; choose a folder of its own")
+    return chosen
 
 
 @contextmanager

@@ -1,0 +1,7 @@
+"""What `import pipeline` offers: a mixture from plain values, the run that is made of it, and a finished run to ask.
+
+mixtures.py    a mixture from a file, a dict or keywords, checked like any other
+making.py      make a run: what `loopmix curate` does, with a function that hears what happens
+opened.py      a finished run: facts, tables, sequences, questions
+tables.py      one of its tables, read shard by shard; foreign.py lends it to polars, pandas and duckdb
+"""

@@ -1,0 +1,207 @@
+"""Make a run, for the command and for Python alike: refuse what cannot be, choose where to work, curate, report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+
+from pipeline import __version__
+from pipeline.api.mixtures import load_mixture
+from pipeline.api.opened import FinishedRun, open_run
+from pipeline.api.started import input_bytes, started
+from pipeline.config import Mixture, said_sample
+from pipeline.engine.executor import connect
+from pipeline.engine.manifest import read_manifest
+from pipeline.engine.progress import Progress, RunLog
+from pipeline.engine.run import Run
+from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.store import Store, open_store
+from pipeline.errors import ConfigError, StoreError
+from pipeline.request.load import with_sample
+from pipeline.request.without_effect import without_effect
+from pipeline.sources.documents import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from pipeline.engine.executor import Executor
+    from pipeline.reading.work import Work
+    from pipeline.report.brief import Brief
+
+# Input above which the work goes to one process a core by itself. Below it the processes, which import and load kernels
+# once each, take much of what they would save.
+INLINE_BYTES = 100_000_000
+Where = Literal["auto", "inline", "processes", "ray"]
+Hear = Callable[[str, dict[str, Any]], None]
+
+
+def curate(
+    mixture: str | os.PathLike[str] | Mapping[str, Any] | Mixture,
+    out: str | os.PathLike[str],
+    *,
+    executor: Where | Executor = "auto",
+    ray_address: str | None = None,
+    progress: bool | Hear = False,
+    sample: float | None = None,
+    on_bad_shard: Literal["stop", "skip"] = "stop",
+    check: Literal["hash", "size"] = "hash",
+    replace: bool = False,
+) -> FinishedRun:
+    """Make or complete the run of a mixture in the folder or at the URL `out`, and open it; again, it goes on.
+
+    `mixture` is anything that `load_mixture` takes. `executor` says where the work is done: `auto` is this process up
+    to 100 MB of input and one process a core above; `ray` takes `ray_address` (auto, local, HOST:PORT, ray://...).
+    `progress` True prints what the command prints; a function gets each event of the log as a name and a dict of
+    plain values: step (step, n_items, n_done), progress, step_end, skipped, warning, error, end. What it raises ends
+    the run, which goes on when it is called again. `sample`, `on_bad_shard`, `check` and `replace` are the options
+    of `loopmix curate`.
+
+    In a script, call it under `if __name__ == "__main__":`, because worker processes import the script.
+    Raises ConfigError, StageError and StoreError; what is done stays done.
+    """
+    if ray_address is not None and executor in ("inline", "processes"):
+        raise ConfigError(f"ray_address and executor {executor!r} exclude each other")
+    _refuse_import()
+    loaded, store = with_sample(load_mixture(mixture), sample), open_store(os.fspath(out))
+    console = Console(quiet=progress is not True)
+    told = Told(console, quiet=progress is not True, hear=progress if callable(progress) else None)
+    options = {"on_bad_shard": on_bad_shard, "check": check, "replace": replace}
+    file = Path(mixture).read_bytes() if isinstance(mixture, (str, os.PathLike)) else None
+    make(loaded, store, executor=executor, ray_address=ray_address, told=told, file=file, **options)
+    return open_run(store.root)
+
+
+@dataclass(frozen=True)
+class Told:
+    """Who is told of what happens."""
+
+    console: Console
+    quiet: bool = False
+    hear: Hear | None = None
+    complain: Callable[[str], None] = lambda message: None  # where the log cannot be written
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run that is made, and how its report begins; `page` is where that lies, if it could be written now."""
+
+    brief: Brief
+    page: str | None
+
+
+def make(
+    mixture: Mixture,
+    store: Store,
+    *,
+    executor: Where | Executor,
+    ray_address: str | None,
+    told: Told,
+    file: bytes | None = None,
+    **options: Any,
+) -> Made:
+    """Curate and report, with a log in the run. `file` is the mixture as it was written; `options` are those of `Run`."""
+    _refuse_folder(store, mixture, is_replaced=options["replace"])
+    log = RunLog(store, told.complain, hear=told.hear)
+    progress = Progress(told.console, quiet=told.quiet, log=log)
+    with progress.recorded(**started(mixture, file=file)), progress.alone():
+        for line in without_effect(mixture):
+            progress.warn(line)
+        slices = plan(mixture)
+        n_bytes = sum(s.n_bytes for s in slices)
+        with _workers(executor, ray_address, n_bytes=n_bytes, mixture=mixture) as engine:
+            progress.event("inputs", workers=engine.describe(), bytes=input_bytes(slices))
+            from pipeline.recipe import curate as run_recipe  # while the processes that have just begun do the same
+
+            what = f"{said_sample(mixture.ingest.sample)} of " if mixture.ingest.sample else ""
+            where = f"into {store.root}, {engine.describe()}"
+            progress.say(f"loopmix {__version__}: {what}mixture {mixture.name!r} {where}")
+            try:
+                run_recipe(Run(store, mixture, engine, progress, **options), slices=slices)
+            finally:  # also where it fails: what was skipped may be why
+                _warn_of_skipped(store, progress)
+            with _reading(engine) as work:
+                return _report(RunFiles(store), progress, work)
+
+
+def _refuse_import() -> None:
+    """ConfigError in a worker process that is only importing its parent's script: it would begin the run again."""
+    main, imported = sys.modules.get("__main__"), sys.modules.get("__mp_main__")
+    if imported is not None and imported is not main:
+        raise ConfigError(
+            "curate(...) runs while a worker process imports this script; call it under if __name__ == '__main__':"
+        )
+
+
+def _refuse_folder(store: Store, mixture: Mixture, *, is_replaced: bool) -> None:
+    """Before the log begins: somebody's folder, and somebody's source, is left as it was found."""
+    from pipeline.engine.belonging import refuse_other, refuse_strangers
+    from pipeline.request.inputs import refuse_misplaced
+
+    refuse_strangers(store)
+    if not is_replaced:
+        refuse_other(store, mixture)
+    refuse_misplaced(mixture, run=store.root)
+
+
+def _warn_of_skipped(store: Store, progress: Progress) -> None:
+    for stage, made in read_manifest(store)["stages"].items():
+        for shard, problem in made["problems"].items():
+            progress.warn(f"{stage}: shard {shard} was skipped: {problem}")
+
+
+def _workers(
+    executor: Where | Executor, ray_address: str | None, *, n_bytes: int, mixture: Mixture
+) -> AbstractContextManager[Executor]:
+    """Where to run: what was asked for, else processes of this machine for large input, else this process."""
+    if not isinstance(executor, str):
+        return nullcontext(executor)
+    if executor not in ("auto", "inline", "processes", "ray"):
+        raise ConfigError(f"executor {executor!r}: expected auto, inline, processes or ray")
+    from pipeline.engine.processes import processes, workers_that_fit
+
+    if ray_address is not None or executor == "ray":
+        return connect(ray_address or "local")
+    n_workers = workers_that_fit(mixture.ingest.shard_bytes)
+    if executor == "processes" or (executor == "auto" and n_bytes > INLINE_BYTES and n_workers > 1):
+        # Plug-ins may return arrays of pandas.
+        without = [] if mixture.quality.plugins else ["pipeline.arrays.without_pandas"]
+        return processes(n_workers, preload=[*without, "pipeline.recipe"])
+    return connect(None)
+
+
+@contextmanager
+def _reading(engine: Executor) -> Iterator[Work | None]:
+    """The processes of this machine also count for the report; a cluster would need a folder that all nodes reach."""
+    from pipeline.engine.processes import ProcessExecutor
+    from pipeline.reading.work import working
+
+    if not isinstance(engine, ProcessExecutor):
+        yield None
+        return
+    with working(engine) as work:
+        yield work
+
+
+def _report(run: RunFiles, progress: Progress, work: Work | None) -> Made:
+    """Write the report of a run, unless it stands."""
+    from pipeline.report import PAGE, count, save
+    from pipeline.report.brief import brief_of
+    from pipeline.report.standing import standing
+
+    brief = standing(run.store)
+    if brief is not None:
+        return Made(brief, run.store.full(PAGE))
+    numbers = count(run, work=work)
+    try:
+        return Made(brief_of(numbers), save(run, numbers, work=work))
+    except StoreError as error:  # a finished run may be read-only
+        progress.warn(f"the report was not written: {error}")
+        return Made(brief_of(numbers), None)

@@ -1,0 +1,60 @@
+"""What the log of a run says of a start: who made it, where, of which mixture, by which versions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import socket
+import sys
+from contextlib import suppress
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from pipeline import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.config import Mixture
+    from pipeline.sources.slices import Slice
+
+
+def started(mixture: Mixture, *, file: bytes | None) -> dict[str, Any]:
+    """Values of the event `start`; `file` is the mixture file as it was written, if there was one.
+
+    No passwords of URLs in it.
+    """
+    said = {
+        "version": __version__,
+        "command": [re.sub("://[^/@]*@", "://...@", argument) for argument in sys.argv],
+        "host": socket.gethostname(),
+        "n_cpus": os.cpu_count(),
+        "libraries": _libraries(),
+        "mixture": mixture.name,
+        "fingerprint": hashlib.sha256(mixture.model_dump_json().encode()).hexdigest()[:32],
+    }
+    if file is not None:
+        text = re.sub(r"://[^/@\s]*@", "://...@", file.decode("utf-8", errors="replace"))
+        said["mixture_file"] = {"text": text, "sha256": hashlib.sha256(file).hexdigest()}
+    return said
+
+
+def _libraries() -> dict[str, str]:
+    """Versions of Python and of what loopmix requires; of a copy that was never installed Python's alone."""
+    found = {"python": platform.python_version()}
+    with suppress(metadata.PackageNotFoundError):
+        wanted = [one for one in metadata.requires("loopmix") or () if "extra ==" not in one]
+        for name in sorted(re.split(r"[^\w.-]", one, maxsplit=1)[0] for one in wanted):
+            with suppress(metadata.PackageNotFoundError):  # of another machine alone
+                found[name] = metadata.version(name)
+    return found
+
+
+def input_bytes(slices: Sequence[Slice]) -> dict[str, int]:
+    """Bytes of the input files of each source, as they lie on disk."""
+    found: dict[str, int] = {}
+    for one in slices:
+        found[one.source] = found.get(one.source, 0) + one.n_bytes
+    return found

@@ -1,0 +1,130 @@
+"""`curate` from Python: the bytes of the command, its events, and where it is stopped it goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from handmade import ShuffledExecutor
+
+import pipeline as loopmix
+from pipeline.api import making
+from pipeline.cli.main import main
+from pipeline.publish import PAPERS
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+ROOT = DATA.parents[1]
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    """Tables, sequences and papers."""
+    found = (p for folder in ("tables", "packed") for p in (root / folder).rglob("*.*"))
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in (*found, *(root / name for name in PAPERS))}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, dict[str, Any]]]]:
+    """A run from a dict, and what was heard of it."""
+    given = yaml.safe_load((DATA / "mixture.yaml").read_text())
+    for source in (*given["sources"], *given["against"]):
+        source["path"] = str(DATA / source["path"])
+    heard: list[tuple[str, dict[str, Any]]] = []
+    out = tmp_path_factory.mktemp("made") / "run"
+    run = loopmix.curate(given, out, executor="inline", progress=lambda event, values: heard.append((event, values)))
+    assert isinstance(run, loopmix.FinishedRun) and run.root == str(out)
+    return out, heard
+
+
+def test_it_gives_the_bytes_of_the_command(made: tuple[Path, Any], tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["curate", str(DATA / "mixture.yaml"), "--out", str(tmp_path / "run"), "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert files_of(made[0]) == files_of(tmp_path / "run")
+
+
+def test_what_happens_is_heard_as_it_is_logged(made: tuple[Path, list[tuple[str, dict[str, Any]]]]) -> None:
+    out, heard = made
+    names = [event for event, _ in heard]
+    assert (names[0], names[-1]) == ("start", "end") and heard[-1][1]["ok"] is True
+    (log,) = (out / "logs").iterdir()
+    logged = [yaml.safe_load(line) for line in log.read_text().splitlines()]
+    assert [line["event"] for line in logged] == names
+    steps = [values["step"] for event, values in heard if event == "step_end"]
+    assert {step.partition(".")[0] for step in steps} >= {"documents", "select", "packed"}
+    assert all(values["n_done"] == values["n_items"] for event, values in heard if event == "step_end")
+
+
+def test_a_run_that_stands_is_opened_and_nothing_is_printed(
+    made: tuple[Path, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files_of(made[0])
+    heard: list[str] = []
+    mixture = loopmix.load_mixture(DATA / "mixture.yaml")
+    run = loopmix.curate(mixture, str(made[0]), executor=ShuffledExecutor(3), progress=lambda e, _: heard.append(e))
+    assert files_of(made[0]) == before and "skipped" in heard and "step" not in heard
+    assert len(run.ledger) == 120
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
+class EnoughError(Exception):
+    """What somebody's function raises."""
+
+
+def test_a_function_that_raises_stops_the_run_which_goes_on(made: tuple[Path, Any], tmp_path: Path) -> None:
+    def stop(event: str, values: dict[str, Any]) -> None:
+        if event == "step_end" and values["step"].startswith("similar"):
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        loopmix.curate(DATA / "mixture.yaml", tmp_path / "run", executor="inline", progress=stop)
+    with pytest.raises(loopmix.StoreError, match="are not done"):
+        loopmix.open_run(tmp_path / "run")
+    loopmix.curate(DATA / "mixture.yaml", tmp_path / "run", executor="inline")
+    assert files_of(tmp_path / "run") == files_of(made[0])
+
+
+def test_what_cannot_be_is_said_before_any_work(tmp_path: Path) -> None:
+    mixture = DATA / "mixture.yaml"
+    with pytest.raises(loopmix.ConfigError, match="exclude each other"):
+        loopmix.curate(mixture, tmp_path / "run", executor="inline", ray_address="auto")
+    with pytest.raises(loopmix.ConfigError, match="expected auto, inline, processes or ray"):
+        loopmix.curate(mixture, tmp_path / "other", executor="threads")  # type: ignore[arg-type]
+    with pytest.raises(loopmix.ConfigError, match="no share of the input"):
+        loopmix.curate(mixture, tmp_path / "run", sample=2.0)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(loopmix.StoreError):
+        loopmix.curate(mixture, tmp_path / "mine")
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_script_that_a_worker_imports_does_not_begin_again(tmp_path: Path) -> None:
+    """Worker processes import their parent's script under another name."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from multiprocessing import get_context\n"
+        "import pipeline as loopmix\n"
+        "def nothing(): pass\n"
+        "if __name__ == '__mp_main__':\n"
+        f"    loopmix.curate({str(DATA / 'mixture.yaml')!r}, {str(tmp_path / 'run')!r})\n"
+        "if __name__ == '__main__':\n"
+        "    worker = get_context('spawn').Process(target=nothing)\n"
+        "    worker.start(); worker.join(); raise SystemExit(worker.exitcode)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1
+    assert "call it under if __name__ == '__main__':" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_it_works_is_chosen_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    mixture = loopmix.load_mixture(DATA / "mixture.yaml")
+    own = ShuffledExecutor(1)
+    with making._workers(own, None, n_bytes=10**12, mixture=mixture) as found:
+        assert found is own
