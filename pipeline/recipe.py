@@ -222,7 +222,7 @@ def _lay_out(run: Run, found: Sequence[Slice], todo: list[Stage], store: Store) 
     inputs, n_shards = inputs_of(mixture, planned.slices, poisonous=poisonous), len(planned.slices)
     laid = [replace(stage, config=inputs) if stage.name == DOCUMENTS.name else stage for stage in todo]
     files = {stage.name: _files(stage, n_shards=n_shards) for stage in laid}
-    return laid, Layout(n_shards, files, frozenset(planned.totals), planned.to_json(), cutting.fresh)
+    return laid, Layout(n_shards, files, frozenset(planned.totals), planned.to_json, cutting.fresh)
 
 
 def _files(stage: Stage, *, n_shards: int) -> tuple[str, ShardNames]:

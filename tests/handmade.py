@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 import xxhash
+from pytest import MonkeyPatch
 
 from pipeline.config import Mixture, Source
 from pipeline.engine.done import StepDone
+from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor, InlineExecutor
 from pipeline.engine.markers import Marker
 from pipeline.engine.progress import silent
@@ -82,6 +85,37 @@ class StoppingExecutor:
 
     def describe(self) -> str:
         return "until stopped"
+
+
+@dataclass
+class CountingExecutor:
+    """Works in process and notes how many rows tasks of a step take from exchange files: the most, and in all."""
+
+    monkeypatch: MonkeyPatch
+    most: Counter[str] = field(default_factory=Counter)
+    every: Counter[str] = field(default_factory=Counter)
+    n_rows: int = 0
+
+    def __post_init__(self) -> None:
+        read = Channel._read
+
+        def counted(channel: Channel, *arguments: Any) -> pa.Table:
+            table = read(channel, *arguments)
+            self.n_rows += table.num_rows
+            return table
+
+        self.monkeypatch.setattr(Channel, "_read", counted)
+
+    def map(self, task: Callable[[Any], Any], items: Sequence[Any], *, name: str) -> Iterator[tuple[Any, Any]]:
+        for item in items:
+            self.n_rows = 0
+            result = task(item)
+            self.most[name] = max(self.most[name], self.n_rows)
+            self.every[name] += self.n_rows
+            yield item, result
+
+    def describe(self) -> str:
+        return "while rows are counted"
 
 
 def make_run(folder: Path | str, *, executor: Executor | None = None, **mixture: Any) -> Run:

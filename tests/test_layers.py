@@ -118,6 +118,7 @@ WITH_ENGINE = {
         "kept",
         "packed",
         "packed_shard",
+        "placing",
         "phasing",
         "piece_ids",
         "piece_runs",

@@ -23,6 +23,7 @@ import numpy as np
 from tokenizer import remembered
 from tokenizer.engines import EQUAL, EngineName, GigatokenEngine, HuggingFaceEngine, fastest
 from tokenizer.errors import TokenizerError
+from tokenizer.soundness import MAX_FILE_BYTES, parse, refuse_loss, refuse_unsound
 from tokenizer.tokens import END_OF_TEXT, byte_chars, token_bytes
 
 if TYPE_CHECKING:
@@ -105,6 +106,12 @@ def load(path: str | Path, *, fast: bool = True) -> Encoder:
     """
     file = Path(__file__).with_name("tokenizer.json") if path == BUILTIN else Path(path)
     try:
+        if file.is_file() and file.stat().st_size > MAX_FILE_BYTES:
+            raise TokenizerError(
+                f"{file}: has {file.stat().st_size:,} bytes; give the tokenizer.json of a byte-level BPE"
+            )
+        if file.exists() and not file.is_file():  # who opens a pipe waits for ever
+            raise TokenizerError(f"{file}: is no file; give a tokenizer.json or {BUILTIN!r}")
         data = file.read_bytes()
     except OSError as error:
         raise TokenizerError(
@@ -154,6 +161,7 @@ def _tested(
 ) -> tuple[EngineName, str, Callable[[], Engine]]:
     """The engine of a file of which nothing is known yet, and why it is this one."""
     reference = HuggingFaceEngine(_text_only(config))  # checks the rest of the file
+    refuse_loss(reference.encode, _vocabulary(config, ids))
     if not fast:
         return reference.name, "asked for", lambda: reference
     made: Engine
@@ -171,15 +179,13 @@ def _known_engine(config: dict[str, Any]) -> Engine:
 
 def _parsed(data: bytes) -> dict[str, Any]:
     """The tokenizer file as data, if it looks like a byte-level BPE."""
-    try:
-        config = json.loads(data)
-    except ValueError as error:
-        raise TokenizerError(f"not JSON ({error})") from error
+    config = parse(data)
     model = config.get("model") if isinstance(config, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):
         raise TokenizerError("not a tokenizer file (no model.vocab)")
     if model.get("type", "BPE") != "BPE" or not set(byte_chars()) <= model["vocab"].keys():
         raise TokenizerError(f"not a byte-level BPE (model type {model.get('type')!r}, or a byte has no token)")
+    refuse_unsound(config)
     return dict(config)
 
 

@@ -7,6 +7,7 @@ plain text to them and can never forge the end of a document.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, final
 
 import numpy as np
@@ -63,6 +64,17 @@ _TEST_GROUP: Final = 64  # characters, or vocabulary entries, of one self-test t
 _RECENT_LETTERS: Final = "\U00011f04\U0001e4d0\U00031350\U0002ebf0\U000105c0\U00016d40\U00011380\ua7cb\u1c89\U0001df25"
 
 
+@contextmanager
+def refusing_panics() -> Iterator[None]:
+    """Turn what Rust raises where a library of its own fails, which is no Exception, into a TokenizerError."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise TokenizerError(f"Hugging Face tokenizers fails on it: {str(error).splitlines()[0]:.200}") from error
+
+
 @final
 class GigatokenEngine:
     """gigatoken on the calling thread. Its cache grows, so it is thrown away now and then; ids do not depend on it."""
@@ -117,16 +129,18 @@ class HuggingFaceEngine:
     def _build(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        try:
-            self._tokenizer = Tokenizer.from_str(self._config)
-        except Exception as error:  # it raises no narrower one
-            raise TokenizerError(f"Hugging Face tokenizers refuses it: {error}") from error
+        with refusing_panics():
+            try:
+                self._tokenizer = Tokenizer.from_str(self._config)
+            except Exception as error:  # it raises no narrower one
+                raise TokenizerError(f"Hugging Face tokenizers refuses it: {error}") from error
         return self._tokenizer
 
     def encode(self, text: bytes) -> NDArray[np.uint32]:
         """Ids of one UTF-8 document. encode_batch_fast would be a quarter faster, but wakes a pool of threads."""
         tokenizer = self._tokenizer or self._build()
-        return np.array(tokenizer.encode(text.decode(), add_special_tokens=False).ids, dtype=np.uint32)
+        with refusing_panics():
+            return np.array(tokenizer.encode(text.decode(), add_special_tokens=False).ids, dtype=np.uint32)
 
 
 def fastest(

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -45,7 +45,7 @@ from pipeline.engine.shards import (
     shard_files,
     write_shard_marker,
 )
-from pipeline.engine.sink import TEMPORARY
+from pipeline.engine.sink import TEMPORARY, HashingFile
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
 from pipeline.engine.store import Store, total_of
 from pipeline.engine.tables import Tables
@@ -77,7 +77,7 @@ class Layout:
     n_shards: int  # of `documents`
     files: dict[str, tuple[str, ShardNames]]  # stage -> folder, names of its shards
     totals: frozenset[int]  # counts of shards under which this run has written names: files of these are its own
-    plan: bytes  # kept in the run, where the next plan starts from it
+    plan: Callable[[], Iterable[bytes]]  # parts of what is kept in the run, where the next plan starts from it
     fresh: frozenset[str] = frozenset()  # keys of shards that were made while it was laid out
 
 
@@ -96,7 +96,7 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
         refuse_other(store, run.mixture)
         refuse_half_forgotten(store, read_manifest(store))
         stages, layout = lay(store)
-        store.write_bytes(PLAN, layout.plan)  # before any file bears the names that it gives
+        _put_plan(store, layout.plan)  # before any file bears the names that it gives
         # The order matters: entries go before the files that they name are removed, so that a stop in between leaves an
         # unfinished run; foreign files are looked for while markers of other configurations can still say what is ours.
         marks: dict[str, str] = {}
@@ -131,6 +131,14 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
         _sweep(store, marks)
         drop_old_parts(store)
         put_readme(store)
+
+
+def _put_plan(store: Store, plan: Callable[[], Iterable[bytes]]) -> None:
+    def fill(file: HashingFile) -> None:
+        for part in plan():
+            file.write(part)
+
+    store.write_stream(PLAN, fill)
 
 
 def run_exchange(

@@ -13,7 +13,7 @@ copy inside the store) and never read.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -35,6 +35,21 @@ KEY_CHARS = 32  # 128 bits of SHA-256, as in fingerprints
 def key_of(*parts: Any) -> str:
     """The hash of everything that decides a shard's bytes; parts are what JSON can say."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:KEY_CHARS]
+
+
+def json_parts(said: Mapping[str, Any], *, sort_keys: bool = False) -> Iterator[str]:
+    """What `json.dumps` of a mapping says, in parts: a value that is an iterator is a list, written item by item."""
+    keys = sorted(said) if sort_keys else list(said)
+    for number, key in enumerate(keys):
+        value, head = said[key], f"{', ' if number else '{'}{json.dumps(key)}: "
+        if not isinstance(value, Iterator):
+            yield head + json.dumps(value, sort_keys=sort_keys)
+            continue
+        yield f"{head}["
+        for at, item in enumerate(value):
+            yield (", " if at else "") + json.dumps(item, sort_keys=sort_keys)
+        yield "]"
+    yield "}" if keys else "{}"
 
 
 def names_of(hashes: Iterable[str]) -> list[str]:

@@ -11,11 +11,11 @@ ExchangeStage gets a Job and moves keys between shards through files.
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -29,13 +29,20 @@ from pipeline.engine.executor import Executor
 from pipeline.engine.markers import Outcome, WorkStep, commit_item, intact_markers, items_marked
 from pipeline.engine.merging import merge_files
 from pipeline.engine.progress import Progress
-from pipeline.engine.shards import Shards, commit_shard, key_of
+from pipeline.engine.shards import Shards, commit_shard, json_parts, key_of
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
 from pipeline.fields import Frozen
 from pipeline.schema import DOCUMENTS, Table
 
 _MARK_CHARS = 32  # 128 bits of SHA-256: no two configurations meet by chance, and paths stay readable
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """A configuration that says some of its fields item by item."""
+
+    def lists(self) -> dict[str, Iterator[Any]]: ...
 
 
 @dataclass(frozen=True)
@@ -77,10 +84,25 @@ Stage = MapStage | ExchangeStage
 
 def fingerprint(stage: Stage, *, marks: dict[str, str]) -> str:
     """Hash of everything that decides the stage's bytes, given the fingerprints of the stages it reads."""
-    config = stage.config.model_dump(mode="json")
     before = {table.name: marks[table.name] for table in stage.reads}
-    parts = [stage.name, stage.version, config, stage.seed, before]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:_MARK_CHARS]
+    found = hashlib.sha256()
+
+    def said(*parts: Any) -> str:
+        return "".join(f", {json.dumps(part, sort_keys=True)}" for part in parts)
+
+    # The JSON of a list of all five, but in parts, since a configuration may name millions of files.
+    found.update(f"[{said(stage.name, stage.version)[2:]}, ".encode())
+    for part in config_parts(stage.config):
+        found.update(part.encode())
+    found.update(f"{said(stage.seed, before)}]".encode())
+    return found.hexdigest()[:_MARK_CHARS]
+
+
+def config_parts(config: Frozen) -> Iterator[str]:
+    """The JSON of a configuration in parts; where it has `lists`, these item by item."""
+    lists = config.lists() if isinstance(config, Listing) else {}
+    dumped = config.model_dump(mode="json", exclude=set(lists))
+    return json_parts(dumped | lists, sort_keys=True)
 
 
 @dataclass(frozen=True)

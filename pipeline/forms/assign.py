@@ -36,20 +36,21 @@ def assign(job: Job, *, config: Forming) -> StepDone:
     """Write table `forms`."""
     tables, n_shards, n = job.tables, job.tables.n_shards, config.n_partitions
     offers = job.channel("offer", n_sources=n_shards, n_partitions=n)
-    sums = job.channel("offer", "sums", n_sources=n_shards, n_partitions=1)
+    counts = job.channel("count", n_sources=n, n_partitions=1)
+    begins = job.channel("begin", n_sources=1, n_partitions=n)
     answers = job.channel("number", n_sources=n, n_partitions=n_shards)
     placed = None if config.order is None else place_files(job, config=config)
     # The key of the balance: its order is the one in which the rate must hold.
-    job.step("offer", partial(_offer, tables, placed, offers, sums, job.key("balance")), items=n_shards)
+    job.step("offer", partial(_offer, tables, placed, offers, job.key("balance")), items=n_shards)
+    job.step("count", partial(_count, offers, counts), items=n)
+    job.step("begin", partial(_begin, counts, begins), items=1)
     start = int(job.key("forms"))
-    job.step("number", partial(_number, offers, sums, answers, config, start), items=n)
+    job.step("number", partial(_number, offers, begins, answers, config, start), items=n)
     return job.step("", partial(_write, tables, placed, answers), items=n_shards)
 
 
-def _offer(
-    tables: Tables, placed: Channel | None, out: Channel, sums: Channel, key: np.uint64, shard: int, _: None
-) -> Outcome:
-    """Send each document that could be filled in to the partition of its key; and how many of each group went where."""
+def _offer(tables: Tables, placed: Channel | None, out: Channel, key: np.uint64, shard: int, _: None) -> Outcome:
+    """Send each document that could be filled in to the partition of its key."""
     kept = tables.read(SELECT, shard, columns=["keep"])["keep"].to_numpy()
     languages = tables.read(LANGUAGES, shard, columns=["doc_id", "pool", "group"])
     n_bytes = tables.read(DOCUMENTS, shard, columns=["n_bytes"])["n_bytes"].to_numpy()
@@ -62,19 +63,29 @@ def _offer(
         keys = beside(keys, key, part[rows], place[rows])
     partition = spread(keys, out.n_partitions)
     table = pa.table({"group": taken["group"], "key": keys, "position": positions(shard, rows)})
-    counted = pa.table({"group": taken["group"], "partition": partition}).group_by(
-        ["group", "partition"], use_threads=False
-    )
-    per_group = counted.aggregate([([], "count_all")]).sort_by([("group", "ascending"), ("partition", "ascending")])
-    entries = (
-        out.scatter(shard, table, partition=partition),
-        sums.scatter(shard, per_group, partition=np.zeros(per_group.num_rows, np.int64)),
-    )
-    return Outcome(entries, {"n_docs": rows.size})
+    return Outcome((out.scatter(shard, table, partition=partition),), {"n_docs": rows.size})
+
+
+def _count(offers: Channel, out: Channel, partition: int, _: None) -> Outcome:
+    """Say how many documents of each group a partition has."""
+    counted = offers.gather(partition).group_by("group", use_threads=False).aggregate([([], "count_all")])
+    table = counted.sort_by("group").append_column("partition", pa.array(np.full(counted.num_rows, partition)))
+    return Outcome((out.scatter(partition, table, partition=np.zeros(table.num_rows, np.int64)),), {})
+
+
+def _begin(counts: Channel, out: Channel, _: int, __: None) -> Outcome:
+    """Tell each partition how many documents of its groups stand in earlier ones: the one task that sees all, as a row
+    for each group of each partition."""
+    rows = counts.gather(0).sort_by([("group", "ascending"), ("partition", "ascending")])
+    n, partition = columns(rows, "count_all", "partition")
+    first = np.flatnonzero(starts_run(one_chunk(rows["group"]).dictionary_encode().indices.to_numpy()))
+    earlier = np.cumsum(n) - n
+    earlier -= np.repeat(earlier[first], np.diff([*first.tolist(), n.size]))
+    return Outcome((out.scatter(0, pa.table({"group": rows["group"], "n": earlier}), partition=partition),), {})
 
 
 def _number(
-    offers: Channel, sums: Channel, out: Channel, config: Forming, seed: int, partition: int, _: None
+    offers: Channel, begins: Channel, out: Channel, config: Forming, seed: int, partition: int, _: None
 ) -> Outcome:
     """Number the documents of each group behind those of earlier partitions, and give each its form."""
     rows = offers.gather(partition)
@@ -84,23 +95,16 @@ def _number(
     order = np.lexsort((position, key, group))
     first = np.flatnonzero(starts_run(group[order]))
     within = np.arange(order.size) - np.repeat(first, np.diff([*first.tolist(), order.size]))
-    earlier = _earlier(sums, partition)
+    begun = begins.gather(partition)
+    earlier = dict(zip(begun["group"].to_pylist(), begun["n"].to_pylist(), strict=True))
     names = coded.dictionary.to_pylist()
-    number = within + np.array([earlier.get(name, 0) for name in names], np.int64)[group[order]]
+    number = within + np.array([earlier[name] for name in names], np.int64)[group[order]]
     starts = np.array([xxhash.xxh3_64_intdigest(name.encode(), seed=seed) for name in names], np.uint64)[group[order]]
     rates = Fraction(repr(config.fim_rate)), Fraction(repr(config.spm_rate))
     form = forms_of(number, starts, fim_rate=rates[0], spm_rate=rates[1])
     table = pa.table({"position": position[order], "form": form})
     entry = out.scatter(partition, table, partition=shard_of(position[order]))
     return Outcome((entry,), {"n_docs": order.size})
-
-
-def _earlier(sums: Channel, partition: int) -> dict[str, int]:
-    """How many documents of each group stand in earlier partitions."""
-    counted = sums.everything()
-    earlier = counted.filter(pc.less(counted["partition"], partition))
-    found = earlier.group_by("group", use_threads=False).aggregate([("count_all", "sum")])
-    return dict(zip(found["group"].to_pylist(), found["count_all_sum"].to_pylist(), strict=True))
 
 
 def forms_of(number: np.ndarray, start: np.ndarray, *, fim_rate: Fraction, spm_rate: Fraction) -> np.ndarray:

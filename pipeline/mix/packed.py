@@ -16,19 +16,20 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import columns, doc_words, one_chunk
 from pipeline.arrays.keys import keyed_hash
 from pipeline.engine.done import StepDone
-from pipeline.engine.exchange import Channel, positions, shard_of
+from pipeline.engine.exchange import Channel, positions
 from pipeline.engine.markers import Outcome
 from pipeline.engine.stage import Job
 from pipeline.engine.tables import Tables
-from pipeline.errors import ConfigError, StageError
+from pipeline.errors import ConfigError
 from pipeline.forms.beside import beside
 from pipeline.mix.epochs import segment_of
 from pipeline.mix.packed_shard import write_shard
-from pipeline.mix.packing import best_fit, interleave
+from pipeline.mix.packing import best_fit
 from pipeline.mix.piece_ids import MappedIds, PieceIds, RoutedIds, route
 from pipeline.mix.piece_runs import bounded, planned_runs
 from pipeline.mix.pieces import IMPORT_COUNTS, count_imports, pieces_of, united
 from pipeline.mix.places import read_places
+from pipeline.mix.placing import SegmentedStream, add_up, begin, number_pieces
 from pipeline.mix.planned import planned, shared
 from pipeline.mix.rest import fill, waiting
 from pipeline.mix.settings import Packing, PhasePacking
@@ -88,26 +89,28 @@ def _fit_all(job: Job, *, config: Packing, phase: int | None) -> _Placed:
     config = config.model_copy(update=most)
     n = sum(config.segments)
     runs = job.channel("lengths", n_sources=n_shards, n_partitions=n)
-    fitted = job.channel("fit", n_sources=n, n_partitions=1, by_source=True)
-    sizes = job.channel("fit", "sizes", n_sources=n, n_partitions=1, by_source=True)
-    rest = job.channel("fit", "rest", n_sources=n, n_partitions=len(POOLS))
-    filled = job.channel("rest", n_sources=len(POOLS), n_partitions=1, by_source=True)
-    rest_sizes = job.channel("rest", "sizes", n_sources=len(POOLS), n_partitions=1, by_source=True)
-    n_all = n + len(POOLS)  # a pool's segments, all pools', then what was left of each pool
-    order = job.channel("interleave", n_sources=1, n_partitions=n_all)
-    placed = job.channel("place", n_sources=n_all, n_partitions=config.n_shards)
+    fitted = job.channel("segment", n_sources=n, n_partitions=1, by_source=True)
+    sizes = job.channel("segment", "sizes", n_sources=n, n_partitions=1, by_source=True)
+    sums = job.channel("segment", "sums", n_sources=n, n_partitions=1)
+    rest = job.channel("segment", "rest", n_sources=n, n_partitions=len(POOLS))
+    # What was left of a pool is cut by the segments behind which it stands, and placed together with them.
+    filled = job.channel("fill", n_sources=len(POOLS), n_partitions=n, by_source=True)
+    filled_sizes = job.channel("fill", "sizes", n_sources=len(POOLS), n_partitions=n, by_source=True)
+    filled_sums = job.channel("fill", "sums", n_sources=len(POOLS), n_partitions=1)
+    begins = job.channel("begin", n_sources=1, n_partitions=n)
+    placed = job.channel("number", n_sources=n, n_partitions=config.n_shards)
     job.step("lengths", partial(_lengths, tables, runs, config, key, phase), items=n_shards)
-    fits = job.step("fit", partial(_fit, runs, fitted, sizes, rest, config, key), items=n)
-    job.step("rest", partial(_fill, rest, filled, rest_sizes, config), items=len(POOLS))
-    ordered = job.step("interleave", partial(_order, sizes, rest_sizes, order, config), items=1)
-    n_sequences = ordered.counts["n_sequences"]
+    fits = job.step("segment", partial(_fit, runs, (fitted, sizes, sums, rest), config, key), items=n)
+    job.step("fill", partial(_fill, rest, (filled, filled_sizes, filled_sums), config), items=len(POOLS))
+    begun = job.step("begin", partial(begin, sums, filled_sums, begins, config), items=1)
+    n_sequences = begun.counts["n_sequences"]
     _refuse_batch(config, n_sequences=n_sequences, n_copies=n_copies)
     per_shard = max(1, -(-n_sequences // config.n_shards))
     asked = None
     if not tables.store.is_local:  # a server answers slowly to a million small questions: there the ids travel
-        asked = job.channel("place", "asked", n_sources=n_all, n_partitions=n_shards)
-    place = partial(_place, fitted, filled, order, placed, asked, config.segments, per_shard)
-    job.step("place", place, items=n_all)
+        asked = job.channel("number", "asked", n_sources=n, n_partitions=n_shards)
+    stream = SegmentedStream(fitted, filled, sizes, filled_sizes, begins, config)
+    job.step("number", partial(number_pieces, stream, placed, asked, per_shard), items=n)
     ids: PieceIds = MappedIds(tables)
     if asked is not None:
         routed = job.channel("tokens", n_sources=n_shards, n_partitions=config.n_shards)
@@ -193,12 +196,18 @@ def _lengths(
 
 
 def _fit(
-    runs: Channel, out: Channel, sizes: Channel, rest: Channel, config: Packing, key: np.uint64, number: int, _: None
+    runs: Channel,
+    outs: tuple[Channel, Channel, Channel, Channel],
+    config: Packing,
+    key: np.uint64,
+    number: int,
+    _: None,
 ) -> Outcome:
     """Fit one segment's runs into sequences, which stand in the keyed order of a hash of their number.
 
-    The emptiest go to `rest`, piece by piece.
+    `outs`: for the pieces, the sizes of sequences, what these sum up to, and the emptiest ones, piece by piece.
     """
+    out, sizes, sums, rest = outs
     rows = runs.gather(number)
     pieces = pieces_of(rows, seq_len=config.seq_len, joins=config.joins)
     counts = count_imports(rows, pieces) if config.joins else {}
@@ -226,14 +235,19 @@ def _fit(
     own = own.append_column("start", pa.array(start[here]))
     files = (
         out.scatter(number, own, partition=np.zeros(here.size, np.int64)),
-        sizes.scatter(number, _sizes(n_real[shuffled], segment=number), partition=np.zeros(shuffled.size, np.int64)),
+        sizes.scatter(number, _sizes(n_real[shuffled]), partition=np.zeros(shuffled.size, np.int64)),
+        add_up(sums, number, np.full(shuffled.size, number), n_real[shuffled]),
         rest.scatter(number, lefts, partition=np.full(left.size, pool)),
     )
     return Outcome(files, {"n_sequences": shuffled.size, "n_pieces": here.size, **counts})
 
 
-def _fill(rest: Channel, out: Channel, sizes: Channel, config: Packing, pool: int, _: None) -> Outcome:
-    """Fit what the segments of one pool could not fill into sequences that stand behind some of them."""
+def _fill(rest: Channel, outs: tuple[Channel, Channel, Channel], config: Packing, pool: int, _: None) -> Outcome:
+    """Fit what the segments of one pool could not fill into sequences that stand behind some of them.
+
+    `outs`: for the pieces and the sizes, both by those segments, and for what these sum up to.
+    """
+    out, sizes, sums = outs
     rows = rest.gather(pool)
     rows = rows.take(pa.array(np.argsort(rows["segment"].to_numpy(), kind="stable")))
     segment, length, high, low, within = columns(rows, "segment", "length", "high", "low", "within")
@@ -246,62 +260,21 @@ def _fill(rest: Channel, out: Channel, sizes: Channel, config: Packing, pool: in
     of_units[unit] = segment
     found = fill(of_units, n, docs, seq_len=config.seq_len, patience=config.patience[pool])
     n_real = np.bincount(found.sequence, weights=n, minlength=found.segment.size).astype(np.int64)
-    own = rows.select(list(_PIECE)).append_column("sequence", pa.array(found.sequence[unit]))
-    own = own.append_column("start", pa.array(found.start[unit] + within))
-    first = np.zeros(length.size, np.int64)
     behind = found.segment + pool * config.segments[0]
+    in_time = np.argsort(behind, kind="stable")
+    place = np.empty(n_real.size, np.int64)  # among those behind the same segment
+    place[in_time] = np.arange(n_real.size) - np.searchsorted(behind[in_time], behind[in_time])
+    sequence = found.sequence[unit]
+    own = rows.select(list(_PIECE)).append_column("sequence", pa.array(place[sequence]))
+    own = own.append_column("start", pa.array(found.start[unit] + within))
     files = (
-        out.scatter(pool, own, partition=first),
-        sizes.scatter(pool, _sizes(n_real, segment=behind), partition=np.zeros(n_real.size, np.int64)),
+        out.scatter(pool, own, partition=behind[sequence]),
+        sizes.scatter(pool, _sizes(n_real), partition=behind),
+        add_up(sums, pool, behind, n_real),
     )
     return Outcome(files, {"n_sequences": n_real.size, "n_pieces": length.size})
 
 
-def _sizes(n_real: np.ndarray, *, segment: np.ndarray | int) -> pa.Table:
-    """Tokens of sequences and the segment in which, or behind which, they stand."""
-    return pa.table({"n_real": n_real, "segment": np.broadcast_to(np.asarray(segment, np.int64), n_real.shape)})
-
-
-def _order(sizes: Channel, rest_sizes: Channel, out: Channel, config: Packing, _: int, __: None) -> Outcome:
-    """Number the sequences of both pools in one stream that is balanced in every prefix."""
-    tables = [*sizes.gather_each(0), *rest_sizes.gather_each(0)]
-    source = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
-    n_real, segment = columns(pa.concat_tables(tables), "n_real", "segment")
-    in_time = np.argsort(segment, kind="stable")  # what was left of a segment stands behind the others of it
-    is_first = segment[in_time] < config.segments[0]
-    of_code, of_text = in_time[is_first], in_time[~is_first]
-    code, text = n_real[of_code], n_real[of_text]
-    parts = config.code_parts, config.text_parts
-    is_code, worst = interleave(code, text, code_parts=parts[0], text_parts=parts[1])
-    # The promise, recounted before a token moves: `balance` has met the totals, `interleave` bounds the prefixes.
-    if code.sum() * parts[1] != text.sum() * parts[0] or worst > config.seq_len * max(parts):
-        raise StageError(f"pack: code {code.sum()} and text {text.sum()} tokens, worst prefix {worst}: not {parts}")
-    number = np.empty(n_real.size, np.int64)
-    number[of_code], number[of_text] = np.flatnonzero(is_code), np.flatnonzero(~is_code)
-    entry = out.scatter(0, pa.table({"number": number}), partition=source)
-    return Outcome((entry,), {"n_sequences": number.size, "worst_prefix_tokens": worst})
-
-
-def _place(
-    fitted: Channel,
-    filled: Channel,
-    order: Channel,
-    out: Channel,
-    asked: Channel | None,
-    segments: tuple[int, int],
-    per_shard: int,
-    source: int,
-    _: None,
-) -> Outcome:
-    """Send each piece of one segment, or of what was left of a pool, to the packed shard that holds its sequence, and,
-    where ids travel, a request for them to its shard of `tokens`."""
-    n = sum(segments)
-    pieces = fitted.gather_from(source, 0) if source < n else filled.gather_from(source - n, 0)
-    number = order.gather(source)["number"].to_numpy()[pieces["sequence"].to_numpy()]
-    pieces = pieces.drop_columns(["sequence"]).append_column("number", pa.array(number))
-    is_code = np.full(number.size, source < segments[0] or source == n)
-    files = [out.scatter(source, pieces.append_column("is_code", pa.array(is_code)), partition=number // per_shard)]
-    if asked is not None:
-        places = pieces.select(["number", "start", "position", "offset", "length"])
-        files.append(asked.scatter(source, places, partition=shard_of(pieces["position"].to_numpy())))
-    return Outcome(tuple(files), {})
+def _sizes(n_real: np.ndarray) -> pa.Table:
+    """Tokens of sequences, in the order of the stream."""
+    return pa.table({"n_real": n_real})

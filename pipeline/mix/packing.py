@@ -1,4 +1,4 @@
-"""Best-fit packing of token runs into sequences of one length, and the order that keeps pools in balance.
+"""Best-fit packing of token runs into sequences of one length.
 
 Best-fit decreasing after "Fewer Truncations Improve Language Modeling" (arXiv 2404.10830): a document longer than a
 sequence is cut into full sequences and a remainder; each piece, longest first, goes into the fullest sequence that
@@ -73,34 +73,6 @@ def best_fit(lengths: np.ndarray, *, seq_len: int) -> tuple[np.ndarray, np.ndarr
     bins, starts = np.empty(lengths.size, np.int64), np.empty(lengths.size, np.int64)
     n_bins = _fit(order, lengths, seq_len, bins, starts)
     return bins, starts, n_bins
-
-
-@compiled
-def _interleave(n_code: np.ndarray, n_text: np.ndarray, code_parts: int, text_parts: int, out: np.ndarray) -> int:
-    i, j, surplus, worst = 0, 0, 0, 0  # surplus = code tokens * text parts - text tokens * code parts
-    for place in range(out.size):
-        take_code = j == n_text.size or (i < n_code.size and surplus <= 0)
-        out[place] = take_code
-        if take_code:
-            surplus += n_code[i] * text_parts
-            i += 1
-        else:
-            surplus -= n_text[j] * code_parts
-            j += 1
-        worst = max(worst, abs(surplus))
-    return worst
-
-
-def interleave(n_code: np.ndarray, n_text: np.ndarray, *, code_parts: int, text_parts: int) -> tuple[np.ndarray, int]:
-    """Merge two streams of sequences so that every prefix is as balanced as a sequence allows.
-
-    `n_code` and `n_text` are real tokens per sequence, in stream order. The pool that is behind goes next, so
-    |code * text_parts - text * code_parts| never exceeds seq_len * max(parts) as long as the totals agree.
-    Returns (is_code bool [n], the largest such difference seen).
-    """
-    out = np.zeros(n_code.size + n_text.size, np.bool_)
-    worst = _interleave(n_code.astype(np.int64), n_text.astype(np.int64), code_parts, text_parts, out)
-    return out, int(worst)
 
 
 @compiled

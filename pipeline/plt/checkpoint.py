@@ -264,4 +264,7 @@ def _clean(checkpoints: Path, *, keep: int) -> None:
     for path in older:
         path.rename(path.with_name(f".{path.name}.removed"))
     for leftover in sorted(checkpoints.glob(".*")):
-        shutil.rmtree(leftover)
+        if leftover.is_symlink() or not leftover.is_dir():
+            leftover.unlink()  # what a link leads to is not ours
+        else:
+            shutil.rmtree(leftover)

@@ -48,6 +48,21 @@ class ModelConfig(Frozen):
     def head_dim(self) -> int:
         return self.hidden_size // self.n_heads
 
+    @property
+    def layer_parameters(self) -> int:
+        """Of one layer, which all loops share."""
+        wide, kv = self.hidden_size, self.n_kv_heads * self.head_dim
+        n = 2 * wide * wide + 2 * wide * kv + 3 * wide * self.intermediate_size + 2 * wide
+        if self.n_loops > 1:
+            per_head = wide if self.gate == "hidden" else self.head_dim
+            n += self.n_heads * (per_head + 1) + (wide if self.gate == "hidden" else 0)
+        return n
+
+    @property
+    def n_parameters(self) -> int:
+        """All trainable numbers, embedding and head included."""
+        return self.n_layers * self.layer_parameters + self.hidden_size * (2 * self.vocab_size + 1)
+
     @model_validator(mode="after")
     def _heads_fit(self) -> ModelConfig:
         if self.hidden_size % (2 * self.n_heads):

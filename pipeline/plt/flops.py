@@ -8,7 +8,7 @@ counts in full: R = 2 does about twice the work of R = 1 per token, except for t
 from dataclasses import dataclass
 
 from pipeline.plt.config import ModelConfig, TrainConfig
-from pipeline.plt.memory import Memory, layer_parameters, memory
+from pipeline.plt.memory import Memory, memory
 
 _PEAK_FLOPS = {
     "H200": 989e12,
@@ -34,7 +34,7 @@ class Cost:
 
 def count_parameters(config: ModelConfig) -> int:
     """All trainable numbers, embedding and head included."""
-    return config.n_layers * layer_parameters(config) + config.hidden_size * (2 * config.vocab_size + 1)
+    return config.n_parameters
 
 
 def flops_per_token(config: ModelConfig, *, mean_context: float) -> float:

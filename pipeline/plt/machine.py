@@ -1,5 +1,6 @@
 """Where a model runs and in which arithmetic."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -35,6 +36,12 @@ class Machine:
         if self.device.type != "cuda":
             return {}
         return {self.name(): torch.cuda.get_device_properties(self.device).total_memory}
+
+    def total_bytes(self) -> int:
+        """Memory of the CUDA device, or of this machine."""
+        if self.device.type == "cuda":
+            return sum(self.memory().values())
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
     def describe(self) -> dict[str, str]:
         """What rounding depends on besides the configuration: a checkpoint resumed elsewhere gives other bytes."""

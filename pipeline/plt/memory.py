@@ -11,7 +11,7 @@ Rough by some tenths: it knows sizes, not what the allocator makes of them. The 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.plt.config import ModelConfig, TrainConfig
+from pipeline.plt.config import TrainConfig
 from pipeline.plt.distributed import Ranks
 from pipeline.plt.head import chunk_logits
 from pipeline.plt.prepare import rows_of
@@ -38,21 +38,11 @@ class Memory:
         return self.state + self.copies + self.activations + self.head
 
 
-def layer_parameters(model: ModelConfig) -> int:
-    """Of one layer, which all loops share."""
-    wide, kv = model.hidden_size, model.n_kv_heads * model.head_dim
-    n = 2 * wide * wide + 2 * wide * kv + 3 * wide * model.intermediate_size + 2 * wide
-    if model.n_loops > 1:
-        per_head = wide if model.gate == "hidden" else model.head_dim
-        n += model.n_heads * (per_head + 1) + (wide if model.gate == "hidden" else 0)
-    return n
-
-
 def memory(config: TrainConfig, *, seq_len: int, n_processes: int = 1) -> Memory:
     """What each of `n_processes` CUDA devices holds at the widest place of an update."""
     model = config.model
-    layer, root = layer_parameters(model), model.hidden_size * (2 * model.vocab_size + 1)
-    n_parameters = model.n_layers * layer + root
+    layer, root = model.layer_parameters, model.hidden_size * (2 * model.vocab_size + 1)
+    n_parameters = model.n_parameters
     divided = config.run.sharding == "full" and n_processes > 1
     # Gathered in bfloat16: embedding, norm and head all the time, a layer at work and the next one; and the gradients
     # of one of these units in float32 before they are divided. Whole models: autocast's copy of every weight.

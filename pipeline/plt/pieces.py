@@ -57,6 +57,8 @@ def read_index(folder: Path) -> PieceIndex:
     index = read_file(PieceIndex, path, remedy=_REMEDY)
     for name, tensor in index.tensors.items():
         n_found = sum(math.prod(piece.sizes) for piece in tensor.pieces)
+        if min([0, *tensor.size, *(n for p in tensor.pieces for n in (*p.sizes, *p.offsets))]) < 0:
+            raise CheckpointError(f"{path}: {name!a:.80} has negative sizes or places; {_REMEDY}")
         if n_found != math.prod(tensor.size) or tensor.dtype not in DTYPES:
             raise CheckpointError(
                 f"{path}: {name} of {tensor.dtype} and size {list(tensor.size)} has pieces of {n_found} numbers, "
@@ -65,6 +67,12 @@ def read_index(folder: Path) -> PieceIndex:
         foreign = [piece.file for piece in tensor.pieces if Path(piece.file).name != piece.file]
         if foreign:
             raise CheckpointError(f"{path}: {name} lies in {foreign[0]!r}, expected a file beside it; {_REMEDY}")
+    # Before room is made for it: tensors hold no more than the files that they are read from.
+    claimed = sum(math.prod(tensor.size) * DTYPES[tensor.dtype].itemsize for tensor in index.tensors.values())
+    names = {piece.file for tensor in index.tensors.values() for piece in tensor.pieces}
+    held = sum((folder / name).stat().st_size for name in names if (folder / name).is_file())
+    if claimed > held:
+        raise CheckpointError(f"{path}: names tensors of {claimed:,} bytes, its files have {held:,}; {_REMEDY}")
     return index
 
 
@@ -84,8 +92,14 @@ def read_pieces(folder: Path, index: PieceIndex) -> dict[str, Tensor]:
     """Every tensor of `index`, put together on the CPU."""
     whole = {name: torch.empty(of.size, dtype=DTYPES[of.dtype]) for name, of in index.tensors.items()}
     for name, piece, file in _by_file(folder, index):
-        place = tuple(slice(o, o + n) for o, n in zip(piece.offsets, piece.sizes, strict=True))
-        whole[name][place] = file.get_tensor(piece.key)
+        try:
+            place = tuple(slice(o, o + n) for o, n in zip(piece.offsets, piece.sizes, strict=True))
+            whole[name][place] = file.get_tensor(piece.key)
+        except (SafetensorError, RuntimeError, IndexError, ValueError) as error:
+            said = str(error).splitlines()[0]
+            raise CheckpointError(
+                f"{folder / piece.file}: a piece of {name!a:.80} does not fit ({said:.200}); {_REMEDY}"
+            ) from error
     return whole
 
 

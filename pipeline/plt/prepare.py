@@ -11,6 +11,8 @@ from pipeline.plt.evaluate import HeldOut
 from pipeline.plt.machine import Machine, choose_backend
 from pipeline.plt.model import PLT, build_model, first_value
 
+_LAYER_BYTES = 40_000  # what Python and torch make of a layer, however small
+
 
 @dataclass(frozen=True)
 class Place:
@@ -36,6 +38,7 @@ def idle_rows(config: TrainConfig, *, ranks: Ranks) -> int:
 def prepare_model(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> PLT:
     """The model of step 0. Values are the same however it is divided; a sharded one is never whole in any process."""
     sharded = ranks.size > 1 and config.run.sharding == "full"
+    _refuse_too_large(config, machine=machine, ranks=ranks)
     _check_options(config, machine=machine, sharded=sharded)
     if sharded:
         model = _sharded(config, machine=machine, ranks=ranks)
@@ -49,6 +52,24 @@ def prepare_model(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> PLT
         for layer in model.model.layers:
             layer.compile()
     return model
+
+
+def _least_bytes(config: TrainConfig, *, n_processes: int) -> int:
+    """What one process holds before its first step, whatever else it does: weights, gradients, moments, and of each
+    layer the objects that Python makes of it."""
+    divided = config.run.sharding == "full" and n_processes > 1
+    return 16 * config.model.n_parameters // (n_processes if divided else 1) + _LAYER_BYTES * config.model.n_layers
+
+
+def _refuse_too_large(config: TrainConfig, *, machine: Machine, ranks: Ranks) -> None:
+    """Raise ConfigError for a model of which not even the state fits: else the system would end the process."""
+    asked, total = _least_bytes(config, n_processes=ranks.size), machine.total_bytes()
+    if asked > total:
+        raise ConfigError(
+            f"model: {config.model.n_parameters:,} parameters in {config.model.n_layers:,} layers take "
+            f"{asked / 1e9:,.1f} GB with gradients and moments, {machine.name()} has {total / 1e9:,.1f} GB; lower "
+            "model.n_layers, hidden_size or vocab_size, or divide them (run.sharding: full)"
+        )
 
 
 def _check_options(config: TrainConfig, *, machine: Machine, sharded: bool) -> None:

@@ -25,6 +25,8 @@ from pipeline.yaml_file import validate
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+_FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+_OTHER_MODEL = "the file belongs to another model"
 _LLAMA = ("llama", "LlamaForCausalLM")
 _PLT = ("iquestpltcoder", "IQuestPLTCoderForCausalLM")
 _TRANSFORMERS_VERSION = "4.57.1"  # what the released config names; its key layout is the one written here
@@ -103,10 +105,10 @@ def from_released(keys: dict[str, Any], *, where: str) -> ModelConfig:
         raise CheckpointError(f"{where}: keys {missing} are missing and values {other} differ from {_FIXED}")
     ours = {our_key: keys[key] for key, our_key in wanted.items()}
     if looped:
-        left, right = keys["plt_window_size"]
-        if right != 0:
-            raise CheckpointError(f"{where}: plt_window_size is {[left, right]}, expected no tokens to the right")
-        ours |= {"gate": "hidden" if keys["plt_gate_use_hidden_states"] else "query", "window": left}
+        window = keys["plt_window_size"]
+        if not isinstance(window, list) or len(window) != 2 or window[1] != 0:
+            raise CheckpointError(f"{where}: plt_window_size is {window!r:.80}, expected [tokens to the left, 0]")
+        ours |= {"gate": "hidden" if keys["plt_gate_use_hidden_states"] else "query", "window": window[0]}
         # The vendor's null scale means 1.
         ours |= {key: 1.0 for key in ("embedding_scale", "hidden_scale") if ours[key] is None}
     else:
@@ -152,6 +154,12 @@ def write_weights(tensors: dict[str, Tensor], folder: Path, *, dtype: torch.dtyp
 def read_model(folder: Path) -> PLT:
     """The model of a folder. Raises CheckpointError where files are missing, damaged or do not fit each other."""
     config, tensors = read_shape(folder), read_weights(folder)
+    # First, and in numbers: of a billion layers not even their names could be made to compare them.
+    if (held := sum(tensor.numel() for tensor in tensors.values())) != config.n_parameters:
+        raise CheckpointError(
+            f"{folder}: {CONFIG_NAME} describes {config.n_parameters:,} parameters, the weights are {held:,}; "
+            f"{_OTHER_MODEL}"
+        )
     with torch.device("meta"):
         model = PLT(config)
     check_tensors(tensors, model=model, where=str(folder))
@@ -165,7 +173,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         return read_tensors(folder / WEIGHTS_NAME)
     index = read_index(folder)
     weights = {name: of for name, of in index.tensors.items() if name.partition(".")[0] not in MOMENTS}
-    return read_pieces(folder, PieceIndex(weights))
+    return sound(read_pieces(folder, PieceIndex(weights)), where=folder)
 
 
 def read_shape(folder: Path) -> ModelConfig:
@@ -176,13 +184,27 @@ def read_shape(folder: Path) -> ModelConfig:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, on the CPU."""
+    """All tensors of a safetensors file, on the CPU. CheckpointError unless they are finite floats."""
     try:
         tensors: dict[str, Tensor] = load_file(str(path), device="cpu")
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, MemoryError) as error:
         raise CheckpointError(f"{path}: cannot be read ({why(error)}); the file is missing or damaged") from error
     # Tensors read from a file may begin at any address, and matrix products round by alignment; a copy is aligned.
-    return {name: tensor.clone() for name, tensor in tensors.items()}
+    return {name: tensor.clone() for name, tensor in sound(tensors, where=path).items()}
+
+
+def sound(tensors: dict[str, Tensor], *, where: Path) -> dict[str, Tensor]:
+    """The tensors. CheckpointError unless they are finite floats, which alone make a model."""
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _FLOATS:
+            raise CheckpointError(f"{where}: {name!a:.80} is {tensor.dtype}, expected floats; {_OTHER_MODEL}")
+        if not torch.isfinite(tensor).all():
+            n = int((~torch.isfinite(tensor)).sum())
+            raise CheckpointError(
+                f"{where}: {name!a:.80} has {n:,} numbers of {tensor.numel():,} that are NaN or infinite, so the model "
+                "says nothing; take an earlier checkpoint, or train again"
+            )
+    return tensors
 
 
 def check_tensors(tensors: dict[str, Tensor], *, model: PLT, where: str) -> None:
@@ -191,8 +213,9 @@ def check_tensors(tensors: dict[str, Tensor], *, model: PLT, where: str) -> None
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if found != expected:
         missing, unknown = sorted(expected.keys() - found), sorted(found.keys() - expected)
+        names = [name[:60] for name in unknown[:3]]  # written by nobody knows whom
         shapes = {n: (found[n], expected[n]) for n in expected.keys() & found if found[n] != expected[n]}
         raise CheckpointError(
-            f"{where}: {len(missing)} tensors missing {missing[:3]}, {len(unknown)} unknown {unknown[:3]}, "
-            f"shapes (found, expected) {dict(sorted(shapes.items())[:3])}; the file belongs to another model"
+            f"{where}: {len(missing)} tensors missing {missing[:3]}, {len(unknown)} unknown {names}, "
+            f"shapes (found, expected) {dict(sorted(shapes.items())[:3])}; {_OTHER_MODEL}"
         )

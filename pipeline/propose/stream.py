@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from pipeline.arrays.keys import keyed_hash, stage_key
 from pipeline.mix import arrowfile
-from pipeline.mix.packing import best_fit, interleave
+from pipeline.mix.numbering import places_of
+from pipeline.mix.packing import best_fit
 from pipeline.plt.data import PackedRun
 from pipeline.propose.groups import Groups
 from pipeline.propose.pieces import Floats, Ints, PieceTable
@@ -101,15 +102,14 @@ def lay_out(pieces: PieceTable, groups: Groups, piece: Ints, length: Ints, *, se
         place = np.argsort(order)[sequence]
         places.append(place)
         n_real.append(np.bincount(place, weights=length[mine[pool]], minlength=n).astype(np.int64))
-    parts = _parts(groups)
-    is_code, _ = interleave(*n_real, code_parts=parts[0], text_parts=parts[1])
+    in_stream = places_of(*n_real, parts=_parts(groups))
     rows = np.empty(len(piece), np.int64)
     start = np.empty(len(piece), np.int64)
     for pool, (members, (_, starts, _)) in enumerate(zip(mine, fitted, strict=True)):
-        rows[members] = np.flatnonzero(is_code == (pool == 0))[places[pool]]
+        rows[members] = in_stream[pool][places[pool]]
         start[members] = starts
     by_place = np.lexsort((start, rows))
-    return RowLayout(piece[by_place], length[by_place], rows[by_place], start[by_place], len(is_code))
+    return RowLayout(piece[by_place], length[by_place], rows[by_place], start[by_place], sum(map(len, in_stream)))
 
 
 def _parts(groups: Groups) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from pipeline.errors import CheckpointError, why
 
+MAX_BYTES = 256_000_000  # of a file that is read whole; the index of ten thousand processes has a tenth
 TRAIN_AGAIN = "give a folder that `loopmix train` wrote, or delete it and train again"
 # The one place where JSON's null becomes NaN. A field that may be undefined is `Number | None` and keeps the null.
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
@@ -52,6 +53,8 @@ def from_json(kind: type[_Result], data: bytes | str, *, where: str, remedy: str
 
 
 def read_bytes(path: Path, *, remedy: str) -> bytes:
+    if path.exists() and not path.is_file():  # who opens a pipe waits for ever
+        raise CheckpointError(f"{path}: is no file; {remedy}")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -60,4 +63,6 @@ def read_bytes(path: Path, *, remedy: str) -> bytes:
 
 def read_file(kind: type[_Result], path: Path, *, remedy: str = TRAIN_AGAIN) -> _Result:
     """`from_json` of a file. Raises CheckpointError, as the readers below do."""
+    if path.is_file() and (n_bytes := path.stat().st_size) > MAX_BYTES:
+        raise CheckpointError(f"{path}: has {n_bytes:,} bytes, expected at most {MAX_BYTES:,}; {remedy}")
     return from_json(kind, read_bytes(path, remedy=remedy), where=str(path), remedy=remedy)

@@ -1,21 +1,20 @@
 """Ingest: read the sources once, cut them into the shards that every later table keeps."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
-from pydantic import SerializerFunctionWrapHandler, TypeAdapter, ValidationError, field_serializer, model_serializer
+from pydantic import SerializerFunctionWrapHandler, TypeAdapter, ValidationError, model_serializer
 
 from pipeline.config import Mixture, Source
 from pipeline.engine.done import StepDone
 from pipeline.engine.forgotten import read_forgotten, without_forgotten
 from pipeline.engine.markers import Outcome
 from pipeline.engine.poison import Poisonous
-from pipeline.engine.shards import PLAN, key_of
+from pipeline.engine.shards import PLAN, json_parts, key_of
 from pipeline.engine.stage import Job
 from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
@@ -55,8 +54,14 @@ class Plan:
     totals: tuple[int, ...]  # counts of shards that plans of this run have had
     cuts: dict[str, Cut] = field(default_factory=dict)  # of the slices that were open
 
-    def to_json(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+    def to_json(self) -> Iterator[bytes]:
+        """The plan in parts of a slice each: of millions of files a whole text would be as large as the plan."""
+        cuts = {key: asdict(cut) for key, cut in self.cuts.items()}
+        said = {"shard_bytes": self.shard_bytes, "totals": self.totals, "cuts": cuts, "slices": self._said()}
+        return (part.encode() for part in json_parts(said))
+
+    def _said(self) -> Iterator[dict[str, Any]]:
+        return (piece.all_of_it() for piece in self.slices)
 
 
 _PLAN = TypeAdapter(Plan)
@@ -85,9 +90,19 @@ def plan_from(
 
 def changed_files(before: Plan, after: Plan) -> str:
     """How many input files are new, changed and gone between two plans; nothing where none is."""
-    old, new = ({(s.source, file.path): file for s in plan.slices for file in s.files} for plan in (before, after))
-    n_changed = sum(old[name] != new[name] for name in old.keys() & new.keys())
-    counts = {"new": len(new.keys() - old.keys()), "changed": n_changed, "gone": len(old.keys() - new.keys())}
+    old = {(s.source, file.path): file for s in before.slices for file in s.files}
+    counts, seen = {"new": 0, "changed": 0, "gone": 0}, set[tuple[str, str]]()
+    for piece in after.slices:
+        for file in piece.files:
+            name = (piece.source, file.path)
+            if name in seen:  # of several slices of one file
+                continue
+            if len(piece.files) == 1:
+                seen.add(name)
+            was = old.pop(name, None)
+            counts["new"] += was is None
+            counts["changed"] += was is not None and was != file
+    counts["gone"] = len(old)
     return ", ".join(f"{n:,} {what}" for what, n in counts.items()) if any(counts.values()) else ""
 
 
@@ -154,9 +169,9 @@ class Inputs(Frozen):
             del said["poisonous"]
         return said
 
-    @field_serializer("slices")
-    def _said(self, slices: tuple[Slice, ...]) -> list[dict[str, Any]]:
-        return [piece.to_dict() for piece in slices]
+    def lists(self) -> dict[str, Iterator[dict[str, Any]]]:
+        """What fingerprints say of the slices, one at a time: of millions of files they are gigabytes of JSON."""
+        return {"slices": (piece.to_dict() for piece in self.slices)}
 
     def reading(self, *, version: int) -> Reading:
         """How the slices are read."""

@@ -74,11 +74,11 @@ def test_a_cached_kernel_is_compiled_anew_when_a_helper_of_another_file_changes(
 LOADS = """
 import numba, numpy as np
 from numba.core.cpu import CPUContext
-from pipeline.mix.packing import _interleave
+from pipeline.mix.packing import _fit
 declared, declare = [], CPUContext.load_additional_registries
 CPUContext.load_additional_registries = lambda self: (declared.append(1), declare(self))[1]
 ones = np.ones(3, np.int64)
-print(_interleave(ones, ones, 1, 1, np.zeros(6, np.bool_)), bool(declared))
+print(_fit(ones, ones, 4, ones.copy(), ones.copy()), bool(declared))
 print(numba.njit(lambda data: np.sort(data)[::-1])(np.array([2, 3, 1])), bool(declared))
 """
 
@@ -100,10 +100,10 @@ from numba.core import caching
 def full(*_): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 caching.IndexDataCacheFile.save = full
 import numpy as np
-from pipeline.mix.packing import _fit, _interleave
+from pipeline.mix.packing import _fit, copy_slices
 ones = np.ones(3, np.int64)
-print(_interleave(ones, ones, 1, 1, np.zeros(6, np.bool_)))
-_fit(ones, ones, 4, ones.copy(), ones.copy())
+print(_fit(ones, ones, 4, ones.copy(), ones.copy()))
+copy_slices(ones, ones[:1], ones[:1], ones.copy(), ones[:1])
 """
 
 

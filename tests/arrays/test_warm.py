@@ -72,7 +72,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("LOOPMIX_COMPILES_KERNELS", raising=False)
     (tmp_path / "kernels.json").write_text(
-        json.dumps({"pipeline.mix.packing._interleave": ["int64[1Cw] int64[1Cw] int64 int64 bool[1Cw]"]})
+        json.dumps({"pipeline.mix.packing.copy_slices": ["uint32[1Cr] int64[1Cw] int64[1Cw] uint32[1Cw] int64[1Cw]"]})
     )
     monkeypatch.setattr(warm, "LIST", tmp_path / "kernels.json")
     monkeypatch.setattr(warm, "compile_once", warm.compile_once.__wrapped__)
@@ -169,7 +169,7 @@ def test_working_off_the_list_keeps_the_code_and_sets_the_stamp(machine, monkeyp
     command = (
         "from pathlib import Path; from pipeline.arrays import warm; warm.LIST = Path(%r); print(warm._compile([%r]))"
     )
-    code = command % (str(warm.LIST), "pipeline.mix.packing._interleave")
+    code = command % (str(warm.LIST), "pipeline.mix.packing.copy_slices")
     compiled = [subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True) for _ in range(2)]
     assert compiled == ["1\n", "0\n"]
     monkeypatch.setattr(warm, "_compile", len)  # this process must not send a changed list to others

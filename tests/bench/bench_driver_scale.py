@@ -160,7 +160,7 @@ def stages(config: Config) -> list[Stage]:
 def lay(run: Run, config: Config, n_shards: int, store: Store) -> tuple[list[Stage], Layout]:
     laid = stages(config)
     files = {s.name: (f"tables/{s.name}", ShardNames((("", n_shards, "parquet"),))) for s in laid}
-    return laid, Layout(n_shards, files, frozenset({n_shards}), b"{}")
+    return laid, Layout(n_shards, files, frozenset({n_shards}), lambda: (b"{}",))
 
 
 class Database:

@@ -346,6 +346,6 @@ def test_a_run_that_merges_all_it_can_has_the_bytes_of_one_that_merges_nothing(
     assert not merged
     monkeypatch.setattr(exchange, "FAN_IN", 2)
     curate(Run(open_store(str(tmp_path / "merged")), mixture, InlineExecutor(), silent()))
-    assert {"band", "hash", "offer", "place", "shingle"} <= set(merged)
+    assert {"band", "hash", "number", "offer", "shingle"} <= set(merged)
     for folder in ("tables", "packed"):
         assert digests(tmp_path / "plain" / folder) == digests(tmp_path / "merged" / folder)

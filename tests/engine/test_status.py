@@ -63,7 +63,7 @@ class Failing(InlineExecutor):
     """Fails in the middle of packing."""
 
     def map(self, task: Any, items: Any, *, name: str) -> Any:
-        if name == "packed.fit":
+        if name == "packed.segment":
             raise StageError(f"{name}: a worker fell over")
         return super().map(task, items, name=name)
 
@@ -178,7 +178,7 @@ def test_a_real_run_is_finished_and_one_that_failed_says_why(tmp_path: Path, roo
     with pytest.raises(StageError):
         start(Failing(), pack=mixture.pack.model_copy(update={"seq_len": 64}))
     found = status_of(store)
-    assert (found.state, found.error) == ("failed", "StageError: packed.fit: a worker fell over")
+    assert (found.state, found.error) == ("failed", "StageError: packed.segment: a worker fell over")
     assert found.stage == (found.stages.index("packed") + 1, "packed")
     error = {"time": "2999-01-01T00:00:00+00:00", **event("error", kind="StoreError", message="refused")}
     store.write_bytes("logs/29990101T000000Z-0.jsonl", json.dumps(error).encode())  # of a start that took no lease

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
-from handmade import ShuffledExecutor, digests
+from handmade import CountingExecutor, ShuffledExecutor, digests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +74,25 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(reference: Path, tmp_path: Path) -> RunFiles:
     shutil.copytree(reference, tmp_path / "run")
     return RunFiles(open_store(str(tmp_path / "run")))
+
+
+def test_what_is_read_to_number_documents_grows_with_them_and_not_with_their_square(
+    reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partition reads its own documents and a row for each of its groups, whatever the others hold."""
+    counting, mixture = CountingExecutor(monkeypatch), load_mixture(MIXTURE)
+    mixture = mixture.model_copy(
+        update={
+            "forms": Forms(fim=FIM),
+            "pack": mixture.pack.model_copy(update={"seq_len": 128}),
+            "exact_dups": mixture.exact_dups.model_copy(update={"n_partitions": 16}),
+        }
+    )
+    curate(Run(open_store(str(tmp_path)), mixture, counting, silent()))
+    assert counting.every["forms.count"] == counting.every["forms"] > 30
+    assert counting.every["forms.begin"] <= counting.every["forms.count"]
+    assert counting.every["forms.number"] == counting.every["forms.count"] + counting.every["forms.begin"]
+    assert digests(tmp_path / "tables" / "forms") == digests(reference / "tables" / "forms")
 
 
 def test_every_promise_holds(run: RunFiles) -> None:

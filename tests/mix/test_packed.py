@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from handmade import ShuffledExecutor, balancing, digests, make_run, run_stage
+from handmade import CountingExecutor, ShuffledExecutor, balancing, digests, make_run, run_stage
 from test_balance import CASES, fill
 
 from pipeline.engine import exchange
@@ -14,8 +14,9 @@ from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError, StoreError
 from pipeline.mix.balance import balance
-from pipeline.mix.packed import _order, pack
+from pipeline.mix.packed import pack
 from pipeline.mix.piece_ids import MappedIds, RoutedIds
+from pipeline.mix.placing import SegmentedStream, add_up, begin, number_pieces
 from pipeline.mix.settings import Packing
 from pipeline.schema import BALANCE, LANGUAGES, TOKENS
 from pipeline.targets import Balance, Pack
@@ -189,22 +190,59 @@ def test_no_slice_leads_out_of_its_document(tmp_path: Path, row: int, offset: in
         ids.slices(0, np.array([row]), np.array([offset]), np.array([length]))
 
 
+def numbering(folder: Path, *pools: list[int]) -> None:
+    """Number the sequences of two pools with these tokens, each a segment, as if `segment` and `fill` had made them."""
+    config = Packing(seq_len=16, n_shards=1, n_partitions=1, code_parts=1, text_parts=1, pad_id=PAD)
+    store = open_store(str(folder))
+    made, filled, begun, place = (WorkStep("packed", "m", name) for name in ("segment", "fill", "begin", "number"))
+    per_source, by_segment = {"n_partitions": 1, "by_source": True}, {"n_partitions": 2, "by_source": True}
+    stream = SegmentedStream(
+        Channel(store, made, "segment", 2, **per_source),
+        Channel(store, filled, "fill", 2, **by_segment),
+        Channel(store, made, "segment-sizes", 2, **per_source),
+        Channel(store, filled, "fill-sizes", 2, **by_segment),
+        Channel(store, begun, "begin", 1, 2),
+        config,
+    )
+    sums, filled_sums = Channel(store, made, "segment-sums", 2, 1), Channel(store, filled, "fill-sums", 2, 1)
+    for segment, n_real in enumerate(pools):
+        for n, step, files in (
+            (n_real, made, (stream.fitted, stream.sizes, sums)),
+            ([], filled, (stream.filled, stream.filled_sizes, filled_sums)),
+        ):
+            held, of = np.array(n, np.int64), np.full(len(n), 0 if step == made else segment)
+            pieces = pa.table({"sequence": np.arange(held.size)})
+            entries = (
+                files[0].scatter(segment, pieces, partition=of),
+                files[1].scatter(segment, pa.table({"n_real": held}), partition=of),
+                add_up(files[2], segment, np.full(held.size, segment), held),
+            )
+            write_marker(store, step, segment, marker=Marker(entries, {}, None, 0.0))
+    begin_at = begin(sums, filled_sums, stream.beginnings, config, 0, None)
+    write_marker(store, begun, 0, marker=Marker(begin_at.files, {}, None, 0.0))
+    for segment in range(2):
+        number_pieces(stream, Channel(store, place, "number", 2, 1), None, 9, segment, None)
+
+
 @pytest.mark.parametrize(
     ("code", "text"),
     [([16, 16], [16]), ([17], [17])],
     ids=["totals differ", "a prefix is off by more than a sequence"],
 )
 def test_a_stream_that_breaks_the_balance_is_never_written(tmp_path: Path, code: list[int], text: list[int]) -> None:
-    """Neither can come from `balance` and `fit`; should one of them fail, this stops the run before a token moves."""
-    config = Packing(seq_len=16, n_shards=1, n_partitions=1, code_parts=1, text_parts=1, pad_id=PAD)
-    store = open_store(str(tmp_path))
-    sizes = Channel(store, WorkStep("packed", "m", "fit"), "fit-sizes", 2, 1, by_source=True)
-    rest = Channel(store, WorkStep("packed", "m", "rest"), "rest-sizes", 2, 1, by_source=True)
-    for i, n_real in enumerate((code, text)):
-        for channel, some in ((sizes, n_real), (rest, [])):
-            table = pa.table({"n_real": pa.array(some, pa.int64()), "segment": pa.array([i] * len(some), pa.int64())})
-            entry = channel.scatter(i, table, partition=np.zeros(len(some), np.int64))
-            write_marker(store, channel.step, i, marker=Marker((entry,), {}, None, 0.0))
-    out = Channel(store, WorkStep("packed", "m", "interleave"), "interleave", 1, 4)
-    with pytest.raises(StageError, match="pack: code"):
-        _order(sizes, rest, out, config, 0, None)
+    """Neither can come from `balance` and `segment`; should one fail, this stops the run before a token moves."""
+    with pytest.raises(StageError, match=r"pack: (code 32 and text 16 tokens|a prefix is off by 17 tokens)"):
+        numbering(tmp_path, code, text)
+    assert not list(tmp_path.glob("packed/*"))
+    numbering(tmp_path / "sound", [16, 16], [16, 16])
+
+
+def test_no_task_holds_the_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a task takes follows from the size of a segment; the one that sees all takes a row or two for each."""
+    n, holding = 32, CountingExecutor(monkeypatch)
+    packed(tmp_path, config=Pack(seq_len=8, n_shards=n, n_partitions=n), ratio=Balance(), executor=holding, scale=800)
+    n_rows = stream(tmp_path).num_rows + sum(map(len, stream(tmp_path)["doc_ids"]))
+    assert {"packed.segment", "packed.begin", "packed.number", "packed"} <= set(holding.most)
+    assert holding.most["packed.begin"] <= 4 * n < n_rows / 32
+    # Its pieces, its sizes twice, those of some of the other pool's segments.
+    assert holding.most["packed.number"] <= 5 * n_rows / n

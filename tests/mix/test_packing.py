@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.mix.packing import best_fit, interleave, split
+from pipeline.mix.packing import best_fit, split
 
 
 @given(st.lists(st.integers(0, 100), max_size=30), st.integers(1, 40))
@@ -44,32 +44,3 @@ def test_best_fit_wastes_almost_nothing_on_many_documents() -> None:
     lengths = np.random.default_rng(0).geometric(1 / 300, 20_000).clip(1, 2048)
     _, _, n = best_fit(lengths, seq_len=2048)
     assert n <= np.ceil(lengths.sum() / 2048) + 2
-
-
-@given(
-    st.integers(1, 4),
-    st.integers(1, 4),
-    st.lists(st.integers(1, 50), max_size=40),
-    st.integers(0, 2**32 - 1),
-)
-def test_every_prefix_is_balanced_when_totals_agree(a: int, b: int, units: list[int], seed: int) -> None:
-    """Build two streams of totals a * u and b * u, cut at random into sequences of at most 50 tokens."""
-    rng = np.random.default_rng(seed)
-
-    def cut(total: int) -> np.ndarray:
-        out = []
-        while total:
-            out.append(int(rng.integers(1, min(50, total) + 1)))
-            total -= out[-1]
-        return np.array(out, np.int64)
-
-    code, text = cut(a * sum(units)), cut(b * sum(units))
-    is_code, worst = interleave(code, text, code_parts=a, text_parts=b)
-    assert is_code.sum() == code.size
-    surplus, seen, i, j = 0, 0, 0, 0
-    for flag in is_code:
-        surplus += code[i] * b if flag else -text[j] * a
-        i, j = i + flag, j + (not flag)
-        seen = max(seen, abs(surplus))
-    assert surplus == 0
-    assert seen == worst <= 50 * max(a, b)
