@@ -115,7 +115,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(EXACT_DUPS.name, 2, _group_equal, Partitioned(**dict(m.exact_dups)), (DOCUMENTS,)),
         MapStage(LANGUAGES, 5, _classify, m.classify, (*_TEXT, *declared)),
         MapStage(REDACTED, 2, _redact, m.privacy, _TEXT, ((LANGUAGES, ("language",)),)),
-        MapStage(QUALITY, 11, _measure, measuring_with(m.quality.measuring()), shown, (pool,)),
+        MapStage(QUALITY, 12, _measure, measuring_with(m.quality.measuring()), shown, (pool,)),
         MapStage(JUDGED, 1, _judge, Judging(rules=rules), _JUDGED, (pool, (QUALITY, asked))),
         MapStage(OVERLAPS, 3, _find_overlaps, open_benchmarks(m), _TEXT, (text,)),
         MapStage(SIGNATURES, SIGNATURES_VERSION, _sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)), text)),
@@ -146,7 +146,7 @@ def _tokens(m: Mixture) -> list[Stage]:
     inputs = (keep, text, (LANGUAGES, ("language",)), written)
     return [
         ExchangeStage(FORMS.name, 1, _assign, forming, told, seed=m.seed),
-        MapStage(TOKENS, 3, _tokenize_forms, filling, (*_TEXT, "repo", "path"), inputs),
+        MapStage(TOKENS, 4, _tokenize_forms, filling, (*_TEXT, "repo", "path"), inputs),
     ]
 
 

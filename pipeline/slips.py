@@ -30,6 +30,8 @@ _REMEDIES = (
     ("expected ':'", "write `key: value`, with a space behind the colon"),
     ("expected key", "keys of one mapping begin in one column; this one does not"),
     ("expected '-' indicator", "items of one list begin in one column; this one does not"),
+    ("<document start>", "keys of one mapping begin in one column; this one does not"),
+    ("expected node content", "put a value there, or take the sign away"),
     ("<block end>", "keys of one mapping begin in one column; this one does not"),
     ("tag", "write plain values: tags are not read"),
     ("undefined alias", "put text that begins with * in quotes, or define the anchor above"),
@@ -47,7 +49,8 @@ def no_yaml(text: str, error: Exception) -> tuple[str, str, list[str]]:
     if isinstance(error, yaml.reader.ReaderError):
         position = error.position if isinstance(error.position, int) else 0
         line = text.count("\n", 0, position) + 1
-        return f":{line}", f"holds the character {error.character!r}, which YAML forbids; take it out", []
+        sign = chr(error.character) if isinstance(error.character, int) else error.character  # libyaml gives its number
+        return f":{line}", f"holds the character {sign!r}, which YAML forbids; take it out", []
     if mark is None:
         return "", "too many brackets inside one another", []
     begun = getattr(error, "context_mark", None) or mark

@@ -23,7 +23,7 @@ from pipeline.engine.progress import Progress, RunLog
 from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import Store, open_store
-from pipeline.errors import ConfigError, StoreError
+from pipeline.errors import ConfigError, StoreError, WorkerDied
 from pipeline.request.load import with_sample
 from pipeline.request.without_effect import without_effect
 from pipeline.sources.documents import plan
@@ -74,8 +74,9 @@ def curate(
     console = Console(quiet=progress is not True)
     told = Told(console, quiet=progress is not True, hear=progress if callable(progress) else None)
     options = {"on_bad_shard": on_bad_shard, "check": check, "replace": replace}
-    file = Path(mixture).read_bytes() if isinstance(mixture, (str, os.PathLike)) else None
-    make(loaded, store, executor=executor, ray_address=ray_address, told=told, file=file, **options)
+    file = Path(mixture).read_bytes() if isinstance(mixture, str | os.PathLike) else None
+    known = {"told": told, "file": file, "prepare": _refuse_unguarded}
+    make(loaded, store, executor=executor, ray_address=ray_address, **known, **options)
     return open_run(store.root)
 
 
@@ -105,9 +106,11 @@ def make(
     ray_address: str | None,
     told: Told,
     file: bytes | None = None,
+    prepare: Callable[[Executor], None] = lambda executor: None,
     **options: Any,
 ) -> Made:
-    """Curate and report, with a log in the run. `file` is the mixture as it was written; `options` are those of `Run`."""
+    """Curate and report, with a log in the run. `file` is the mixture as it was written, `prepare` is called before any
+    work, `options` are those of `Run`."""
     _refuse_folder(store, mixture, is_replaced=options["replace"])
     log = RunLog(store, told.complain, hear=told.hear)
     progress = Progress(told.console, quiet=told.quiet, log=log)
@@ -117,6 +120,7 @@ def make(
         slices = plan(mixture)
         n_bytes = sum(s.n_bytes for s in slices)
         with _workers(executor, ray_address, n_bytes=n_bytes, mixture=mixture) as engine:
+            prepare(engine)
             progress.event("inputs", workers=engine.describe(), bytes=input_bytes(slices))
             from pipeline.recipe import curate as run_recipe  # while the processes that have just begun do the same
 
@@ -138,6 +142,21 @@ def _refuse_import() -> None:
         raise ConfigError(
             "curate(...) runs while a worker process imports this script; call it under if __name__ == '__main__':"
         )
+
+
+def _refuse_unguarded(executor: Executor) -> None:
+    """ConfigError where worker processes end before they work: else each document would be suspected of it."""
+    from pipeline.engine.processes import ProcessExecutor
+
+    if not isinstance(executor, ProcessExecutor):
+        return
+    try:
+        list(executor.map(abs, [0], name="start"))
+    except WorkerDied as error:
+        raise ConfigError(
+            "worker processes end while they start, most likely because they import this script, which begins the run "
+            "again: call curate(...) under if __name__ == '__main__':, or use executor='inline'"
+        ) from error
 
 
 def _refuse_folder(store: Store, mixture: Mixture, *, is_replaced: bool) -> None:

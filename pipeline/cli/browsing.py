@@ -7,7 +7,7 @@ import webbrowser
 import click
 
 from pipeline.cli.opening import open_run
-from pipeline.cli.output import say
+from pipeline.cli.output import RUN, say
 from pipeline.errors import ConfigError
 
 
@@ -17,7 +17,7 @@ def add_to(main: click.Group) -> None:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", type=RUN)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of this machine; 0 is any that is free.")
 @click.option("--open", "is_opened", is_flag=True, help="Open the page in the browser.")
 def browse(run: str, port: int, is_opened: bool) -> None:

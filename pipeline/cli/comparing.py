@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from pipeline.cli.helping import Sectioned
 from pipeline.cli.opening import at_work, open_run, work_options
-from pipeline.cli.output import json_option, say
+from pipeline.cli.output import RUN, json_option, say
 
 _folder = click.Path(path_type=Path, file_okay=False)
 
@@ -18,9 +19,9 @@ def add_to(main: click.Group) -> None:
     main.add_command(compare)
 
 
-@click.command()
-@click.argument("run_a")
-@click.argument("run_b")
+@click.command(cls=Sectioned)
+@click.argument("run_a", type=RUN)
+@click.argument("run_b", type=RUN)
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write this page.")
 @click.option("--models", nargs=2, type=_folder, help="Model folders of A and B, for their verdicts.")
 @click.option("--validations", nargs=2, type=_folder, help="Folders of `loopmix validate` of A and B.")

@@ -12,11 +12,11 @@ import click
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Make a mixture": ("config", "lint", "forecast", "curate", "status"),
-    "Look at it": ("report", "why", "trace", "select", "rules", "classify"),
+    "Look at it": ("report", "browse", "compare", "why", "trace", "select", "rules", "classify"),
     "Prove it": ("verify", "validate"),
     "Change it": ("forget", "propose"),
     "Train on it": ("train", "diagnose", "export"),
-    "Take its data elsewhere": ("export-data",),
+    "Take its data elsewhere": ("export-data", "publish"),
     "Tokenizers": ("train-tokenizer", "tokenizer-report"),
 }
 OTHERS = "More"

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from pipeline.cli.output import json_option, say, say_json
+from pipeline.cli.helping import Sectioned
+from pipeline.cli.output import RUN, json_option, say, say_json
 
 
 def add_to(main: click.Group) -> None:
@@ -15,13 +16,13 @@ def add_to(main: click.Group) -> None:
     main.add_command(publish)
 
 
-@click.command()
-@click.argument("run")
+@click.command(cls=Sectioned)
+@click.argument("run", type=RUN)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="New folder; default: RUN-papers.")
 @click.option("--name", help="Of the data set, as people read it.")
 @click.option("--creator", help="Person or organisation that made it.")
 @click.option("--contact", help="Where its maker can be reached.")
-@click.option("--address", help="Page where it is published: https://...")
+@click.option("--address", help="URL of the page where it is published.")
 @click.option("--published", metavar="YYYY-MM-DD", help="The day of that.")
 @click.option("--version", metavar="VERSION", help="Of the data set.")
 @json_option("the names of the files, with hashes")

@@ -60,8 +60,9 @@ class Disk(Protocol):
         """For each (start, n_bytes) what is there of it: less where the file ends before."""
         ...
 
-    def open(self, path: str) -> Any:
-        """What Arrow reads from, to be closed: a memory map, or a file that fetches only what is asked."""
+    def open(self, path: str, *, whole: bool = False) -> Any:
+        """What Arrow reads from, to be closed: a memory map, or a file that fetches only what is asked. `whole`: that
+        is most of it, so that a small one may come at once."""
         ...
 
     def size(self, path: str) -> int: ...
@@ -102,6 +103,10 @@ class Disk(Protocol):
         """Remove a file, or a folder and what is in it; nothing happens where there is none."""
         ...
 
+    def remove_below(self, folder: str, *, but: str) -> None:
+        """Remove the folders right inside a folder but one; nothing happens where there are none."""
+        ...
+
     def remove_files(self, paths: Sequence[str]) -> None:
         """Remove files; those that are gone already do no harm."""
         ...
@@ -117,6 +122,13 @@ def read_each(disk: Disk, paths: Sequence[str]) -> dict[str, bytes]:
         with suppress(FileNotFoundError):
             found[path] = disk.read(path)
     return found
+
+
+def remove_each(disk: Disk, folder: str, *, but: str) -> None:
+    """See `Disk.remove_below`."""
+    for name in disk.entries(folder).folders:
+        if name != but:
+            disk.remove(f"{folder}/{name}")
 
 
 def hash_whole(disk: Disk, path: str, n_bytes: int) -> str | None:

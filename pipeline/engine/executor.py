@@ -100,8 +100,11 @@ class Waiting(Generic[Item]):
 
 
 def number_of(item: object) -> object:
-    """Items are numbers or start with one; the rest is payload and no name."""
-    return item[0] if isinstance(item, tuple) and item else item
+    """Items are numbers or start with one, or with a range of them; the rest is payload and no name."""
+    number = item[0] if isinstance(item, tuple) and item else item
+    if isinstance(number, range):
+        return number.start if len(number) == 1 else f"{number.start}-{number.stop - 1}"
+    return number
 
 
 def failure(name: str, item: object, error: BaseException) -> StageError:

@@ -21,9 +21,8 @@ _MIN_NAME = 12
 
 def console_of(*, stderr: bool = False) -> Console:
     """Standard output, or error, for a person: colours and a live line in a terminal that has both; plain text where
-    output is piped, NO_COLOR is set or TERM is dumb, whatever FORCE_COLOR says."""
-    is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM", "") in ("dumb", "unknown")
-    is_live = (sys.stderr if stderr else sys.stdout).isatty() and not is_plain
+    output is piped, NO_COLOR is set or TERM is dumb (which rich sees), whatever FORCE_COLOR says."""
+    is_live = (sys.stderr if stderr else sys.stdout).isatty() and not os.environ.get("NO_COLOR")
     return Console(stderr=stderr, force_terminal=is_live, color_system="auto" if is_live else None)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.engine.disk import Entries, Held, hash_whole, read_each
+from pipeline.engine.disk import Entries, Held, hash_whole, read_each, remove_each
 from pipeline.engine.sink import TEMPORARY, Fill, HashingFile, sync_folder, write_local
 
 
@@ -48,7 +48,7 @@ class LocalDisk:
                 found.append(file.read_buffer(n_bytes))
             return found
 
-    def open(self, path: str) -> Any:
+    def open(self, path: str, *, whole: bool = False) -> Any:
         return pa.memory_map(self.full(path))
 
     def size(self, path: str) -> int:
@@ -121,6 +121,9 @@ class LocalDisk:
                 shutil.rmtree(target)
             else:
                 target.unlink()
+
+    def remove_below(self, folder: str, *, but: str) -> None:
+        remove_each(self, folder, but=but)
 
     def remove_files(self, paths: Sequence[str]) -> None:
         for path in paths:

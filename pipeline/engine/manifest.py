@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.config import Mixture, said_sample
 from pipeline.engine.blocks import damaged
@@ -148,28 +148,44 @@ def hold_tokenizer(store: Store, data: bytes, *, by_hash: bool) -> None:
 # --- stages ----------------------------------------------------------------------------------------------------------
 
 
+class DoneStage(NamedTuple):
+    """A finished stage: what the step that wrote its table has `done`, and what its other steps cost."""
+
+    name: str
+    mark: str
+    version: int
+    done: StepDone
+    inner: TaskCost | None = None
+
+
 def record(
     store: Store, mixture: Mixture, name: str, *, mark: str, version: int, done: StepDone, inner: TaskCost | None = None
 ) -> None:
-    """Enter a finished stage: what the step that wrote its table has `done`, and what its other steps cost.
+    """Enter one finished stage."""
+    record_all(store, mixture, [DoneStage(name, mark, version, done, inner)])
+
+
+def record_all(store: Store, mixture: Mixture, entries: Iterable[DoneStage]) -> None:
+    """Enter finished stages by one write.
 
     `seconds` and `cpu_seconds` add up over all tasks of all steps: by the clock of each task, and by what its worker
     used; null where a task was done by a version that did not count it.
     """
-    cost = TaskCost()
-    for one in (inner or TaskCost(), done.cost):
-        cost.add(one)
     manifest = read_manifest(store)
     manifest |= _owner(mixture)
-    manifest["stages"][name] = {
-        "fingerprint": mark,
-        "version": version,
-        **put_files(store, done.files(), n_files=done.n_files),
-        "counts": dict(sorted(done.counts.items())),
-        "problems": {str(shard): problem for shard, problem in done.problems().items()},
-        "seconds": round(cost.seconds, 3),
-        "cpu_seconds": None if cost.cpu_seconds is None else round(cost.cpu_seconds, 3),
-    }
+    for name, mark, version, done, inner in entries:
+        cost = TaskCost()
+        for one in (inner or TaskCost(), done.cost):
+            cost.add(one)
+        manifest["stages"][name] = {
+            "fingerprint": mark,
+            "version": version,
+            **put_files(store, done.files(), n_files=done.n_files),
+            "counts": dict(sorted(done.counts.items())),
+            "problems": {str(shard): problem for shard, problem in done.problems().items()},
+            "seconds": round(cost.seconds, 3),
+            "cpu_seconds": None if cost.cpu_seconds is None else round(cost.cpu_seconds, 3),
+        }
     write_manifest(store, manifest)
 
 
@@ -198,11 +214,22 @@ def forget_others(store: Store, marks: dict[str, str]) -> None:
 
 
 def is_recorded(store: Store, executor: Executor, name: str, *, mark: str, by_hash: bool, skip_bad: bool) -> bool:
-    """True if the manifest has the stage under this fingerprint and all its files stand undamaged.
-
-    A stage with skipped bad shards counts only while bad shards are skipped.
-    """
+    """True if the manifest has the stage under this fingerprint and all its files stand undamaged."""
     entry = read_manifest(store)["stages"].get(name)
+    return stands(store, executor, name, entry, mark=mark, by_hash=by_hash, skip_bad=skip_bad)
+
+
+def stands(
+    store: Store,
+    executor: Executor,
+    name: str,
+    entry: dict[str, Any] | None,
+    *,
+    mark: str,
+    by_hash: bool,
+    skip_bad: bool,
+) -> bool:
+    """The same of a stage's entry. One with skipped bad shards counts only while bad shards are skipped."""
     if entry is None or entry["fingerprint"] != mark or (entry["problems"] and not skip_bad):
         return False
     return not damaged_files(executor, store, entry, by_hash=by_hash, name=name)

@@ -1,6 +1,7 @@
 """What makes a piece of work done: a marker beside the files that it names, under the fingerprint it was made for.
 
-    RUN/state/<stage>/<fingerprint>/<step>/<item>.json
+    RUN/state/<stage>/<fingerprint>/<step>/<item>.json                a marker
+    RUN/state/<stage>/<fingerprint>/<step>/<first>-<last>.json        a list of those of a lot (`lots.py`)
 
 Shards of `documents` and of map stages stand under keys of their own, see `shards.py`.
 
@@ -12,6 +13,7 @@ cut off, or its last tasks, still write.
 import json
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -80,20 +82,14 @@ class Stopwatch:
 
 
 _MARKER = TypeAdapter(Marker)
-
-
-def commit_item(
-    task: Callable[..., Outcome], store: Store, step: WorkStep, keeps_files: bool, item: tuple[int, Any]
-) -> Marker:
-    """Run one task and write its marker; runs where the executor puts it. Returns what the driver needs of it."""
-    index, payload = item
-    marker = do_item(task, index, payload)
-    write_marker(store, step, index, marker=marker)
-    return light(marker, keeps_files=keeps_files)
+_MARKERS = TypeAdapter(list[Marker])
+_EITHER = TypeAdapter(Marker | list[Marker])
 
 
 def light(marker: Marker, *, keeps_files: bool = True) -> Marker:
     """The marker without the blocks of its files, which are nearly all of it; or without its files."""
+    if not marker.files:
+        return marker
     files = tuple(replace(file, blocks=()) if file.blocks else file for file in marker.files) if keeps_files else ()
     return replace(marker, files=files)
 
@@ -106,12 +102,23 @@ def do_item(task: Callable[..., Outcome], index: int, payload: Any) -> Marker:
 
 def write_marker(store: Store, step: WorkStep, index: int, *, marker: Marker) -> None:
     """Commit an item's marker; the item is done from here on."""
-    store.write_bytes(_path(step, index), to_bytes(marker))
+    write_markers(store, step, range(index, index + 1), markers=[marker])
 
 
-def read_marker(store: Store, step: WorkStep, index: int) -> Marker | None:
-    """The marker of an item; None where there is none that can be parsed: the item is not done."""
-    return parse_marker(store.read_bytes(_path(step, index)))
+def write_markers(store: Store, step: WorkStep, items: range, *, markers: Sequence[Marker]) -> None:
+    """Commit the markers of a lot in one file; all of its items are done from here on."""
+    data = to_bytes(markers[0]) if len(markers) == 1 else json.dumps([asdict(one) for one in markers], sort_keys=True)
+    store.write_bytes(f"{step.folder}/{marker_name(items)}", data if isinstance(data, bytes) else data.encode())
+
+
+def marker_name(items: range) -> str:
+    """How the file with the markers of a lot is called: by its item, or by the first and the last."""
+    return f"{items.start:05d}.json" if len(items) == 1 else f"{items.start:05d}-{items.stop - 1:05d}.json"
+
+
+def read_lot(store: Store, step: WorkStep, items: range) -> list[Marker]:
+    """The markers of a lot; none where its file cannot be parsed: it is not done."""
+    return parse_markers(store.read_bytes(f"{step.folder}/{marker_name(items)}"), n=len(items))
 
 
 def to_bytes(marker: Marker) -> bytes:
@@ -127,17 +134,26 @@ def parse_marker(data: bytes) -> Marker | None:
         return None
 
 
-def read_markers(store: Store, step: WorkStep, items: Sequence[int] | None = None) -> dict[int, Marker]:
-    """The readable markers of some items of a step, or of all, in as few requests as that takes."""
-    paths = {_path(step, item): item for item in (items_marked(store, step) if items is None else items)}
-    found = ((paths[path], parse_marker(data)) for path, data in store.read_many(paths).items())
-    return {item: marker for item, marker in found if marker is not None}
+def parse_markers(data: bytes, *, n: int) -> list[Marker]:
+    """The `n` markers of a file; none for anything else."""
+    if n == 1:
+        return [one] if (one := parse_marker(data)) is not None else []
+    try:
+        found = _MARKERS.validate_json(data)
+    except ValidationError:
+        return []
+    return found if len(found) == n else []
 
 
-def items_marked(store: Store, step: WorkStep) -> list[int]:
-    """The items of a step that have a marker, in order; whether it can be read is another question."""
-    numbers = (name.removesuffix(".json") for name in store.files(step.folder) if name.endswith(".json"))
-    return sorted(int(number) for number in numbers if number.isdecimal())
+def files_marked(store: Store, step: WorkStep) -> set[str]:
+    """The files that any readable marker of a step names."""
+    paths = [f"{step.folder}/{name}" for name in store.files(step.folder) if name.endswith(".json")]
+    found = set[str]()
+    for data in store.read_many(paths).values():
+        with suppress(ValidationError):
+            markers = _EITHER.validate_json(data)
+            found |= {file.path for one in (markers if isinstance(markers, list) else [markers]) for file in one.files}
+    return found
 
 
 def intact_markers(
@@ -145,19 +161,27 @@ def intact_markers(
     step: WorkStep,
     by_hash: bool,
     skip_bad: bool,
-    keeps_files: bool,
+    trim: Callable[[Marker], Marker],
     gone: Collection[str],
-    items: Sequence[int],
+    lots: Sequence[range],
 ) -> list[tuple[int, Marker]]:
-    """Of some items the markers whose files stand undamaged. A skipped bad shard counts only while bad shards are
-    skipped. Nothing is asked of files in the folders `gone`: what was made of them stands."""
-    read = read_markers(store, step, items)
+    """Of some lots the items, with their markers, of which all files stand undamaged: all of a lot, or none. A skipped
+    bad shard counts only while bad shards are skipped. Nothing is asked of files in the folders `gone`: what was made
+    of them stands. What the driver needs of a marker is what `trim` leaves."""
+    paths = {f"{step.folder}/{marker_name(lot)}": lot for lot in lots}
+    read = {paths[path]: parse_markers(data, n=len(paths[path])) for path, data in store.read_many(paths).items()}
     asked = {
         item: replace(marker, files=tuple(f for f in marker.files if f.path.rpartition("/")[0] not in gone))
-        for item, marker in read.items()
+        for lot, markers in read.items()
+        for item, marker in zip(lot, markers, strict=False)  # of a file that cannot be read there are none
     }
-    good = believed(store, asked, by_hash=by_hash, skip_bad=skip_bad)
-    return [(item, light(read[item], keeps_files=keeps_files)) for item in good]
+    good = set(believed(store, asked, by_hash=by_hash, skip_bad=skip_bad))
+    return [
+        (item, trim(marker))
+        for lot, markers in read.items()
+        if good.issuperset(lot)
+        for item, marker in zip(lot, markers, strict=True)
+    ]
 
 
 def believed(store: Store, markers: dict[int, Marker], *, by_hash: bool, skip_bad: bool) -> list[int]:
@@ -173,7 +197,3 @@ def believed(store: Store, markers: dict[int, Marker], *, by_hash: bool, skip_ba
     files = [file for marker in open_.values() for file in marker.files]
     stands = dict(zip((file.path for file in files), store.intact(files, by_hash=by_hash), strict=True))
     return [item for item, marker in open_.items() if all(stands[file.path] for file in marker.files)]
-
-
-def _path(step: WorkStep, index: int) -> str:
-    return f"{step.folder}/{index:05d}.json"

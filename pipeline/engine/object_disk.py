@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from pipeline.engine.disk import Entries, Held
+from pipeline.engine.ends import kept_end
 from pipeline.engine.ranged import RangedFile, aligned
 from pipeline.engine.sink import Fill, HashingFile
 from pipeline.errors import ConfigError
@@ -44,6 +45,7 @@ except ModuleNotFoundError as error:
 # Of a file that is opened: holds its footer, and most tables but `documents` and `tokens` whole. It takes about a
 # millisecond to send, and a request more takes twenty.
 TAIL_BYTES = 128 << 10
+WHOLE_BYTES = 1 << 20  # the same of a file of which most is wanted: some ten milliseconds
 # Ranges are one request where no more lies between them, or no more than this part of all that is wanted.
 _NEAR_BYTES = 16 << 10
 _NEAR_SHARE = 40
@@ -116,19 +118,20 @@ class ObjectDisk:
         found = iter(_asked(ask))
         return [aligned(next(found), start) if n > 0 else pa.py_buffer(b"") for start, n in ranges]
 
-    def open(self, path: str) -> RangedFile:
-        size, tail = _asked(lambda: self._end(path))
+    def open(self, path: str, *, whole: bool = False) -> RangedFile:
+        n_bytes = WHOLE_BYTES if whole else TAIL_BYTES
+        size, tail = kept_end(f"{self.root}/{path}", lambda: _asked(lambda: self._end(path, n_bytes)), n_bytes=n_bytes)
         return RangedFile(partial(self.read_ranges, path), size=size, tail=tail)
 
-    def _end(self, path: str) -> tuple[int, pa.Buffer]:
+    def _end(self, path: str, n_bytes: int) -> tuple[int, pa.Buffer]:
         """Size and last bytes of an object, in one request where the store takes a range from the end."""
         try:
-            found = obstore.get(self.reads, path, options={"range": {"suffix": TAIL_BYTES}})
+            found = obstore.get(self.reads, path, options={"range": {"suffix": n_bytes}})
             size = found.meta["size"]
-            return size, aligned(found.bytes(), max(0, size - TAIL_BYTES))
+            return size, aligned(found.bytes(), max(0, size - n_bytes))
         except exceptions.NotSupportedError:  # Azure
             size = self.size(path)
-            n = min(size, TAIL_BYTES)
+            n = min(size, n_bytes)
             return size, self.read_ranges(path, [(size - n, n)])[0]
 
     def size(self, path: str) -> int:
@@ -236,6 +239,9 @@ class ObjectDisk:
 
     def remove(self, path: str) -> None:
         self.remove_files(list(self.sizes(path)) or [path])
+
+    def remove_below(self, folder: str, *, but: str) -> None:
+        self.remove_files([path for path in self.sizes(folder) if not path.startswith(f"{folder}/{but}/")])
 
     def remove_files(self, paths: Sequence[str]) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.engine.disk import Entries, Held, hash_whole, read_each
+from pipeline.engine.disk import Entries, Held, hash_whole, read_each, remove_each
 from pipeline.engine.sink import Fill, HashingFile
 
 
@@ -53,7 +53,7 @@ class OtherDisk:
         target = self.full(path)
         return [pa.py_buffer(self._fs.cat_file(target, start=start, end=start + n)) for start, n in ranges]
 
-    def open(self, path: str) -> Any:
+    def open(self, path: str, *, whole: bool = False) -> Any:
         return self._fs.open(self.full(path), "rb")
 
     def size(self, path: str) -> int:
@@ -119,6 +119,9 @@ class OtherDisk:
     def remove(self, path: str) -> None:
         with suppress(FileNotFoundError):
             self._fs.rm(self.full(path), recursive=True)
+
+    def remove_below(self, folder: str, *, but: str) -> None:
+        remove_each(self, folder, but=but)
 
     def remove_files(self, paths: Sequence[str]) -> None:
         for path in paths:

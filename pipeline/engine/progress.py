@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Advance = Callable[[dict[str, int]], None]
 
 LINE_SECONDS = 10.0  # how often a console that is no terminal, and the log, get a line: a plain choice, six a minute
+PUT_SECONDS = 5.0  # how often a log on an object store is written while steps come and go
+_OFTEN = ("step", "step_end", "progress", "skipped", "said")
 
 
 def printable(text: str) -> str:
@@ -43,8 +45,9 @@ def printable(text: str) -> str:
 class RunLog:
     """RUN/logs/<start>-<random>.jsonl: two drivers that start in the same second write two files.
 
-    A local file grows line by line. Object stores cannot append, so there each event writes the whole file again; it
-    stays small, as steps are events and items are not. Failing to write never ends the run: `complain` is called once.
+    A local file grows line by line. Object stores cannot append, so there the whole file is written again: for steps
+    and their progress every few seconds, for all else at once. It stays small, as steps are events and items are not.
+    Failing to write never ends the run: `complain` is called once.
     """
 
     store: Store
@@ -54,34 +57,48 @@ class RunLog:
     _lines: list[str] = field(default_factory=list)
     _broken: bool = False
     _last: str = ""
+    _put_at: float = -PUT_SECONDS  # when it was written last, by this process's clock
+    _later: threading.Timer | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)  # what libraries say comes from another thread
 
     def write(self, event: str, **values: Any) -> None:
         """Add one event with the time it happened, in UTC."""
         if self.hear is not None:
             self.hear(event, dict(values))
-        with self._lock:
-            self._write(event, **values)
-
-    def _write(self, event: str, **values: Any) -> None:
-        if self._broken:
-            return
         said = {"time": _now().isoformat(timespec="milliseconds"), "event": event} | values
-        if event == self._last == "progress" and not self.store.is_local:
-            self._lines.pop()  # of what is written whole each time, the last one is enough
-        self._last = event
-        self._lines.append(json.dumps(said, default=str) + "\n")
-        try:
-            if self.store.is_local:
-                file = Path(self.store.full(self.path))
-                file.parent.mkdir(parents=True, exist_ok=True)
-                with file.open("a", encoding="utf-8") as opened:
-                    opened.write(self._lines.pop())
-            else:
-                self.store.write_bytes(self.path, "".join(self._lines).encode())
-        except Exception as error:  # noqa: BLE001 - storage clients raise kinds of their own, and no log is worth a run
-            self._broken = True
-            self.complain(f"the log {self.path} cannot be written ({error}); the run goes on without it")
+        with self._lock:
+            if event == self._last == "progress" and not self.store.is_local:
+                self._lines.pop()  # of what is written whole each time, the last one is enough
+            self._last = event
+            self._lines.append(json.dumps(said, default=str) + "\n")
+            wait = 0.0 if self.store.is_local or event not in _OFTEN else self._put_at + PUT_SECONDS - time.monotonic()
+            if wait <= 0:
+                self._put()
+            elif self._later is None:
+                self._later = threading.Timer(wait, self._put)
+                self._later.daemon = True
+                self._later.start()
+
+    def _put(self) -> None:
+        """Write what is not written yet."""
+        with self._lock:
+            if self._later is not None:
+                self._later.cancel()
+                self._later = None
+            if self._broken:
+                return
+            try:
+                if self.store.is_local:
+                    file = Path(self.store.full(self.path))
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    with file.open("a", encoding="utf-8") as opened:
+                        opened.write(self._lines.pop())
+                else:
+                    self._put_at = time.monotonic()
+                    self.store.write_bytes(self.path, "".join(self._lines).encode())
+            except Exception as error:  # noqa: BLE001 - storage clients raise kinds of their own, and no log is worth a run
+                self._broken = True
+                self.complain(f"the log {self.path} cannot be written ({error}); the run goes on without it")
 
 
 @dataclass(frozen=True)

@@ -104,3 +104,8 @@ def column_ranges(metadata: pq.FileMetaData, names: Sequence[str]) -> list[Range
                 start = column.dictionary_page_offset or column.data_page_offset
                 ranges.append((start, column.total_compressed_size))
     return ranges
+
+
+def is_most(wanted: pa.Schema) -> bool:
+    """Whether columns are nearly all that a file of a table holds: texts or token ids."""
+    return any(pa.types.is_large_binary(kind) or pa.types.is_large_list(kind) for kind in wanted.types)

@@ -2,54 +2,42 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Literal
-
-import numpy as np
-import pyarrow as pa
+from typing import Any, Literal
 
 from pipeline.config import Mixture
 from pipeline.engine.belonging import erase, refuse_other, refuse_strangers
-from pipeline.engine.blocks import Lazily
+from pipeline.engine.beside import FOLDER as BESIDE
 from pipeline.engine.changes import what_changed
-from pipeline.engine.done import StepDone
 from pipeline.engine.executor import Executor
 from pipeline.engine.forgotten import drop_patched, refuse_half_forgotten
 from pipeline.engine.lease import hold
+from pipeline.engine.lots import ALONE, LotCut, cut_of
 from pipeline.engine.manifest import (
+    DoneStage,
     claim,
     drop_old_parts,
     files_of,
     forget_others,
     hold_tokenizer,
-    is_recorded,
     read_manifest,
     record,
+    record_all,
+    stands,
 )
-from pipeline.engine.markers import FINAL, Marker, Outcome, Stopwatch, WorkStep, read_markers, state_folder
+from pipeline.engine.map_stages import tables_of, work_off_maps
+from pipeline.engine.markers import FINAL, WorkStep, files_marked, state_folder
 from pipeline.engine.names import ShardNames
-from pipeline.engine.poison import find_poisonous, list_poisonous
 from pipeline.engine.progress import Progress
 from pipeline.engine.readme import drop_readme, put_readme
-from pipeline.engine.shards import (
-    KEY_CHARS,
-    PLAN,
-    SHARDS,
-    Shards,
-    column_hash,
-    key_of,
-    names_of,
-    shard_files,
-    write_shard_marker,
-)
+from pipeline.engine.shards import PLAN, SHARDS, names_of, shard_files
 from pipeline.engine.sink import TEMPORARY, HashingFile
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage, Workplace, fingerprint
-from pipeline.engine.store import Store, total_of
-from pipeline.engine.tables import Tables
-from pipeline.errors import StageError, StoreError, WorkerDied
+from pipeline.engine.store import FileEntry, Store, total_of
+from pipeline.engine.working import FileHashes
+from pipeline.errors import StoreError
 from pipeline.schema import DOCUMENTS, OPTIONAL, PACKED
 
 
@@ -68,6 +56,15 @@ class Run:
     @property
     def workplace(self) -> Workplace:
         return Workplace(self.executor, self.progress, self.on_bad_shard == "skip", self.check == "hash")
+
+
+@dataclass(frozen=True)
+class Together:
+    """What small shards of a run share: tasks, and a look at the small columns of each table."""
+
+    cut: LotCut = ALONE
+    hashes: FileHashes = field(default_factory=FileHashes)
+    entries: dict[str, Any] | None = None  # of the manifest as this start found it; None: it is asked
 
 
 @dataclass(frozen=True)
@@ -116,17 +113,7 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
             refuse_foreign(store, stage, layout=layout)
         _remove_others(store, marks)
         hold_tokenizer(store, tokenizer, by_hash=run.workplace.by_hash)
-        for fused, block in groupby(stages, key=lambda s: isinstance(s, MapStage)):
-            if fused:
-                maps = [s for s in block if isinstance(s, MapStage)]
-                documents = read_manifest(store)["stages"][DOCUMENTS.name]
-                hashes = [file.sha256 for file in files_of(store, documents)]
-                run_maps(run, store, maps, marks=marks, rows=names_of(hashes))
-                continue
-            for stage in block:
-                if isinstance(stage, ExchangeStage):
-                    mark = marks[stage.name]
-                    run_exchange(run, store, stage, mark=mark, n_shards=layout.n_shards, fresh=layout.fresh)
+        _work_off_stages(run, store, stages, marks=marks, layout=layout)
         store.remove("work")
         _sweep(store, marks)
         drop_old_parts(store)
@@ -141,6 +128,27 @@ def _put_plan(store: Store, plan: Callable[[], Iterable[bytes]]) -> None:
     store.write_stream(PLAN, fill)
 
 
+def _work_off_stages(run: Run, store: Store, stages: Sequence[Stage], *, marks: dict[str, str], layout: Layout) -> None:
+    together = Together(entries=read_manifest(store)["stages"])
+    for fused, block in groupby(stages, key=lambda s: isinstance(s, MapStage)):
+        if fused:
+            maps = [s for s in block if isinstance(s, MapStage)]
+            rows = names_of([file.sha256 for file in _documents(store)])
+            run_maps(run, store, maps, marks=marks, rows=rows, together=together)
+            continue
+        for stage in block:
+            if isinstance(stage, ExchangeStage):
+                mark, n = marks[stage.name], layout.n_shards
+                run_exchange(run, store, stage, mark=mark, n_shards=n, fresh=layout.fresh, together=together)
+                # On a local disk a file costs little, and small shards share nothing.
+                if stage.name == DOCUMENTS.name and not store.is_local:
+                    together = replace(together, cut=cut_of([file.n_bytes for file in _documents(store)]))
+
+
+def _documents(store: Store) -> Iterator[FileEntry]:
+    return files_of(store, read_manifest(store)["stages"][DOCUMENTS.name])
+
+
 def run_exchange(
     run: Run,
     store: Store,
@@ -149,154 +157,75 @@ def run_exchange(
     mark: str,
     n_shards: int,
     fresh: frozenset[str] = frozenset(),
+    together: Together | None = None,
 ) -> None:
     """Run an exchange stage unless all its files stand, record it, and remove its exchange files.
 
     `fresh`: keys of shards that this start has committed already.
     """
     place = replace(run.workplace, fresh=fresh)
-    if _is_recorded(run, store, stage, mark=mark):
+    together = together or Together()
+    if _stands(run, store, stage, mark=mark, together=together):
         run.progress.skipped(stage.name)
         return
-    tables = _tables(store, stage, n_shards)
-    job = Job(place, tables, stage.name, mark, stage.seed, stage.version)
+    tables = tables_of(store, stage, n_shards)
+    _know(store, stage, together)
+    job = Job(
+        place,
+        tables,
+        stage.name,
+        mark,
+        stage.seed,
+        stage.version,
+        cut=together.cut,
+        hashes=together.hashes,
+    )
     done = stage.make(job, config=stage.config)
     record(store, run.mixture, stage.name, mark=mark, version=stage.version, done=done, inner=job.inner)
     # Only now: until the manifest names the stage, a stop must find the exchange files that its markers promise.
     store.remove(f"work/{stage.name}")
-    state = state_folder(stage.name, mark)
-    for step in store.folders(state):
-        if step != FINAL:
-            store.remove(f"{state}/{step}")
+    store.remove_below(state_folder(stage.name, mark), but=FINAL)
 
 
-def _is_recorded(run: Run, store: Store, stage: Stage, *, mark: str) -> bool:
-    place = run.workplace
-    return is_recorded(store, place.executor, stage.name, mark=mark, by_hash=place.by_hash, skip_bad=place.skip_bad)
+def _know(store: Store, stage: Stage, together: Together) -> None:
+    """Enter the files of the tables that a stage reads, where columns of them stand beside each other."""
+    unknown = [table.name for table in stage.reads if table.aligned and table.name not in together.hashes]
+    if unknown and together.cut.is_of_several:
+        entries = read_manifest(store)["stages"]
+        for name in unknown:
+            if name in entries:  # a neighbour of fused stages is not made yet
+                together.hashes.add(name, files_of(store, entries[name]))
 
 
-def run_maps(run: Run, store: Store, stages: Sequence[MapStage], *, marks: dict[str, str], rows: Sequence[str]) -> None:
-    """Run neighbouring map stages fused, reading each shard's text once for all tables it still lacks; record them.
-
-    `rows` names, for each shard, the rows of `documents` that it holds.
-    """
-    place, label, n_shards = run.workplace, "+".join(s.name for s in stages), len(rows)
-    if all(_is_recorded(run, store, s, mark=marks[s.name]) for s in stages):
-        run.progress.skipped(label)
-        return
-    tables = {s.name: _tables(store, s, n_shards) for s in stages}
-    keys = _keys_of(run, stages, tables, rows=rows, name=f"{label}.inputs")
-    done: dict[str, StepDone] = {}
-    for s in stages:
-        paths = Lazily(range(n_shards), partial(tables[s.name].path, s.table))
-        own = Shards(store, s.name, keys[s.name], paths)
-        done[s.name] = own.standing(place.executor, by_hash=place.by_hash, skip_bad=place.skip_bad)
-
-    def lacking(shard: int) -> tuple[int, dict[str, str]]:
-        return shard, {s.name: keys[s.name][shard] for s in stages if shard not in done[s.name]}
-
-    todo = sorted({shard for of in done.values() for shard in of.missing()})
-    run.progress.stay(label, n_shards=n_shards - len(todo), of=n_shards)
-    work = partial(_annotate_shard, tuple((s, tables[s.name]) for s in stages))
-    with run.progress.step(label, n_items=n_shards, n_done=n_shards - len(todo)) as advance:
-        try:
-            for (shard, _), made in place.executor.map(work, Lazily(todo, lacking), name=label):
-                for name, marker in made.items():
-                    done[name].add(shard, marker)
-                advance(next(iter(made.values())).counts)
-        except WorkerDied as death:
-            _find_poisonous(run, store, tuple((s, tables[s.name]) for s in stages), label=label, death=death)
-            raise
-    for stage in stages:
-        record(
-            store,
-            run.mixture,
-            stage.name,
-            mark=marks[stage.name],
-            version=stage.version,
-            done=done.pop(stage.name),
-        )
+def _stands(run: Run, store: Store, stage: Stage, *, mark: str, together: Together) -> bool:
+    place, entries = run.workplace, together.entries
+    entry = (read_manifest(store)["stages"] if entries is None else entries).get(stage.name)
+    by_hash, skip_bad = place.by_hash, place.skip_bad
+    return stands(store, place.executor, stage.name, entry, mark=mark, by_hash=by_hash, skip_bad=skip_bad)
 
 
-def _keys_of(
-    run: Run, stages: Sequence[MapStage], tables: dict[str, Tables], *, rows: Sequence[str], name: str
-) -> dict[str, Sequence[str]]:
-    """The keys of all shards of each stage."""
-    decided = {s.name: key_of(s.name, s.version, s.config.model_dump(mode="json")) for s in stages}
-    decide = partial(_keys, tuple((s, tables[s.name]) for s in stages), decided)
-    found = {s.name: np.empty(len(rows), f"S{KEY_CHARS}") for s in stages}
-    items = Lazily(range(len(rows)), lambda shard: (shard, rows[shard]))
-    for (shard, _), keys in run.executor.map(decide, items, name=name):
-        for stage, key in keys.items():
-            found[stage][shard] = key.encode()
-    return {stage: Lazily(range(len(rows)), partial(_key_at, keys)) for stage, keys in found.items()}
-
-
-def _key_at(keys: np.ndarray, shard: int) -> str:
-    return bytes(keys[shard]).decode()
-
-
-def _find_poisonous(
-    run: Run, store: Store, stages: tuple[tuple[MapStage, Tables], ...], *, label: str, death: WorkerDied
+def run_maps(
+    run: Run,
+    store: Store,
+    stages: Sequence[MapStage],
+    *,
+    marks: dict[str, str],
+    rows: Sequence[str],
+    together: Together | None = None,
 ) -> None:
-    """Raise PoisonedError where single documents of the item are what its worker died of."""
-    run.progress.warn(f"{death}; looking for the document that did it")
-    shard, lacking = death.item
-    if found := find_poisonous(stages, shard, step=label, lacking=tuple(lacking)):
-        raise list_poisonous(store, found) from death
-
-
-def _keys(
-    stages: tuple[tuple[MapStage, Tables], ...], decided: dict[str, str], item: tuple[int, str]
-) -> dict[str, str]:
-    """What decides one shard of each stage: the stage, its rows of documents, and the columns it reads beside them.
-
-    `decided` names code and configuration of each stage. A neighbour's columns are not made yet; its key says as much.
-    """
-    shard, rows = item
-    keys: dict[str, str] = {}
-    for stage, tables in stages:
-        inputs = [
-            keys[table.name] if table.name in keys else column_hash(tables.read(table, shard, columns=names))
-            for table, names in stage.inputs
-        ]
-        keys[stage.name] = key_of(decided[stage.name], rows, inputs)
-    return keys
-
-
-def _tables(store: Store, stage: Stage, n_shards: int) -> Tables:
-    return Tables(store, n_shards, stage.name, frozenset(table.name for table in stage.reads))
-
-
-def _annotate_shard(stages: tuple[tuple[MapStage, Tables], ...], item: tuple[int, dict[str, str]]) -> dict[str, Marker]:
-    """Make the lacking tables of one shard. Each stage gets the columns that it declares and no other."""
-    import pyarrow.compute as pc  # late: a run that stands needs none of it, and it takes a tenth of a second
-
-    shard, lacking = item
-    wanted = [(stage, tables) for stage, tables in stages if stage.name in lacking]
-    columns = sorted({"n_bytes"}.union(*(stage.columns for stage, _ in wanted)))
-    watch = Stopwatch()  # so the first stage pays for reading what all of them share
-    documents = wanted[0][1].read(DOCUMENTS, shard, columns=columns)
-    counts = {"n_docs": documents.num_rows, "n_bytes": int(pc.sum(documents["n_bytes"]).as_py() or 0)}
-    made: dict[str, pa.Table] = {}
-    markers: dict[str, Marker] = {}
-    for stage, tables in wanted:
-        inputs = [
-            made[table.name].select(list(names)) if table.name in made else tables.read(table, shard, columns=names)
-            for table, names in stage.inputs
-        ]
-        try:
-            table = stage.annotate(documents.select(list(stage.columns)), *inputs, config=stage.config)
-        except StageError as error:
-            raise StageError(f"{stage.name}: shard {shard}: {error}") from error
-        if table.num_rows != documents.num_rows:
-            raise StageError(f"{stage.name}: shard {shard} has {table.num_rows} rows, documents {documents.num_rows}")
-        made[stage.name] = table
-        entry = tables.write(stage.table, shard, data=table)
-        marker = watch.marker(Outcome((entry,), counts))
-        write_shard_marker(tables.store, stage.name, lacking[stage.name], marker=marker)
-        markers[stage.name], watch = marker, Stopwatch()
-    return markers
+    """Run neighbouring map stages fused and record them; `rows` names the rows of `documents` of each shard."""
+    together = together or Together()
+    if all(_stands(run, store, s, mark=marks[s.name], together=together) for s in stages):
+        run.progress.skipped("+".join(s.name for s in stages))
+        return
+    for stage in stages:
+        _know(store, stage, together)
+    lots, hashes = together.cut.lots(len(rows)), together.hashes
+    done = work_off_maps(run.workplace, store, stages, rows=rows, lots=lots, hashes=hashes)
+    if together.cut.is_of_several:
+        for stage in stages:
+            hashes.add(stage.name, done[stage.name].files())
+    record_all(store, run.mixture, (DoneStage(s.name, marks[s.name], s.version, done.pop(s.name)) for s in stages))
 
 
 # --- what may lie in a run folder ------------------------------------------------------------------------------------
@@ -312,7 +241,8 @@ def refuse_foreign(store: Store, stage: Stage, *, layout: Layout) -> None:
     """
     folder, expected = layout.files[stage.name]
     # Hidden files that are not ours are left alone: file managers and NFS leave them everywhere.
-    names = [*store.files(folder), *_below(store, folder)]
+    here = store.entries(folder)
+    names = [*here.files, *(f"{inner}/{name}" for inner in here.folders for name in store.files(f"{folder}/{inner}"))]
     found = (n for n in names if not posixpath.basename(n).startswith(".") or n.endswith(TEMPORARY))
     strange = [name for name in found if name not in expected]
     if not strange:
@@ -322,7 +252,7 @@ def refuse_foreign(store: Store, stage: Stage, *, layout: Layout) -> None:
     ours = {f.path for f in files_of(store, recorded)} if recorded else set[str]()
     ours |= shard_files(store, stage.name)
     for mark in store.folders(f"state/{stage.name}"):
-        ours |= {e.path for m in read_markers(store, WorkStep(stage.name, mark)).values() for e in m.files}
+        ours |= files_marked(store, WorkStep(stage.name, mark))
     for name in strange:
         path = f"{folder}/{name}"
         known = path in ours or name.endswith(TEMPORARY) or total_of(posixpath.basename(name)) in layout.totals
@@ -333,11 +263,6 @@ def refuse_foreign(store: Store, stage: Stage, *, layout: Layout) -> None:
             store.remove(path)
 
 
-def _below(store: Store, folder: str) -> list[str]:
-    """Files one folder below: shards of phases."""
-    return [f"{inner}/{name}" for inner in store.folders(folder) for name in store.files(f"{folder}/{inner}")]
-
-
 def _remove_others(store: Store, marks: dict[str, str]) -> None:
     """Remove markers and exchange files of other configurations. From here on their tables may be overwritten, and a
     marker that outlived its file would be believed by its size alone (`check="size"`)."""
@@ -346,7 +271,7 @@ def _remove_others(store: Store, marks: dict[str, str]) -> None:
             for mark in store.folders(f"{root}/{stage}"):
                 if mark not in (marks.get(stage), SHARDS):
                     store.remove(f"{root}/{stage}/{mark}")
-            if stage not in marks:
+            if stage not in marks and f"{root}/{stage}" != BESIDE:  # which names the files that it is of
                 store.remove(f"{root}/{stage}")
     for table in OPTIONAL:
         if table.name not in marks:
@@ -354,9 +279,10 @@ def _remove_others(store: Store, marks: dict[str, str]) -> None:
 
 
 def _sweep(store: Store, marks: dict[str, str]) -> None:
-    """Remove temporary files that a killed driver left beside the manifest, and its tasks beside their markers."""
-    beside = [f"{WorkStep(stage, mark).folder}/" for stage, mark in marks.items()]
-    beside += [f"state/{stage}/{SHARDS}/" for stage in marks]
+    """Remove temporary files that a killed driver left beside the manifest, and its tasks beside their markers, where a
+    local disk writes first."""
+    beside = [f"{WorkStep(stage, mark).folder}/" for stage, mark in marks.items() if store.is_local]
+    beside += [f"state/{stage}/{SHARDS}/" for stage in marks if store.is_local]
     for folder in ("", *beside):
         for name in store.files(folder):
             if name.endswith(TEMPORARY):

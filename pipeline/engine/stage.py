@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
@@ -26,11 +26,22 @@ from pipeline.engine.blocks import Lazily, in_blocks
 from pipeline.engine.done import StepDone, TaskCost
 from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor
-from pipeline.engine.markers import Outcome, WorkStep, commit_item, intact_markers, items_marked
+from pipeline.engine.lots import ALONE, LotCut, Lots
+from pipeline.engine.markers import (
+    FINAL,
+    Marker,
+    Outcome,
+    WorkStep,
+    intact_markers,
+    light,
+    marker_name,
+    state_folder,
+)
 from pipeline.engine.merging import merge_files
 from pipeline.engine.progress import Progress
 from pipeline.engine.shards import Shards, commit_shard, json_parts, key_of
 from pipeline.engine.tables import Tables
+from pipeline.engine.working import FileHashes, Lot, commit_lot
 from pipeline.errors import StageError
 from pipeline.fields import Frozen
 from pipeline.schema import DOCUMENTS, Table
@@ -128,11 +139,19 @@ class Job:
     version: int = 0  # of the stage's code; part of the keys of its shards
     prefix: str = ""  # of the names of its steps
     merged: dict[WorkStep, list[Channel]] = field(default_factory=dict)  # behind each step, what it has filled
+    told: dict[WorkStep, list[Channel]] = field(default_factory=dict)  # of each step those whose readers need no marker
     inner: TaskCost = field(default_factory=TaskCost)  # of the steps so far that do not write the table
+    cut: LotCut = ALONE  # which items one task works off
+    hashes: FileHashes = field(default_factory=FileHashes)  # of the tables that it declares
 
     def within(self, name: str) -> "Job":
         """The same job, whose steps and exchange files are named after a part of the stage's work."""
         return replace(self, prefix=f"{self.prefix}{name}.")
+
+    @cached_property
+    def _begun(self) -> set[str]:
+        """The steps of which there may be markers: one look for all."""
+        return set(self.tables.store.folders(state_folder(self.stage, self.mark)))
 
     @property
     def skip_bad(self) -> bool:
@@ -155,44 +174,73 @@ class Job:
         channels = self.merged.get(step, [])
         standing = [self._standing_layer(channel) for channel in channels]
         gone = frozenset(c.layers[0].folder for c, level in zip(channels, standing, strict=True) if level)
-        done = self._work_off(step, task, items, gone=gone)
+        n_items = items if isinstance(items, int) else len(items)
+        done = self._work_off(step, task, items, lots=self.cut.lots(n_items), gone=gone)
         for channel, level in zip(channels, standing, strict=True):
             self._merge(channel, standing=level)
         return done
 
     def _work_off(
-        self, step: WorkStep, task: Callable[..., Outcome], items: int | Sequence[Any], *, gone: Collection[str] = ()
+        self,
+        step: WorkStep,
+        task: Callable[..., Outcome],
+        items: int | Sequence[Any],
+        *,
+        lots: Lots,
+        gone: Collection[str] = (),
     ) -> StepDone:
         """Do the items that do not stand; of files in the folders `gone`, which were merged, nothing is asked."""
-        n_items = items if isinstance(items, int) else len(items)
         place, store, writes_table = self.workplace, self.tables.store, not step.name
-        done = self._standing(step, n_items, gone=gone)
-        todo = Lazily(done.missing(), lambda item: (item, None if isinstance(items, int) else items[item]))
-        work = partial(commit_item, task, store, step, writes_table)
-        with place.progress.step(step.label, n_items=n_items, n_done=done.n_done) as advance:
-            for (item, _), marker in place.executor.map(work, todo, name=step.label):
-                done.add(item, marker)
-                advance(marker.counts)
+        done = self._standing(step, lots, gone=gone)
+
+        def lot(number: int) -> Lot:
+            mine = lots[number]
+            payloads = [None] * len(mine) if isinstance(items, int) else items[mine.start : mine.stop]
+            return Lot(mine, payloads, self.hashes.of(mine) if lots == self.cut.shards else {})
+
+        todo = Lazily([number for number in range(len(lots)) if lots[number].start not in done], lot)
+        work = partial(commit_lot, task, store, step, self._trim(step))
+        with place.progress.step(step.label, n_items=lots.n_items, n_done=done.n_done) as advance:
+            for (mine, *_), markers in place.executor.map(work, todo, name=step.label):
+                for item, marker in zip(mine, markers, strict=True):
+                    done.add(item, self._heard(step, marker))
+                    advance(marker.counts)
         if not writes_table:
             self.inner.add(done.cost)
+        elif self.cut.is_of_several and lots == self.cut.shards and done.n_files == lots.n_items:
+            self.hashes.add(self.stage, done.files())
         return done
 
-    def _standing(self, step: WorkStep, n_items: int, *, gone: Collection[str] = ()) -> StepDone:
-        """The items of a step whose files stand."""
-        place, store, writes_table = self.workplace, self.tables.store, not step.name
-        done = StepDone(n_items, keeps_files=writes_table)  # of other steps the manifest names no file
-        ask = partial(intact_markers, store, step, place.by_hash, place.skip_bad, writes_table, gone)
-        marked = [item for item in items_marked(store, step) if item < n_items]
+    def _standing(self, step: WorkStep, lots: Lots, *, gone: Collection[str] = ()) -> StepDone:
+        """The items of a step whose files stand: all of a lot, or none."""
+        place, store = self.workplace, self.tables.store
+        done = StepDone(lots.n_items, keeps_files=not step.name)  # of other steps the manifest names no file
+        if (step.name or FINAL) not in self._begun:
+            self._begun.add(step.name or FINAL)
+            return done
+        ask = partial(intact_markers, store, step, place.by_hash, place.skip_bad, self._trim(step), gone)
+        there = store.files(step.folder)
+        marked = Lazily([k for k in range(len(lots)) if marker_name(lots[k]) in there], lots.__getitem__)
         answers = in_blocks(place.executor, ask, marked, by_hash=place.by_hash, name=f"{step.label}.check")
         for item, marker in chain.from_iterable(answers):
-            done.add(item, marker)
+            done.add(item, self._heard(step, marker))
         return done
+
+    def _trim(self, step: WorkStep) -> Callable[[Marker], Marker]:
+        """What to leave of a marker on its way to the driver."""
+        return _as_it_is if step in self.told else partial(light, keeps_files=not step.name)
+
+    def _heard(self, step: WorkStep, marker: Marker) -> Marker:
+        """What to keep of a marker that came to the driver."""
+        for channel in self.told.get(step, ()):
+            channel.tell([marker])
+        return light(marker, keeps_files=not step.name)
 
     def _standing_layer(self, channel: Channel) -> int:
         """The last merged layer of which all files stand, 0 where there is none. No layer before it is needed."""
         for level in range(len(channel.layers) - 1, 0, -1):
             layer = channel.layers[level]
-            if self._standing(layer.step, layer.n_files).n_done == layer.n_files:
+            if self._standing(layer.step, Lots(layer.n_files)).n_done == layer.n_files:
                 return level
         return 0
 
@@ -201,7 +249,8 @@ class Job:
         for level in range(1, len(channel.layers)):
             layer = channel.layers[level]
             if level > standing:
-                self._work_off(layer.step, partial(merge_files, channel, level), layer.n_files)
+                merge, n_files = partial(merge_files, channel, level), layer.n_files
+                self._work_off(layer.step, merge, n_files, lots=Lots(n_files))
             self.tables.store.remove(channel.layers[level - 1].folder)
 
     def shards(
@@ -242,11 +291,18 @@ class Job:
         """
         step = self._named(step)
         writer, folder = WorkStep(self.stage, self.mark, step), f"{step}-{name}" if name else step
-        channel = Channel(self.tables.store, writer, folder, n_sources, n_partitions, by_source, exchange.FAN_IN)
+        store, fan_in, lots = self.tables.store, exchange.FAN_IN, self.cut.lots(n_sources)
+        channel = Channel(store, writer, folder, n_sources, n_partitions, by_source, fan_in, lots)
         if len(channel.layers) > 1:
             self.merged.setdefault(writer, []).append(channel)
+        elif channel.layers[0].n_files <= exchange.FAN_IN and not store.is_local:
+            self.told.setdefault(writer, []).append(channel)
         return channel
 
     def _named(self, step: str) -> str:
         """The step's name; the one that writes the table, which has none, is no part's."""
         return f"{self.prefix}{step}" if step else step
+
+
+def _as_it_is(marker: Marker) -> Marker:
+    return marker

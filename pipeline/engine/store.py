@@ -31,11 +31,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.engine.disk import Disk, Held
+from pipeline.engine.disk import Disk, Entries, Held
 from pipeline.engine.disks import disk_of
 from pipeline.engine.mapped import read_mapped, write_mapped
 from pipeline.engine.parquet import write_table
-from pipeline.engine.ranged import RangedFile, column_ranges
+from pipeline.engine.ranged import RangedFile, column_ranges, is_most
 from pipeline.engine.sink import Fill, HashingFile
 from pipeline.errors import SchemaError, StoreError, why
 from pipeline.schema import check
@@ -216,13 +216,16 @@ class Store:
 
     def files(self, folder: str) -> dict[str, int]:
         """Names and sizes of the files right inside `folder`, sorted; empty if there is no such folder."""
-        with self._asking(folder):
-            return self.disk.entries(self._inside(folder)).files
+        return self.entries(folder).files
 
     def folders(self, folder: str) -> list[str]:
         """Names of the folders right inside `folder`, sorted; empty if there is no such folder."""
+        return self.entries(folder).folders
+
+    def entries(self, folder: str) -> Entries:
+        """Files and folders right inside `folder`, in one request."""
         with self._asking(folder):
-            return self.disk.entries(self._inside(folder)).folders
+            return self.disk.entries(self._inside(folder))
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Sizes of all files inside and below `folder`, by their paths in the run; empty if there is no such folder."""
@@ -242,6 +245,12 @@ class Store:
         self._before_removing()
         with self._asking(path):
             self.disk.remove(self._inside(path))
+
+    def remove_below(self, folder: str, *, but: str) -> None:
+        """Remove the folders right inside `folder` but one."""
+        self._before_removing()
+        with self._asking(folder):
+            self.disk.remove_below(self._inside(folder), but=but)
 
     def remove_files(self, paths: Iterable[str]) -> None:
         """Remove files of this run; nothing happens to those that are gone already."""
@@ -302,7 +311,7 @@ class Store:
         """Read and check a shard, or some of its columns. StoreError if damaged, SchemaError if it is another table."""
         wanted = schema if columns is None else pa.schema([schema.field(c) for c in columns])
         try:
-            with self.disk.open(self._inside(path)) as source:
+            with self.disk.open(self._inside(path), whole=is_most(wanted)) as source:
                 known = source.parquet_metadata() if isinstance(source, RangedFile) else None
                 file = pq.ParquetFile(source, metadata=known, page_checksum_verification=True)
                 if isinstance(source, RangedFile):
@@ -326,7 +335,7 @@ class Store:
         """
         wanted = schema if columns is None else pa.schema([schema.field(c) for c in columns])
         try:
-            with self.disk.open(self._inside(path)) as source:
+            with self.disk.open(self._inside(path), whole=is_most(wanted)) as source:
                 table = read_mapped(source, wanted.names, is_checked=is_checked)
         except (OSError, KeyError, ValueError, SystemError, pa.ArrowException) as error:
             # Damage in Arrow's own headers: names that are no UTF-8 are ValueErrors, or SystemErrors without a text.
@@ -387,8 +396,7 @@ def _damaged(target: str, error: BaseException) -> StoreError:
     return StoreError(f"{target}: is missing or damaged: {' '.join(str(error).split())[:200]}; {_CURATE}")
 
 
-def _unreadable(target: str, error: BaseException) -> StoreError:
-    # A server that did not answer has lost nothing.
+def _unreadable(target: str, error: BaseException) -> StoreError:  # a server that did not answer has lost nothing
     remedy = _AGAIN if "://" in target and not isinstance(error, FileNotFoundError) else _CURATE
     return StoreError(f"{target}: cannot be read: {why(error)}; {remedy}")
 

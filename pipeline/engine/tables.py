@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from pipeline.engine.held import held
 from pipeline.engine.store import FileEntry, Store, part
 from pipeline.errors import StageError
-from pipeline.schema import Table
+from pipeline.schema import Table, check
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,13 @@ class Tables:
         self, table: Table, shard: int, *, columns: Sequence[str] | None = None, of: int | None = None
     ) -> pa.Table:
         """Shard `shard` of a table, or some of its columns, checked against its schema."""
+        path, here = self.path(table, shard, of=of), held()
+        if here is not None and columns is not None and of is None and table.aligned:
+            found = here.columns(self.store, table, shard, columns, lambda other: self.path(table, other))
+            if found is not None:
+                return check(found, pa.schema([table.schema.field(name) for name in columns]), name=path)
         read = self.store.read_mapped if table.mapped else self.store.read_parquet
-        return read(self.path(table, shard, of=of), schema=table.schema, columns=columns)
+        return read(path, schema=table.schema, columns=columns)
 
     def map(self, table: Table, shard: int, *, columns: Sequence[str]) -> pa.Table:
         """Columns of a shard of a mapped table, of which no page is read before it is used: their hashes are not
@@ -49,4 +55,7 @@ class Tables:
         if self.declared is not None and table.name != self.stage:
             raise StageError(f"{self.stage}: writes table {table.name!r}, which is another stage's")
         write = self.store.write_mapped if table.mapped else self.store.write_parquet
-        return write(self.path(table, shard, of=of), data, schema=table.schema)
+        entry = write(self.path(table, shard, of=of), data, schema=table.schema)
+        if (here := held()) is not None and table.aligned:
+            here.wrote(table, shard, data, entry)
+        return entry

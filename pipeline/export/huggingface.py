@@ -13,7 +13,7 @@ from pipeline.engine.store import FileEntry, Store
 from pipeline.errors import StoreError
 from pipeline.export.finished import Finished
 from pipeline.export.parquet import SETTINGS, write_shards
-from pipeline.publish import Facts, Part, StreamFacts, assemble, count, papers
+from pipeline.publish import DataPart, Facts, StreamFacts, assemble, count, papers
 from pipeline.publish.facts import DOCUMENTS, SEQUENCES
 from pipeline.schema import LEDGER
 
@@ -38,14 +38,14 @@ def write(source: Finished, out: Store) -> list[FileEntry]:
 
     documents = out.write_stream(DOCUMENTS_FILE, fill)
     parts = (
-        Part(SEQUENCES, SEQUENCES, "data/*.parquet", "parquet", source.schema, tuple(sequences)),
-        Part(DOCUMENTS, DOCUMENTS, "documents/*.parquet", "parquet", schema, (documents,)),
+        DataPart(SEQUENCES, SEQUENCES, "data/*.parquet", "parquet", source.schema, tuple(sequences)),
+        DataPart(DOCUMENTS, DOCUMENTS, "documents/*.parquet", "parquet", schema, (documents,)),
     )
     made = papers(_facts(source, parts))
     return [*sequences, documents, *(out.write_bytes(name, data) for name, data in made.items())]
 
 
-def _facts(source: Finished, parts: tuple[Part, ...]) -> Facts:
+def _facts(source: Finished, parts: tuple[DataPart, ...]) -> Facts:
     """What the papers say of the run, or of one phase of it, as it was exported."""
     tally, phase = source.tally, source.phase
     name = "" if phase is None else phase.name

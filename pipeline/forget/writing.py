@@ -13,11 +13,11 @@ import pyarrow as pa
 from pipeline.arrays.columns import one_chunk
 from pipeline.engine.forgotten import Forgotten, read_forgotten, write_forgotten
 from pipeline.engine.manifest import REPORT, file_of, files_of, put_files, read_manifest, write_manifest
-from pipeline.engine.markers import parse_marker, to_bytes
+from pipeline.engine.markers import Marker
 from pipeline.engine.parquet import write_table
 from pipeline.engine.patching import entry_of, patch
 from pipeline.engine.run_folder import RunFiles
-from pipeline.engine.shards import SHARDS
+from pipeline.engine.shards import SHARDS, change_markers
 from pipeline.engine.splice import append, cut_back, spliced
 from pipeline.engine.store import FileEntry, Store
 from pipeline.forget.in_packed import refill_packed
@@ -166,17 +166,15 @@ def commit(run: RunFiles, files: dict[str, FileEntry]) -> None:
 def _tell_markers(store: Store, stage: str, files: dict[str, FileEntry]) -> None:
     """Markers of shards of `documents` are told what their files are now: it alone is read from outside the run. Those
     of other stages go: nothing that such a stage is given makes what stands there."""
+
+    def told(marker: Marker) -> Marker | None:
+        if not any(f.path in files for f in marker.files):
+            return marker
+        if stage != DOCUMENTS.name:
+            return None
+        return replace(marker, files=tuple(files.get(f.path, f) for f in marker.files))
+
     for folder in store.folders(f"state/{stage}"):
-        where = f"state/{stage}/{folder}"
         if folder != SHARDS:
-            store.remove(where)
-            continue
-        for name in store.files(where):
-            marker = parse_marker(store.read_bytes(f"{where}/{name}"))
-            if marker is None or not any(f.path in files for f in marker.files):
-                continue
-            if stage == DOCUMENTS.name:
-                told = tuple(files.get(f.path, f) for f in marker.files)
-                store.write_bytes(f"{where}/{name}", to_bytes(replace(marker, files=told)))
-            else:
-                store.remove(f"{where}/{name}")
+            store.remove(f"state/{stage}/{folder}")
+    change_markers(store, stage, told)

@@ -39,4 +39,4 @@ def _join_some(channel: Channel, out: Channel, join: Join, group: int, _: None) 
 
 
 def _tables(channel: Channel, first: int, last: int) -> Iterator[pa.Table]:
-    return (channel.gather_from(source, 0) for source in range(first, last))
+    return channel.each_source(first, last)

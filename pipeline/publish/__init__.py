@@ -8,7 +8,7 @@ papers.py     which files these are, and how they come into a run
 """
 
 from pipeline.publish.counts import count
-from pipeline.publish.facts import Facts, Part, StreamFacts, assemble, facts_of
+from pipeline.publish.facts import DataPart, Facts, StreamFacts, assemble, facts_of
 from pipeline.publish.papers import PAPERS, papers, publish
 
-__all__ = ["PAPERS", "Facts", "Part", "StreamFacts", "assemble", "count", "facts_of", "papers", "publish"]
+__all__ = ["PAPERS", "DataPart", "Facts", "StreamFacts", "assemble", "count", "facts_of", "papers", "publish"]

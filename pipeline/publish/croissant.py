@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.publish.facts import DOCUMENTS, Facts, Part
+from pipeline.publish.facts import DOCUMENTS, DataPart, Facts
 from pipeline.publish.licenses import LICENSE_FILE, front_matter_of
 from pipeline.publish.markdown import plain
 from pipeline.publish.sources import SourceFacts, sources_of
@@ -127,7 +127,7 @@ def _file(path: str, n_bytes: int, sha256: str, kind: str) -> dict[str, Any]:
     }
 
 
-def _record_set(part: Part) -> dict[str, Any]:
+def _record_set(part: DataPart) -> dict[str, Any]:
     fields = [_field(part, column) for column in part.schema]
     key = {"key": {"@id": f"{part.name}/doc_id"}} if part.kind == DOCUMENTS else {}
     return {
@@ -140,7 +140,7 @@ def _record_set(part: Part) -> dict[str, Any]:
     }
 
 
-def _field(part: Part, column: pa.Field) -> dict[str, Any]:
+def _field(part: DataPart, column: pa.Field) -> dict[str, Any]:
     """A column. Lists are arrays; structs in lists have a field for each of theirs."""
     name, kind = f"{part.name}/{column.name}", column.type
     found: dict[str, Any] = {"@type": "cr:Field", "@id": name, "name": column.name}

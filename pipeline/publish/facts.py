@@ -26,7 +26,7 @@ _MEANING = {
 
 
 @dataclass(frozen=True)
-class Part:
+class DataPart:
     """Files of one schema that belong together, as hubs and Croissant know them. Paths start where the card lies."""
 
     name: str
@@ -73,7 +73,7 @@ class Facts:
     mixture: Mixture
     counts: Composition
     streams: tuple[StreamFacts, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[DataPart, ...]
     stages: tuple[StageFacts, ...]
     tokenizer: FileEntry
     version: str = __version__
@@ -112,7 +112,7 @@ def assemble(
     run: RunFiles,
     streams: Iterable[StreamFacts],
     *,
-    parts: tuple[Part, ...],
+    parts: tuple[DataPart, ...],
     counts: Composition,
     said: Publication | None = None,
     phase: str | None = None,
@@ -133,18 +133,18 @@ def assemble(
     )
 
 
-def _parts_of(run: RunFiles) -> tuple[Part, ...]:
+def _parts_of(run: RunFiles) -> tuple[DataPart, ...]:
     """The sequences of a run, each phase by itself, and its ledger."""
     every = list(run.files(PACKED))
     parts = []
     for phase in run.phases:
         files = tuple(file for file in every if file.path.rpartition("/")[0] == phase.folder)
         schema = packed_schema(phase.seq_len, joined=run.joined)
-        parts.append(Part(phase.name or PACKED, SEQUENCES, f"{phase.folder}/*.arrow", "arrow", schema, files))
+        parts.append(DataPart(phase.name or PACKED, SEQUENCES, f"{phase.folder}/*.arrow", "arrow", schema, files))
     ledger = tuple(run.files(LEDGER.name))
     glob = f"tables/{LEDGER.name}/*.parquet"
     # `datasets` reads all configurations of a folder by one format, and its sequences are Arrow files.
-    return (*parts, Part(LEDGER.name, DOCUMENTS, glob, "parquet", LEDGER.schema, ledger, loads=False))
+    return (*parts, DataPart(LEDGER.name, DOCUMENTS, glob, "parquet", LEDGER.schema, ledger, loads=False))
 
 
 def _stream(run: RunFiles, phase: Phased) -> StreamFacts:

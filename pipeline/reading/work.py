@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
+from pipeline.engine.ends import ends_kept
 from pipeline.engine.executor import Executor
 from pipeline.engine.memory import give_back
 from pipeline.engine.run_folder import RunFiles
@@ -113,12 +114,13 @@ def working(
     """Where checks work; `scratch` is a folder or URL that all workers reach, by default this machine's own for
     temporary files. What is put there is removed at the end."""
     if scratch is None:
-        with tempfile.TemporaryDirectory(prefix="loopmix-") as folder:
+        with ends_kept(), tempfile.TemporaryDirectory(prefix="loopmix-") as folder:
             yield Work(open_store(folder), executor, rows_per_part, rows_per_task)
         return
     store = open_store(f"{scratch.rstrip('/')}/loopmix-{secrets.token_hex(8)}")
     try:
-        yield Work(store, executor, rows_per_part, rows_per_task)
+        with ends_kept():
+            yield Work(store, executor, rows_per_part, rows_per_task)
     finally:
         store.remove("")
 

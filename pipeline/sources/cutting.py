@@ -15,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config import Source
 from pipeline.engine.forgotten import read_forgotten, without_forgotten
+from pipeline.engine.lots import LOT_ITEMS
 from pipeline.engine.markers import Marker, Outcome, Stopwatch
-from pipeline.engine.shards import SHARDS, key_of, write_shard_marker
+from pipeline.engine.shards import SHARDS, key_of, write_shard_markers
 from pipeline.engine.stage import Workplace
 from pipeline.engine.store import Store
 from pipeline.errors import StoreError, WorkerDied
@@ -117,8 +118,10 @@ def _cut(store: Store, skip_bad: bool, item: tuple[int, _Task]) -> Cut:
         markers = [watch.marker(Outcome((entry,), {"n_docs": 0, "n_bytes": 0}, problem))]
     sums = {name: sum(m.counts[name] for m in markers) for name in ("n_docs", "n_bytes")}
     cut = Cut(tuple(starts), sums, problem)
-    for key, marker in zip(_keys(task, cut), markers, strict=True):
-        write_shard_marker(store, DOCUMENTS.name, key, marker=marker)
+    told = list(zip(_keys(task, cut), markers, strict=True))
+    together = 1 if store.is_local else LOT_ITEMS
+    for first in range(0, len(told), together):
+        write_shard_markers(store, DOCUMENTS.name, dict(told[first : first + together]))
     store.write_bytes(_path(task.key), json.dumps(asdict(cut)).encode())
     return cut
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -117,13 +118,37 @@ def test_a_script_that_a_worker_imports_does_not_begin_again(tmp_path: Path) -> 
         "    worker = get_context('spawn').Process(target=nothing)\n"
         "    worker.start(); worker.join(); raise SystemExit(worker.exitcode)\n"
     )
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 1
     assert "call it under if __name__ == '__main__':" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
-def test_where_it_works_is_chosen_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_without_a_guard_is_refused_and_no_document_is_suspected(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    call = f"loopmix.curate({str(DATA / 'mixture.yaml')!r}, {str(tmp_path / 'run')!r}, executor='processes')"
+    script.write_text(f"import pipeline as loopmix\n{call}\n")
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 1
+    assert "ConfigError: worker processes end while they start" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "run" / "state").exists()
+
+
+def test_an_executor_of_ones_own_is_used_as_it_is() -> None:
     mixture = loopmix.load_mixture(DATA / "mixture.yaml")
     own = ShuffledExecutor(1)
     with making._workers(own, None, n_bytes=10**12, mixture=mixture) as found:

@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +27,10 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pipeline.engine.exchange import Channel
-from pipeline.engine.markers import Marker, Outcome, WorkStep, commit_item, to_bytes
+from pipeline.engine.markers import Marker, Outcome, WorkStep, light, to_bytes
 from pipeline.engine.merging import WINDOW_BYTES, merge_files
 from pipeline.engine.store import Block, FileEntry, Store, open_store
+from pipeline.engine.working import Lot, commit_lot
 
 # Of the band keys of `similar`, as docs/scale.md counts them for 100 TB: 15 * 10^9 documents, 16 bytes a row.
 _BYTES_OF_TB = 5.9e12 / 100
@@ -43,7 +46,11 @@ def scattered(channel: Channel, n_rows: int) -> None:
         return Outcome((channel.scatter(source, table, partition=np.sort(key % np.uint64(channel.n_partitions))),), {})
 
     for source in range(channel.n_sources):
-        commit_item(send, channel.store, channel.step, (source, None))
+        _commit(send, channel, channel.step, source)
+
+
+def _commit(task: Callable[..., Outcome], channel: Channel, step: WorkStep, item: int) -> None:
+    commit_lot(task, channel.store, step, light, Lot(range(item, item + 1), (None,), {}))
 
 
 def merged(channel: Channel) -> float:
@@ -51,12 +58,7 @@ def merged(channel: Channel) -> float:
     began = time.process_time()
     for level, layer in enumerate(channel.layers[1:], start=1):
         for number in range(layer.n_files):
-            commit_item(
-                lambda item, payload, level=level: merge_files(channel, level, item, payload),
-                channel.store,
-                layer.step,
-                (number, None),
-            )
+            _commit(partial(merge_files, channel, level), channel, layer.step, number)
     return time.process_time() - began
 
 

@@ -131,6 +131,13 @@ SYNTAX = [
     of_mixture(
         "two documents in one file", GOOD + "---\nname: other\n", "mix.yaml:7:1: ", "take the line --- out", draws=True
     ),
+    of_mixture(
+        "a control character",
+        instead("name: mine", "name: mi\x07ne"),
+        "mix.yaml:1: ",
+        "holds the character '\\x07'",
+        "take it out",
+    ),
     of_mixture("an empty file", "", "mix.yaml: is empty", "expected keys, at least `name:`, `sources:`"),
     of_mixture(
         "a list at the top",

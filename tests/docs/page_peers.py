@@ -47,7 +47,7 @@ COPIED = (
     Copied("Tokens", "tokenizer.md", "| | MB | ours | cl100k |",
            "Bytes per token, higher is better; ours has 76,800 entries, the others 100,256 to 199,998."),
     Copied("Training", "training.md", "| 1M shape, 4 x 512 tokens |",
-           "Beside a plain Llama in torch, on two CPU cores; no GPU was measured."),
+           "Beside a plain Llama in torch, on two CPU cores."),
 )  # fmt: skip
 
 

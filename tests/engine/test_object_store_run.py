@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import obstore
 import pytest
-from handmade import PausingExecutor
+from handmade import PausingExecutor, StoppingExecutor
 from object_server import CREDENTIALS, object_server
 from obstore.store import MemoryStore
 
@@ -92,6 +93,69 @@ def test_a_run_on_an_object_store_has_the_bytes_of_a_local_one_and_stands(
     assert steps == {"table"}
     curate(run_of(ROOT, load_mixture(MIXTURE), InlineExecutor()))
     assert files_of(store) == local["first"]
+
+
+# --- what is asked ---------------------------------------------------------------------------------------------------
+
+ASKS = ("get", "get_ranges", "head", "put", "copy", "delete", "list", "list_with_delimiter")
+# For each of 25 shards; 37 were measured, some of which the clock decides (the lease). Without lots 173.
+MOST_ASKED = 45
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Requests by kind."""
+    n: Counter[str] = Counter()
+
+    def counted(kind: str, ask: Any) -> Any:
+        def one(*arguments: Any, **options: Any) -> Any:
+            n[kind] += 1
+            return ask(*arguments, **options)
+
+        return one
+
+    for kind in ASKS:
+        monkeypatch.setattr(obstore, kind, counted(kind, getattr(obstore, kind)))
+    return n
+
+
+def small_shards() -> Mixture:
+    m = load_mixture(MIXTURE)
+    return m.model_copy(update={"ingest": m.ingest.model_copy(update={"shard_bytes": 12_000})})
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a local run of small shards."""
+    folder = tmp_path_factory.mktemp("small")
+    curate(run_of(str(folder), small_shards(), InlineExecutor()))
+    return files_of(open_store(str(folder)))
+
+
+def test_a_run_of_small_shards_asks_little_for_each_and_makes_the_bytes_of_a_local_one(
+    memory: ObjectDisk, asked: Counter[str], small: dict[str, bytes]
+) -> None:
+    curate(run_of(ROOT, small_shards(), InlineExecutor()))
+    n_asked, store = asked.total(), open_store(ROOT)
+    n_shards = len(store.files("tables/documents"))
+    assert n_shards > 8
+    assert n_asked / n_shards <= MOST_ASKED, asked
+    assert store.sizes("work") == {}
+    assert files_of(store) == small
+
+
+# The steps of a run of small shards, each of one task or a few.
+@pytest.mark.parametrize("at", [29, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 60, 6))])
+def test_a_run_of_small_shards_that_was_stopped_goes_on_to_the_same_bytes(
+    memory: ObjectDisk, small: dict[str, bytes], at: int
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        curate(run_of(ROOT, small_shards(), StoppingExecutor(at)))
+    store = open_store(ROOT)
+    paths = sorted(store.sizes("tables"))
+    store.remove_files(paths[:: max(1, len(paths) // 3)])  # and some files of lots are gone
+    curate(run_of(ROOT, small_shards(), InlineExecutor()))
+    assert files_of(store) == small
 
 
 # --- two drivers -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,17 +10,33 @@ import pytest
 
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.markers import Marker
-from pipeline.engine.shards import Shards, column_hash, key_of, names_of, write_shard_marker
+from pipeline.engine.shards import (
+    Shards,
+    change_markers,
+    column_hash,
+    key_of,
+    names_of,
+    read_told,
+    shard_files,
+    write_shard_markers,
+)
 from pipeline.engine.store import Store, open_store, part
 
 FOLDER = "tables/tokens"
 
 
-def stand(store: Store, names: dict[str, int], *, of: int, problem: str | None = None) -> None:
-    """A file and a marker for each key."""
-    for key, number in names.items():
-        entry = store.write_bytes(f"{FOLDER}/{part(number, of)}", key.encode())
-        write_shard_marker(store, "tokens", key, marker=Marker((entry,), {}, problem, 0.0))
+def stand(store: Store, names: dict[str, int], *, of: int, problem: str | None = None, together: bool = False) -> None:
+    """A file for each key and a marker, in a file of its own or in one for all."""
+    entries = {key: store.write_bytes(f"{FOLDER}/{part(number, of)}", key.encode()) for key, number in names.items()}
+    told = {key: Marker((entry,), {}, problem, 0.0) for key, entry in entries.items()}
+    for some in [told] if together else [{key: marker} for key, marker in told.items()]:
+        write_shard_markers(store, "tokens", some)
+
+
+def marked(store: Store) -> list[str]:
+    """The keys of all markers, in order."""
+    told = read_told(store, "tokens", store.files("state/tokens/shards"))
+    return sorted(key for markers in told.values() for key in markers)
 
 
 def standing(store: Store, wanted: str, *, by_hash: bool = True, skip_bad: bool = False) -> str:
@@ -51,11 +68,35 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         ("wxyz", "...."),
     ],
 )
-def test_shards_when_wanted_elsewhere_are_renamed(store: Store, wanted: str, found: str) -> None:
-    stand(store, {"a": 0, "b": 1, "c": 2, "d": 3}, of=4)
+@pytest.mark.parametrize("together", [False, True])
+def test_shards_when_wanted_elsewhere_are_renamed(store: Store, wanted: str, found: str, together: bool) -> None:
+    stand(store, {"a": 0, "b": 1, "c": 2, "d": 3}, of=4, together=together)
     assert standing(store, wanted) == found
+    assert marked(store) == sorted(found.replace(".", ""))
     assert standing(store, wanted) == found
-    assert len(store.files("state/tokens/shards")) == len(found.replace(".", ""))
+    assert marked(store) == sorted(found.replace(".", ""))
+
+
+def test_a_shard_of_which_two_markers_speak_is_believed_by_its_content_alone(store: Store) -> None:
+    """A stop amid renaming leaves the old marker beside the new one, and the old name may be another's by then."""
+    stand(store, {"a": 0, "b": 1}, of=3, together=True)
+    stand(store, {"a": 2}, of=3)  # it went there
+    store.write_bytes(f"{FOLDER}/{part(0, 3)}", b"b")  # and another of its size came
+    assert standing(store, "bxa", by_hash=False) == "b.."
+    assert marked(store) == ["b"]
+
+
+def test_markers_of_a_lot_are_changed_and_removed_one_by_one(store: Store) -> None:
+    stand(store, {"a": 0, "b": 1, "c": 2}, of=3, together=True)
+    before = {f"{FOLDER}/{part(k, 3)}" for k in range(3)}
+    assert shard_files(store, "tokens") == before
+    gone = f"{FOLDER}/{part(1, 3)}"
+    change_markers(store, "tokens", lambda marker: None if marker.files[0].path == gone else marker)
+    assert marked(store) == ["a", "c"]
+    change_markers(store, "tokens", lambda marker: replace(marker, problem="changed"))
+    told = read_told(store, "tokens", store.files("state/tokens/shards"))
+    assert [marker.problem for markers in told.values() for marker in markers.values()] == ["changed", "changed"]
+    assert len(store.files("state/tokens/shards")) == 1
 
 
 def test_shards_when_damaged_or_skipped_do_not_stand(store: Store) -> None:

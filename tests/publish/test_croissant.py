@@ -76,7 +76,8 @@ def test_fields_are_the_columns_of_the_files(run: RunFiles) -> None:
     assert packed["doc_ids"]["isArray"] and packed["doc_ids"]["arrayShape"] == "-1"
     assert packed["pool"]["dataType"] == "sc:Text" and "isArray" not in packed["pool"]
     fired = next(f for f in sets["ledger"]["field"] if f["name"] == "fired")
-    assert [(s["name"], s["dataType"]) for s in fired["subField"]] == [("rule", "sc:Text"), ("value", "sc:Float")]
+    inner = [(one["@id"], one["name"], one["dataType"]) for one in fired["subField"]]
+    assert inner == [("ledger/fired/rule", "rule", "sc:Text"), ("ledger/fired/value", "value", "sc:Float")]
 
 
 @pytest.mark.parametrize(

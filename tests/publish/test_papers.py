@@ -15,11 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from click.testing import CliRunner
+from export.export_runs import export_run
 from hand_run import SHARDS, STREAM, hand_run
 
 from pipeline.cli.main import main
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import ConfigError, StoreError
+from pipeline.export import export_data
 from pipeline.publication import Publication
 from pipeline.publish import PAPERS, facts_of, papers, publish
 from pipeline.publish.card import languages_of, size_of
@@ -246,6 +248,30 @@ def test_the_command_writes_beside_the_run_and_says_what_is_open(tmp_path: Path)
     line = ["publish", run.store.root, "--out", str(tmp_path / "j"), "--json"]
     said = json.loads(CliRunner().invoke(main, line).output)
     assert {file["path"] for file in said["files"]} == set(names)
+
+
+def test_a_run_loads_by_the_card_at_its_top(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    truth = export_run(tmp_path / "run")
+    for name, data in papers(facts_of(truth.run)).items():
+        (tmp_path / "run" / name).write_bytes(data)
+    found = datasets.load_dataset(str(tmp_path / "run"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert found.to_list() == truth.rows
+
+
+def test_an_export_for_a_hub_holds_the_papers_of_its_own_files(tmp_path: Path) -> None:
+    truth = export_run(tmp_path / "run")
+    out = export_data(truth.run, to="huggingface", out=tmp_path / "out").folder
+    found = json.loads((out / "croissant.json").read_text())
+    files = {one["contentUrl"]: one["sha256"] for one in found["distribution"] if "contentUrl" in one}
+    on_disk = [p for p in out.rglob("*") if p.suffix == ".parquet"] + [out / "tokenizer.json"]
+    assert files == {p.relative_to(out).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in on_disk}
+    names = pq.read_schema(out / "documents/train-00000.parquet").names
+    sets = {one["name"]: [field["name"] for field in one["field"]] for one in found["recordSet"]}
+    assert sets["documents"] == names
+    front = yaml.safe_load((out / "README.md").read_text().split("---\n")[1])
+    assert [one["data_files"] for one in front["configs"]] == ["data/*.parquet", "documents/*.parquet"]
+    assert (out / "training_content.md").is_file() and (out / "LICENSE.md").is_file()
 
 
 def test_a_run_without_a_ledger_has_no_papers(tmp_path: Path) -> None:

@@ -99,6 +99,28 @@ def test_the_parser_is_stopped_when_it_looks_ahead_to_the_end_again_and_again():
     assert parse_error_frac(b"do " * 2_700, "Haskell") is None
 
 
+# Of every grammar that was asked, what took it seconds or gigabytes for 64 kB, and no step or request showed.
+@pytest.mark.parametrize(
+    ("language", "repeated"),
+    [("C", "a=>"), ("Java", "a=>"), ("Erlang", "a=>"), ("Haskell", "\\\n"), ("Haskell", "\\"), ("C#", "a;"),
+     ("C#", '"a'), ("C#", "::a"), ("Java", "a!"), ("C++", "!a"), ("JavaScript", "a=a ")],
+)  # fmt: skip
+def test_what_repeats_a_few_bytes_is_not_parsed(monkeypatch, language, repeated):
+    monkeypatch.setattr(parse, "_parse", None)  # nor begun
+    content = (repeated * 64_000)[:64_000].encode()
+    assert parse_error_frac(content, language) is None
+    assert node_span(content, language, 7) is None
+
+
+def test_code_that_repeats_itself_is_parsed():
+    for language, text in SOUND.items():
+        assert not parse.is_repetitive(text)
+        assert not parse.is_repetitive(b"".join(text.replace(b"i", b"i%d" % n) for n in range(40))), language
+    zeros = b"int a[] = {\n" + b"".join(b"  0, 0, 0, 0, /* %d */\n" % n for n in range(1_000)) + b"};\n"
+    assert parse_error_frac(zeros, "C") == 0.0
+    assert not parse.is_repetitive(b"ab" * 1_000)  # too short to cost anything
+
+
 def test_a_parser_goes_on_afresh_when_the_one_before_was_stopped():
     before = parse_error_frac(SOUND["C"], "C")
     parse_error_frac(b"<!--" * 1_000, "C")
