@@ -73,10 +73,18 @@ def curate(
     loaded, store = with_sample(load_mixture(mixture), sample), open_store(os.fspath(out))
     console = Console(quiet=progress is not True)
     told = Told(console, quiet=progress is not True, hear=progress if callable(progress) else None)
-    options = {"on_bad_shard": on_bad_shard, "check": check, "replace": replace}
+    options: dict[str, Any] = {"on_bad_shard": on_bad_shard, "check": check, "replace": replace}
     file = Path(mixture).read_bytes() if isinstance(mixture, str | os.PathLike) else None
-    known = {"told": told, "file": file, "prepare": _refuse_unguarded}
-    make(loaded, store, executor=executor, ray_address=ray_address, **known, **options)
+    make(
+        loaded,
+        store,
+        executor=executor,
+        ray_address=ray_address,
+        told=told,
+        file=file,
+        prepare=_refuse_unguarded,
+        **options,
+    )
     return open_run(store.root)
 
 

@@ -1,12 +1,14 @@
-"""Which kind of disk a root lies on."""
+"""Which kind of disk a root lies on, and where a path of this machine leads."""
 
 from __future__ import annotations
 
 import os
 from functools import lru_cache
+from pathlib import Path
 
 from pipeline.engine.disk import Disk
 from pipeline.engine.local_disk import LocalDisk
+from pipeline.errors import StoreError
 
 SERVED = ("s3://", "s3a://", "gs://", "az://", "azure://", "adl://", "abfs://", "abfss://")
 _SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")  # of the environment: where the servers are and who asks
@@ -31,3 +33,12 @@ def _server(root: str, settings: tuple[tuple[str, str], ...]) -> Disk:
     from pipeline.engine.other_disk import OtherDisk
 
     return OtherDisk(root)
+
+
+def local_root(path: str) -> str:
+    """The absolute path of a folder of this machine that is there or can be made; StoreError where a file is above."""
+    root = Path(path).expanduser().resolve()
+    above = next(place for place in (root, *root.parents) if os.path.lexists(place))
+    if not above.is_dir():
+        raise StoreError(f"{root}: {above} is no folder; name another one for the run")
+    return str(root)

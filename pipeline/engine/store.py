@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import posixpath
 import re
 import time
@@ -26,13 +25,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.engine.disk import Disk, Entries, Held
-from pipeline.engine.disks import disk_of
+from pipeline.engine.disks import disk_of, local_root
 from pipeline.engine.mapped import read_mapped, write_mapped
 from pipeline.engine.parquet import write_table
 from pipeline.engine.ranged import RangedFile, column_ranges, is_most
@@ -383,13 +381,7 @@ class Store:
 
 def open_store(path: str) -> Store:
     """A store at a local path (made absolute) or an fsspec URL."""
-    if "://" in path:
-        return Store(path)
-    root = Path(path).expanduser().resolve()
-    above = next(place for place in (root, *root.parents) if os.path.lexists(place))
-    if not above.is_dir():
-        raise StoreError(f"{root}: {above} is no folder; name another one for the run")
-    return Store(str(root))
+    return Store(path if "://" in path else local_root(path))
 
 
 def _damaged(target: str, error: BaseException) -> StoreError:

@@ -107,7 +107,9 @@ def from_released(keys: dict[str, Any], *, where: str) -> ModelConfig:
     if looped:
         window = keys["plt_window_size"]
         if not isinstance(window, list) or len(window) != 2 or window[1] != 0:
-            raise CheckpointError(f"{where}: plt_window_size is {window!r:.80}, expected [tokens to the left, 0]")
+            raise CheckpointError(
+                f"{where}: plt_window_size is {window!r:.80}, expected [a number, 0]: no tokens to the right"
+            )
         ours |= {"gate": "hidden" if keys["plt_gate_use_hidden_states"] else "query", "window": window[0]}
         # The vendor's null scale means 1.
         ours |= {key: 1.0 for key in ("embedding_scale", "hidden_scale") if ours[key] is None}
@@ -155,7 +157,8 @@ def read_model(folder: Path) -> PLT:
     """The model of a folder. Raises CheckpointError where files are missing, damaged or do not fit each other."""
     config, tensors = read_shape(folder), read_weights(folder)
     # First, and in numbers: of a billion layers not even their names could be made to compare them.
-    if (held := sum(tensor.numel() for tensor in tensors.values())) != config.n_parameters:
+    held = sum(tensor.numel() for tensor in tensors.values())
+    if config.n_layers > len(tensors) or config.n_parameters > 1_000 * max(1, held):
         raise CheckpointError(
             f"{folder}: {CONFIG_NAME} describes {config.n_parameters:,} parameters, the weights are {held:,}; "
             f"{_OTHER_MODEL}"

@@ -235,7 +235,6 @@ def test_a_second_curate_counts_nothing_and_says_the_same(run: Path, monkeypatch
 
 COMMANDS: dict[str, tuple[object, ...]] = {
     "curate": (DATA / "mixture.yaml", "--out", "RUN", "--executor", "inline", "--quiet"),
-    "report": ("RUN",),
     "why": ("RUN", "near_duplicate__units_with_onions.py"),
     "trace": ("RUN", "0"),
     "verify": ("RUN", "--quick"),

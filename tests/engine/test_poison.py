@@ -21,7 +21,7 @@ from rich.console import Console
 
 from pipeline.config import Mixture, Source
 from pipeline.engine import poison
-from pipeline.engine.executor import Executor, InlineExecutor, connect
+from pipeline.engine.executor import Executor, InlineExecutor, connect, number_of
 from pipeline.engine.poison import Poisonous, find_poisonous, list_poisonous, poisonous_rows, read_poisonous
 from pipeline.engine.progress import Progress
 from pipeline.engine.run import Run, run_maps
@@ -84,7 +84,7 @@ class Mortal(InlineExecutor):
             process.start()
             process.join()
             if process.exitcode:
-                raise WorkerDied(f"{name} failed on item {item[0]}", item=item)
+                raise WorkerDied(f"{name} failed on item {number_of(item)}", item=item)
             yield item, results.get()
 
 

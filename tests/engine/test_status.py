@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,7 @@ def test_a_real_run_is_finished_and_one_that_failed_says_why(tmp_path: Path, roo
 def test_a_step_says_its_progress_to_the_log_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a store that cannot append, the last one is kept."""
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "PUT_SECONDS", 0.0)
     n_said = {}
     for root in (str(tmp_path), f"memory://{tmp_path}"):
         store = open_store(root)
@@ -200,6 +202,25 @@ def test_a_step_says_its_progress_to_the_log_now_and_then(tmp_path: Path, monkey
         n_said[root.partition(":")[0] == "memory"] = [e["n_done"] for e in said if e["event"] == "progress"]
         assert said[-1]["event"] == "step_end"
     assert n_said == {False: [2, 3, 4], True: [4]}
+
+
+def test_what_waits_for_the_next_write_of_a_log_is_written_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PUT_SECONDS", 0.2)
+    store = open_store(f"memory://{tmp_path}")
+    log = RunLog(store, pytest.fail)
+    for event in ("start", "step", "step_end"):
+        log.write(event)
+    for _ in range(500):
+        if len(store.read_bytes(log.path).splitlines()) == 3:
+            break
+        time.sleep(0.02)
+    assert [json.loads(line)["event"] for line in store.read_bytes(log.path).splitlines()] == [
+        "start",
+        "step",
+        "step_end",
+    ]
 
 
 def test_status_fits_eighty_columns_and_sends_no_control_character(tmp_path: Path) -> None:
