@@ -66,7 +66,10 @@ class CodeRules(Frozen):
 
     min_chars: int = Field(50, description="characters")
     max_lines: int = Field(100_000, description="lines")
-    max_line_chars: int = Field(1_000, description="longest line; markup and data languages have their own limit")
+    max_line_chars: int = Field(
+        1_000,
+        description="longest line, where most text stands in long lines; markup and data languages have their own",
+    )
     max_mean_line_chars: float = Field(150, description="mean line; markup and data languages are exempt")
     max_markup_line_chars: int = Field(100_000, description="longest line in markup and data languages")
     min_alpha_frac: Frac = Field(0.25, description="letters among visible characters")

@@ -23,6 +23,7 @@ from pipeline.slips import choices_of, located, marked, no_yaml
 Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[str | int, ...]  # keys and numbers of list items, from the top of the file
 
+MAX_VALUES = 1_000_000  # of a file, with all that aliases repeat: a plain choice, far above any list of paths
 MAX_ERRORS = 20  # said of one file: more fill a screen, and the first ones mended mend many
 _MIN_LIKENESS = 0.6  # difflib's own default: two letters in five may differ
 _FEW = 12  # names that are all said where none is near: a line holds that many
@@ -149,6 +150,7 @@ def read_yaml(path: Path) -> YamlFile:
         loader = _UniqueKeyLoader(text)
         try:
             node = loader.get_single_node()
+            _refuse_bomb(node, where=str(path))
             data = None if node is None else loader.construct_document(node)
         finally:
             loader.dispose()
@@ -159,6 +161,23 @@ def read_yaml(path: Path) -> YamlFile:
         at, said, shown = no_yaml(text, error)
         raise ConfigError(f"{path}{at}: is not valid YAML: {said}", shown=shown) from error
     return YamlFile(str(path), data, node)
+
+
+def _refuse_bomb(root: yaml.Node | None, *, where: str) -> None:
+    """ConfigError where aliases in aliases make more values than any file here has: ten lines can make ten billion."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = 1  # of one that stands in itself, which PyYAML refuses later
+            parts = node.value if isinstance(node, yaml.SequenceNode) else ()
+            if isinstance(node, yaml.MappingNode):
+                parts = [part for pair in node.value for part in pair]
+            sizes[id(node)] = 1 + sum(map(size, parts))
+        return sizes[id(node)]
+
+    if root is not None and (n := size(root)) > MAX_VALUES:
+        raise ConfigError(f"{where}: aliases (*name) make {n:,} values of it; write at most {MAX_VALUES:,}")
 
 
 def _beside(path: Path, error: OSError) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
 from pipeline.request.load import load_mixture
+from pipeline.yaml_file import read_yaml
 
 GOOD = """\
 name: mine
@@ -35,3 +37,13 @@ def test_a_damaged_mixture_is_read_or_refused_in_one_line(tmp_path: Path, edits:
         assert str(error).startswith(f"{file}:"), error
         assert "\n" not in str(error), error
         assert len(error.shown) in (0, 2) and (not error.shown or error.shown[1].strip() == "^")
+
+
+def test_aliases_in_aliases_are_refused_before_they_are_laid_out(tmp_path: Path) -> None:
+    path = tmp_path / "mix.yaml"
+    bomb = "a0: &a0 [x]\n" + "".join(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]\n" for k in range(1, 30))
+    path.write_text(bomb)
+    with pytest.raises(ConfigError, match=r"mix\.yaml: aliases \(\*name\) make .* values"):
+        load_mixture(path)
+    path.write_text("a: &a [1, 2]\nb: [*a, *a]\n")
+    assert read_yaml(path).data == {"a": [1, 2], "b": [[1, 2], [1, 2]]}

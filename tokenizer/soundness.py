@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenizer.errors import TokenizerError
+from tokenizer.tokens import byte_chars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_FILE_BYTES: Final = 256_000_000  # ten times the largest public vocabulary
+SOME_IDS: Final = 2**20  # of which holes cost little
 MAX_HOLES: Final = 4  # as many ids as entries, times this: room for each id is made
 _MAX_PATTERN_CHARS: Final = 10_000
 _MAX_REPEATS: Final = 3  # in a row of one alternative: work may grow with the length to this power where they overlap
@@ -68,9 +70,21 @@ def _check_ids(config: dict[str, Any]) -> None:
         if type(index) is not int:
             raise TokenizerError(f"the id of {spelling!a:.80} is {index!r:.40}, expected a whole number")
         if owner.setdefault(index, spelling) != spelling:
-            raise TokenizerError(f"{owner[index]!a:.80} and {spelling!a:.80} share the id {index}")
-    if owner and max(owner) > MAX_HOLES * (len(owner) + 256):
+            # An added token may be another name of an entry that no text becomes, as of those that files hold spare.
+            if spelling in vocabulary or owner[index] not in _spare(config["model"]):
+                raise TokenizerError(f"{owner[index]!a:.80} and {spelling!a:.80} share the id {index}")
+            owner[index] = spelling
+    if owner and max(owner) > max(MAX_HOLES * (len(owner) + 256), SOME_IDS):
         raise TokenizerError(f"the largest id is {max(owner):,} of {len(owner):,} entries")
+
+
+def _spare(model: dict[str, Any]) -> set[str]:
+    """Entries of the vocabulary that no text becomes: no byte, and made by no merge."""
+    if model.get("ignore_merges"):
+        return set()
+    merges = model.get("merges") or []
+    made = {"".join(pair.split(" ") if isinstance(pair, str) else map(str, pair)) for pair in merges}
+    return model["vocab"].keys() - made - set(byte_chars())
 
 
 def _added(added: Any) -> Iterator[tuple[str, Any]]:

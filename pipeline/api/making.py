@@ -69,6 +69,7 @@ def curate(
     """
     if ray_address is not None and executor in ("inline", "processes"):
         raise ConfigError(f"ray_address and executor {executor!r} exclude each other")
+    _refuse_options(progress=progress, sample=sample, on_bad_shard=on_bad_shard, check=check, replace=replace)
     _refuse_import()
     loaded, store = with_sample(load_mixture(mixture), sample), open_store(os.fspath(out))
     console = Console(quiet=progress is not True)
@@ -139,8 +140,20 @@ def make(
                 run_recipe(Run(store, mixture, engine, progress, **options), slices=slices)
             finally:  # also where it fails: what was skipped may be why
                 _warn_of_skipped(store, progress)
-            with _reading(engine) as work:
-                return _report(RunFiles(store), progress, work)
+            return _report(RunFiles(store), progress, engine)
+
+
+def _refuse_options(**given: Any) -> None:
+    """ConfigError for a value that an option does not have: another word would be taken for the weaker check."""
+    words = {"on_bad_shard": ("stop", "skip"), "check": ("hash", "size"), "replace": (True, False)}
+    for name, known in words.items():
+        if given[name] not in known or (name == "replace") != isinstance(given[name], bool):
+            raise ConfigError(f"{name} {given[name]!r}: expected {' or '.join(map(repr, known))}")
+    if not isinstance(given["progress"], bool) and not callable(given["progress"]):
+        raise ConfigError(f"progress {given['progress']!r}: expected True, False or a function of an event and values")
+    sample = given["sample"]
+    if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int | float)):
+        raise ConfigError(f"sample {sample!r}: expected a share of the input, above 0 and below 1")
 
 
 def _refuse_import() -> None:
@@ -205,19 +218,17 @@ def _workers(
 
 
 @contextmanager
-def _reading(engine: Executor) -> Iterator[Work | None]:
-    """The processes of this machine also count for the report; a cluster would need a folder that all nodes reach."""
+def _reading(engine: Executor) -> Iterator[Work]:
+    """Where all of the report is read, so that what a table's end says is fetched once: in this process, or in those of
+    this machine. A cluster would need a folder that all nodes reach."""
     from pipeline.engine.processes import ProcessExecutor
     from pipeline.reading.work import working
 
-    if not isinstance(engine, ProcessExecutor):
-        yield None
-        return
-    with working(engine) as work:
+    with working(engine if isinstance(engine, ProcessExecutor) else None) as work:
         yield work
 
 
-def _report(run: RunFiles, progress: Progress, work: Work | None) -> Made:
+def _report(run: RunFiles, progress: Progress, engine: Executor) -> Made:
     """Write the report of a run, unless it stands."""
     from pipeline.report import PAGE, count, save
     from pipeline.report.brief import brief_of
@@ -226,9 +237,10 @@ def _report(run: RunFiles, progress: Progress, work: Work | None) -> Made:
     brief = standing(run.store)
     if brief is not None:
         return Made(brief, run.store.full(PAGE))
-    numbers = count(run, work=work)
-    try:
-        return Made(brief_of(numbers), save(run, numbers, work=work))
-    except StoreError as error:  # a finished run may be read-only
-        progress.warn(f"the report was not written: {error}")
-        return Made(brief_of(numbers), None)
+    with _reading(engine) as work:
+        numbers = count(run, work=work)
+        try:
+            return Made(brief_of(numbers), save(run, numbers, work=work))
+        except StoreError as error:  # a finished run may be read-only
+            progress.warn(f"the report was not written: {error}")
+            return Made(brief_of(numbers), None)

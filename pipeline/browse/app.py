@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.browse import pages
 from pipeline.browse.opened import open_document
 from pipeline.browse.search import find, query_of
+from pipeline.engine.manifest import MANIFEST
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
 from pipeline.reading.work import Work
@@ -35,11 +36,15 @@ def app_of(run: RunFiles, work: Work, *, token: str) -> ASGIApp:
     """The application; every path begins with the token. One request is worked on at a time, so memory is that of
     one shard."""
     one_by_one = threading.Lock()
+    opened_as = run.store.find(MANIFEST)
 
     def page(make: Callable[[Request], bytes]) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
             with one_by_one:
                 try:
+                    # What is held of the mixture must be what the tables were made by.
+                    if run.store.find(MANIFEST) != opened_as:
+                        raise LoopmixError("the run has changed since this page was opened; start loopmix browse again")
                     return HTMLResponse(make(request))
                 except LoopmixError as error:
                     return HTMLResponse(pages.sorry(run, str(error)), status_code=404)

@@ -230,7 +230,9 @@ def _features(found: OpenedDocument) -> Html:
         for k, v in found.features.items()
     ]
     table = element("div", element("table", element("tbody", *rows)), css="scroll", tabindex="0")
-    return section("features", "What was measured", table, guide="Rules ask for these numbers: `loopmix rules`.")
+    return section(
+        "features", "What was measured", table, guide="Rules ask for these numbers; loopmix rules prints them."
+    )
 
 
 def _page(run: RunFiles, title: str, main: Html, *, up: str = "./") -> bytes:

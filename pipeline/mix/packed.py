@@ -94,8 +94,8 @@ def _fit_all(job: Job, *, config: Packing, phase: int | None) -> _Placed:
     sums = job.channel("segment", "sums", n_sources=n, n_partitions=1)
     rest = job.channel("segment", "rest", n_sources=n, n_partitions=len(POOLS))
     # What was left of a pool is cut by the segments behind which it stands, and placed together with them.
-    filled = job.channel("fill", n_sources=len(POOLS), n_partitions=n, by_source=True)
-    filled_sizes = job.channel("fill", "sizes", n_sources=len(POOLS), n_partitions=n, by_source=True)
+    filled = job.channel("fill", n_sources=len(POOLS), n_partitions=n)
+    filled_sizes = job.channel("fill", "sizes", n_sources=len(POOLS), n_partitions=n)
     filled_sums = job.channel("fill", "sums", n_sources=len(POOLS), n_partitions=1)
     begins = job.channel("begin", n_sources=1, n_partitions=n)
     placed = job.channel("number", n_sources=n, n_partitions=config.n_shards)

@@ -57,7 +57,10 @@ def begin(sums: Channel, filled_sums: Channel, out: Channel, config: Packing, _:
 
 @dataclass(frozen=True)
 class SegmentedStream:
-    """What tells where the pieces of a segment stand: its own and those behind it, and of all the sizes."""
+    """What tells where the pieces of a segment stand: its own and those behind it, and of all the sizes.
+
+    A segment is of one pool, so what stands behind it comes from that pool's file alone.
+    """
 
     fitted: Channel
     filled: Channel
@@ -69,7 +72,7 @@ class SegmentedStream:
     def pieces(self, segment: int) -> tuple[pa.Table, np.ndarray]:
         """The pieces of a segment and the place of each one's sequence in the stream. StageError if a prefix is off by
         more than a sequence."""
-        own, filled = self.fitted.gather_from(segment, 0), self.filled.gather_from(self._pool(segment), segment)
+        own, filled = self.fitted.gather_from(segment, 0), self.filled.gather(segment)
         rows = [column.to_numpy() for column in self.beginnings.gather(segment).columns]
         here, others = Beginnings(*(c[:1] for c in rows)), Beginnings(*(c[1:] for c in rows))
         parts = (self.config.text_parts, self.config.code_parts)
@@ -77,7 +80,7 @@ class SegmentedStream:
         found = numbered(here, others, self._sizes, is_code=is_code, parts=parts if is_code else parts[::-1])
         if found.worst > self.config.seq_len * max(parts):
             raise StageError(f"pack: a prefix is off by {found.worst} tokens: not {parts[::-1]}")
-        n_own = found.number.size - self.filled_sizes.gather_from(self._pool(segment), segment).num_rows
+        n_own = found.number.size - self.filled_sizes.gather(segment).num_rows
         sequence = np.concatenate([own["sequence"].to_numpy(), filled["sequence"].to_numpy() + n_own])
         return pa.concat_tables([own, filled]).drop_columns(["sequence"]), found.number[sequence]
 
@@ -85,7 +88,7 @@ class SegmentedStream:
         return int(segment >= self.config.segments[0])
 
     def _sizes(self, segment: int) -> np.ndarray:
-        own, filled = self.sizes.gather_from(segment, 0), self.filled_sizes.gather_from(self._pool(segment), segment)
+        own, filled = self.sizes.gather_from(segment, 0), self.filled_sizes.gather(segment)
         return np.concatenate([own["n_real"].to_numpy(), filled["n_real"].to_numpy()])
 
 

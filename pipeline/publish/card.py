@@ -10,7 +10,7 @@ import yaml
 from pipeline.publish.facts import DOCUMENTS, SEQUENCES, Facts
 from pipeline.publish.licenses import LICENSE_FILE, NONE_GIVEN, front_matter_of
 from pipeline.publish.markdown import escaped, plain, table, tallied, to_state
-from pipeline.publish.words import PACKED_COLUMNS, STEPS, limits_of, personal_of
+from pipeline.publish.words import PACKED_COLUMNS, limits_of, personal_of, steps_of
 from pipeline.schema import POOLS, TOKENIZER_FILE
 
 CARD = "README.md"
@@ -129,7 +129,7 @@ def _made(facts: Facts) -> Iterator[str]:
     """How it came to be: every stage, and what the rules took away."""
     counts = facts.counts
     yield from ("", "## How it was made", "")
-    rows = [(f"`{one.name}`", str(one.version), STEPS[one.name]) for one in facts.stages]
+    rows = [(f"`{name}`", str(version), did) for name, version, did in steps_of(facts)]
     yield f"By Loopmix {facts.version} from the mixture {escaped(facts.mixture.name)} with seed {facts.mixture.seed}:"
     yield from ("", *table(("stage", "version", "what it did"), rows))
     n_docs, n_dropped = counts.total("n_docs"), counts.total("n_dropped_docs")

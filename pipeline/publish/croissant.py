@@ -14,7 +14,7 @@ from pipeline.publish.facts import DOCUMENTS, DataPart, Facts
 from pipeline.publish.licenses import LICENSE_FILE, front_matter_of
 from pipeline.publish.markdown import plain
 from pipeline.publish.sources import SourceFacts, sources_of
-from pipeline.publish.words import PACKED_COLUMNS, STEPS, duplicates_of, limits_of, personal_of
+from pipeline.publish.words import PACKED_COLUMNS, duplicates_of, limits_of, personal_of, steps_of
 from pipeline.schema import POOLS, TOKENIZER_FILE
 
 CROISSANT = "croissant.json"
@@ -195,11 +195,11 @@ def _provenance(facts: Facts) -> dict[str, Any]:
     steps = [
         {
             "@type": "prov:Activity",
-            "prov:label": f"{one.name}: {STEPS[one.name]}",
+            "prov:label": f"{name}: {did}",
             "prov:wasAssociatedWith": agent,
-            "sc:version": str(one.version),
+            "sc:version": str(version),
         }
-        for one in facts.stages
+        for name, version, did in steps_of(facts)
     ]
     return {
         "prov:wasDerivedFrom": [_entity(source) for source in sources_of(facts)],
@@ -236,7 +236,7 @@ def _responsible(facts: Facts) -> dict[str, Any]:
         "rai:dataCollectionType": "Secondary Data analysis",
         "rai:dataCollectionMissingData": f"{n_dropped:,} of {n_docs:,} documents were dropped, by reason (one can "
         f"have several; the ten most frequent): {reasons or 'none'}.",
-        "rai:dataPreprocessingProtocol": [f"{one.name}: {STEPS[one.name]}" for one in facts.stages],
+        "rai:dataPreprocessingProtocol": [f"{name}: {did}" for name, _, did in steps_of(facts)],
         "rai:dataManipulationProtocol": duplicates_of(facts),
         "rai:personalSensitiveInformation": personal_of(facts),
         "rai:dataBiases": "Shares follow the sources and the mixture's targets, not the world: the languages with most "

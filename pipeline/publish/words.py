@@ -38,6 +38,15 @@ STEPS = {
 }
 
 
+def steps_of(facts: Facts) -> Iterator[tuple[str, int, str]]:
+    """Name, version and work of each stage."""
+    for one in facts.stages:
+        did = STEPS[one.name]
+        if one.name == "overlaps" and not facts.mixture.against:
+            did = "compared with no benchmark, as the mixture names none"
+        yield one.name, one.version, did
+
+
 def personal_of(facts: Facts) -> str:
     """What was found of secrets and personal data, and what became of it."""
     found = facts.counts.finds
@@ -46,9 +55,11 @@ def personal_of(facts: Facts) -> str:
     kinds = ", ".join(f"{name} {n:,}" for name, n in sorted(found.items(), key=lambda item: (-item[1], item[0])))
     kept = sorted(name for name, policy in facts.mixture.privacy.policies.items() if policy == "report")
     left = f" Left as found, because the mixture says so: {', '.join(kept)}." if kept else ""
+    what = "Of all others what" if kept else "What"
     return (
-        f"Found by form, name and look in all documents, dropped ones included: {kinds}. What enters has placeholders "
-        f"in their place, or was dropped for them.{left} Names of people in running text are not looked for."
+        f"Found by form, name and look in all documents, dropped ones included: {kinds}.{left} {what} "
+        "enters has placeholders in their place, or was dropped for them. Names of people in running text are not "
+        "looked for."
     )
 
 

@@ -31,6 +31,7 @@ _CLOSED_DOORS = (
     "core.multiPackIndex=false",
 )
 _SHA256_CHARS = 64
+_PART_BYTES = 1 << 20
 _MAX_COMPLAINT_BYTES = 4_096  # of which an error shows one line
 
 
@@ -41,7 +42,10 @@ def output(home: Home, *arguments: str) -> bytes:
     # Complaints go into a file: in a pipe they could wait for the reader of the output.
     with tempfile.TemporaryFile() as complaints, started(home, *arguments, complaints=complaints) as process:
         assert process.stdout is not None
-        found = process.stdout.read(most + 1)
+        found = bytearray()
+        # In parts: one read makes room for all that it is asked for.
+        while part := process.stdout.read(min(_PART_BYTES, most + 1 - len(found))):
+            found += part
         if len(found) > most:
             raise StoreError(
                 f"{home.folder}: its {home.n_bytes:,} bytes of objects list more than {most:,} bytes; exclude it"
@@ -54,7 +58,7 @@ def output(home: Home, *arguments: str) -> bytes:
         raise StoreError(
             f"{home.folder}: git {arguments[0]} failed: {said}; expected a checkout with at least one commit"
         )
-    return found
+    return bytes(found)
 
 
 @contextmanager

@@ -153,3 +153,24 @@ def test_an_executor_of_ones_own_is_used_as_it_is() -> None:
     own = ShuffledExecutor(1)
     with making._workers(own, None, n_bytes=10**12, mixture=mixture) as found:
         assert found is own
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"check": "Hash"}, "check 'Hash': expected 'hash' or 'size'"),
+        ({"check": True}, "check True: expected 'hash' or 'size'"),
+        ({"on_bad_shard": "x"}, "on_bad_shard 'x': expected 'stop' or 'skip'"),
+        ({"replace": "no"}, "replace 'no': expected True or False"),
+        ({"replace": 1}, "replace 1: expected True or False"),
+        ({"progress": 3}, "progress 3: expected True, False or a function"),
+        ({"sample": "a"}, "sample 'a': expected a share"),
+        ({"sample": True}, "sample True: expected a share"),
+    ],
+)
+def test_options_that_there_are_not_are_refused_before_anything_is_touched(
+    options: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(loopmix.ConfigError, match=said):
+        loopmix.curate(DATA / "mixture.yaml", tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()

@@ -227,3 +227,13 @@ def test_without_its_libraries_the_command_says_what_to_install(run: RunFiles, m
 def test_a_folder_that_is_no_run_is_refused_before_anything_is_served(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["browse", str(tmp_path)])
     assert done.exit_code == 1 and "make the run with `loopmix curate` first" in done.output
+
+
+def test_a_run_that_is_made_anew_meanwhile_is_not_shown_by_the_old_mixture(tmp_path: Path) -> None:
+    changed = read_run(tmp_path)
+    with site_of(changed) as site:
+        assert site.ask(f"/{TOKEN}/")[0] == 200
+        manifest = Path(changed.store.full("manifest.json"))
+        manifest.write_bytes(manifest.read_bytes() + b"\n")
+        status, _, body = site.ask(f"/{TOKEN}/")
+        assert status == 404 and "the run has changed since this page was opened" in body

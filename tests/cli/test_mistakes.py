@@ -45,6 +45,7 @@ def said_of(mistake: Mistake, made: Path, place: Path) -> tuple[int, list[str]]:
         changed.chdir(place)
         if mistake.without:
             changed.setitem(sys.modules, mistake.without, None)
+            changed.delitem(sys.modules, "pipeline.engine.object_disk", raising=False)  # loaded by other tests, with it
         result = CliRunner().invoke(main, mistake.command.split(), prog_name="loopmix")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     shown = re.sub(f"(?:{re.escape(str(place))}|{re.escape(str(made))})/?", "", result.output)

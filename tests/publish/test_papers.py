@@ -27,6 +27,7 @@ from pipeline.publish import PAPERS, facts_of, papers, publish
 from pipeline.publish.card import languages_of, size_of
 from pipeline.publish.papers import publish_to
 from pipeline.publish.summary import band
+from pipeline.publish.words import personal_of, steps_of
 
 STRANGE = "x|y\n# [a](http://b) <script>`*_www.c\x1b\u202e---\n: {}"
 
@@ -286,3 +287,15 @@ def test_memory_is_that_of_different_licences_and_not_of_documents(run: RunFiles
     assert isinstance(cube, pa.Table)
     keys = {(r["source"], r["pool"], r["language"], r["license"]) for r in ledger_of(run)}
     assert cube.num_rows == len(keys) < len(ledger_of(run))
+
+
+def test_what_is_left_as_found_and_what_was_not_compared_is_said(run: RunFiles) -> None:
+    facts = facts_of(run)
+    facts = replace(facts, counts=replace(facts.counts, finds=Counter({"email": 3})))
+    for policy, said in (("redact", "What enters has placeholders"), ("report", "Of all others what enters has")):
+        privacy = facts.mixture.privacy.model_copy(update={"policies": {"email": policy}})
+        mixture = facts.mixture.model_copy(update={"privacy": privacy, "against": ()})
+        text = personal_of(replace(facts, mixture=mixture))
+        assert said in text and ("Left as found, because the mixture says so: email." in text) == (policy == "report")
+    did = {name: text for name, _, text in steps_of(replace(facts, mixture=mixture))}
+    assert did.get("overlaps", "").startswith("compared with no benchmark")

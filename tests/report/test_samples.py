@@ -38,7 +38,7 @@ def drawn(run: RunFiles, *, families: tuple[str, ...] = (), n_each: int = 12) ->
 
 
 def test_no_value_that_was_found_is_on_any_page_nor_in_what_why_prints(run: RunFiles, pages: dict[str, str]) -> None:
-    assert len(pages) == 8
+    assert {name.partition("/")[0] for name in pages} >= {"index.html", "report.json", "samples"}
     for name, page in pages.items():
         assert not [value for value in VALUES if value in html.unescape(page)], name
     shown = html.unescape(pages["samples/language.html"])

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.sources import plan_slices, read_slice
+from pipeline.sources.git_home import open_home
+from pipeline.sources.git_program import output
 
 if shutil.which("git") is None:
     pytest.skip("needs the program git", allow_module_level=True)
@@ -272,3 +275,9 @@ def test_folders_in_folders_without_end_are_one_bad_checkout(there: tuple[Path, 
     (evil / ".git" / "refs" / "heads" / "main").write_text(commit)
     contents, said = _found(evil.parent)
     assert contents == [b"good\n"] and re.search(r"evil: its [\d,]+ bytes of objects list more than", said[0])
+
+
+def test_a_repository_of_gigabytes_is_asked_in_parts(there: tuple[Path, Path]) -> None:
+    """What it may list at most is thousands of times its objects: no read may make room for that."""
+    home = replace(open_home(there[0], root=there[0]), n_bytes=10**12)
+    assert output(home, "cat-file", "-t", home.commit) == b"commit\n"

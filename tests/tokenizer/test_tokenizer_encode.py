@@ -220,7 +220,10 @@ BAD_FILES = {
     "no end": ({**GOOD, "added_tokens": []}, "no token to end a document"),
     "no added tokens": ({**GOOD, "added_tokens": None}, "no token to end a document"),
     "damaged added tokens": ({**GOOD, "added_tokens": [{"content": "</s>"}]}, "damaged added_tokens"),
-    "an absurd id": ({**GOOD, "added_tokens": [{"content": "</s>", "id": 2**31}]}, "ids must lie between"),
+    "an absurd id": (
+        {**GOOD, "added_tokens": [{"content": "</s>", "id": 2**31}]},
+        "the largest id is 2,147,483,648",
+    ),
 }
 
 
