@@ -84,7 +84,7 @@ def _spare(model: dict[str, Any]) -> set[str]:
         return set()
     merges = model.get("merges") or []
     made = {"".join(pair.split(" ") if isinstance(pair, str) else map(str, pair)) for pair in merges}
-    return model["vocab"].keys() - made - set(byte_chars())
+    return set(model["vocab"]) - made - set(byte_chars())
 
 
 def _added(added: Any) -> Iterator[tuple[str, Any]]:

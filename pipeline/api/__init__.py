@@ -3,5 +3,5 @@
 mixtures.py    a mixture from a file, a dict or keywords, checked like any other
 making.py      make a run: what `loopmix curate` does, with a function that hears what happens
 opened.py      a finished run: facts, tables, sequences, questions
-tables.py      one of its tables, read shard by shard; foreign.py lends it to polars, pandas and duckdb
+tables.py      one of its tables, read shard by shard; lent.py lends it to polars, pandas and duckdb
 """

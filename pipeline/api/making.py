@@ -145,9 +145,9 @@ def make(
 
 def _refuse_options(**given: Any) -> None:
     """ConfigError for a value that an option does not have: another word would be taken for the weaker check."""
-    words = {"on_bad_shard": ("stop", "skip"), "check": ("hash", "size"), "replace": (True, False)}
-    for name, known in words.items():
-        if given[name] not in known or (name == "replace") != isinstance(given[name], bool):
+    known_of = {"on_bad_shard": ("stop", "skip"), "check": ("hash", "size"), "replace": (True, False)}
+    for name, known in known_of.items():
+        if not any(type(given[name]) is type(one) and given[name] == one for one in known):  # 1 equals True
             raise ConfigError(f"{name} {given[name]!r}: expected {' or '.join(map(repr, known))}")
     if not isinstance(given["progress"], bool) and not callable(given["progress"]):
         raise ConfigError(f"progress {given['progress']!r}: expected True, False or a function of an event and values")

@@ -41,6 +41,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str
     return out, heard
 
 
+def run_script(script: Path) -> subprocess.CompletedProcess[str]:
+    """What a script of a user's own, which finds this checkout, says and returns."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=ROOT, env=env)
+
+
 def test_it_gives_the_bytes_of_the_command(made: tuple[Path, Any], tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["curate", str(DATA / "mixture.yaml"), "--out", str(tmp_path / "run"), "--quiet"])
     assert done.exit_code == 0, done.output
@@ -118,14 +124,7 @@ def test_a_script_that_a_worker_imports_does_not_begin_again(tmp_path: Path) -> 
         "    worker = get_context('spawn').Process(target=nothing)\n"
         "    worker.start(); worker.join(); raise SystemExit(worker.exitcode)\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    done = run_script(script)
     assert done.returncode == 1
     assert "call it under if __name__ == '__main__':" in done.stderr
     assert not (tmp_path / "run").exists()
@@ -135,14 +134,7 @@ def test_a_script_without_a_guard_is_refused_and_no_document_is_suspected(tmp_pa
     script = tmp_path / "script.py"
     call = f"loopmix.curate({str(DATA / 'mixture.yaml')!r}, {str(tmp_path / 'run')!r}, executor='processes')"
     script.write_text(f"import pipeline as loopmix\n{call}\n")
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    done = run_script(script)
     assert done.returncode == 1
     assert "ConfigError: worker processes end while they start" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "run" / "state").exists()
