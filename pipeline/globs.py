@@ -18,6 +18,12 @@ _TOKEN = re.compile(r"(\\.|\[\^/\])|(\[\^?\]?[^\]]*\])|(\$)", re.DOTALL)
 _NAME_ESCAPE = re.compile(r"(?<!\\)\\(?=x[0-9a-f]{2})")
 
 
+def is_text(name: str) -> bool:
+    """False for the name of a file that is no UTF-8, as the system gives it: Python has lone surrogates for its bytes,
+    and nothing that is written as UTF-8 can hold them."""
+    return not any("\ud800" <= c <= "\udfff" for c in name)
+
+
 def check_pattern(pattern: str) -> str:
     """`check_patterns` for one that stands alone."""
     return check_patterns((pattern,))[0]

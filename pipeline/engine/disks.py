@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.engine.disk import Disk
 from pipeline.engine.local_disk import LocalDisk
 from pipeline.errors import StoreError
+from pipeline.globs import is_text
 
 SERVED = ("s3://", "s3a://", "gs://", "az://", "azure://", "adl://", "abfs://", "abfss://")
 _SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")  # of the environment: where the servers are and who asks
@@ -41,4 +42,6 @@ def local_root(path: str) -> str:
     above = next(place for place in (root, *root.parents) if os.path.lexists(place))
     if not above.is_dir():
         raise StoreError(f"{root}: {above} is no folder; name another one for the run")
+    if not is_text(str(root)):
+        raise StoreError(f"{root}: a byte of this name is no UTF-8, and a run says where it lies; name another folder")
     return str(root)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.config import Mixture
 from pipeline.errors import ConfigError
+from pipeline.globs import is_text
 from pipeline.request.contradictions import contradictions
 from pipeline.request.names import names_of
 from pipeline.yaml_file import YamlFile, build, read_yaml, refuse_other_kind
@@ -45,7 +46,9 @@ def with_sample(mixture: Mixture, rate: float | None) -> Mixture:
 
 
 def with_paths(mixture: Mixture, *, base: str) -> Mixture:
-    """The same mixture with its relative paths taken from the folder `base`."""
+    """The same mixture with its relative paths taken from the folder `base`. ConfigError where its name is no UTF-8."""
+    if not is_text(base):  # what a run is made of is JSON, which holds no such name
+        raise ConfigError(f"{base}: a byte of this folder's name is no UTF-8; rename it")
     sources = tuple(s.model_copy(update={"path": absolute(s.path, base=base)}) for s in mixture.sources)
     against = tuple(a.model_copy(update={"path": absolute(a.path, base=base)}) for a in mixture.against)
     tokenizer = mixture.tokenizer

@@ -26,6 +26,7 @@ from pipeline.sources.caps import DEFAULT_CAPS, InputCaps, caps_of
 from pipeline.sources.raw import RowPlace
 from pipeline.sources.sampling import Sampling, sampling_of
 from pipeline.sources.slices import keep_shards
+from pipeline.sources.values import text_of
 
 REMEDY = "repair it, or go on without it: --on-bad-shard skip"
 _Read = Callable[[Source, Slice], pa.Table]
@@ -246,7 +247,8 @@ def _read_shard(
         documents, problem = _without_bad_files(source, piece, error=error, read=read)
     documents, counts = taken(documents, source=source, sampling=sampling)
     documents = without_forgotten(documents, read_forgotten(tables.store))
-    return Outcome((tables.write(DOCUMENTS, shard, data=documents),), counts, problem)
+    # An error may quote a name that is no UTF-8, and neither a marker nor the manifest could be read back with it.
+    return Outcome((tables.write(DOCUMENTS, shard, data=documents),), counts, text_of(problem))
 
 
 def _without_bad_files(source: Source, piece: Slice, *, error: StoreError, read: _Read) -> tuple[pa.Table, str]:

@@ -35,18 +35,20 @@ import pyarrow as pa
 
 from pipeline.config import Mixture, Source
 from pipeline.engine import store as engine_store
+from pipeline.engine.disk import Entries, Held
 from pipeline.engine.local_disk import LocalDisk
 from pipeline.engine.manifest import files_of, read_manifest
 from pipeline.engine.markers import Outcome
 from pipeline.engine.names import ShardNames
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Layout, Run, work_off
-from pipeline.engine.sink import HashingFile, write_local
+from pipeline.engine.sink import Fill, HashingFile
 from pipeline.engine.stage import ExchangeStage, Job, MapStage, Stage
 from pipeline.engine.store import Block, FileEntry, Store, open_store, part
 from pipeline.engine.tables import Tables
 from pipeline.fields import Frozen
 from pipeline.reading import verify
+from pipeline.reading.work import working
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, OVERLAPS, QUALITY, Table
 
 MAPS = (LANGUAGES, QUALITY, OVERLAPS)
@@ -163,33 +165,24 @@ def lay(run: Run, config: Config, n_shards: int, store: Store) -> tuple[list[Sta
     return laid, Layout(n_shards, files, frozenset({n_shards}), lambda: (b"{}",))
 
 
-class Database:
-    """The files of a run as rows of a database, with the face of `LocalDisk`: a million small files cost seconds. What
-    lies right in the run's folder, and the parts of its manifest, are files."""
+class Database(LocalDisk):
+    """A local disk whose tables, markers and work are rows of a database: a million small files cost seconds. What lies
+    right in the run's folder, and the parts of its manifest, are files."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.disk = f"{root}/", LocalDisk()
+    rows: sqlite3.Connection
+
+    @classmethod
+    def at(cls, root: Path) -> Database:
         root.mkdir(parents=True, exist_ok=True)
-        self.rows = sqlite3.connect(root.with_suffix(".sqlite"), isolation_level=None)
+        disk = cls(str(root))
+        rows = sqlite3.connect(root.with_suffix(".sqlite"), isolation_level=None)
         for line in ("pragma journal_mode=off", "pragma synchronous=off", "begin"):
-            self.rows.execute(line)
-        self.rows.execute("create table if not exists folders (folder text primary key) without rowid")
+            rows.execute(line)
+        rows.execute("create table if not exists folders (folder text primary key) without rowid")
         columns = "folder text, name text, data blob, primary key (folder, name)"
-        self.rows.execute(f"create table if not exists files ({columns}) without rowid")
-
-    def write(self, target: Path, fill: Callable[[HashingFile], object]) -> HashingFile:
-        path, data = str(target), io.BytesIO()
-        hashing = HashingFile(data)
-        fill(hashing)
-        if not self._is_row(path):
-            return write_local(target, lambda file: file.write(data.getvalue()))
-        folder, _, name = path.rpartition("/")
-        self.rows.execute("insert or ignore into folders values (?)", (folder,))
-        self.rows.execute("insert or replace into files values (?, ?, ?)", (folder, name, data.getvalue()))
-        return hashing
-
-    def _is_row(self, path: str) -> bool:
-        return path.startswith((f"{self.root}tables/", f"{self.root}state/", f"{self.root}work/"))
+        rows.execute(f"create table if not exists files ({columns}) without rowid")
+        object.__setattr__(disk, "rows", rows)  # frozen, as every disk is
+        return disk
 
     def _found(self, path: str, what: str) -> Any:
         folder, _, name = path.rpartition("/")
@@ -198,54 +191,81 @@ class Database:
             raise FileNotFoundError(path)
         return found[0]
 
-    def exists(self, path: str) -> bool:
-        if not self._is_row(path):
-            return self.disk.exists(path)
-        folder, _, name = path.rpartition("/")
-        asked = "select 1 from files where folder = ? and name = ?"
-        return self.rows.execute(asked, (folder, name)).fetchone() is not None
+    def read(self, path: str) -> bytes:
+        return bytes(self._found(path, "data")) if _is_row(path) else super().read(path)
+
+    def open(self, path: str, *, whole: bool = False) -> Any:
+        return io.BytesIO(self.read(path)) if _is_row(path) else super().open(path, whole=whole)
 
     def size(self, path: str) -> int:
-        return int(self._found(path, "length(data)")) if self._is_row(path) else self.disk.size(path)
+        return int(self._found(path, "length(data)")) if _is_row(path) else super().size(path)
 
-    def open(self, path: str, mode: str) -> Any:
-        return io.BytesIO(self._found(path, "data")) if self._is_row(path) else self.disk.open(path, mode)
-
-    def cat_file(self, path: str) -> bytes:
-        return bytes(self._found(path, "data")) if self._is_row(path) else self.disk.cat_file(path)
-
-    def ls(self, path: str, *, detail: bool) -> list[dict[str, Any]]:
-        if not self._is_row(f"{path.rstrip('/')}/"):
-            return self.disk.ls(path, detail=detail)
-        files = self.rows.execute("select name, length(data) from files where folder = ?", (path.rstrip("/"),))
-        found = [{"name": f"{path}/{name}", "size": size, "type": "file"} for name, size in files]
-        start = f"{path.rstrip('/')}/"
-        below = (folder for (folder,) in self.rows.execute("select folder from folders") if folder.startswith(start))
-        inner = sorted({start + folder[len(start) :].partition("/")[0] for folder in below})
-        return [*found, *({"name": name, "size": 0, "type": "directory"} for name in inner)]
-
-    def rm(self, path: str, *, recursive: bool) -> None:
-        if not self._is_row(f"{path}/"):
-            self.disk.rm(path, recursive=recursive)
-            return
+    def exists(self, path: str) -> bool:
+        if not _is_row(path):
+            return super().exists(path)
         folder, _, name = path.rpartition("/")
-        self.rows.execute("delete from files where folder = ? and name = ?", (folder, name))
+        asked = "select 1 from files where folder = ? and name = ? union select 1 from folders where folder = ?"
+        return self.rows.execute(asked, (folder, name, path)).fetchone() is not None
+
+    def entries(self, folder: str) -> Entries:
+        if not _is_row(f"{folder}/"):
+            return super().entries(folder)
+        files = self.rows.execute("select name, length(data) from files where folder = ? order by name", (folder,))
+        below = (name for (name,) in self.rows.execute("select folder from folders") if name.startswith(f"{folder}/"))
+        inner = sorted({name[len(folder) + 1 :].partition("/")[0] for name in below})
+        return Entries(dict(files.fetchall()), inner)
+
+    def write(self, path: str, fill: Fill, *, held: Held) -> HashingFile:
+        if not _is_row(path):
+            return super().write(path, fill, held=held)
+        data = io.BytesIO()
+        hashing = HashingFile(data)
+        fill(hashing)
+        if held is not None:
+            held()
+        folder, _, name = path.rpartition("/")
+        self.rows.execute("insert or ignore into folders values (?)", (folder,))
+        self.rows.execute("insert or replace into files values (?, ?, ?)", (folder, name, data.getvalue()))
+        return hashing
+
+    def create(self, path: str, data: bytes) -> bool:
+        if not _is_row(path):
+            return super().create(path, data)
+        if is_free := not self.exists(path):
+            self.put(path, memoryview(data), held=None)
+        return is_free
+
+    def remove(self, path: str) -> None:
+        if not _is_row(f"{path}/"):
+            super().remove(path)
+            return
+        self.remove_files([path])
         for (inner,) in self.rows.execute("select folder from folders").fetchall():
             if inner == path or inner.startswith(f"{path}/"):
                 self.rows.execute("delete from files where folder = ?", (inner,))
                 self.rows.execute("delete from folders where folder = ?", (inner,))
+
+    def remove_files(self, paths: Sequence[str]) -> None:
+        super().remove_files([path for path in paths if not _is_row(path)])
+        for path in filter(_is_row, paths):
+            folder, _, name = path.rpartition("/")
+            self.rows.execute("delete from files where folder = ? and name = ?", (folder, name))
+
+
+def _is_row(path: str) -> bool:
+    return path.startswith(("tables/", "state/", "work/"))
 
 
 def _in_rows(meter: Meter, database: Database) -> None:
     """Let stores write into the database; and tasks not look at the lease, as their time is not asked for."""
     held = Store._must_hold_lease
 
-    def must_hold_lease(self: Store, path: str) -> None:
+    def must_hold_lease(self: Store, *, now: bool = True) -> None:
         if not meter.is_task:
-            held(self, path)
+            held(self, now=now)
 
-    engine_store.write_local = database.write  # type: ignore[attr-defined]
-    engine_store.LocalDisk = lambda: database  # type: ignore[attr-defined]
+    disk_of = engine_store.disk_of
+    engine_store.disk_of = lambda root: database if root == database.root else disk_of(root)
     Store._must_hold_lease = must_hold_lease  # type: ignore[method-assign]
 
 
@@ -255,10 +275,10 @@ def _in_rows(meter: Meter, database: Database) -> None:
 def phase(name: str, folder: Path, *, n_shards: int, n_partitions: int) -> dict[str, Any]:
     """Run one phase in this process; returns its costs."""
     meter = Meter()
-    database = Database(folder)
+    database = Database.at(folder)
     _in_rows(meter, database)
     Tables.read, Tables.write = read_table, write_table  # type: ignore[assignment, method-assign]
-    meter.watch(Database, "exists", "size", "open", "cat_file", "ls", "rm")
+    meter.watch(Database, "exists", "size", "open", "read", "entries", "remove", "remove_files")
     meter.watch(Store, "write_stream", "create", "rename", "read_range", "is_intact", "read_many")
     mixture = Mixture(name="bench", sources=(Source(name="stubs", kind="directory", path="/nowhere"),))
     started, cpu = time.monotonic(), time.process_time()
@@ -268,7 +288,7 @@ def phase(name: str, folder: Path, *, n_shards: int, n_partitions: int) -> dict[
     if name == "1 % missing, by hash":
         for table in (DOCUMENTS, EXACT_DUPS, *MAPS):
             for shard in range(0, n_shards, 100):
-                database.rm(f"{folder}/tables/{table.name}/{part(shard, n_shards)}", recursive=True)
+                database.remove_files([f"tables/{table.name}/{part(shard, n_shards)}"])
         meter.requests.clear()
     if name == "first" or "again" in name or "missing" in name:
         work_off(run, partial(lay, run, config, n_shards), tokenizer=TOKENIZER)
@@ -302,7 +322,8 @@ class _Files:
 
 
 def _verify(store: Store) -> None:
-    kept, said = verify._stand(_Files(store, read_manifest(store)), by_hash=True)  # type: ignore[arg-type]
+    with working() as work:
+        kept, said = verify._stand(_Files(store, read_manifest(store)), work, by_hash=True)  # type: ignore[arg-type]
     assert kept, said
 
 
