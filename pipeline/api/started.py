@@ -28,7 +28,7 @@ def started(mixture: Mixture, *, file: bytes | None) -> dict[str, Any]:
     """
     said = {
         "version": __version__,
-        "command": [re.sub("://[^/@]*@", "://...@", argument) for argument in sys.argv],
+        "command": [_shown(argument) for argument in sys.argv],
         "host": socket.gethostname(),
         "n_cpus": os.cpu_count(),
         "libraries": _libraries(),
@@ -39,6 +39,12 @@ def started(mixture: Mixture, *, file: bytes | None) -> dict[str, Any]:
         text = re.sub(r"://[^/@\s]*@", "://...@", file.decode("utf-8", errors="replace"))
         said["mixture_file"] = {"text": text, "sha256": hashlib.sha256(file).hexdigest()}
     return said
+
+
+def _shown(argument: str) -> str:
+    """Without a URL's password; the bytes of a file's name that are no UTF-8 as escapes, since a log is UTF-8."""
+    hidden = re.sub("://[^/@]*@", "://...@", argument)
+    return hidden.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
 def _libraries() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from dataclasses import replace
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from handmade import make_run, run_stage
 
-from pipeline.config import Source
+from pipeline.api.started import started
+from pipeline.config import Mixture, Source
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.store import open_store
 from pipeline.errors import ConfigError, StoreError
@@ -53,3 +55,10 @@ def test_a_run_in_such_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="a byte of this name is no UTF-8"):
         open_store(str(tmp_path / BAD))
     assert not (tmp_path / BAD).exists()
+
+
+def test_the_command_that_a_log_keeps_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["loopmix", "curate", BAD, "s3://key:secret@host/out"])
+    said = started(Mixture(name="m", sources=(Source(name="s", kind="git", path=str(tmp_path)),)), file=b"\xf3")
+    assert said["command"] == ["loopmix", "curate", r"ru\udcf3n", "s3://...@host/out"]
+    json.dumps(said, ensure_ascii=False).encode("utf-8")
