@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import lists_with
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import ConfigError
+from pipeline.language.decide import language_named
 from pipeline.schema import LEDGER
 
 N_ROWS = 50  # of a page
+MAX_ROW = 1 << 40  # far beyond any shard
 MAX_SHARDS = 200  # searched for one page: some seconds; what is rare is found by going on
 FATES = ("packed", "cut", "surplus", "dropped")
 COLUMNS = [
@@ -28,7 +30,7 @@ class Query:
     """What is asked for; an empty text asks for nothing. All that is asked for must hold."""
 
     path: str = ""  # part of the path, in any case
-    language: str = ""  # whole, in any case, as source and repo
+    language: str = ""  # whole, in any case, as source; an alias such as cpp too
     source: str = ""
     repo: str = ""  # part of it
     reason: str = ""  # one of its reasons
@@ -70,6 +72,8 @@ def query_of(asked: dict[str, str]) -> Query:
 def find(run: RunFiles, query: Query) -> ResultPage:
     """The next documents. One shard of the ledger is held at a time, and of that some columns."""
     rows: list[dict[str, Any]] = []
+    if query.shard >= max(1, run.n_shards) or query.row > MAX_ROW:
+        raise ConfigError(f"a search that begins there finds nothing: the run has {run.n_shards} shards, from 0 on")
     end = min(run.n_shards, query.shard + MAX_SHARDS)
     for shard in range(query.shard, end):
         ledger = run.tables.read(LEDGER, shard, columns=COLUMNS)
@@ -92,7 +96,8 @@ def _hits(ledger: pa.Table, query: Query) -> np.ndarray:
             hits &= _true(pc.match_substring(ledger[name], part, ignore_case=True))
     for name in ("language", "source", "fate"):
         if whole := getattr(query, name):
-            hits &= _true(pc.equal(pc.utf8_lower(ledger[name]), whole.lower()))
+            wanted = language_named(whole) if name == "language" else whole
+            hits &= _true(pc.equal(pc.utf8_lower(ledger[name]), wanted.lower()))
     if query.reason:
         hits &= lists_with(ledger["reasons"], query.reason)
     if query.family:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeline.language.table import group_of
 from pipeline.publication import OriginKind
 from pipeline.publish.facts import Facts
 from pipeline.publish.licenses import NONE_GIVEN
@@ -85,7 +86,7 @@ def _general(facts: Facts) -> Iterator[str]:
             ("counted in", f"tokens of the tokenizer with SHA-256 `{facts.tokenizer.sha256}`"),
             (
                 "types of content",
-                f"source code in {_n_languages(facts)} languages; prose from {_n_prose(facts)} sources",
+                f"source code in {_n_languages(facts)}; prose from {_n_prose(facts)} sources",
             ),
             (
                 "newest revision that a source states",
@@ -99,8 +100,11 @@ def _general(facts: Facts) -> Iterator[str]:
         yield from ("", f"**This is {facts.sample} of the input, so the sizes are those of a trial.**")
 
 
-def _n_languages(facts: Facts) -> int:
-    return sum(pool == "code" for pool, _ in facts.counts.by("pool", "language"))
+def _n_languages(facts: Facts) -> str:
+    """As the report counts them: a language and what linguist groups with it are one."""
+    found = facts.counts.by("pool", "language").items()
+    n = len({group_of(language or "") for (pool, language), (_, n_tokens) in found if pool == "code" and n_tokens})
+    return f"{n} language{'' if n == 1 else 's'}"
 
 
 def _n_prose(facts: Facts) -> int:

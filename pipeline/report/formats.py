@@ -70,6 +70,15 @@ def number(value: float | None, *, digits: int = 3) -> str:
     return NOTHING if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
+def measured(value: float) -> str:
+    """A rule's value, as a person writes it: 12,345, 0.1235; what would round to zero is told apart from it."""
+    if 0 < abs(value) < 0.00005:
+        return "<0.0001"
+    digits = 0 if abs(value) >= 1_000 or value == int(value) else 4
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text
+
+
 def seconds(value: float) -> str:
     """Seconds, from 100 on with minutes or hours."""
     if value < 99.95:

@@ -88,8 +88,8 @@ def _dropped(numbers: Numbers) -> Html:
 
 def _wrong(numbers: Numbers) -> Html:
     """All notices; the answer is that of the gravest, which comes first."""
-    answers = {"fail": ("Yes", "fail"), "warn": ("Have a look", "warn"), "note": ("Nothing", "good")}
-    answer, css = answers[numbers.notices[0].level if numbers.notices else "note"]
+    answers = {"fail": ("Yes", "fail"), "warn": ("Have a look", "warn"), "note": ("No; there are notes", "good")}
+    answer, css = answers[numbers.notices[0].level] if numbers.notices else ("Nothing", "good")
     words = {"fail": "wrong", "warn": "look", "note": "note"}
     items = [element("li", element("b", words[n.level], css=n.level), _notice(n)) for n in numbers.notices]
     return _card("wrong", "Is anything wrong?", answer, element("ul", *items, css="notices"), css=css)

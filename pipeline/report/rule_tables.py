@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from pipeline.reading.rule_effects import RuleEffect, RuleEffects
-from pipeline.report.formats import size
+from pipeline.report.formats import measured, size
 from pipeline.report.table import COUNT, ID, PATH, SIZE, TEXT, Column, Kind, ReportTable
 
 _COUNTS = (
@@ -14,7 +14,7 @@ _COUNTS = (
     Column("alone", COUNT),
     Column("bytes alone", SIZE, 1),
 )
-_NUMBER = Kind("{:,.4g}".format)
+_NUMBER = Kind(measured)
 _NOTE = (
     "no other rule: documents that no other rule hits; alone: of these, those that nothing else keeps out either, so "
     "they would come back without it"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.reading.samples import KINDS, Group, Samples, Shown
-from pipeline.report.formats import exact, license_name, plain, size
+from pipeline.report.formats import exact, license_name, measured, plain, size
 from pipeline.report.markup import Html, element, join
 from pipeline.report.numbers import Family, Numbers
 from pipeline.report.page import document
@@ -90,7 +90,7 @@ def _sample(shown: Shown, *, body: Html | None = None) -> Html:
     origin += [f"{name} {plain(row[name])}" for name in ("repo", "revision") if row[name]]
     origin += [f"licence {license_name(row['license'] or '')}", f"id {row['doc_id']}"]
     about = element("p", ", ".join(origin), css="note")
-    fired = [f"{one['rule']} {one['value']:g}" for one in row["fired"]]
+    fired = [f"{one['rule']} {measured(one['value'])}" for one in row["fired"]]
     rules = element("p", f"rules that fired: {', '.join(fired)}", css="note") if fired else Html("")
     inner = (legend_of(shown), excerpts_of(shown)) if body is None else (body,)
     return element("details", summary, about, rules, *inner, css="sample")

@@ -140,8 +140,27 @@ def test_pages_of_results_lead_on(site: Site, run: RunFiles, monkeypatch: pytest
     assert len(found) == len(set(found)) > 20
 
 
+def test_an_alias_finds_its_language(run: RunFiles) -> None:
+    asked = {name: search.query_of({"language": name}) for name in ("Python", "py", "python3")}
+    found = {name: [row["doc_id"] for row in search.find(run, query).rows] for name, query in asked.items()}
+    assert len(found["Python"]) > 20
+    assert found["py"] == found["python3"] == found["Python"]
+
+
 @pytest.mark.parametrize(
-    "path", ["?shard=x", "?row=-1", "?nonsense=1", "?fate=maybe", "doc/0", f"doc/{'0' * 32}", "doc/..%2f..%2fetc"]
+    "path",
+    [
+        "?shard=x",
+        f"?shard={10**30}",
+        "?shard=99",
+        f"?row={10**30}",
+        "?row=-1",
+        "?nonsense=1",
+        "?fate=maybe",
+        "doc/0",
+        f"doc/{'0' * 32}",
+        "doc/..%2f..%2fetc",
+    ],
 )
 def test_what_is_not_there_is_said(site: Site, path: str) -> None:
     status, _, body = site.ask(f"/{TOKEN}/{path}")

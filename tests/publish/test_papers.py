@@ -88,6 +88,17 @@ def test_sizes_are_those_of_the_packed_sequences(run: RunFiles) -> None:
     assert f"{total} ({of_pool['code']} code, {of_pool['text']} text)" in made["training_content.md"].decode()
 
 
+def test_languages_of_one_group_are_counted_once_as_in_the_report(tmp_path: Path) -> None:
+    named = iter(["TypeScript", "Python", "TSX"] * 99)
+    docs = tuple(
+        tuple(replace(doc, language=next(named)) if doc.pool == "code" else doc for doc in shard) for shard in SHARDS
+    )
+    run = hand_run(tmp_path / "run", shards=docs)
+    packed = {row["language"] for row in ledger_of(run) if row["pool"] == "code" and row["n_packed_tokens"]}
+    assert packed == {"TypeScript", "TSX"}
+    assert "source code in 1 language;" in papers(facts_of(run))["training_content.md"].decode()
+
+
 def test_the_front_matter_is_what_a_hub_reads(run: RunFiles, tmp_path: Path) -> None:
     hub = pytest.importorskip("huggingface_hub")
     path = tmp_path / "README.md"

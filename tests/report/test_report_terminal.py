@@ -10,7 +10,7 @@ from hand_run import hand_run, model_folder, renamed
 from rich.console import Console
 
 from pipeline.report.compute import compute
-from pipeline.report.formats import percent, plain, points, seconds, short, size, tick
+from pipeline.report.formats import measured, percent, plain, points, seconds, short, size, tick
 from pipeline.report.terminal import print_report
 
 
@@ -67,3 +67,14 @@ def test_words_when_numbers_are_small_or_large() -> None:
     assert [tick(n) for n in (0, 500, 20_000, 2.5e6)] == ["0", "500", "20k", "2.5M"]
     assert [seconds(x) for x in (0.04, 99.9, 120, 7_200)] == ["0.0 s", "99.9 s", "2.0 min", "2.0 h"]
     assert plain("é\t\udc80") == "é\\t\\udc80"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        *[(12_000.0, "12,000"), (1_234_567.8, "1,234,568"), (999.5, "999.5"), (60.0, "60"), (100.0, "100")],
+        *[(0.12345, "0.1235"), (0.0, "0"), (1e-6, "<0.0001"), (-3.25, "-3.25")],
+    ],
+)
+def test_what_a_rule_measured_is_written_out(value: float, words: str) -> None:
+    assert measured(value) == words
