@@ -6,6 +6,7 @@ import os
 import posixpath
 import secrets
 import shutil
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,14 +35,22 @@ class LocalDisk:
     def full(self, path: str) -> str:
         return posixpath.join(local_path(self.root), path)
 
+    def _file(self, path: str) -> str:
+        """Where a file is opened. OSError for a pipe or a device: opening one waits for a writer that never comes."""
+        full = self.full(path)
+        mode = Path(full).stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # the system refuses to read a folder by itself
+            raise OSError("is no file, but a pipe or a device")
+        return full
+
     def read(self, path: str) -> bytes:
-        return Path(self.full(path)).read_bytes()
+        return Path(self._file(path)).read_bytes()
 
     def read_many(self, paths: Sequence[str]) -> dict[str, bytes]:
         return read_each(self, paths)
 
     def read_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[pa.Buffer]:
-        with pa.memory_map(self.full(path)) as file:
+        with pa.memory_map(self._file(path)) as file:
             found = []
             for start, n_bytes in ranges:
                 file.seek(start)
@@ -49,7 +58,7 @@ class LocalDisk:
             return found
 
     def open(self, path: str, *, whole: bool = False) -> Any:
-        return pa.memory_map(self.full(path))
+        return pa.memory_map(self._file(path))
 
     def size(self, path: str) -> int:
         return Path(self.full(path)).stat().st_size

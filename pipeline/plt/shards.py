@@ -91,8 +91,10 @@ def _read_manifest(data: Path) -> dict[str, _Listed] | None:
     """The shards that the manifest lists, by name; None where there is no manifest. StoreError for one that is damaged
     or was changed by hand."""
     path, copy = data / MANIFEST_NAME, data / COPY
-    if not path.is_file():
+    if not path.exists():
         return None
+    if not path.is_file():  # a pipe is neither read, which waits for ever, nor taken for a run without a manifest
+        raise StoreError(f"{path}: is no file; run `loopmix curate` again, which writes it anew")
     try:
         manifest = json.loads(path.read_bytes())
         stages = manifest["stages"]

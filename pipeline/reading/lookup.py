@@ -224,7 +224,7 @@ def trace(run: RunFiles, sequence: int, *, offset: int | None = None, work: Work
             n_rows = files.read(number, "n_real").num_rows
             if base <= sequence < base + n_rows:
                 columns = [name for name in packed_schema(1, joined=run.joined).names if name != "token_ids"]
-                row = files.read(number, *columns).slice(sequence - base, 1).to_pylist()[0]
+                row = files.read_sound(number, *columns).slice(sequence - base, 1).to_pylist()[0]
                 return _pieces_of(run, row, sequence, offset, here)
             base += n_rows
     raise LoopmixError(f"sequence {sequence}: the run has sequences 0 to {base - 1}")

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.arrays.columns import doc_words, one_chunk
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import Store
+from pipeline.errors import SchemaError
 from pipeline.phased import Phased
 from pipeline.reading.work import Span, Work, n_pieces_of
 from pipeline.schema import PACKED, bounds_of_pieces, packed_schema
@@ -30,6 +32,23 @@ class StreamFiles:
         schema = packed_schema(self.lengths[path.rpartition("/")[0]], joined=self.joined)
         return self.store.read_ipc(path, schema=schema, columns=columns or schema.names)
 
+    def read_sound(self, number: int, *columns: str) -> pa.Table:
+        """As `read`, with bounds of pieces, n_real, groups and documents; SchemaError too where they do not fit."""
+        wanted = dict.fromkeys((*columns, "n_real", "groups", "doc_ids", self.bounds))
+        table = self.read(number, *wanted)
+        bounds = one_chunk(table[self.bounds])
+        fits = rises(bounds, table["n_real"].to_numpy())
+        n_pieces = np.diff(np.asarray(bounds.offsets, np.int64)) - 1
+        fits = fits and not any(
+            (pc.list_value_length(table[name]).to_numpy() != n_pieces).any() for name in ("groups", "doc_ids")
+        )
+        if not fits:
+            raise SchemaError(
+                f"{self.store.full(self.paths[number])}: {self.bounds} of a sequence do not rise from 0 to n_real, or "
+                "do not fit its groups and documents; curate the run again, which makes anew what is damaged"
+            )
+        return table
+
     def spans(self, work: Work, run: RunFiles) -> list[Span]:
         """Ranges of these shards."""
         return work.spans(len(self.paths), n_rows=n_pieces_of(run))
@@ -38,6 +57,16 @@ class StreamFiles:
     def bounds(self) -> str:
         """The column that bounds pieces."""
         return bounds_of_pieces(packed_schema(1, joined=self.joined).names)
+
+
+def rises(bounds: pa.ListArray, n_real: np.ndarray) -> bool:
+    """Whether the bounds of every sequence go from 0 to its n_real in steps of at least 1."""
+    values, offsets = np.asarray(bounds.flatten()), np.asarray(bounds.offsets, np.int64)
+    if (np.diff(offsets) < 1).any():  # a sequence without bounds has neither a first nor a last one
+        return False
+    first, last = values[offsets[:-1]], values[offsets[1:] - 1]
+    steps = np.delete(np.diff(values), offsets[1:-1] - 1) if values.size else values
+    return not ((first != 0).any() or (last != n_real).any() or (steps < 1).any())
 
 
 def stream_files(run: RunFiles, phase: Phased | None = None) -> StreamFiles:

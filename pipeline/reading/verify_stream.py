@@ -8,13 +8,12 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import one_chunk
 from pipeline.engine.run_folder import RunFiles
 from pipeline.phased import Phased
-from pipeline.reading.stream_files import StreamFiles, stream_files
+from pipeline.reading.stream_files import StreamFiles, rises, stream_files
 from pipeline.reading.work import Span, Work
 
 
@@ -86,7 +85,7 @@ def _lists(files: StreamFiles, span: Span) -> tuple[str, int, int, int]:
         lengths = [pc.list_value_length(table[c]).to_numpy() for c in _LISTS]
         where = f"packed shard {number}"
         for name in sorted({"cu_seqlens", files.bounds}):
-            if not _rises(one_chunk(table[name]), n_real):
+            if not rises(one_chunk(table[name]), n_real):
                 return f"{where}: {name} does not run from 0 to n_real in steps of at least 1", 0, 0, 0
         if any((n != np.diff(offsets) - 1).any() for n in lengths):
             return f"{where}: pieces, documents and groups differ in number", 0, 0, 0
@@ -97,10 +96,3 @@ def _lists(files: StreamFiles, span: Span) -> tuple[str, int, int, int]:
 
 
 _LISTS = ("doc_ids", "doc_offsets", "groups")
-
-
-def _rises(bounds: pa.ListArray, n_real: np.ndarray) -> bool:
-    values, offsets = np.asarray(bounds.flatten()), np.asarray(bounds.offsets, np.int64)
-    first, last = values[offsets[:-1]], values[offsets[1:] - 1]
-    steps = np.delete(np.diff(values), offsets[1:-1] - 1) if values.size else values
-    return not ((first != 0).any() or (last != n_real).any() or (steps < 1).any())

@@ -144,7 +144,7 @@ def _lengths(files: StreamFiles, span: Span) -> list[int]:
 def _read(layout: _Layout, span: Span) -> _Part:
     whole, code = _nothing(layout), Sums(("name", "segment"))
     for number in span.items:
-        table = layout.files.read(number, "n_real", "pool", "groups", layout.files.bounds)
+        table = layout.files.read_sound(number, "pool")
         base = int(layout.before[number])
         whole = _joined(whole, _one(table, layout, base=base))
         segment = np.searchsorted(layout.segment_ends, base + np.arange(table.num_rows), side="right")
