@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.config import Against, Mixture, Source, source_of
 from pipeline.errors import LoopmixError
 from pipeline.schema import DOCUMENTS
-from pipeline.sources import Slice, plan_slices, read_parts, read_slice
+from pipeline.sources import Slice, column_names, plan_slices, read_parts, read_slice
 from pipeline.sources.caps import caps_of
 
 _HEAD_BYTES = 1_000_000  # of a slice that is looked at
@@ -32,6 +32,8 @@ class Head:
     rows: Sequence[dict[str, Any]]  # of `documents`, with `language`, `pool` and `group` of `languages` where asked
     problem: str | None = None  # why it could not be looked at
     paths: tuple[str, ...] | None = None  # of all its documents, where these are files
+    first: Slice | None = None  # what was looked at first
+    columns: tuple[str, ...] = ()  # of its first file, mapped or not
 
     @property
     def docs(self) -> list[dict[str, Any]]:
@@ -65,9 +67,31 @@ def _look(source: Source, mixture: Mixture, *, is_told: bool) -> Head:
     n_bytes = sum(files.values()) or sum(piece.n_bytes for piece in pieces)
     try:
         rows = [row for piece in _spread(pieces) for row in _some_of(source, piece, mixture, is_told=is_told)]
+        columns = tuple(column_names(source, pieces[0])) if pieces else ()
     except LoopmixError as error:
         return Head(n_bytes, is_packed, (), problem=str(error), paths=paths)
-    return Head(n_bytes, is_packed, rows, paths=paths)
+    return Head(n_bytes, is_packed, rows, paths=paths, first=pieces[0] if pieces else None, columns=columns)
+
+
+def look_again(mixture: Mixture, source: Source, head: Head, **columns: str) -> list[dict[str, Any]]:
+    """The first rows of a source as they would be with other `columns`, and with nothing that the source itself says.
+
+    Nothing where they cannot be read so.
+    """
+    if head.first is None:
+        return []
+    own = source.model_copy(
+        update={
+            "columns": source.columns.model_copy(update=columns),
+            "license": None,
+            "repo": None,
+            "strip_prefix": None,
+        }
+    )
+    try:
+        return _some_of(own, head.first, mixture, is_told=False)
+    except LoopmixError:
+        return []
 
 
 def _spread(pieces: Sequence[Slice]) -> list[Slice]:

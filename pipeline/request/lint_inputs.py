@@ -18,6 +18,7 @@ from pipeline.phased import as_one, phases_of
 from pipeline.request.contradictions import overrides_of, pools_of
 from pipeline.request.heads import Head, look_at_benchmark, look_at_source
 from pipeline.request.lint import LintFinding, lint_mixture, named_groups
+from pipeline.request.unmapped import unmapped
 from pipeline.schema import OTHERS, POOLS
 from pipeline.select.licenses import dropped_class
 
@@ -57,6 +58,7 @@ def _source(source: Source, head: Head, mixture: Mixture) -> Iterator[LintFindin
         write = "a path, `columns.content` or `include` that names documents"
         yield LintFinding("source_empty", f"{key}.path", f"looked at {len(head.rows)} rows: {problems}", why, write)
         return
+    yield from unmapped(source, head, mixture)
     yield from _licenses(source, docs, mixture)
     if len(docs) >= _MIN_DOCS:
         yield from _pool(source, docs, mixture)

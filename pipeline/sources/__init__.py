@@ -3,6 +3,7 @@
     plan_slices   a source -> its slices, in an order that depends on nothing but names and sizes
     read_slice    a slice -> the rows of one shard, in input order
     read_parts    an open slice, whose size only reading tells -> the rows of each of its shards, one after the other
+    column_names  a slice -> the columns or keys of its first file, mapped or not
 
 A row's doc_id is a hash of (source name, input file relative to the source's folder, row in that file). It says nothing
 of where the folder lies, how large the shards are, or how a JSON lines file is compressed. Each kind of source has a
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from pipeline.config import Source
 
-__all__ = ["InputFile", "Slice", "plan_slices", "read_parts", "read_slice"]
+__all__ = ["InputFile", "Slice", "column_names", "plan_slices", "read_parts", "read_slice"]
 
 
 def plan_slices(source: Source, *, shard_bytes: int) -> list[Slice]:
@@ -106,6 +107,17 @@ def read_parts(
         yield first, make(without_poisonous(rows, poisonous=_of(source, poisonous)))
     if is_empty:
         yield 0, make(())
+
+
+def column_names(source: Source, piece: Slice) -> list[str]:
+    """Columns of the first file of a slice, in its order, those of structs with a dot; none where files have none.
+
+    Of JSON the keys of its first rows. StoreError if the file cannot be opened.
+    """
+    if source.kind not in ("parquet", "jsonl", "huggingface") or not piece.files:
+        return []
+    names: list[str] = _reader(source).column_names(source, piece.files[0])
+    return names
 
 
 def _rows_of(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:

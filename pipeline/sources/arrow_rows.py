@@ -76,6 +76,16 @@ def names_read(schema: pa.Schema, *, source: Source) -> list[str]:
     return [name for name in names if _type_of(schema, name=name) is not None and not _twice(schema, name=name)]
 
 
+def all_names(schema: pa.Schema, *, source: Source, where: str) -> list[str]:
+    """Every name that `columns` could map, those of structs with a dot. StoreError without the list to explode."""
+    found: list[str] = []
+    for field in _with_entries(schema, explode=source.explode, where=where):
+        found.append(field.name)
+        if _is.is_struct(field.type):
+            found += [f"{field.name}.{inner.name}" for inner in field.type]
+    return found
+
+
 def rows_at_once(sample: pa.RecordBatch | None, *, source: Source) -> int:
     """How many rows like those of `sample` a reader hands to `rows_of` at once."""
     most = _BATCH_LISTS if source.explode else _BATCH_ROWS

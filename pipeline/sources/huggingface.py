@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.arrow_bodies import blocks_of, message_end, unpacked_bytes
-from pipeline.sources.arrow_rows import check_content, check_types, rows_at_once, rows_of
+from pipeline.sources.arrow_rows import all_names, check_content, check_types, rows_at_once, rows_of
 from pipeline.sources.arrow_sound import refuse_unsound
 from pipeline.sources.caps import InputCaps, refuse_bytes
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
@@ -60,6 +60,15 @@ def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCa
             rows = _rows(batches, source=source, file=file, where=where)
             about = f"the column {source.columns.content!r} holds nothing but nulls, or the file has no rows"
             yield from refuse_fruitless(rows, where=where, is_whole=True, about=lambda: about)  # noqa: B023
+
+
+def column_names(source: Source, file: InputFile) -> list[str]:
+    """What `columns` could map; nothing of a file that cannot be opened."""
+    return [
+        name
+        for where, schema in _schemas(locate(source), [file])
+        for name in all_names(schema, source=source, where=where)
+    ]
 
 
 def _named(root: Root, state: InputFile) -> list[str]:

@@ -71,6 +71,16 @@ def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCa
         )
 
 
+def column_names(source: Source, file: InputFile) -> list[str]:
+    """The keys of the first rows, in the order in which they come up."""
+    rows = [row for row in _first_rows(locate(source), file, explode=source.explode) if isinstance(row, dict)]
+    found: dict[str, None] = {}
+    for name, value in ((name, value) for row in rows for name, value in row.items()):
+        found[name] = None
+        found |= dict.fromkeys(f"{name}.{inner}" for inner in value) if isinstance(value, dict) else {}
+    return list(found)
+
+
 def _rows(
     source: Source, piece: Slice, *, root: Root, file: InputFile, max_document_bytes: int, caps: InputCaps
 ) -> Iterator[RawDocument]:

@@ -22,6 +22,7 @@ from pipeline.config import Source
 from pipeline.errors import StoreError
 from pipeline.sources.arrow_rows import (
     BATCH_BYTES,
+    all_names,
     check_content,
     check_types,
     is_sound,
@@ -77,6 +78,15 @@ def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCa
                 is_whole = len(groups) == n_groups
                 rows = refuse_fruitless(rows, where=where, is_whole=is_whole, about=lambda: _about(source))
             yield from rows
+
+
+def column_names(source: Source, file: InputFile) -> list[str]:
+    """What `columns` could map; nothing of a file whose footer is damaged."""
+    root = locate(source)
+    footer = _footer(root, file)
+    return (
+        [] if footer is None else all_names(footer.schema.to_arrow_schema(), source=source, where=root.join(file.path))
+    )
 
 
 def _open(opened: BinaryIO, *, where: str) -> pq.ParquetFile:

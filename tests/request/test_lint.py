@@ -79,6 +79,7 @@ PLANTED: dict[str, tuple[dict[str, Any], str]] = {
         sources(rows(license="none"), {"license": "MIT"}) | {"select": {"drop_licenses": ["unknown"]}},
         "select.drop_licenses",
     ),
+    "unmapped": (sources(rows()), "sources.code.columns.license"),
     "share_above_one": (rule(feature="alpha_frac", above=1.0), "quality.rules.0"),
     "count_below_zero": (rule(feature="n_lines", below=0), "quality.rules.0"),
     "other_pool": (rule(feature="stop_word_frac", pool="code", above=0.1), "quality.rules.0"),
