@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.console import Console
 
 from pipeline import __version__
+from pipeline.api.asked import Where, place_of, refuse_options, refuse_where
 from pipeline.api.mixtures import load_mixture
 from pipeline.api.opened import FinishedRun, open_run
 from pipeline.api.started import input_bytes, started
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 # Input above which the work goes to one process a core by itself. Below it the processes, which import and load kernels
 # once each, take much of what they would save.
 INLINE_BYTES = 100_000_000
-Where = Literal["auto", "inline", "processes", "ray"]
 Hear = Callable[[str, dict[str, Any]], None]
 
 
@@ -67,11 +67,11 @@ def curate(
     In a script, call it under `if __name__ == "__main__":`, because worker processes import the script.
     Raises ConfigError, StageError and StoreError; what is done stays done.
     """
-    if ray_address is not None and executor in ("inline", "processes"):
-        raise ConfigError(f"ray_address and executor {executor!r} exclude each other")
-    _refuse_options(progress=progress, sample=sample, on_bad_shard=on_bad_shard, check=check, replace=replace)
+    place = place_of(out, what="out")
+    refuse_where(executor, ray_address)
+    refuse_options(progress=progress, sample=sample, on_bad_shard=on_bad_shard, check=check, replace=replace)
     _refuse_import()
-    loaded, store = with_sample(load_mixture(mixture), sample), open_store(os.fspath(out))
+    loaded, store = with_sample(load_mixture(mixture), sample), open_store(place)
     console = Console(quiet=progress is not True)
     told = Told(console, quiet=progress is not True, hear=progress if callable(progress) else None)
     options: dict[str, Any] = {"on_bad_shard": on_bad_shard, "check": check, "replace": replace}
@@ -143,19 +143,6 @@ def make(
             return _report(RunFiles(store), progress, engine)
 
 
-def _refuse_options(**given: Any) -> None:
-    """ConfigError for a value that an option does not have: another word would be taken for the weaker check."""
-    known_of = {"on_bad_shard": ("stop", "skip"), "check": ("hash", "size"), "replace": (True, False)}
-    for name, known in known_of.items():
-        if not any(type(given[name]) is type(one) and given[name] == one for one in known):  # 1 equals True
-            raise ConfigError(f"{name} {given[name]!r}: expected {' or '.join(map(repr, known))}")
-    if not isinstance(given["progress"], bool) and not callable(given["progress"]):
-        raise ConfigError(f"progress {given['progress']!r}: expected True, False or a function of an event and values")
-    sample = given["sample"]
-    if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int | float)):
-        raise ConfigError(f"sample {sample!r}: expected a share of the input, above 0 and below 1")
-
-
 def _refuse_import() -> None:
     """ConfigError in a worker process that is only importing its parent's script: it would begin the run again."""
     main, imported = sys.modules.get("__main__"), sys.modules.get("__mp_main__")
@@ -203,8 +190,6 @@ def _workers(
     """Where to run: what was asked for, else processes of this machine for large input, else this process."""
     if not isinstance(executor, str):
         return nullcontext(executor)
-    if executor not in ("auto", "inline", "processes", "ray"):
-        raise ConfigError(f"executor {executor!r}: expected auto, inline, processes or ray")
     from pipeline.engine.processes import processes, workers_that_fit
 
     if ray_address is not None or executor == "ray":

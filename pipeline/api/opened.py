@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.api.asked import place_of
 from pipeline.api.mixtures import PlainMixture, public
 from pipeline.api.tables import RunTable, table_of
 from pipeline.engine.run_folder import RunFiles
@@ -35,9 +36,10 @@ _SCHEMAS = {table.name: table.schema for table in (*TABLES, *OPTIONAL)}
 def open_run(path: str | os.PathLike[str]) -> FinishedRun:
     """The finished run in a folder, or at a URL (`s3://`, `gs://`, `az://`, or any that fsspec knows), for reading.
 
-    Raises StoreError for a run that is unfinished, damaged, of another format, or was changed by hand.
+    Raises StoreError for a run that is unfinished, damaged, of another format, or was changed by hand, and ConfigError
+    for what is no path.
     """
-    files = RunFiles(open_store(os.fspath(path)))
+    files = RunFiles(open_store(place_of(path, what="run")))
     _ = files.manifest  # refuses what is no finished run
     return FinishedRun(files)
 

@@ -11,7 +11,7 @@ from pipeline.cli.helping import Sectioned
 from pipeline.cli.output import RUN, SAMPLE_RATE, complain, say
 
 if TYPE_CHECKING:
-    from pipeline.api.making import Where
+    from pipeline.api.asked import Where
 
 
 def add_to(main: click.Group) -> None:
@@ -60,6 +60,7 @@ def curate(
 
     What happens is also written to RUN/logs/, one JSON line an event.
     """
+    from pipeline.api.asked import at_odds
     from pipeline.api.making import Told, make
     from pipeline.arrays.pandas_unasked import leave_pandas_out
     from pipeline.engine.live_line import console_of
@@ -67,8 +68,8 @@ def curate(
     from pipeline.report.brief import drawn
     from pipeline.request.load import load_mixture, with_sample
 
-    if ray_address is not None and executor in ("inline", "processes"):
-        raise click.UsageError(f"--ray-address and --executor {executor} exclude each other")
+    if said := at_odds(executor, ray_address):
+        raise click.UsageError(said)
     loaded, store = with_sample(load_mixture(mixture), sample), open_store(out)
     if not loaded.quality.plugins:  # those may return arrays of pandas
         leave_pandas_out()

@@ -41,7 +41,8 @@ def local_root(path: str) -> str:
     root = Path(path).expanduser().resolve()
     above = next(place for place in (root, *root.parents) if os.path.lexists(place))
     if not above.is_dir():
-        raise StoreError(f"{root}: {above} is no folder; name another one for the run")
+        said = "is no folder" if above == root else f"{above} is no folder"
+        raise StoreError(f"{root}: {said}; name another one for the run")
     if not is_text(str(root)):
         raise StoreError(f"{root}: a byte of this name is no UTF-8, and a run says where it lies; name another folder")
     return str(root)

@@ -229,6 +229,21 @@ def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:
         loopmix.open_run(tmp_path)
 
 
+@pytest.mark.parametrize("value", [None, 3, b"run", "", ["run"]])
+def test_what_is_no_path_is_refused_in_one_line(value: Any) -> None:
+    with pytest.raises(loopmix.ConfigError) as error:
+        loopmix.open_run(value)
+    assert str(error.value) == f"run {value!r}: expected the folder or URL of a run, as text or as a Path"
+
+
+def test_a_file_is_named_once(tmp_path: Path) -> None:
+    file = tmp_path / "mix.yaml"
+    file.write_text("name: mine")
+    with pytest.raises(loopmix.StoreError) as error:
+        loopmix.open_run(file)
+    assert str(error.value) == f"{file}: is no folder; name another one for the run"
+
+
 # --- libraries of others ---------------------------------------------------------------------------------------------
 
 

@@ -150,6 +150,7 @@ RUNS = [
         "curate mix.yaml --out code/run",
         ("sources.repos.path: ", "code/run", "write exclude: [/run/] for this source"),
     ),
+    Mistake("a file as a run", "report mix.yaml", ("mix.yaml: is no folder", "name another one")),
     Mistake("a run below a file", "curate mix.yaml --out mix.yaml/run", ("mix.yaml is no folder", "name another one")),
     Mistake(
         "an export onto something",
@@ -243,7 +244,7 @@ ARGUMENTS = [
     Mistake(
         "a cluster and this machine at once",
         "curate mix.yaml --out new --executor inline --ray-address auto",
-        ("--ray-address and --executor inline", "exclude each other"),
+        ("a Ray address and executor inline", "exclude each other: leave one of them out"),
         code=2,
     ),
     Mistake("a sample of more than all", "curate mix.yaml --out new --sample 5", ("'--sample': 5.0", "0<x<1"), code=2),
