@@ -251,6 +251,10 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Prob
         loc, message = located(found, model.model_fields)
         if found["type"] == "missing":
             message += _about(loc, model)
+        elif found["type"] == "too_short":
+            message = (
+                f"a list of at least {found['ctx']['min_length']} is expected{_about(loc, model)}{_each(loc, model)}"
+            )
         elif found["type"] == "literal_error":
             near = closest(given, choices_of(found)) if isinstance(given, str) else []
             message += did_you_mean(near) if near else ""
@@ -266,6 +270,13 @@ def _about(loc: Loc, model: type[BaseModel]) -> str:
     here = _model_at(loc[:-1], model)
     field = here.model_fields.get(str(loc[-1])) if here is not None else None
     return f"; it says: {field.description}" if field is not None and field.description else ""
+
+
+def _each(loc: Loc, model: type[BaseModel]) -> str:
+    """What each entry of a list must say, where entries have keys."""
+    one = _model_at(loc, model)
+    asked = [name for name, field in one.model_fields.items() if field.is_required()] if one is not None else []
+    return f"; write for each {', '.join(f'`{name}:`' for name in asked)}" if asked else ""
 
 
 def _nearest_key(loc: Loc, model: type[BaseModel]) -> str:

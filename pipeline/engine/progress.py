@@ -8,6 +8,7 @@ bytes.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import threading
 import time
@@ -33,12 +34,24 @@ Advance = Callable[[dict[str, int]], None]
 
 LINE_SECONDS = 10.0  # how often a console that is no terminal, and the log, get a line: a plain choice, six a minute
 PUT_SECONDS = 5.0  # how often a log on an object store is written while steps come and go
+# A lone surrogate is no text that a table could hold.
+_ESCAPE = re.compile(r"\\(?:[tnr]|x[0-9a-f]{2}|u(?!d[89a-f])[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})")
 _OFTEN = ("step", "step_end", "progress", "skipped", "said")
 
 
 def printable(text: str) -> str:
     """`text` on one line with its control characters shown, not sent: a path may hold what would steer a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def unprinted(text: str) -> str:
+    """The text that `printable` shows so. Escapes of what it would show as it is stay as they are written."""
+
+    def character(escape: re.Match[str]) -> str:
+        meant = escape[0].encode().decode("unicode_escape")
+        return escape[0] if meant.isprintable() else meant
+
+    return _ESCAPE.sub(character, text)
 
 
 @dataclass

@@ -6,13 +6,14 @@ import difflib
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.columns import one_chunk
+from pipeline.engine.progress import unprinted
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.tables import Tables
 from pipeline.errors import LoopmixError, SchemaError, StoreError
@@ -90,19 +91,24 @@ def _why(run: RunFiles, name: str, work: Work, *, text: bool) -> Iterator[dict[s
 
 
 def _named(run: RunFiles, name: str, work: Work) -> Iterator[tuple[int, list[int]]]:
-    """Shards and rows of the documents with this doc_id, path or path ending. Who asks no more stops the search."""
+    """Shards and rows of the documents with this doc_id, path or path ending. Who asks no more stops the search.
+
+    A path may be given as it was shown, with escapes for what could steer a terminal.
+    """
     if is_id(name) and (found := places_of(run, [name], work)):
         yield from ((shard, [row]) for shard, row in found.values())
         return
-    for places in work.each(partial(_with_path, run.tables, name), work.shards(run), name="why"):
+    names = tuple(dict.fromkeys((name, unprinted(name))))
+    for places in work.each(partial(_with_path, run.tables, names), work.shards(run), name="why"):
         yield from places
 
 
-def _with_path(tables: Tables, name: str, span: Span) -> list[tuple[int, list[int]]]:
+def _with_path(tables: Tables, names: tuple[str, ...], span: Span) -> list[tuple[int, list[int]]]:
     found = []
     for shard in span.items:
         path = tables.read(LEDGER, shard, columns=["path"])["path"]
-        rows = pc.indices_nonzero(pc.or_(pc.equal(path, name), pc.ends_with(path, "/" + name.lstrip("/"))))
+        fits = (pc.or_(pc.equal(path, name), pc.ends_with(path, "/" + name.lstrip("/"))) for name in names)
+        rows = pc.indices_nonzero(reduce(pc.or_, fits))
         if len(rows):
             found.append((shard, rows[:MAX_FOUND].to_pylist()))
     return found

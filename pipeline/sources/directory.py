@@ -7,22 +7,40 @@ the plan promises these bytes, and a new plan costs one listing.
 from collections.abc import Iterator
 
 from pipeline.config import Source
-from pipeline.errors import StoreError
+from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.caps import InputCaps
 from pipeline.sources.local import open_below
 from pipeline.sources.raw import TOO_LARGE, UNREADABLE, RawDocument
 from pipeline.sources.roots import Root, list_files, locate
 from pipeline.sources.slices import InputFile, Slice, group_files, whole_files
+from pipeline.sources.unpack import GZIP, ZSTD
 from pipeline.sources.values import Metadata
 
 # Read at once, so that a remote store can answer in parallel (fsspec bounds how many requests are open); bounds memory.
 _GROUP_BYTES = 32_000_000
+# Binary files of rows, by the kind of source that reads them.
+_HOLD_ROWS = {
+    (".parquet", ".pq"): "parquet",
+    (".arrow",): "huggingface",
+    tuple(f".{stem}{end}" for stem in ("jsonl", "ndjson", "json") for end in (*GZIP, *ZSTD)): "jsonl",
+}
 _Content = tuple[bytes | None, str | None]  # the bytes, or the problem with them
 
 
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
-    """Files in order of their paths, grouped to about `shard_bytes`."""
-    return whole_files(source.name, list_files(source, root=locate(source)), shard_bytes=shard_bytes)
+    """Files in order of their paths, grouped to about `shard_bytes`.
+
+    ConfigError where all of them hold rows: each would be a document of bytes that no rule lets in.
+    """
+    files = list_files(source, root=locate(source))
+    for suffixes, kind in _HOLD_ROWS.items():
+        if all(file.path.lower().endswith(suffixes) for file in files):
+            what = f"{len(files)} files of" if len(files) > 1 else "the file"
+            raise ConfigError(
+                f"sources.{source.name}.kind: directory makes one document of each file, and {what} {source.path} hold"
+                f"{'s' if len(files) == 1 else ''} rows ({files[0].path.rpartition('/')[2]}); write kind: {kind}"
+            )
+    return whole_files(source.name, files, shard_bytes=shard_bytes)
 
 
 def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:

@@ -149,6 +149,12 @@ SYNTAX = [
 ]
 VALUES = [
     of_mixture(
+        "no source at all",
+        "name: mine\nsources: []\n",
+        "sources: a list of at least 1 is expected",
+        "write for each `name:`, `kind:`",
+    ),
+    of_mixture(
         "a key that is spelled wrongly",
         GOOD + "balance: {total_token: 1000}\n",
         "mix.yaml: line 7: balance.total_token: ",

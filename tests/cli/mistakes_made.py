@@ -9,6 +9,13 @@ from mistakes import GOOD, SYNTAX, TRAIN, VALUES, Mistake, instead, of_input
 _ROW = json.dumps({"content": "print('hello')", "path": "a.py"}) + "\n"
 INPUTS = [
     of_input(
+        "parquet read as a folder of files",
+        "{name: repos, kind: directory, path: rows.parquet, pool: code}",
+        "sources.repos.kind: directory makes one document of each file",
+        "write kind: parquet",
+        files={"rows.parquet": b"PAR1"},
+    ),
+    of_input(
         "a path that is wrong",
         "{name: repos, kind: directory, path: cod, pool: code}",
         "sources.repos.path: ",
@@ -150,7 +157,6 @@ RUNS = [
         "curate mix.yaml --out code/run",
         ("sources.repos.path: ", "code/run", "write exclude: [/run/] for this source"),
     ),
-    Mistake("a file as a run", "report mix.yaml", ("mix.yaml: is no folder", "name another one")),
     Mistake("a run below a file", "curate mix.yaml --out mix.yaml/run", ("mix.yaml is no folder", "name another one")),
     Mistake(
         "an export onto something",

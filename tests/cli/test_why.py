@@ -111,3 +111,19 @@ def test_why_when_the_path_is_hostile_shows_escapes(tmp_path: Path) -> None:
     lines = why_lines(document)
     assert lines[0] == "src/\\x1b]0;x\\x07a\\n.py"
     assert all(line.isprintable() for line in lines)
+
+
+SHOWN = r"\x1b[2J\u202eevil \udc80\x41\n.py"  # as it is shown: the surrogate and the A were written so in the name
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J\u202eevil \\udc80\\x41\n.py", SHOWN, f"deep/{SHOWN}"])
+def test_a_path_is_found_as_it_is_and_as_it_was_shown(tmp_path: Path, name: str) -> None:
+    path = "deep/\x1b[2J\u202eevil \\udc80\\x41\n.py"
+    run = hand_run(tmp_path, shards=renamed(a={"path": path}))
+    (found,) = why(run, name)
+    assert found["path"] == path and why_lines(found)[0] == f"deep/{SHOWN}"
+
+
+def test_a_name_that_holds_an_escape_as_text_is_found_too(tmp_path: Path) -> None:
+    run = hand_run(tmp_path, shards=renamed(a={"path": r"deep\new\x1b.py"}))
+    assert [found["path"] for found in why(run, r"deep\new\x1b.py")] == [r"deep\new\x1b.py"]

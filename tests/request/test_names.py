@@ -170,7 +170,10 @@ def test_a_slip_in_a_source_is_one_error_in_our_words(tmp_path: Path, sources: s
 def test_a_list_that_is_empty_is_short(tmp_path: Path) -> None:
     path = tmp_path / "mix.yaml"
     path.write_text("name: asked\nsources: []\nseed: x\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="sources: Tuple should have at least 1 item"):
+    said = (
+        "sources: a list of at least 1 is expected; it says: where documents come from; write for each `name:`, `kind:`"
+    )
+    with pytest.raises(ConfigError, match=said):
         load_mixture(path)
 
 

@@ -313,3 +313,23 @@ def test_directory_gives_a_row_when_a_remote_file_may_not_be_read(
 def test_planning_fails_when_the_url_leads_nowhere(path: str) -> None:
     with pytest.raises((ConfigError, StoreError), match=path):
         plan_slices(_source(path), shard_bytes=1024)
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (["rows.parquet"], "parquet"),
+        (["a.parquet", "deep/b.PQ"], "parquet"),
+        (["data-00000-of-00001.arrow"], "huggingface"),
+        (["a.jsonl.gz", "b.json.zst"], "jsonl"),
+    ],
+)
+def test_files_of_rows_are_no_documents(tmp_path: Path, names: list[str], kind: str) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"rows")
+    source = Source(name="code", kind="directory", path=str(tmp_path))
+    with pytest.raises(ConfigError, match=rf"sources.code.kind: .*; write kind: {kind}$"):
+        plan_slices(source, shard_bytes=1_000)
+    (tmp_path / "read.py").write_text("a = 1")  # a folder of code may hold data
+    assert sum(len(piece.files) for piece in plan_slices(source, shard_bytes=1_000)) == len(names) + 1
