@@ -35,10 +35,9 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     files = list_files(source, root=locate(source))
     for suffixes, kind in _HOLD_ROWS.items():
         if all(file.path.lower().endswith(suffixes) for file in files):
-            what = f"{len(files)} files of" if len(files) > 1 else "the file"
             raise ConfigError(
-                f"sources.{source.name}.kind: directory makes one document of each file, and {what} {source.path} hold"
-                f"{'s' if len(files) == 1 else ''} rows ({files[0].path.rpartition('/')[2]}); write kind: {kind}"
+                f"sources.{source.name}.kind: directory makes one document of each file, and {source.path} has nothing "
+                f"but files of rows, as {files[0].path.rpartition('/')[2]}; write kind: {kind}"
             )
     return whole_files(source.name, files, shard_bytes=shard_bytes)
 
