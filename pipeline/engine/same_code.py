@@ -37,13 +37,14 @@ LIBRARIES: Final = (
 )
 # Not every mixture needs these. A stage that lacks one says so itself, so only their versions are compared.
 OPTIONAL: Final = ("datatrove", "fasttext-predict", "onnxruntime")
+_TOP = Path(pipeline.__file__).parents[1]
 _ROOMS: Final = ("pipeline", "tokenizer")
 
 
 @cache  # once a process: it reads 25 MB
 def own_code() -> dict[str, str]:
     """Versions by name: of Loopmix, its files (a hash), Python, libraries, and plugins."""
-    code = {"loopmix": pipeline.__version__, "files": _hash_files(), "Python": platform.python_version()}
+    code = {"loopmix": pipeline.__version__, "files": code_hash(), "Python": platform.python_version()}
     for name in (*LIBRARIES, *OPTIONAL):
         try:
             code[name] = version(name)
@@ -71,10 +72,12 @@ def _minor(name: str, value: str | None) -> str | None:
     return value.rpartition(".")[0] if name == "Python" and value else value
 
 
-def _hash_files() -> str:
-    top, found = Path(pipeline.__file__).parents[1], xxhash.xxh3_64()
-    for path in _files(top):
-        found.update(f"{path.relative_to(top).as_posix()} {path.stat().st_size} ".encode())
+@cache
+def code_hash() -> str:
+    """Of all code and data of Loopmix rather than of a version to raise: nobody would see what old code made."""
+    found = xxhash.xxh3_64()
+    for path in _files(_TOP):
+        found.update(f"{path.relative_to(_TOP).as_posix()} {path.stat().st_size} ".encode())
         found.update(path.read_bytes())
     return found.hexdigest()
 

@@ -9,34 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from functools import cache
-from pathlib import Path
 
 from pipeline.engine.manifest import MANIFEST
+from pipeline.engine.same_code import code_hash
 from pipeline.engine.store import FileEntry, Store
 from pipeline.publish import PAPERS
 from pipeline.report import NUMBERS, PAGE
 from pipeline.report.brief import Brief
 
 MADE_OF = "report/made_of.json"
-_PACKAGE = Path(__file__).parents[1]
-_CODE = (".py", ".css", ".yaml", ".json")  # data files are read by the rules that the report counts with
 
 
 def made_of(store: Store) -> str:
     """What decides the report of a finished run, without a model: its manifest, and all of our code."""
-    return hashlib.sha256(store.read_bytes(MANIFEST) + _code_hash().encode()).hexdigest()
-
-
-@cache
-def _code_hash() -> str:
-    """Of the whole package rather than a version to raise: nobody would see a report of old code."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in _PACKAGE.rglob("*") if path.suffix in _CODE):
-        data = path.read_bytes()
-        digest.update(f"{path.relative_to(_PACKAGE).as_posix()} {len(data)}\n".encode())
-        digest.update(data)
-    return digest.hexdigest()
+    return hashlib.sha256(store.read_bytes(MANIFEST) + code_hash().encode()).hexdigest()
 
 
 def standing(store: Store) -> Brief | None:

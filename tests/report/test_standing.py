@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hand_run import hand_run, model_folder
 
+from pipeline.engine import same_code
 from pipeline.engine.manifest import MANIFEST
 from pipeline.engine.run_folder import RunFiles
 from pipeline.report import NUMBERS, PAGE, standing, write_report
@@ -60,15 +61,20 @@ def test_a_report_of_other_tables_does_not_stand(run: RunFiles, root: Path) -> N
 def test_a_report_of_other_code_does_not_stand(
     run: RunFiles, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
-    copy = shutil.copytree(standing._PACKAGE, tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(standing, "_PACKAGE", copy)
-    standing._code_hash.cache_clear()
+    copy = shutil.copytree(
+        same_code._TOP / "pipeline", tmp_path / "code" / "pipeline", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copytree(
+        same_code._TOP / "tokenizer", tmp_path / "code" / "tokenizer", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    monkeypatch.setattr(same_code, "_TOP", tmp_path / "code")
+    same_code.code_hash.cache_clear()
     assert standing.standing(run.store) is not None
     (copy / file).write_bytes((copy / file).read_bytes() + b"\n")
-    standing._code_hash.cache_clear()
+    same_code.code_hash.cache_clear()
     assert standing.standing(run.store) is None
     monkeypatch.undo()
-    standing._code_hash.cache_clear()
+    same_code.code_hash.cache_clear()
 
 
 def _renamed(package: Path) -> None:
@@ -84,12 +90,14 @@ def _renamed(package: Path) -> None:
 def test_code_is_other_code_by_content_of_any_size_name_or_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
 ) -> None:
-    (tmp_path / "a.py").write_text("one")
-    (tmp_path / "c.json").write_text("2")
-    monkeypatch.setattr(standing, "_PACKAGE", tmp_path)
-    before = standing._code_hash.__wrapped__()
-    change(tmp_path)
-    assert standing._code_hash.__wrapped__() != before
+    package = tmp_path / "pipeline"
+    package.mkdir()
+    (package / "a.py").write_text("one")
+    (package / "c.json").write_text("2")
+    monkeypatch.setattr(same_code, "_TOP", tmp_path)
+    before = same_code.code_hash.__wrapped__()
+    change(package)
+    assert same_code.code_hash.__wrapped__() != before
 
 
 def test_a_report_with_a_model_is_not_the_one_that_curating_writes(run: RunFiles, root: Path, tmp_path: Path) -> None:
