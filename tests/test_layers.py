@@ -61,11 +61,11 @@ ROOMS: dict[str, set[str]] = {
     "report": {"sources", "language", "quality", "rules", "dedup", "select", "privacy", "mix", "reading", "results"}
     | {"publish"}
     | SUBJECT,
-    "browse": {"mix", "reading", "report", "rules"} | SUBJECT,
+    "browse": {"language", "mix", "reading", "report", "rules"} | SUBJECT,
     "compare": {"report", "reading", "results", "rules", "privacy", "sources"} | SUBJECT,
     "forget": {"mix"} | SUBJECT,
     "export": {"publish", "tokenizer"} | SUBJECT,
-    "publish": SUBJECT,
+    "publish": {"language"} | SUBJECT,
     "propose": {"plt", "mix", "language", "results"} | SUBJECT,
     "plt": {"results", "ruin", "tokenizer"} | COMMON,
     "ruin": {"results", "language", "tokenizer", "arrays", "errors"},

@@ -118,10 +118,6 @@ SHARDS = BYTES | {
     "no documents": without("doc_ids"),
 }
 TEXTS = BYTES | {"nested": bytes_of(lambda _: NESTED), "a list": bytes_of(lambda _: b"[]")}
-TOKENIZERS = TEXTS | {
-    "an id of a billion": json_of(lambda t: t | {"model": t["model"] | {"vocab": t["model"]["vocab"] | {"zz": 10**9}}}),
-    "a pipe": fifo,
-}
 
 
 def without_key(*keys: str) -> Callable[[Path], None]:

@@ -121,7 +121,7 @@ def test_an_earlier_run_that_is_the_source_is_refused_unless_its_table_is_named(
     finished(tmp_path)
     with pytest.raises(ConfigError, match=r"path: \.\.\./tables/documents/\*\.parquet"):
         check(source(tmp_path))
-    check(source(tmp_path / "tables/documents"))
+    check(source(tmp_path / "tables/documents", kind="parquet"))
 
 
 def test_the_log_of_a_start_that_failed_is_refused(tmp_path: Path) -> None:
