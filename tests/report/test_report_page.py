@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hand_run import hand_run, model_folder, renamed
@@ -13,6 +15,8 @@ from pipeline.reading.samples import KINDS
 from pipeline.report import write_report
 from pipeline.report.compute import compute
 from pipeline.report.markup import element, text
+from pipeline.report.numbers import Notice
+from pipeline.report.overview import _wrong
 from pipeline.report.page import render
 from pipeline.report.svg import literal
 
@@ -134,3 +138,12 @@ def test_element_when_values_need_escaping() -> None:
 def test_literal_when_names_are_long_or_hold_what_cannot_be_shown() -> None:
     assert literal("a$x$ 日本\n") == "a$x$ 日本\\n"
     assert literal("x" * 40, limit=10) == "xxxxxxxxx…"
+
+
+@pytest.mark.parametrize(
+    ("levels", "answer"),
+    [((), "Nothing"), (("note",), "No; there are notes"), (("warn", "note"), "Have a look"), (("fail",), "Yes")],
+)
+def test_whether_anything_is_wrong_is_answered_by_what_stands_below(levels: tuple[Any, ...], answer: str) -> None:
+    numbers = SimpleNamespace(notices=tuple(Notice(level, "m", "means", "do") for level in levels))
+    assert f">{answer}<" in _wrong(numbers)  # type: ignore[arg-type]
