@@ -9,7 +9,7 @@ from pipeline.browse.opened import N_TOKENS, OpenedDocument, ShownToken, TokenPa
 from pipeline.browse.search import FATES, Query, ResultPage
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.limits import Limit
-from pipeline.report.formats import decided, exact, license_name, percent, plain, size
+from pipeline.report.formats import decided, exact, license_name, measured, percent, plain, size
 from pipeline.report.markup import Cell, Html, element, join, section
 from pipeline.report.page import document
 from pipeline.report.text_markup import diff_of, excerpts_of, legend_of
@@ -131,7 +131,7 @@ def _fate(found: OpenedDocument) -> Html:
         ("bytes", exact(row["n_bytes"])),
         ("tokens", f"{exact(row['n_tokens'])}; {exact(row['n_packed_tokens'])} packed, {row['n_copies']} whole copies"),
         ("marks", ", ".join(found.marks)),
-        ("rules that fired", ", ".join(f"{one['rule']} ({one['value']:g})" for one in row["fired"])),
+        ("rules that fired", ", ".join(f"{one['rule']} ({measured(one['value'])})" for one in row["fired"])),
     ]
     family = row["keeper_id"] or row["doc_id"]
     rows.append(("its family", element("a", "documents that share its keeper", href=f"../{_link({'family': family})}")))
@@ -156,10 +156,10 @@ def _reason(found: OpenedDocument, reason: str) -> Html:
 def _limit(limit: Limit) -> Html:
     if limit.key is None:
         return element("div", f"fixed (source: {limit.source})", css="note")
-    shown = f"{limit.measured:.4g}" if isinstance(limit.measured, float) else plain(str(limit.measured))
-    measured = "" if limit.measured is None else f"measured {shown}, {limit.crossed} "
+    shown = measured(limit.measured) if isinstance(limit.measured, float) else plain(str(limit.measured))
+    said = "" if limit.measured is None else f"measured {shown}, {limit.crossed} "
     change = f"; to pass it: {limit.change}" if limit.change else ""
-    return element("div", f"{measured}{limit.key} = {plain(str(limit.value))}{change}", css="note")
+    return element("div", f"{said}{limit.key} = {plain(str(limit.value))}{change}", css="note")
 
 
 def _text(found: OpenedDocument) -> Html:
@@ -223,7 +223,7 @@ def _token(token: ShownToken, number: int) -> Html:
 
 def _features(found: OpenedDocument) -> Html:
     def said(name: str, value: Any) -> str:
-        return percent(value) if name.endswith("_frac") else exact(value) if isinstance(value, int) else f"{value:.4g}"
+        return percent(value) if name.endswith("_frac") else exact(value) if isinstance(value, int) else measured(value)
 
     rows = [
         element("tr", element("th", k, scope="row"), element("td", said(k, v), css="n"))

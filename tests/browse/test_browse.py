@@ -167,6 +167,12 @@ def test_what_is_not_there_is_said(site: Site, path: str) -> None:
     assert status == 404 and "Traceback" not in body
 
 
+@pytest.mark.parametrize("first", ["x", "-1", "9" * 16, "9" * 5_000])
+def test_no_token_stands_at_a_place_that_is_none(site: Site, run: RunFiles, first: str) -> None:
+    status, _, body = site.ask(f"/{TOKEN}/doc/{id_of(run, 'p4.py')}?tokens={first}")
+    assert status == 404 and "tokens: no number" in body
+
+
 def test_a_document_shows_its_row_text_tokens_and_what_changed(site: Site, run: RunFiles) -> None:
     near = site.page(f"doc/{id_of(run, 'near.py')}")
     other = site.page(f"doc/{id_of(run, 'p4.py')}")
