@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hand_run import hand_run, renamed
 
 from pipeline.compare.causes import Case, cause_of
-from pipeline.compare.compare import compare
 from pipeline.compare.found import SettingChange, ShareChange
 from pipeline.config import Mixture, Source
-from pipeline.reading.work import working
 
 NONE = (Source(name="hand", kind="directory", path="/nowhere"),)
 USUAL = Mixture(name="hand", sources=NONE)
@@ -101,33 +97,3 @@ def test_the_balance_is_named_with_what_both_runs_pack_and_a_cap_that_one_crosse
 def test_another_language_is_the_first_cause() -> None:
     said = cause("left", document("d"), dropped("d", "unknown_language", language="Unknown"))
     assert said.startswith("it is Python in A and Unknown in B, so other rules judge it")
-
-
-def test_the_cause_names_paths_of_keepers_from_both_runs(tmp_path: Path) -> None:
-    """d.js is near to c.js in A; in B it is near to a.py, as c.js falls to a rule."""
-    gone = {"reasons": ("long_line",), "fired": (("long_line", 2000.0),), "n_copies": 0, "n_tokens": 0}
-    other = renamed(c=gone, d={"keeper": (0, 0), "similarity": 0.75})
-    with working() as work:
-        found = compare(hand_run(tmp_path / "a"), hand_run(tmp_path / "b", shards=other), work)
-    assert found.documents is not None
-    (example,) = [e for e in found.documents.examples if e.kind == "other_keeper"]
-    assert example.path == "src/d.js"
-    assert example.cause == (
-        "src/c.js, its keeper in A, is dropped in B (long_line); 0.812 similar to its keeper in A, 0.750 in B"
-    )
-
-
-def test_verdicts_of_models_are_shown_beside_each_other(tmp_path: Path) -> None:
-    from hand_run import model_folder
-
-    from pipeline.compare.terminal import lines
-
-    runs = hand_run(tmp_path / "a"), hand_run(tmp_path / "b", shards=renamed(f={"language": "Go"}))
-    models = model_folder(tmp_path / "m", runs[0]), model_folder(tmp_path / "n", runs[1], finished=False)
-    with working() as work:
-        found = compare(*runs, work, models=models)
-    assert found.a.training == "pass: The mixture trains."
-    assert found.b.training == "unfinished: Training has not finished, so there is no verdict yet."
-    shown = "\n".join(lines(found, width=80))
-    assert "Verdicts" in shown
-    assert "pass: The mixture trains." in shown
