@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
 from pipeline.compare.causes import Case, cause_of, measured_as
 from pipeline.compare.found import KINDS, ChangedDocument, DocumentSide, SettingChange, ShareChange
 from pipeline.compare.meet import Met
 from pipeline.compare.settings import value
+from pipeline.compare.token_causes import MadeBy
 from pipeline.engine.exchange import row_of, shard_of
+from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.tables import Tables
 from pipeline.privacy.policies import policy_of
@@ -22,12 +25,17 @@ from pipeline.reading.ids import places_of
 from pipeline.reading.limits import Limit, limits_of
 from pipeline.reading.work import Span, Work
 from pipeline.rules.meanings import meanings
-from pipeline.schema import LEDGER, OVERLAPS, QUALITY, REDACTED, Table
+from pipeline.schema import DOCUMENTS, LEDGER, OVERLAPS, QUALITY, REDACTED, TOKENS, Table
 
 Place = tuple[int, int]  # shard and row
 Document = dict[str, Any]  # a row of the ledger with what else decided it
 # What is read beside the ledger; runs may be compared when measured numbers are gone.
-_BESIDE: tuple[tuple[Table, str], ...] = ((OVERLAPS, "matches"), (QUALITY, "prose_language"), (REDACTED, "findings"))
+_BESIDE: tuple[tuple[Table, tuple[str, ...]], ...] = (
+    (DOCUMENTS, ("content_hash",)),
+    (OVERLAPS, ("matches",)),
+    (QUALITY, ("prose_language",)),
+    (REDACTED, ("findings", "content")),
+)
 
 
 def examples(
@@ -38,13 +46,18 @@ def examples(
     asked = [[place[side] for _, place in wanted] for side in (0, 1)]
     found = [_read(run, {_place(p) for p in mine if p >= 0}, work) for run, mine in zip(runs, asked, strict=True)]
     named = _named(runs, found, work)
-    mixtures = [run.mixture for run in runs]
+    mixtures, made_by = [run.mixture for run in runs], [_made_by(run) for run in runs]
     shown = []
     for kind, place in wanted:
         one, other = (found[side].get(_place(p)) if p >= 0 else None for side, p in enumerate(place))
-        case = Case(kind, (one, other), mixtures, named, changes, groups)
+        case = Case(kind, (one, other), mixtures, named, changes, groups, made_by)
         shown.append(_shown(case, [_limits(run, of) for run, of in zip(runs, (one, other), strict=True)]))
     return tuple(shown)
+
+
+def _made_by(run: RunFiles) -> MadeBy:
+    versions = (int(run.manifest["stages"][table.name]["version"]) for table in (REDACTED, TOKENS))
+    return MadeBy(tokenizer_of(run.store, run.manifest).sha256, *versions)
 
 
 def _place(position: int) -> Place:
@@ -124,8 +137,7 @@ def _read(run: RunFiles, places: Iterable[Place], work: Work) -> dict[Place, Doc
         found |= {(shard, row): document for row, document in zip(mine, documents, strict=True)}
     for document in found.values():
         document["findings"] = [
-            {"kind": one["kind"], "policy": policy_of(one["kind"], run.mixture.privacy.policies)}
-            for one in document["findings"] or ()
+            one | {"policy": policy_of(one["kind"], run.mixture.privacy.policies)} for one in document["findings"] or ()
         ]
     return found
 
@@ -133,14 +145,17 @@ def _read(run: RunFiles, places: Iterable[Place], work: Work) -> dict[Place, Doc
 def _documents(tables: Tables, item: tuple[int, int, list[int]]) -> list[Document]:
     _, shard, rows = item
     read = tables.read(LEDGER, shard).take(pa.array(rows))
-    for table, column in _BESIDE:
-        if tables.store.exists(tables.path(table, shard)):
-            read = read.append_column(column, tables.read(table, shard, columns=[column])[column].take(pa.array(rows)))
-        else:
-            read = read.append_column(column, pa.nulls(len(rows)))
+    for table, names in _BESIDE:
+        is_there = tables.store.exists(tables.path(table, shard))
+        found = tables.read(table, shard, columns=list(names)).take(pa.array(rows)) if is_there else None
+        for name in names:
+            read = read.append_column(name, pa.nulls(len(rows)) if found is None else found[name])
     documents: list[Document] = read.to_pylist()
     for document in documents:
         document["matches"] = document["matches"] or []
+        # Whether the masked text is the same is all that is asked; no text leaves the task.
+        masked = xxhash.xxh3_128_hexdigest(document.pop("content") or b"")
+        document["masked"] = None if document["findings"] is None else masked
     return documents
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.compare.found import SettingChange, ShareChange
 from pipeline.compare.settings import limits, value
+from pipeline.compare.token_causes import MadeBy, has_equal_bytes, mask_causes, token_causes
 from pipeline.config import Mixture
 from pipeline.reading.limits import limits_of
 from pipeline.reasons import REASONS
@@ -27,6 +28,7 @@ class Case:
     named: tuple[Mapping[str, dict[str, Any]], Mapping[str, dict[str, Any]]]  # keepers and others, by id, in each run
     changes: Sequence[SettingChange]
     groups: Sequence[ShareChange]
+    made_by: Sequence[MadeBy]
 
 
 def cause_of(case: Case) -> str:
@@ -41,12 +43,16 @@ def cause_of(case: Case) -> str:
         found += _dropped(case, dropping=case.kind == "left")
     elif case.kind in ("out_of_mixture", "into_mixture", "other_amount"):
         found += _balanced(case, one, other)
+    elif case.kind == "other_tokens":
+        found += token_causes(one, other, case.mixtures, case.made_by)
     elif case.kind == "other_keeper":
         found += _keepers(case, one, other)
     elif case.kind == "other_reasons":
         found += _reasons(case, one, other)
     elif case.kind == "other_language":
         found += _language(case, one, other)
+    if not found and case.kind != "other_language":  # languages are told before anything is masked
+        found += mask_causes(one, other, case.mixtures, case.made_by)
     return (
         "; ".join(dict.fromkeys(found)) or "no difference of settings or documents explains it: loopmix why tells more"
     )
@@ -54,10 +60,16 @@ def cause_of(case: Case) -> str:
 
 def _common(case: Case, one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
     """What changes everything behind it."""
-    if case.kind == "other_bytes":
-        yield f"the input holds {one['n_bytes']:,} bytes in A and {other['n_bytes']:,} in B"
+    if case.kind == "other_bytes" or (case.kind != "other_language" and not has_equal_bytes(one, other)):
+        yield _bytes(one, other)
     if case.kind != "other_language" and (one["pool"], one["language"]) != (other["pool"], other["language"]):
         yield f"it is {one['language']} in A and {other['language']} in B, so other rules judge it"
+
+
+def _bytes(one: dict[str, Any], other: dict[str, Any]) -> str:
+    if one["n_bytes"] == other["n_bytes"]:
+        return f"the input holds other bytes in A and B, {one['n_bytes']:,} each"
+    return f"the input holds {one['n_bytes']:,} bytes in A and {other['n_bytes']:,} in B"
 
 
 def _fates(case: Case) -> str:
@@ -144,8 +156,7 @@ def _balanced(case: Case, one: dict[str, Any], other: dict[str, Any]) -> Iterato
     for name, document in zip(_NAMES, (one, other), strict=True):
         if document["over_cap"]:
             yield f"over balance.{document['pool']}.{document['over_cap']} in {name}"
-    if one["n_tokens"] != other["n_tokens"]:
-        yield f"it has {one['n_tokens']:,} tokens in A and {other['n_tokens']:,} in B"
+    yield from token_causes(one, other, case.mixtures, case.made_by)
     for name, document, side in zip(_NAMES, (one, other), ("a", "b"), strict=True):
         for group in case.groups:
             if (group.pool, group.name) == (document["pool"], document["group"]):
@@ -176,13 +187,13 @@ def _reasons(case: Case, one: dict[str, Any], other: dict[str, Any]) -> Iterator
         alone = [reason for reason in document["reasons"] if reason not in there["reasons"]]
         part = {**document, "reasons": alone}
         sides = (part, there) if side == 0 else (there, part)
-        yield from _dropped(Case(case.kind, sides, case.mixtures, case.named, case.changes, case.groups), dropping=side)
+        yield from _dropped(replace(case, sides=sides), dropping=side)
 
 
 def _language(case: Case, one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
     """What decided it in each run."""
-    if one["n_bytes"] != other["n_bytes"]:
-        yield f"the input holds {one['n_bytes']:,} bytes in A and {other['n_bytes']:,} in B"
+    if not has_equal_bytes(one, other):
+        yield _bytes(one, other)
     if one["decided_by"] != other["decided_by"]:
         yield f"decided by {one['decided_by']} in A and {other['decided_by']} in B"
     if one["path"] != other["path"]:

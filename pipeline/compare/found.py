@@ -23,6 +23,7 @@ KINDS = {
     "out_of_mixture": "kept in both, in the mixture of A alone",
     "into_mixture": "kept in both, in the mixture of B alone",
     "other_amount": "in both mixtures, with other numbers of tokens",
+    "other_tokens": "kept in both, of other numbers of tokens",
     "other_language": "in another language or pool",
     "other_keeper": "dropped in both, for another keeper",
     "other_reasons": "dropped in both, for other reasons",

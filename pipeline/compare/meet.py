@@ -120,6 +120,7 @@ def _kinds(a: DocumentRows, b: DocumentRows, *, moved: bool) -> Iterator[tuple[s
         "out_of_mixture": both & packed[0] & ~packed[1],
         "into_mixture": both & ~packed[0] & packed[1],
         "other_amount": packed[0] & packed[1] & (a.n_packed != b.n_packed),
+        "other_tokens": both & (a.n_tokens != b.n_tokens),
         "other_language": a.language != b.language,
         "other_keeper": other_keeper,
         "other_reasons": neither & (a.why != b.why),

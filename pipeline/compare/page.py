@@ -39,7 +39,7 @@ def render(found: RunComparison) -> bytes:
 
 
 def _overview(found: RunComparison) -> Html:
-    guide = "A is the first run, B the second. Nothing here was read from texts; both runs stay as they are."
+    guide = "A is the first run, B the second. No text of a document stands here; both runs stay as they are."
     said = headline(found)
     big = element("p", f"{said[0].upper()}{said[1:]}.", css="big good" if found.same else "big")
     return section(

@@ -37,7 +37,8 @@ def headline(found: RunComparison) -> str:
     assert documents is not None
     changed = {kind: n for kind, n in documents.counts.items() if n}
     if not changed:
-        return "no document differs; the runs are not the same bytes, see the stages"
+        alike = "no document differs in fate, tokens, language, keeper, reasons or bytes"
+        return f"{alike}; the runs are not the same bytes, see the stages"
     n_left, n_entered = documents.counts["left"], documents.counts["entered"]
     alone = documents.counts["only_a"], documents.counts["only_b"]
     only = f"; {exact(alone[0])} are in A alone, {exact(alone[1])} in B alone" if any(alone) else ""

@@ -94,6 +94,7 @@ def recount(a: RunFiles, b: RunFiles) -> dict[str, Any]:
             packed = [row["fate"] in ("packed", "cut") for row in (one, other)]
             kinds["out_of_mixture"] += packed == [True, False]
             kinds["into_mixture"] += packed == [False, True]
+            kinds["other_tokens"] += one["n_tokens"] != other["n_tokens"]
             kinds["other_amount"] += all(packed) and one["n_packed_tokens"] != other["n_packed_tokens"]
         else:
             kinds["other_reasons"] += why[0] != why[1]

@@ -13,7 +13,7 @@ from hand_run import hand_run, renamed
 
 from pipeline.compare.found import FATES, KINDS, to_json
 from pipeline.compare.page import render
-from pipeline.compare.terminal import lines
+from pipeline.compare.terminal import headline, lines
 from pipeline.engine.run_folder import RunFiles
 from pipeline.report.formats import exact
 
@@ -68,6 +68,15 @@ def test_terminal_lines_fit_into_80_columns_and_name_examples(a: RunFiles, grown
     assert not [line for line in shown[2:] if len(line) > 80 and " " in line.strip()]
     assert any(line.startswith("in the input of B alone (2), as") for line in shown)
     assert any(line.startswith("  new.py") for line in shown)
+
+
+def test_runs_that_differ_in_nothing_that_is_compared_are_not_called_equal(tmp_path: Path) -> None:
+    found = beside(hand_run(tmp_path / "a"), hand_run(tmp_path / "b", shards=renamed(c={"license": "MIT"})))
+    assert found.same is None
+    assert headline(found) == (
+        "no document differs in fate, tokens, language, keeper, reasons or bytes; the runs are not the same bytes, "
+        "see the stages"
+    )
 
 
 def test_hostile_names_become_neither_markup_nor_commands(tmp_path: Path) -> None:
