@@ -12,11 +12,11 @@ from pipeline.compare.files import input_changes, same_bytes, stage_files
 from pipeline.compare.found import DocumentChanges, RunComparison, SettingChange, SideOf
 from pipeline.compare.meet import hold_the_same, meet
 from pipeline.compare.settings import limits_that_differ, setting_changes
+from pipeline.compare.verdicts import training_verdict, validation_verdict
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.work import Work
 from pipeline.report import count
 from pipeline.report.numbers import Numbers
-from pipeline.results import read_validation
 from pipeline.schema import DOCUMENTS
 
 Folders = tuple[Path, Path] | None
@@ -29,18 +29,20 @@ def compare(
 
     `models` and `validations` are folders of `loopmix train` and `loopmix validate`, of A and of B. Raises StoreError
     for a run that is not finished or damaged, SchemaError for one of another version, CheckpointError for folders that
-    are no models or validations.
+    are no models or validations, or of other runs.
     """
     runs = (a, b)
+    # First, so that what is refused is refused before hours of counting.
+    trained = [training_verdict(models[k], run) if models else None for k, run in enumerate(runs)]
+    judged = [validation_verdict(validations[k], run) if validations else None for k, run in enumerate(runs)]
     changes, stages = setting_changes(a.mixture, b.mixture), stage_files(a, b)
     same = same_bytes(a, b, stages, work)
     documents = None if same else _documents(runs, changes, work)
-    numbers = [count(run, model=models[k] if models else None, work=work) for k, run in enumerate(runs)]
-    judged = [_validated(validations[k]) if validations else None for k in (0, 1)]
+    numbers = [count(run, work=work) for run in runs]
     return RunComparison(
         version=__version__,
-        a=_side(a, numbers[0], numbers[1], judged[0]),
-        b=_side(b, numbers[1], numbers[0], judged[1]),
+        a=_side(a, numbers[0], numbers[1], training=trained[0], validation=judged[0]),
+        b=_side(b, numbers[1], numbers[0], training=trained[1], validation=judged[1]),
         same=same,
         settings=changes,
         stages=stages,
@@ -49,8 +51,8 @@ def compare(
     )
 
 
-def _side(run: RunFiles, numbers: Numbers, others: Numbers, validation: str | None) -> SideOf:
-    totals, training = numbers.totals, numbers.training
+def _side(run: RunFiles, numbers: Numbers, others: Numbers, *, training: str | None, validation: str | None) -> SideOf:
+    totals = numbers.totals
     return SideOf(
         run=run.store.root,
         mixture=numbers.name,
@@ -62,14 +64,9 @@ def _side(run: RunFiles, numbers: Numbers, others: Numbers, validation: str | No
         n_packed_tokens=totals.n_packed_tokens,
         streams=numbers.streams,
         notices=tuple(notice for notice in numbers.notices if notice not in others.notices),
-        training=None if training is None else f"{training.status or 'unfinished'}: {training.message}",
+        training=training,
         validation=validation,
     )
-
-
-def _validated(folder: Path) -> str:
-    found = read_validation(folder)
-    return f"{found.status}: {found.message}"
 
 
 def _documents(runs: Sequence[RunFiles], changes: Sequence[SettingChange], work: Work) -> DocumentChanges:

@@ -36,6 +36,7 @@ from pipeline.plt.vocabulary import file_hash, read_token_bytes, run_tokenizer, 
 from pipeline.plt.weights import read_model
 from pipeline.results import (
     DOCUMENTS_NAME,
+    MODELS_NAME,
     VALIDATION_NAME,
     DocumentLoss,
     Inspection,
@@ -43,6 +44,7 @@ from pipeline.results import (
     TrainResult,
     Validation,
     Variant,
+    model_name,
     to_json,
 )
 from pipeline.sequences import Ints
@@ -118,7 +120,7 @@ def validate_run(
         on_variant(name, number, len(wanted))
         of_variant = variant_config(configs[mixture.name], n_loops=n_loops, seed=seed)
         split = _split(mixture, unread=unread, config=of_variant, compared=len(mixtures) > 1)
-        folder = out / "models" / f"{mixture.name}-r{n_loops}-s{seed}"
+        folder = out / MODELS_NAME / model_name(mixture.name, n_loops=n_loops, seed=seed)
         result = train(
             of_variant, data=mixture.data, out=folder, on_event=watch, tokenizer=mixture.tokenizer, split=split
         )

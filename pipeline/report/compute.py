@@ -41,9 +41,9 @@ from pipeline.report.shares import groups_of, paper_shares
 from pipeline.report.stream import mix_of, phases_of_run, whole
 from pipeline.report.stricter import stricter_of
 from pipeline.report.syntax import count_syntax
-from pipeline.report.training import read_training
+from pipeline.report.training import packed_hashes, read_training
 from pipeline.rules.meanings import meanings
-from pipeline.schema import DOCUMENTS, PACKED, POOLS, SELECT
+from pipeline.schema import DOCUMENTS, POOLS, SELECT
 from pipeline.select.licenses import CLASSES, license_class
 from pipeline.sources.sampling import N_BYTES, N_DOCS
 from pipeline.targets import PoolBalance
@@ -104,7 +104,7 @@ def _compute(run: RunFiles, work: Work, *, model: Path | None) -> Numbers:
         rule_effects=own_effects(run, work),
         signing=signing,
         record=record_of(run),
-        training=read_training(model, hashes=_packed_hashes(run)) if model else None,
+        training=read_training(model, hashes=packed_hashes(run)) if model else None,
     )
     return notices_of(numbers)
 
@@ -201,8 +201,3 @@ def _bad_shards(run: RunFiles) -> tuple[BadShard, ...]:
         for stage in run.stages
         for shard, problem in sorted(run.manifest["stages"][stage]["problems"].items(), key=lambda x: int(x[0]))
     )
-
-
-def _packed_hashes(run: RunFiles) -> dict[str, str]:
-    """As the trainer writes them into the model folder."""
-    return {f.path.removeprefix(f"{PACKED}/"): f.sha256 for f in run.files(PACKED)}

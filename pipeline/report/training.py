@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.engine.run_folder import RunFiles
 from pipeline.results import (
     RESULT_NAME,
     Check,
@@ -16,6 +17,7 @@ from pipeline.results import (
     read_metrics,
     read_result,
 )
+from pipeline.schema import PACKED
 
 # Plain choices: as many as a chart shows apart, and as many as a table of evaluations can hold and still be read.
 N_CURVE_POINTS = 200
@@ -58,6 +60,11 @@ class Training:
     evaluations: tuple[Evaluation, ...]
     checks: tuple[Check, ...] = ()
     loops: tuple[LoopMeans, ...] = ()
+
+
+def packed_hashes(run: RunFiles) -> dict[str, str]:
+    """SHA-256 of the run's packed shards by file name, as the trainer writes them into the model folder."""
+    return {f.path.removeprefix(f"{PACKED}/"): f.sha256 for f in run.files(PACKED)}
 
 
 def read_training(model: Path, *, hashes: dict[str, str]) -> Training:

@@ -6,6 +6,7 @@
     MODEL/result.json       TrainResult            the verdict and what it judged, when training is done
     MODEL/documents.jsonl   DocumentLoss           a line for each held-out document, written with it
     V/validation.json       Validation             what `loopmix validate` found
+    V/models/NAME           a model folder for each training, see `model_name`
     V/documents.jsonl       a line for each held-out document, with its loss under each training
     DIR/proposal.json       Proposal               what `loopmix propose` found
     D/diagnostics.json      Diagnostics            what each loop of a model does
@@ -60,6 +61,7 @@ from pipeline.results.training import (
     result_text,
 )
 from pipeline.results.validation import (
+    MODELS_NAME,
     VALIDATION_NAME,
     Comparison,
     GroupScore,
@@ -67,6 +69,7 @@ from pipeline.results.validation import (
     Unjudged,
     Validation,
     Variant,
+    model_name,
     read_validation,
 )
 
@@ -76,6 +79,7 @@ __all__ = [
     "HELD_OUT_NAME",
     "IDENTITY_NAME",
     "METRICS_NAME",
+    "MODELS_NAME",
     "NO_ORDER",
     "PROPOSAL_NAME",
     "RESULT_NAME",
@@ -117,6 +121,7 @@ __all__ = [
     "documents_text",
     "from_json",
     "metrics_line",
+    "model_name",
     "read_documents",
     "read_file",
     "read_held_out",

@@ -9,6 +9,7 @@ from pipeline.results.inspection import Inspection
 from pipeline.results.training import Check, Diagnostics, Status, TrainStep
 
 VALIDATION_NAME = "validation.json"
+MODELS_NAME = "models"  # of a validation's folder: where its trainings lie
 _VALIDATE_AGAIN = "run `loopmix validate` again"
 
 
@@ -134,6 +135,11 @@ class Validation:
     speed: Speed
     not_judged: tuple[Unjudged, ...] = ()  # largest first
     inspection: Inspection | None = None  # of the data; None where the tokenizer is unknown
+
+
+def model_name(mixture: str, *, n_loops: int, seed: int) -> str:
+    """What the folder of a training is called in V/models."""
+    return f"{mixture}-r{n_loops}-s{seed}"
 
 
 def read_validation(folder: Path) -> Validation:
