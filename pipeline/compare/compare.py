@@ -15,7 +15,7 @@ from pipeline.compare.settings import limits_that_differ, setting_changes
 from pipeline.compare.verdicts import training_verdict, validation_verdict
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.work import Work
-from pipeline.report import count
+from pipeline.report import counted
 from pipeline.report.numbers import Numbers
 from pipeline.schema import DOCUMENTS
 
@@ -38,7 +38,7 @@ def compare(
     changes, stages = setting_changes(a.mixture, b.mixture), stage_files(a, b)
     same = same_bytes(a, b, stages, work)
     documents = None if same else _documents(runs, changes, work)
-    numbers = [count(run, work=work) for run in runs]
+    numbers = [counted(run, work=work) for run in runs]
     return RunComparison(
         version=__version__,
         a=_side(a, numbers[0], numbers[1], training=trained[0], validation=judged[0]),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline.reading.work import Work
     from pipeline.report.numbers import Numbers
 
-__all__ = ["count", "save", "write_report"]
+__all__ = ["count", "counted", "save", "write_report"]
 
 PAGE, NUMBERS, SCHEMA = "report/index.html", "report/report.json", "report/report.schema.json"
 
@@ -42,6 +42,13 @@ def count(run: RunFiles, *, model: Path | None = None, work: Work | None = None)
     from pipeline.report.compute import compute
 
     return compute(run, model=model, work=work)
+
+
+def counted(run: RunFiles, *, work: Work | None = None) -> Numbers:
+    """The same, read from the report in the run where that stands, so that nothing is counted twice."""
+    from pipeline.report.standing import standing_numbers
+
+    return standing_numbers(run) or count(run, work=work)
 
 
 def save(run: RunFiles, numbers: Numbers, *, work: Work | None = None) -> str:

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.reading.rule_effects import RuleEffects
 from pipeline.reading.unread import Unread
@@ -330,3 +330,12 @@ def schema() -> bytes:
 def to_json(numbers: Numbers) -> bytes:
     """The bytes of report.json."""
     return TypeAdapter(Numbers).dump_json(numbers, indent=1) + b"\n"
+
+
+def from_json(data: bytes) -> Numbers | None:
+    """The numbers of a report.json; None where they would not be written as these very bytes."""
+    try:
+        found: Numbers = TypeAdapter(Numbers).validate_json(data)
+    except ValidationError:
+        return None  # what JSON lacks, as NaN, is null there and no number
+    return found if to_json(found) == data else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from pipeline.engine.manifest import MANIFEST
 from pipeline.engine.same_code import code_hash
@@ -16,6 +17,10 @@ from pipeline.engine.store import FileEntry, Store
 from pipeline.publish import PAPERS
 from pipeline.report import NUMBERS, PAGE
 from pipeline.report.brief import Brief
+
+if TYPE_CHECKING:
+    from pipeline.engine.run_folder import RunFiles
+    from pipeline.report.numbers import Numbers
 
 MADE_OF = "report/made_of.json"
 
@@ -27,6 +32,32 @@ def made_of(store: Store) -> str:
 
 def standing(store: Store) -> Brief | None:
     """The brief of the report that stands; None where it must be made: of another run or code, changed, or missing."""
+    noted = _noted(store)
+    if noted is None:
+        return None
+    brief, files = noted
+    is_whole = {NUMBERS, PAGE, *PAPERS} <= {file.path for file in files}
+    return brief if is_whole and all(store.is_intact(file, by_hash=True) for file in files) else None
+
+
+def standing_numbers(run: RunFiles) -> Numbers | None:
+    """What the report that stands says, which is what counting would give; None where it must be counted.
+
+    Counting reads the run and so finds what is missing or cut short. Here nothing is read, so files are measured.
+    """
+    from pipeline.report.numbers import from_json  # which `curate` at its end does not need
+
+    noted = _noted(run.store)
+    entry = next((file for file in noted[1] if file.path == NUMBERS), None) if noted else None
+    data = run.store.find(NUMBERS) if entry else None
+    if entry is None or data is None or hashlib.sha256(data).hexdigest() != entry.sha256:
+        return None
+    stands = (all(run.store.intact(list(run.files(stage)), by_hash=False)) for stage in run.stages)
+    return from_json(data) if all(stands) else None
+
+
+def _noted(store: Store) -> tuple[Brief, list[FileEntry]] | None:
+    """What is noted of the report in the run; None where that is of another run or code, damaged, or missing."""
     data = store.find(MADE_OF)
     if data is None:
         return None
@@ -38,8 +69,7 @@ def standing(store: Store) -> Brief | None:
         )
     except (ValueError, TypeError, KeyError):
         return None  # damaged: it only saves work
-    is_same = of == made_of(store) and {NUMBERS, PAGE, *PAPERS} <= {file.path for file in files}
-    return brief if is_same and all(store.is_intact(file, by_hash=True) for file in files) else None
+    return (brief, files) if of == made_of(store) else None
 
 
 def remember(store: Store, brief: Brief, files: list[FileEntry]) -> None:
