@@ -60,7 +60,7 @@ def _free_bytes() -> int | None:
     return found[0] if found else None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     process: Any
     connection: Connection
@@ -84,6 +84,8 @@ class ProcessExecutor:
 
     n_workers: int
     _idle: list[_Worker] = field(default_factory=list)
+    # Those of maps that nobody closed too: left to the garbage collector, a connection can be closed twice.
+    _alive: set[_Worker] = field(default_factory=set)
 
     def map(self, task: Callable[[Item], Result], items: Sequence[Item], *, name: str) -> Iterator[tuple[Item, Result]]:
         """Yield (item, task(item)) in completion order. The first failure ends the map with its LoopmixError.
@@ -118,7 +120,7 @@ class ProcessExecutor:
                     try:
                         is_done, answer = pickle.loads(connection.recv_bytes())  # noqa: S301 - of our own process
                     except (EOFError, OSError):
-                        worker.end()
+                        self._end(worker)
                         self._died(attempt, waiting, short, name=name)
                         continue
                     self._idle.append(worker)
@@ -127,7 +129,7 @@ class ProcessExecutor:
                     yield attempt.item, answer
         finally:
             for worker, _ in busy.values():  # what they were at is not committed, or it is: both are fine
-                worker.end()
+                self._end(worker)
 
     def _died(self, attempt: _Trial, waiting: Waiting[_Trial], short: list[_Trial] | None, *, name: str) -> None:
         attempt.n_deaths += 1
@@ -146,7 +148,7 @@ class ProcessExecutor:
             try:
                 worker.connection.send_bytes(call)
             except OSError:
-                worker.end()
+                self._end(worker)
                 continue
             return worker
         worker = self._start()
@@ -160,12 +162,20 @@ class ProcessExecutor:
         process = context.Process(target=_work, args=(theirs,), daemon=True)
         process.start()
         theirs.close()
-        return _Worker(process, ours)
+        worker = _Worker(process, ours)
+        self._alive.add(worker)
+        return worker
+
+    def _end(self, worker: _Worker) -> None:
+        if worker in self._alive:
+            self._alive.remove(worker)
+            worker.end()
 
     def close(self) -> None:
-        """End the processes."""
-        while self._idle:
-            self._idle.pop().end()
+        """End the processes, those that are at work as well."""
+        self._idle.clear()
+        for worker in list(self._alive):
+            self._end(worker)
 
     def describe(self) -> str:
         return f"in {self.n_workers} processes"
@@ -174,12 +184,9 @@ class ProcessExecutor:
 def _work(connection: Connection) -> None:
     """What a process does: one item after another, until the driver is gone."""
     _end_with(os.getppid())
-    while True:
-        try:
-            call = connection.recv_bytes()
-        except EOFError:
-            return
-        connection.send_bytes(pickle.dumps(_answer(call)))
+    with suppress(EOFError, ConnectionError):  # the second where the driver left with an answer unread
+        while True:
+            connection.send_bytes(pickle.dumps(_answer(connection.recv_bytes())))
 
 
 def _answer(call: bytes) -> tuple[bool, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 from pathlib import Path
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from pipeline import errors
+from pipeline.engine import processes as process_module
 from pipeline.engine.processes import ProcessExecutor, processes, workers_that_fit
 from pipeline.errors import StageError
 
@@ -75,6 +77,28 @@ def test_a_map_that_is_left_early_ends_what_still_runs(monkeypatch: pytest.Monke
         (idle,) = executor._idle
         assert [pid for pid in pids if psutil.pid_exists(pid)] == [idle.process.pid]
         assert len(list(executor.map(who, range(20), name="t"))) == 20
+
+
+def test_a_map_that_nobody_closed_ends_with_the_block_and_is_nothing_to_collect(capfd: pytest.CaptureFixture[str]):
+    with processes(2) as executor:
+        ran = executor.map(who, range(20), name="t")
+        next(ran)
+        pids = [worker.process.pid for worker in executor._alive]
+    assert len(pids) == 2 and not [pid for pid in pids if psutil.pid_exists(pid)]
+    for worker, _ in ran.gi_yieldfrom.gi_frame.f_locals["busy"].values():
+        worker.connection.__del__()  # a collector may begin with it
+    ran.close()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("is_unread", [False, True])
+def test_a_process_ends_quietly_when_its_driver_has_left(monkeypatch: pytest.MonkeyPatch, is_unread: bool):
+    monkeypatch.setattr(process_module, "_end_with", lambda parent: None)
+    ours, theirs = multiprocessing.Pipe()
+    if is_unread:  # the system resets what is closed with an answer in it
+        theirs.send_bytes(b"an answer")
+    ours.close()
+    process_module._work(theirs)
 
 
 @pytest.mark.parametrize("n_deaths", [1, 2])
