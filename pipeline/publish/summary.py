@@ -102,8 +102,7 @@ def _general(facts: Facts) -> Iterator[str]:
 
 def _n_languages(facts: Facts) -> str:
     """As the report counts them: a language and what linguist groups with it are one."""
-    found = facts.counts.by("pool", "language").items()
-    n = len({group_of(language or "") for (pool, language), (_, n_tokens) in found if pool == "code" and n_tokens})
+    n = len({group_of(language or "") for pool, language in facts.counts.by("pool", "language") if pool == "code"})
     return f"{n} language{'' if n == 1 else 's'}"
 
 

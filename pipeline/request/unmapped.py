@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config import Mixture, Source
+from pipeline.language.decide import language_named
 from pipeline.language.path import by_path
-from pipeline.language.table import alias_table
+from pipeline.language.table import languages
 from pipeline.request.heads import Head, look_again
 from pipeline.request.lint import LintFinding
 from pipeline.select.licenses import COPYLEFT, PERMISSIVE, license_class
@@ -67,7 +68,7 @@ _FIELDS = {
     "language": _Field(
         ("language", "lang", "programming_?lang(uage)?", "prog_?lang(uage)?"),
         "language_label",
-        lambda value: value.lower() in alias_table(),
+        lambda value: language_named(value) in languages(),
         _HALF,
         "languages are told by path and content, and the ones that the rows state are not asked",
     ),

@@ -1,6 +1,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -79,9 +80,12 @@ def test_ray_repeats_a_task_whose_worker_died(ray_executor: Executor, tmp_path: 
 
 @pytest.mark.ray
 def test_local_cluster_listens_on_loopback_only_and_wants_a_token(ray_executor: Executor) -> None:
-    ours = psutil.Process().children(recursive=True)
-    listening = {c.laddr.ip for p in ours for c in p.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN}
-    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}, listening
+    listening: set[str] = set()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # one that ends meanwhile listens to nobody
+            found = process.net_connections(kind="inet")
+            listening.update(c.laddr.ip for c in found if c.status == psutil.CONN_LISTEN)
+    assert listening and listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}, listening
     assert os.environ["RAY_AUTH_MODE"] == "token"
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 

@@ -169,6 +169,11 @@ SCHEMAS: dict[str, tuple[Row, dict[str, Any], dict[str, str]]] = {
         {"kind": "jsonl", "strip_prefix": "starcoderdata"},
         {},
     ),
+    "a language of two words": (
+        PLAIN | {"lang": "Jupyter Notebook"},
+        {},
+        {"repo": "repo", "license": "license", "language": "lang"},
+    ),
     "prose of a language": (PLAIN | {"lang": "deu"}, {}, {"repo": "repo", "license": "license"}),
     "an exploded list": (
         {"repo_name": "quay/tide", "files": [{"content": CODE, "path": "a.py", "licenses": ["MIT"]}]},
