@@ -3,7 +3,7 @@
 Each of `n_sources` scatter tasks writes one file whose piece k belongs to partition k; gather task k reads piece k of
 every file, in file order. So arrival order cannot matter, and a kill costs only pieces not yet committed.
 
-    RUN/work/<stage>/<fingerprint>/<name>/part-00000-of-00016.arrow
+    RUN/work/<stage>/<fingerprint>/<attempt>-<name>/part-00000-of-00016.arrow
 
 `pieces.py` says what a file is and what a gather believes: never a torn file, or one that another configuration wrote,
 for its own. Sources times partitions is a number that no store serves: where there are more than FAN_IN sources, files
@@ -116,17 +116,16 @@ class Channel:
     @cached_property
     def layers(self) -> tuple[ExchangeLayer, ...]:
         """What scatter writes, and what each round of merges makes of it; the last is what a gather reads."""
-        stage, mark, n = self.step.stage, self.step.mark, self.n_partitions
+        inside, n = work_folder(self.step.stage, self.step.mark), self.n_partitions
         if self._pieces_are_sources:
             assert n == 1, n
             n = self.n_sources
-        folder = f"{work_folder(stage, mark)}/{self.name}"
+        folder = f"{inside}/{self.step.own(self.name)}"
         made = [ExchangeLayer(self.step, folder, len(self.lots), 1, n, self.lots)]
         while made[-1].n_groups > self.fan_in and not self.by_source:
             last, name = made[-1], f"{self.name}-merge-{len(made)}"
             n_groups, n_bands = -(-last.n_groups // self.fan_in), min(n, last.n_bands * N_BANDS)
-            folder = f"{work_folder(stage, mark)}/{name}"
-            made.append(ExchangeLayer(WorkStep(stage, mark, name), folder, n_groups, n_bands, n))
+            made.append(ExchangeLayer(self.step.named(name), f"{inside}/{self.step.own(name)}", n_groups, n_bands, n))
         return tuple(made)
 
     def scatter(self, source: int, table: pa.Table, *, partition: np.ndarray) -> FileEntry:

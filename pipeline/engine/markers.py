@@ -3,11 +3,13 @@
     RUN/state/<stage>/<fingerprint>/<step>/<item>.json                a marker
     RUN/state/<stage>/<fingerprint>/<step>/<first>-<last>.json        a list of those of a lot (`lots.py`)
 
+<step> is `table` for the one that writes the stage's table, else its name behind the attempt (`attempts.py`).
+
 Shards of `documents` and of map stages stand under keys of their own, see `shards.py`.
 
 A marker is written after its files, so whoever finds one may believe them once their sizes and hashes agree. The
 fingerprint in the path keeps two configurations apart: neither finds the other's markers, whatever a driver that was
-cut off, or its last tasks, still write.
+cut off, or its last tasks, still write. What such tasks read may be the other's; so inner steps bear the attempt.
 """
 
 import json
@@ -32,6 +34,20 @@ class WorkStep:
     stage: str
     mark: str
     name: str = ""
+    attempt: str = ""
+
+    def named(self, name: str) -> "WorkStep":
+        """Another step of the same attempt."""
+        return replace(self, name=name)
+
+    def own(self, name: str) -> str:
+        """How a folder of this attempt is called."""
+        return f"{self.attempt}-{name}" if self.attempt else name
+
+    @property
+    def place(self) -> str:
+        """The folder of its markers among those of the stage's steps."""
+        return self.own(self.name) if self.name else FINAL
 
     @property
     def label(self) -> str:
@@ -41,7 +57,7 @@ class WorkStep:
     @property
     def folder(self) -> str:
         """Where its markers stand inside the run."""
-        return f"{state_folder(self.stage, self.mark)}/{self.name or FINAL}"
+        return f"{state_folder(self.stage, self.mark)}/{self.place}"
 
 
 def state_folder(stage: str, mark: str) -> str:

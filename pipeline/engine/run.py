@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from pipeline.config import Mixture
+from pipeline.engine.attempts import attempts_of
 from pipeline.engine.belonging import erase, refuse_other, refuse_strangers
 from pipeline.engine.beside import FOLDER as BESIDE
 from pipeline.engine.changes import what_changed
@@ -60,11 +61,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Together:
-    """What small shards of a run share: tasks, and a look at the small columns of each table."""
+    """What stages share: the attempts, and for small shards tasks and a look at the small columns of each table."""
 
     cut: LotCut = ALONE
     hashes: FileHashes = field(default_factory=FileHashes)
     entries: dict[str, Any] | None = None  # of the manifest as this start found it; None: it is asked
+    attempts: dict[str, str] = field(default_factory=dict)  # at each stage
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _put_plan(store: Store, plan: Callable[[], Iterable[bytes]]) -> None:
 
 
 def _work_off_stages(run: Run, store: Store, stages: Sequence[Stage], *, marks: dict[str, str], layout: Layout) -> None:
-    together = Together(entries=read_manifest(store)["stages"])
+    together = Together(entries=read_manifest(store)["stages"], attempts=attempts_of(store, marks))
     for fused, block in groupby(stages, key=lambda s: isinstance(s, MapStage)):
         if fused:
             maps = [s for s in block if isinstance(s, MapStage)]
@@ -177,6 +179,7 @@ def run_exchange(
         mark,
         stage.seed,
         stage.version,
+        together.attempts.get(stage.name, ""),
         cut=together.cut,
         hashes=together.hashes,
     )

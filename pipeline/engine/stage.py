@@ -28,7 +28,6 @@ from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import Executor
 from pipeline.engine.lots import ALONE, LotCut, Lots
 from pipeline.engine.markers import (
-    FINAL,
     Marker,
     Outcome,
     WorkStep,
@@ -137,6 +136,7 @@ class Job:
     mark: str
     seed: int | None
     version: int = 0  # of the stage's code; part of the keys of its shards
+    attempt: str = ""  # at the stage; in the paths of its inner steps
     prefix: str = ""  # of the names of its steps
     merged: dict[WorkStep, list[Channel]] = field(default_factory=dict)  # behind each step, what it has filled
     told: dict[WorkStep, list[Channel]] = field(default_factory=dict)  # of each step those whose readers need no marker
@@ -170,7 +170,7 @@ class Job:
         Items whose files stand are not done again. The step ends when the channels that it writes are merged, where
         they have so many files.
         """
-        step = WorkStep(self.stage, self.mark, self._named(name))
+        step = WorkStep(self.stage, self.mark, self._named(name), self.attempt)
         channels = self.merged.get(step, [])
         standing = [self._standing_layer(channel) for channel in channels]
         gone = frozenset(c.layers[0].folder for c, level in zip(channels, standing, strict=True) if level)
@@ -215,8 +215,8 @@ class Job:
         """The items of a step whose files stand: all of a lot, or none."""
         place, store = self.workplace, self.tables.store
         done = StepDone(lots.n_items, keeps_files=not step.name)  # of other steps the manifest names no file
-        if (step.name or FINAL) not in self._begun:
-            self._begun.add(step.name or FINAL)
+        if step.place not in self._begun:
+            self._begun.add(step.place)
             return done
         ask = partial(intact_markers, store, step, place.by_hash, place.skip_bad, self._trim(step), gone)
         there = store.files(step.folder)
@@ -290,7 +290,8 @@ class Job:
         Item i of the step writes file i. Who reads them file by file says `by_source`: such files are never merged.
         """
         step = self._named(step)
-        writer, folder = WorkStep(self.stage, self.mark, step), f"{step}-{name}" if name else step
+        writer = WorkStep(self.stage, self.mark, step, self.attempt)
+        folder = f"{step}-{name}" if name else step
         store, fan_in, lots = self.tables.store, exchange.FAN_IN, self.cut.lots(n_sources)
         channel = Channel(store, writer, folder, n_sources, n_partitions, by_source, fan_in, lots)
         if len(channel.layers) > 1:

@@ -39,6 +39,7 @@ from pipeline.errors import SchemaError, StoreError, why
 from pipeline.schema import check
 
 LEASE = "lease.json"
+ATTEMPTS = "state/attempts.json"  # see `attempts.py`
 FORGOTTEN = "forgotten.json"  # which documents were taken back and stay out: see `forgotten.py`
 _CURATE = "curate the run again, which makes anew what is missing or damaged"
 _AGAIN = "run the same command again, which goes on from here"
@@ -51,6 +52,7 @@ FENCED = (
     "manifest/",
     "manifest.json",
     "state/manifest.json",
+    ATTEMPTS,
     "tokenizer.json",
     "README.md",
     FORGOTTEN,

@@ -18,6 +18,7 @@ import pytest
 from handmade import PausingExecutor, StoppingExecutor, digests, make_run
 
 from pipeline.config import Mixture
+from pipeline.engine import lease
 from pipeline.engine.exchange import Channel
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.markers import Marker, WorkStep, write_marker
@@ -25,7 +26,7 @@ from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
-from pipeline.errors import StoreError
+from pipeline.errors import LoopmixError, StoreError
 from pipeline.recipe import curate
 from pipeline.request.load import load_mixture
 
@@ -75,6 +76,25 @@ def test_a_second_driver_is_refused_while_the_first_pauses_and_harms_nothing(
             curate(run_of(tmp_path, other(), StoppingExecutor(5)))
         executor.go_on.set()
         first.result(600)
+    assert tables(tmp_path) == undisturbed
+
+
+# Before an inner step of select, which reads tables: they are the other driver's by then.
+@pytest.mark.parametrize("at", [105, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 161, 9))])
+def test_what_a_driver_makes_when_it_wakes_up_after_another_finished_is_not_read(
+    tmp_path: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    monkeypatch.setattr(lease, "lives", lambda store, found: False)
+    executor = PausingExecutor(at)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(curate, run_of(tmp_path, load_mixture(MIXTURE), executor))
+        first.add_done_callback(lambda _: executor.reached.set())
+        assert executor.reached.wait(600) and not first.done()
+        curate(run_of(tmp_path, other(), InlineExecutor()))
+        executor.go_on.set()
+        with pytest.raises(LoopmixError):  # that it was taken over, or that what it wants to read is gone or another's
+            first.result(600)
+    curate(run_of(tmp_path, load_mixture(MIXTURE), InlineExecutor()))
     assert tables(tmp_path) == undisturbed
 
 
@@ -160,14 +180,17 @@ def test_a_gather_refuses_what_its_markers_do_not_vouch_for(tmp_path: Path, dama
         channel.gather(1)
 
 
-def test_markers_and_exchange_files_bear_the_fingerprint(tmp_path: Path) -> None:
+def test_markers_and_exchange_files_bear_the_fingerprint_and_the_attempt(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    first, second = (Channel(run.store, WorkStep("stage", mark, "send"), "send", 1, 1) for mark in ("one", "two"))
-    for channel, value in ((first, 1), (second, 2)):
+    steps = [WorkStep("stage", "one", "send"), *(WorkStep("stage", "two", "send", attempt) for attempt in "ab")]
+    channels = [Channel(run.store, step, "send", 1, 1) for step in steps]
+    for value, channel in enumerate(channels):
         entry = channel.scatter(0, pa.table({"value": [value]}), partition=np.array([0]))
         write_marker(run.store, channel.step, 0, marker=Marker((entry,), {}, None, 0.0))
-    assert [c.gather(0)["value"].to_pylist() for c in (first, second)] == [[1], [2]]
+    assert [c.gather(0)["value"].to_pylist() for c in channels] == [[0], [1], [2]]
     assert {json.loads(p.read_text())["files"][0]["path"] for p in (tmp_path / "state").rglob("*.json")} == {
         "work/stage/one/send/part-00000-of-00001.arrow",
-        "work/stage/two/send/part-00000-of-00001.arrow",
+        "work/stage/two/a-send/part-00000-of-00001.arrow",
+        "work/stage/two/b-send/part-00000-of-00001.arrow",
     }
+    assert {p.parent.name for p in (tmp_path / "state").rglob("*.json")} == {"send", "a-send", "b-send"}

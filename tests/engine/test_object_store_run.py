@@ -31,6 +31,8 @@ from pipeline.request.load import load_mixture
 
 MIXTURE = Path(__file__).parents[1] / "data" / "mixture.yaml"
 ROOT = "s3://memory/run"
+# Of a run of the small corpus there: what is given out to work on, and PUTs to names that drivers share.
+N_ITEMS, N_PUTS = 50, 130
 
 
 def other() -> Mixture:
@@ -81,7 +83,9 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> ObjectDisk:
 def test_a_run_on_an_object_store_has_the_bytes_of_a_local_one_and_stands(
     memory: ObjectDisk, local: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    curate(run_of(ROOT, load_mixture(MIXTURE), InlineExecutor()))
+    counting = PausingExecutor(0)  # never
+    curate(run_of(ROOT, load_mixture(MIXTURE), counting))
+    assert -counting.at == N_ITEMS
     store = open_store(ROOT)
     assert files_of(store) == local["first"]
     assert store.sizes("work") == {}
@@ -183,7 +187,9 @@ def taken_over(first: PausingExecutor, executor: Any) -> None:
     with ThreadPoolExecutor(1) as pool:
         sleeping = pool.submit(curate, run_of(ROOT, load_mixture(MIXTURE), executor))
         try:
+            sleeping.add_done_callback(lambda _: first.reached.set())
             assert first.reached.wait(600)
+            assert not sleeping.done(), "it ended before the place where it should stand still"
             curate(run_of(ROOT, other(), InlineExecutor()))
         finally:
             first.go_on.set()
@@ -191,8 +197,8 @@ def taken_over(first: PausingExecutor, executor: Any) -> None:
             sleeping.result(600)
 
 
-# The small corpus has some 56 lots in all: one stop in each stage, and in the steps of those that exchange.
-@pytest.mark.parametrize("at", [21, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 56, 5))])
+# In each stage, and in the steps of those that exchange.
+@pytest.mark.parametrize("at", [21, 25, *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, N_ITEMS + 1, 3))])
 def test_a_driver_that_wakes_up_after_another_finished_changes_nothing(
     memory: ObjectDisk, elsewhere: None, local: dict[str, dict[str, bytes]], at: int
 ) -> None:
@@ -204,7 +210,7 @@ def test_a_driver_that_wakes_up_after_another_finished_changes_nothing(
     assert files_of(store) == local["first"]
 
 
-@pytest.mark.parametrize("at", [30, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 110, 6))])
+@pytest.mark.parametrize("at", [30, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, N_PUTS + 1, 6))])
 def test_a_put_that_arrives_after_another_driver_finished_changes_nothing(
     memory: ObjectDisk,
     elsewhere: None,
@@ -248,4 +254,4 @@ def test_a_run_on_a_failing_server_has_the_bytes_of_a_local_one(
             curate(run_of(f"s3://bucket/{start}", load_mixture(MIXTURE), InlineExecutor()))
             server.fails = 0.0
             assert files_of(open_store(f"s3://bucket/{start}")) == local["first"]
-            assert server.forget().total > 1_000
+            assert server.forget().total > 500  # 803 were measured; not that nothing was asked
