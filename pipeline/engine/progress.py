@@ -41,6 +41,8 @@ _OFTEN = ("step", "step_end", "progress", "skipped", "said")
 
 def printable(text: str) -> str:
     """`text` on one line with its control characters shown, not sent: a path may hold what would steer a terminal."""
+    if text.isprintable():  # nearly all are, and pages hold a million characters
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
