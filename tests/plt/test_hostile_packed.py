@@ -100,3 +100,11 @@ def test_a_manifest_that_leads_out_of_the_run_is_refused(tmp_path: Path, path: s
     with pytest.raises(StoreError) as found:
         open_packed(run)
     assert str(found.value).isprintable()
+
+
+def test_a_manifest_that_is_no_file_is_neither_read_nor_taken_for_none(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    (run / "manifest.json").unlink(missing_ok=True)
+    (run / "manifest.json").mkdir()  # or a pipe, which nobody may read: that waits for ever
+    with pytest.raises(StoreError, match=r"manifest\.json: is no file; run `loopmix curate` again"):
+        open_packed(run)
