@@ -103,56 +103,6 @@ def test_log_is_no_part_of_a_run_when_it_is_checked(run: Path, tmp_path: Path) -
     assert "every promise holds" in ok("verify", tmp_path / "run")
 
 
-def test_folder_of_somebody_else_gets_no_log_when_curate_refuses_it(tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_text("dear reader")
-    result = call("curate", DATA / "mixture.yaml", "--out", tmp_path, "--executor", "inline")
-    assert result.exit_code == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
-
-
-def test_skipped_shard_is_a_warning_when_a_run_ends(tmp_path: Path) -> None:
-    for name in ("code", "text", "records.jsonl", "vendored", "benchmark"):
-        (tmp_path / name).symlink_to(DATA / name)
-    (tmp_path / "bad.jsonl.gz").write_bytes(b"no gzip")
-    text = (DATA / "mixture.yaml").read_text(encoding="utf-8")
-    text = text.replace("sources:\n", "sources:\n  - {name: bad, kind: jsonl, path: bad.jsonl.gz}\n")
-    (tmp_path / "mixture.yaml").write_text(text, encoding="utf-8")
-    skip = ("--executor", "inline", "--on-bad-shard", "skip")
-    output = ok("curate", tmp_path / "mixture.yaml", "--out", tmp_path / "run", *skip)
-    assert "warning: documents: shard 0 was skipped" in output
-    (log,) = (tmp_path / "run/logs").iterdir()
-    warnings = [e["message"] for e in map(json.loads, log.read_text().splitlines()) if e["event"] == "warning"]
-    (skipped,) = [message for message in warnings if "skipped" in message]
-    assert "bad.jsonl.gz" in skipped
-
-
-def test_what_was_skipped_is_said_where_the_run_fails_for_want_of_it(tmp_path: Path) -> None:
-    """And the page of what stood before is gone: it shows another run."""
-    (tmp_path / "text").symlink_to(DATA / "text")
-    rows = [{"content": p.read_text("utf-8", "replace"), "path": p.name} for p in sorted((DATA / "code").rglob("*.py"))]
-    (tmp_path / "code.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    text = """
-        name: small
-        seed: 1
-        sources:
-          - {name: code, kind: jsonl, path: code.jsonl*, pool: code, columns: {path: path}}
-          - {name: text, kind: directory, path: text, pool: text}
-        select: {max_loss: 1.0}
-        pack: {seq_len: 64}
-    """
-    (tmp_path / "mixture.yaml").write_text(text, encoding="utf-8")
-    arguments = ("curate", tmp_path / "mixture.yaml", "--out", tmp_path / "run", "--executor", "inline")
-    ok(*arguments)
-    assert (tmp_path / "run/report/index.html").exists()
-    (tmp_path / "code.jsonl").unlink()
-    (tmp_path / "code.jsonl.gz").write_bytes(b"no gzip")
-    result = call(*arguments, "--on-bad-shard", "skip")
-    assert result.exit_code == 1
-    assert "code.jsonl.gz" in result.output
-    assert "shard 0 was skipped" in result.output
-    assert not (tmp_path / "run/report").exists()
-
-
 def test_a_report_is_written_before_it_is_printed(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that `report RUN | head -1` writes it too."""
     shutil.copytree(run, tmp_path / "run")

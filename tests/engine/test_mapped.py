@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine.mapped import content_hash
+from pipeline.engine.ranged import aligned
 from pipeline.engine.store import Store, open_store
 from pipeline.errors import SchemaError, StoreError
 from pipeline.schema import DOCUMENTS, LEDGER, QUALITY, TOKENS
@@ -127,3 +128,9 @@ def test_every_type_that_tables_have_can_be_hashed() -> None:
         for field in table.schema:
             if not pa.types.is_map(field.type):
                 assert content_hash(pa.nulls(3, field.type)) != content_hash(pa.nulls(2, field.type))
+
+
+def test_places_that_a_file_aligns_are_aligned_in_memory() -> None:
+    for start in (0, 1, 63, 64, 100):
+        found = aligned(b"12345", start)
+        assert (found.to_pybytes(), found.address % 64) == (b"12345", start % 64)

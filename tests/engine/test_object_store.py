@@ -22,10 +22,9 @@ from pipeline.engine.lease import LEASE, hold
 from pipeline.engine.markers import Marker, WorkStep, write_marker
 from pipeline.engine.object_disk import ObjectDisk
 from pipeline.engine.pieces import WHOLE_BYTES
-from pipeline.engine.ranged import aligned
 from pipeline.engine.sink import HashingFile
 from pipeline.engine.store import FileEntry, Store, open_store
-from pipeline.errors import ConfigError, StoreError
+from pipeline.errors import StoreError
 from pipeline.schema import EXACT_DUPS
 
 
@@ -155,12 +154,6 @@ def test_ranges_are_there_whole_or_an_error(server: ObjectServer, store: Store) 
     for range_ in ((len(data) - 2, 3), (len(data) + 9, 1)):
         with pytest.raises(StoreError, match=r"ends before byte|cannot be read"):
             store.read_ranges("file", [range_])
-
-
-def test_places_that_a_file_aligns_are_aligned_in_memory() -> None:
-    for start in (0, 1, 63, 64, 100):
-        found = aligned(b"12345", start)
-        assert (found.to_pybytes(), found.address % 64) == (b"12345", start % 64)
 
 
 def test_a_store_that_is_pickled_holds_no_secret(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,40 +397,3 @@ def test_whom_the_store_refuses_is_told_in_one_line(store: Store, monkeypatch: p
 def test_a_bucket_that_is_not_there_is_one_clear_line(server: ObjectServer) -> None:
     with pytest.raises(StoreError, match=r"^s3://nowhere/run[^\n]*NoSuchBucket"):
         open_store("s3://nowhere/run").write_bytes("x", b"1")
-
-
-# --- settings --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_nothing_is_sent_in_the_clear_unless_the_endpoint_says_so(
-    server: ObjectServer, monkeypatch: pytest.MonkeyPatch, scheme: str
-) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url.replace("http", scheme))
-    made: list[bool] = []
-
-    def from_url(root: str, *, client_options: dict[str, object], **more: object) -> object:
-        made.append(bool(client_options["allow_http"]))
-        return object()
-
-    monkeypatch.setattr(object_disk, "from_url", from_url)
-    ObjectDisk.at("s3://bucket/run")
-    assert made == [scheme == "http"] * 2
-
-
-def test_a_url_that_nobody_serves_is_an_error_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
-    with pytest.raises(ConfigError, match="az://container/run: cannot be opened"):
-        _ = open_store("az://container/run").disk
-
-
-def test_without_its_package_an_object_store_is_an_error_that_names_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    import sys
-
-    for name in [n for n in sys.modules if n.partition(".")[0] == "obstore"]:
-        monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "pipeline.engine.object_disk")
-    with pytest.raises(ConfigError, match=r"pip install 'loopmix\[cloud\]'"):
-        _ = open_store("s3://bucket/without-its-package").disk
