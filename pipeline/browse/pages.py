@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pipeline.browse.opened import N_TOKENS, OpenedDocument, ShownToken, TokenPage
-from pipeline.browse.search import FATES, Query, ResultPage
+from pipeline.browse.search import FATES, Query, ResultPage, Total
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.limits import Limit
-from pipeline.report.formats import decided, exact, license_name, measured, percent, plain, size
+from pipeline.report.formats import between, decided, exact, license_name, measured, percent, plain, size
 from pipeline.report.markup import Cell, Html, element, join, section
 from pipeline.report.page import document
 from pipeline.report.text_markup import diff_of, excerpts_of, legend_of
@@ -33,7 +33,7 @@ def sorry(run: RunFiles, problem: str) -> bytes:
     return _page(run, "not found", element("main", part))
 
 
-def results(run: RunFiles, query: Query, found: ResultPage) -> bytes:
+def results(run: RunFiles, query: Query, found: ResultPage, total: Total | None) -> bytes:
     """The form, and the documents of one page."""
     rows = [element("tr", *_cells(row)) for row in found.rows]
     heads = ("path", "fate", "reasons", "language", "source", "bytes", "tokens")
@@ -41,7 +41,7 @@ def results(run: RunFiles, query: Query, found: ResultPage) -> bytes:
     table = element("table", head, element("tbody", *rows)) if rows else element("p", "None.", css="note")
     first, last = query.shard, query.shard + found.n_shards - 1
     where = f"from shards {exact(first)} to {exact(max(first, last))} of {exact(run.n_shards)}"
-    said = f"{exact(len(rows))} documents, {where}"
+    said = f"{_counted(len(rows), total)}, {where}"
     links: list[Html] = []
     if query.shard or query.row:
         links.append(element("a", "from the start", href=_link(query.asked)))
@@ -52,6 +52,12 @@ def results(run: RunFiles, query: Query, found: ResultPage) -> bytes:
     below = element("nav", *links)
     part = section("documents", "Documents", scroll, below, guide=said)
     return _page(run, "search", element("main", _form(run, query), part))
+
+
+def _counted(n: int, total: Total | None) -> str:
+    if total is None or not n:
+        return f"{exact(n)} documents"
+    return f"documents {between(total.n_before + 1, total.n_before + n)} of {exact(total.n)}"
 
 
 def _cells(row: dict[str, Any]) -> list[Html]:

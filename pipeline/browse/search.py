@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,9 @@ COLUMNS = [
     *("doc_id", "path", "language", "pool", "source", "repo", "license", "n_bytes", "n_tokens", "fate", "reasons"),
     *("keeper_id", "similarity"),
 ]
+
+
+_ASKED = {"reason": ("reasons",), "family": ("doc_id", "keeper_id")}  # the columns of what is not called after one
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,26 @@ def find(run: RunFiles, query: Query) -> ResultPage:
             return ResultPage(tuple(rows), shard + 1 - query.shard, more)
     ahead = replace(query, shard=end, row=0) if end < run.n_shards else None
     return ResultPage(tuple(rows), max(0, end - query.shard), ahead)
+
+
+class Total(NamedTuple):
+    """How many documents a search finds before the place where its page begins, and in all."""
+
+    n_before: int
+    n: int
+
+
+def total_of(run: RunFiles, query: Query) -> Total | None:
+    """Counted in the columns that are asked for; None for a run of more shards than are searched for one page."""
+    if run.n_shards > MAX_SHARDS:
+        return None
+    n_before = n = 0
+    columns = [column for name in query.asked for column in _ASKED.get(name, (name,))] or ["fate"]
+    for shard in range(run.n_shards):
+        hits = np.flatnonzero(_hits(run.tables.read(LEDGER, shard, columns=columns), query))
+        n_before += hits.size if shard < query.shard else int((hits < query.row).sum()) if shard == query.shard else 0
+        n += hits.size
+    return Total(n_before, n)
 
 
 def _hits(ledger: pa.Table, query: Query) -> np.ndarray:

@@ -25,6 +25,7 @@ from pipeline.errors import ConfigError
 from pipeline.reading.lookup import why
 from pipeline.reading.masked import Find, MaskedText
 from pipeline.reading.work import working
+from pipeline.report.formats import between
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,40 @@ def test_a_search_finds_what_the_ledger_has(
         query = page.more
     assert len(found) == len(set(found))
     assert set(found) == wanted
+
+
+@pytest.mark.parametrize(
+    ("asked", "where"),
+    [
+        ({}, "true"),
+        ({"language": "Python", "path": "p"}, "language = 'Python' and path ilike '%p%'"),
+        ({"reason": "near_duplicate"}, "list_contains(reasons, 'near_duplicate')"),
+        ({"path": "no such"}, "false"),
+    ],
+)
+def test_each_page_says_which_of_how_many_documents_it_shows(
+    site: Site, run: RunFiles, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str], where: str
+) -> None:
+    monkeypatch.setattr(search, "N_ROWS", 7)
+    ledger = f"read_parquet('{run.store.root}/tables/ledger/*.parquet')"
+    ((n, *_),) = duckdb.sql(f"select count(*) from {ledger} where {where}").fetchall()
+    seen = 0
+    query: search.Query | None = search.query_of(asked)
+    while query is not None:
+        rows = search.find(run, query).rows
+        said = site.page(f"?{urlencode(query.asked | {'shard': query.shard, 'row': query.row})}")
+        first, last = seen + 1, seen + len(rows)
+        assert (f">documents {between(first, last)} of {n}, from shards" if rows else ">0 documents,") in said
+        seen, query = last, search.find(run, query).more
+    assert seen == n
+
+
+def test_a_run_of_many_shards_is_not_searched_to_its_end_for_a_number(
+    site: Site, run: RunFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MAX_SHARDS", run.n_shards - 1)
+    page = site.page("?language=Python")
+    assert f">{len(ids_in(page))} documents, from shards 0 to" in page
 
 
 def test_pages_of_results_lead_on(site: Site, run: RunFiles, monkeypatch: pytest.MonkeyPatch) -> None:
