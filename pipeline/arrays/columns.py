@@ -36,12 +36,14 @@ def read_only(array: np.ndarray) -> np.ndarray:
 
 
 def doc_words(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """The high and low 64 bits of the column doc_id."""
+    """The high and low 64 bits of the column doc_id, one each a row; ValueError where that is no column of ids."""
     ids = one_chunk(table["doc_id"])
     if not len(ids):
         return id_words(b"")
     _, offsets, data = ids.buffers()
     first, last = np.frombuffer(offsets, np.int32)[[ids.offset, ids.offset + len(ids)]].tolist()
+    if last - first != 32 * len(ids):  # nulls, other texts or long offsets, which would give other rows' ids, or fewer
+        raise ValueError(f"doc_id: expected ids of 32 hex digits as {pa.string()}, found {ids.type}")
     return id_words(np.frombuffer(data, np.uint8)[first:last])
 
 

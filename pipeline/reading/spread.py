@@ -45,7 +45,7 @@ class Spread:
     def write(self, source: int, *columns: np.ndarray, part: np.ndarray) -> None:
         """Write the rows of task `source`, `width` columns of shape [n], each row into its partition; in their order
         inside of it. A task that is repeated writes the same file."""
-        assert len(columns) == self.width, self.name
+        assert [column.size for column in columns] == [part.size] * self.width, self.name
         order = np.argsort(part.astype(np.int16), kind="stable")
         rows = np.empty((order.size, self.width), np.uint64)
         for number, column in enumerate(columns):

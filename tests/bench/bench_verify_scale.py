@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.arrays.columns import id_array
 from pipeline.arrays.keys import mix
@@ -76,7 +77,8 @@ class Made:
         if name == "doc_id":
             return self.ids(shard)
         if name == "keeper_id":
-            return pa.array(self.ids(shard).take(pa.array(row - 1 + (row == 0))).to_pandas().where(keep == 0, None))
+            before = self.ids(shard).take(pa.array(row - 1 + (row == 0)))
+            return pc.if_else(pa.array(keep), pa.scalar(None, pa.string()), before)
         if name == "keep":
             return pa.array(keep)
         if name == "reasons":

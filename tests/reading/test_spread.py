@@ -29,6 +29,13 @@ def work() -> Iterator[Work]:
         yield here
 
 
+def test_columns_of_unequal_length_are_not_written(work: Work) -> None:
+    spread = work.spread("ids", width=2, n_sources=1, n_parts=2)
+    words = np.arange(4, dtype=np.uint64)
+    with pytest.raises(AssertionError):
+        spread.write(0, words, words[:3], part=spread.part_of(words))
+
+
 def spread_ids(work: Work, sources: list[list[int]], *, n_parts: int) -> Spread:
     """Ids by their upper words, in as many files as there are sources."""
     spread = work.spread("ids", width=2, n_sources=len(sources), n_parts=n_parts)

@@ -13,10 +13,11 @@ from read_runs import HOSTILE, MAIL, VALUES, read_run
 
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading import samples
+from pipeline.reading import work as work_module
 from pipeline.reading.lookup import why
 from pipeline.reading.samples import Samples, draw_samples
 from pipeline.reading.work import working
-from pipeline.report import write_report
+from pipeline.report import count, write_report
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,16 @@ def test_each_group_has_a_dozen_or_all_and_its_documents(run: RunFiles) -> None:
 def test_samples_are_the_same_in_another_order_of_work(run: RunFiles) -> None:
     with working(ShuffledExecutor(3)) as work:
         assert draw_samples(run, work, families=()) == drawn(run)
+
+
+@pytest.mark.parametrize("n_tasks", [1, 2])
+def test_numbers_and_samples_are_the_same_where_one_task_reads_several_shards(
+    run: RunFiles, monkeypatch: pytest.MonkeyPatch, n_tasks: int
+) -> None:
+    assert run.n_shards > 2
+    one_each = count(run), drawn(run)
+    monkeypatch.setattr(work_module, "MIN_TASKS", n_tasks)
+    assert (count(run), drawn(run)) == one_each
 
 
 def test_few_shards_are_read_and_rare_groups_are_whole(run: RunFiles, monkeypatch: pytest.MonkeyPatch) -> None:
