@@ -124,7 +124,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         ExchangeStage(SELECT.name, 4, _select, selection, judged),
         *_tokens(m),
         ExchangeStage(BALANCE.name, 5, *_balancing(m), (*chosen_from, *beside), seed=m.seed),
-        ExchangeStage(PACKED, 3, _pack, packing, (LANGUAGES, TOKENS, BALANCE, *formed), seed=m.seed),
+        ExchangeStage(PACKED, 4, _pack, packing, (LANGUAGES, TOKENS, BALANCE, *formed), seed=m.seed),
         MapStage(LEDGER, 5, _account, Frozen(), _ORIGIN, (*_LEDGER_INPUTS, *((f, ("form",)) for f in formed))),
     ]
 

@@ -8,10 +8,12 @@ within a segment is another each time.
 import numpy as np
 
 # Segments of one part. Two copies come nearer to each other than a part by at most one segment in the shuffle of
-# sequences and by PATIENCE segments where sequences that are not full wait for more (`rest.py`). Five eighths are left,
-# and half a part where documents are so large that segments hold unequal numbers of tokens.
-SEGMENTS = 8
-PATIENCE = 2
+# sequences and by PATIENCE segments where sequences that are not full wait for more (`rest.py`). Three quarters are
+# left, and half a part although segments hold unequal numbers of tokens, as long as an epoch is not a few large
+# documents (`reading/verify_epochs.py` says how few). With eight segments and a patience of two a third of small
+# mixtures fell below a half; with more patience sequences are hardly fuller.
+SEGMENTS = 16
+PATIENCE = 3
 
 
 def n_segments(n_partitions: int, max_copies: int) -> int:

@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pyarrow.compute as pc
 
 from pipeline.arrays.columns import joined
 from pipeline.engine.exchange import positions, row_of, shard_of
 from pipeline.engine.run_folder import RunFiles, plan_of
 from pipeline.engine.tables import Tables
+from pipeline.mix.places import read_places
 from pipeline.phased import Phased
 from pipeline.reading.spread import Spread
 from pipeline.reading.stream_files import PIECES, StreamFiles, pieces_of, stream_files
 from pipeline.reading.work import Span, Work, n_pieces_of
+from pipeline.schema import LANGUAGES, POOLS
 
-# A document that is larger than this part of an epoch may fill what stands between two copies: no order could help it.
-_LARGE_FRAC = 1 / 16
+# An epoch is worth so many documents of equal length: (sum of tokens)^2 / sum of squared tokens. Where it is worth
+# fewer, a few large ones decide how many tokens stand between two copies. Of 700 drawn streams worth more, of one to
+# four copies, none had copies less than half an epoch apart; of those worth less every fifth.
+LEAST_WORTH = 64
 
 
 @dataclass
@@ -34,6 +39,25 @@ class _Apart:
         return _Apart(*sums, min(self.nearest, other.nearest))
 
 
+@dataclass
+class PoolPlan:
+    """What the plan says of the documents of one pool."""
+
+    n_most: int = 1  # copies
+    n_docs: int = 0  # that stand more than once
+    n_tokens: int = 0
+    squares: float = 0.0  # of the tokens of what stands together, each as often as it stands
+
+    def __add__(self, other: PoolPlan) -> PoolPlan:
+        n_docs, n_tokens = self.n_docs + other.n_docs, self.n_tokens + other.n_tokens
+        return PoolPlan(max(self.n_most, other.n_most), n_docs, n_tokens, self.squares + other.squares)
+
+    @property
+    def worth(self) -> float:
+        """How many documents of equal length its epoch is worth."""
+        return self.n_tokens**2 / (self.n_most * self.squares) if self.squares else np.inf
+
+
 def epochs_hold(run: RunFiles, work: Work) -> tuple[bool, str]:
     """No two copies in one sequence or global batch, and half an epoch apart: a document of n copies has an n-th of
     the stream as its epoch. Phases are streams of their own."""
@@ -42,18 +66,24 @@ def epochs_hold(run: RunFiles, work: Work) -> tuple[bool, str]:
     return not broken, " | ".join(broken or [said for _, said in found])
 
 
+def plans_of(run: RunFiles, phase: Phased, work: Work) -> list[PoolPlan]:
+    """What is planned of each pool in a phase."""
+    plans = [PoolPlan() for _ in POOLS]
+    for planned in work.each(partial(_planned, run.tables, run.joined, phase), work.shards(run), name="verify.copies"):
+        plans = [plan + more for plan, more in zip(plans, planned, strict=True)]
+    return plans
+
+
 def _phase_holds(run: RunFiles, phase: Phased, work: Work) -> tuple[bool, str]:
-    n_most, n_docs, largest = 1, 0, 0
-    for most, n, tokens in work.each(partial(_planned, run.tables, phase), work.shards(run), name="verify.copies"):
-        n_most, n_docs, largest = max(n_most, most), n_docs + n, max(largest, tokens)
-    if n_docs == 0:
+    plans = [plan for plan in plans_of(run, phase, work) if plan.n_docs]
+    if not plans:
         return True, f"{phase.said}no document stands in the stream twice"
+    n_docs, n_most, worth = sum(p.n_docs for p in plans), max(p.n_most for p in plans), min(p.worth for p in plans)
     batch, files = phase.global_batch, stream_files(run, phase)
     spans = files.spans(work, run)
     pieces = work.spread("copies", width=4, n_sources=len(spans), n_parts=work.n_parts(n_pieces_of(run)))
     lengths = [n for of in work.each(partial(_pieces, files, pieces), spans, name="verify.repeated") for n in of]
     before = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))  # sequences before each packed shard
-    n_sequences = int(before[-1])
     found = _Apart()
     for apart in work.each(partial(_measure, pieces, before, batch), work.parts(pieces), name="verify.epochs"):
         found += apart
@@ -64,24 +94,39 @@ def _phase_holds(run: RunFiles, phase: Phased, work: Work) -> tuple[bool, str]:
         return False, f"{found.twice:,} times two copies stand in one sequence; {said}"
     if found.in_batch:
         return False, f"{found.in_batch:,} times two copies stand in one global batch of {batch:,} sequences; {said}"
-    if found.near and largest * n_most <= _LARGE_FRAC * n_sequences * phase.seq_len:
+    if found.near and worth >= LEAST_WORTH:
         return False, f"{found.near:,} times two copies are less than half an epoch apart; {said}"
     if found.near:
-        return True, f"{said}, as a document of {largest:,} tokens is a large part of one"
+        return True, f"{said}, as one is worth no more than {worth:.0f} documents of equal length"
     return True, said
 
 
-def _planned(tables: Tables, phase: Phased, span: Span) -> tuple[int, int, int]:
-    """Of some shards the most copies of a document, how many have more than one, tokens of the largest of these."""
-    n_most, n_docs, largest = 1, 0, 0
+def _planned(tables: Tables, joined: bool, phase: Phased, span: Span) -> list[PoolPlan]:
+    """What the plan says of each pool in some shards."""
+    found = [PoolPlan() for _ in POOLS]
     for shard in span.items:
         plan = plan_of(tables, phase, shard)
+        pool = tables.read(LANGUAGES, shard, columns=["pool"])["pool"]
         n_tokens, n_copies, cut = (plan[name].to_numpy() for name in ("n_tokens", "n_copies", "cut_tokens"))
-        copies = n_copies + (cut > 0)
-        again = copies > 1
-        n_most, n_docs = max(n_most, int(copies.max(initial=1))), n_docs + int(again.sum())
-        largest = max(largest, int(n_tokens[again].max(initial=0)))
-    return n_most, n_docs, largest
+        together = _together(tables, shard) if joined else np.arange(n_tokens.size)
+        for number, name in enumerate(POOLS):
+            mine = np.asarray(pc.equal(pool, name))
+            copies = (n_copies + (cut > 0))[mine]
+            of, whole, last = together[mine], n_tokens[mine], cut[mine]
+            units = np.bincount(of, whole * (n_copies[mine] > 0), minlength=1)
+            squares = (units**2 * np.bincount(of, n_copies[mine]) / np.maximum(1, np.bincount(of))).sum()
+            sums = int((whole * n_copies[mine] + last).sum())
+            squares += (last**2.0).sum()
+            found[number] += PoolPlan(int(copies.max(initial=1)), int((copies > 1).sum()), sums, float(squares))
+    return found
+
+
+def _together(tables: Tables, shard: int) -> np.ndarray:
+    """The number of what each document of a shard stands beside: files of a part of a repository have one."""
+    places = read_places(tables, shard)
+    alone = np.arange(places.part.size, dtype=np.uint64)
+    of = np.where(places.place < 0, alone, places.part.astype(np.uint64))
+    return np.unique(np.stack((places.place < 0, of)), axis=1, return_inverse=True)[1].reshape(-1)
 
 
 def _pieces(files: StreamFiles, out: Spread, span: Span) -> list[int]:

@@ -24,6 +24,7 @@ from pipeline.phased import Phased
 from pipeline.reading.matched import found_in
 from pipeline.reading.spread import Spread
 from pipeline.reading.stream_files import PIECES, StreamFiles, pieces_of, stream_files
+from pipeline.reading.verify_epochs import LEAST_WORTH, plans_of
 from pipeline.reading.work import Span, Work, n_docs_of, n_pieces_of
 from pipeline.rules.judge import measured_values
 from pipeline.rules.settings import columns_of
@@ -90,7 +91,8 @@ def phases_hold(run: RunFiles, work: Work) -> tuple[bool, str]:
     broken = [line for number in range(len(run.phases)) for line in _broken(run.phases[number], number, found)]
     if often := sum(one.often for one in found):
         broken.append(f"{often:,} documents stand more often in all phases than they may")
-    if near := sum(one.near for one in found):
+    near = sum(one.near for one in found)
+    if near and min(plan.worth for phase in run.phases for plan in plans_of(run, phase, work)) >= LEAST_WORTH:
         broken.append(f"{near:,} times two copies in neighbouring phases are less than half an epoch apart")
     if broken:
         return False, "; ".join(broken[:_MAX_NAMED])

@@ -14,9 +14,9 @@ import pytest
 from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
 from pipeline.phased import Phased
-from pipeline.reading.verify_epochs import epochs_hold
+from pipeline.reading.verify_epochs import PoolPlan, epochs_hold
 from pipeline.reading.work import working
-from pipeline.schema import BALANCE, packed_schema
+from pipeline.schema import BALANCE, LANGUAGES, packed_schema
 
 SEQ = 64
 
@@ -25,16 +25,20 @@ def planted(
     folder: Path,
     stream: Sequence[Sequence[int]],
     *,
-    n_tokens: int = 2,
+    first: int = 2,
     copies: int = 2,
     batch: int | None = None,
 ) -> Any:
     """A run of which only plan and stream are there: `stream` names the documents of each sequence."""
     store, half = open_store(str(folder)), len(stream) // 2
     ids = [hashlib.md5(b"%d" % doc).hexdigest() for doc in range(1 + max(doc for row in stream for doc in row))]
-    plan = [{"doc_id": i, "n_tokens": n_tokens, "n_copies": copies, "cut_tokens": 0, "over_cap": None} for i in ids]
+    plan = [{"doc_id": i, "n_tokens": 2, "n_copies": copies, "cut_tokens": 0, "over_cap": None} for i in ids]
+    plan[0]["n_tokens"] = first
     tables = Tables(store, 1)
     tables.write(BALANCE, 0, data=pa.Table.from_pylist(plan, schema=BALANCE.schema))
+    blank = {field.name: None for field in LANGUAGES.schema}
+    pools = [blank | filled(LANGUAGES.schema) | {"pool": "code"} for _ in ids]
+    tables.write(LANGUAGES, 0, data=pa.Table.from_pylist(pools, schema=LANGUAGES.schema))
     files = []
     for number, part in enumerate((stream[:half], stream[half:])):
         rows = [
@@ -70,7 +74,13 @@ def hold(folder: Path, stream: Sequence[Sequence[int]], *, sizes: dict[str, int]
         return epochs_hold(planted(folder, stream, **more), work)
 
 
+def filled(schema: pa.Schema) -> dict[str, Any]:
+    """Something in each column that must not be null."""
+    return {f.name: {"string": "", "bool": False}.get(str(f.type), 0) for f in schema if not f.nullable}
+
+
 EPOCH = [[2 * i, 2 * i + 1] for i in range(20)]
+LARGE = [[2 * i, 2 * i + 1] for i in range(40)]  # worth 80 documents
 
 
 def test_whole_epochs_after_each_other_hold(tmp_path: Path) -> None:
@@ -90,14 +100,22 @@ def test_two_copies_in_one_sequence_are_found(tmp_path: Path, sizes: dict[str, i
     assert said.startswith("1 times two copies stand in one sequence; 40 documents")
 
 
-def test_copies_nearer_than_half_an_epoch_are_found_but_where_documents_are_large(tmp_path: Path) -> None:
-    near = EPOCH[::-1] + EPOCH
-    kept, said = hold(tmp_path, near)
+def test_copies_nearer_than_half_an_epoch_are_found_but_where_an_epoch_is_a_few_documents(tmp_path: Path) -> None:
+    kept, said = hold(tmp_path / "many", LARGE[::-1] + LARGE)
     assert not kept
     assert "two copies are less than half an epoch apart" in said
-    kept, said = hold(tmp_path, near, n_tokens=SEQ * 40)
+    kept, said = hold(tmp_path / "few", EPOCH[::-1] + EPOCH)
     assert kept
-    assert said.endswith("apart, as a document of 2,560 tokens is a large part of one")
+    assert said.endswith("apart, as one is worth no more than 40 documents of equal length")
+    kept, said = hold(tmp_path / "large", LARGE[::-1] + LARGE, first=20)  # 79 of 2 tokens, one of 20
+    assert kept
+    assert said.endswith("apart, as one is worth no more than 44 documents of equal length")
+
+
+def test_what_an_epoch_is_worth_when_counted_by_hand() -> None:
+    plans = [PoolPlan(3, 2, 3 * 10 + 2 * 4, 3 * 10.0**2 + 2 * 4.0**2), PoolPlan(1, 0, 6, 36.0)]
+    assert sum(plans, PoolPlan()).worth == (30 + 8 + 6) ** 2 / (3 * (300 + 32 + 36))
+    assert PoolPlan().worth == float("inf")
 
 
 def test_copies_in_one_global_batch_are_found(tmp_path: Path) -> None:
