@@ -12,6 +12,7 @@ LoopmixError              anything below; the command line prints it on one line
 A message says what, where (file, key, doc_id), the value seen, what was expected and what to do.
 """
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -27,6 +28,23 @@ def why(error: BaseException) -> str:
     """What a library says, on one line; of the system's errors without their number and the path again."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(str(said).split())
+
+
+def unfit(error: BaseException) -> str:
+    """What keeps a JSON file from being read as what it should be, on one line and in words.
+
+    Beside ValueError and OSError these are what looking into it raises: KeyError, TypeError, AttributeError, and
+    RecursionError where it is nested without end.
+    """
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is no JSON: {error}"
+    if isinstance(error, RecursionError):
+        return "it is nested without end"
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]!a:.80}"
+    if isinstance(error, (TypeError, AttributeError)):
+        return "a part of it is of another kind than expected"
+    return why(error)[:200]
 
 
 class LoopmixError(Exception):

@@ -194,7 +194,7 @@ def _special_ids(config: dict[str, Any]) -> dict[str, int]:
     try:
         special = {str(token["content"]): int(token["id"]) for token in config.get("added_tokens") or []}
     except (KeyError, TypeError, ValueError) as error:
-        raise TokenizerError(f"damaged added_tokens ({error!r})") from error
+        raise TokenizerError("damaged added_tokens (each needs content and an id)") from error
     if special.keys().isdisjoint(END_NAMES):
         raise TokenizerError(f"no token to end a document (none of {', '.join(END_NAMES)} is an added token)")
     return special

@@ -91,7 +91,7 @@ def _added(added: Any) -> Iterator[tuple[str, Any]]:
     try:
         yield from ((str(token["content"]), token["id"]) for token in added)
     except (KeyError, TypeError) as error:
-        raise TokenizerError(f"damaged added_tokens ({error!r})") from error
+        raise TokenizerError("damaged added_tokens (each needs content and an id)") from error
 
 
 def refuse_loss(encode: Callable[[bytes], NDArray[Any]], vocabulary: tuple[bytes, ...]) -> None:

@@ -38,6 +38,10 @@ class Entries:
     folders: list[str]
 
 
+class NoFileError(OSError):
+    """Something that is no file stands under the name of one."""
+
+
 class Disk(Protocol):
     """What a `Store` asks of the place where it lies."""
 

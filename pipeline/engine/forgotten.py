@@ -25,7 +25,7 @@ from pipeline.engine.manifest import is_recorded, read_manifest, write_manifest
 from pipeline.engine.shards import SHARDS
 from pipeline.engine.stage import Stage
 from pipeline.engine.store import FORGOTTEN, FileEntry, Store
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, unfit
 from pipeline.reasons import TAKEN_BACK
 from pipeline.schema import DOCUMENTS
 
@@ -65,10 +65,10 @@ def read_forgotten(store: Store) -> Forgotten:
         if said["format"] != _FORMAT:
             raise ValueError(f"format {said['format']!r}, expected {_FORMAT}")
         return Forgotten(*(frozenset(said[name]) for name in _LISTS))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(
-            f"{store.full(FORGOTTEN)}: is damaged: {error!r}; put it back from a copy, as it says which documents must "
-            "stay out"
+            f"{store.full(FORGOTTEN)}: is damaged: {unfit(error)}; put it back from a copy, as it says which "
+            "documents must stay out"
         ) from error
 
 

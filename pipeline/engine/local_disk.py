@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.engine.disk import Entries, Held, hash_whole, read_each, remove_each
+from pipeline.engine.disk import Entries, Held, NoFileError, hash_whole, read_each, remove_each
 from pipeline.engine.sink import TEMPORARY, Fill, HashingFile, sync_folder, write_local
 
 
@@ -40,7 +40,7 @@ class LocalDisk:
         full = self.full(path)
         mode = Path(full).stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # the system refuses to read a folder by itself
-            raise OSError("is no file, but a pipe or a device")
+            raise NoFileError("is no file, but a pipe or a device")
         return full
 
     def read(self, path: str) -> bytes:

@@ -22,7 +22,7 @@ from pipeline.arrays.warm import compile_once
 from pipeline.engine.stage import MapStage
 from pipeline.engine.store import Store
 from pipeline.engine.tables import Tables
-from pipeline.errors import StageError, StoreError, first_of
+from pipeline.errors import StageError, StoreError, first_of, unfit
 from pipeline.schema import DOCUMENTS
 
 _LIST = "state/poisonous.json"
@@ -58,8 +58,8 @@ def read_poisonous(store: Store) -> tuple[Poisonous, ...]:
         if said["format"] != _FORMAT:
             raise ValueError(f"format {said['format']!r}, expected {_FORMAT}")
         return tuple(Poisonous(**one) for one in said["documents"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{store.full(_LIST)}: is damaged: {error!r}; remove it and run again") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StoreError(f"{store.full(_LIST)}: is damaged: {unfit(error)}; remove it and run again") from error
 
 
 def list_poisonous(store: Store, found: Sequence[Poisonous]) -> PoisonedError:

@@ -27,7 +27,6 @@ from pipeline.schema import (
     TABLES,
     TOKENS,
     Table,
-    check,
     packed_schema,
 )
 from pipeline.yaml_file import validate
@@ -131,15 +130,18 @@ class RunFiles:
         """The phases of the run; one without a name where its mixture has none."""
         return phases_of(self.mixture)
 
+    @cached_property
+    def packed_schemas(self) -> dict[str, pa.Schema]:
+        """What packed shards have for columns, by their folder."""
+        return {of.folder: packed_schema(of.seq_len, joined=self.joined) for of in self.phases}
+
     def packed(self, phase: Phased | None = None) -> Iterator[pa.Table]:
         """Every packed shard, or those of one phase, in stream order, memory-mapped where the disk is local."""
-        schemas = {of.folder: packed_schema(of.seq_len, joined=self.joined) for of in self.phases}
         for file in self.files(PACKED):
             folder = file.path.rpartition("/")[0]
             if phase is not None and folder != phase.folder:
                 continue
-            schema = schemas[folder]
-            yield check(self.store.open_ipc(file.path).read_all(), schema, name=file.path)
+            yield self.store.read_ipc_whole(file.path, schema=self.packed_schemas[folder])
 
     def plan(self, phase: Phased) -> Iterator[pa.Table]:
         """doc_id, n_tokens, n_copies, cut_tokens of every shard of `balance`, as one phase takes them."""

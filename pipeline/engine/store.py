@@ -35,14 +35,13 @@ from pipeline.engine.mapped import read_mapped, write_mapped
 from pipeline.engine.parquet import write_table
 from pipeline.engine.ranged import RangedFile, column_ranges, is_most
 from pipeline.engine.sink import Fill, HashingFile
-from pipeline.errors import SchemaError, StoreError, why
+from pipeline.engine.store_errors import CURATE, damaged, unreadable, unwritable
+from pipeline.errors import SchemaError, StoreError
 from pipeline.schema import check
 
 LEASE = "lease.json"
 ATTEMPTS = "state/attempts.json"  # see `attempts.py`
 FORGOTTEN = "forgotten.json"  # which documents were taken back and stay out: see `forgotten.py`
-_CURATE = "curate the run again, which makes anew what is missing or damaged"
-_AGAIN = "run the same command again, which goes on from here"
 _BELIEVED_SECONDS = 5.0  # after which an object store is asked again whose the lease is
 _SEEN: dict[tuple[str, str], float] = {}  # root and driver: when its lease was last seen, by this process's clock
 # Names that all configurations share.
@@ -123,6 +122,8 @@ class Store:
     def _inside(self, path: str) -> str:
         if posixpath.isabs(path) or ".." in path.split("/"):
             raise StoreError(f"{self.root}: {path!r} leads out of the run; its manifest or a marker was tampered with")
+        if "\0" in path or path.encode(errors="ignore").decode() != path:  # lone surrogates, as JSON may spell them
+            raise StoreError(f"{self.root}: {path!a} names no file; its manifest or a marker was tampered with")
         return path
 
     # --- bytes ---------------------------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ class Store:
         try:
             self.disk.put(self._inside(path), view, held=self._held(path))
         except OSError as error:
-            raise _unwritable(self.full(path), error) from error
+            raise unwritable(self.full(path), error) from error
         return FileEntry(path, view.nbytes, hashlib.sha256(view).hexdigest(), tuple(blocks))
 
     def write_stream(self, path: str, fill: Fill) -> FileEntry:
@@ -143,7 +144,7 @@ class Store:
         try:
             made = self.disk.write(self._inside(path), fill, held=self._held(path))
         except OSError as error:
-            raise _unwritable(self.full(path), error) from error
+            raise unwritable(self.full(path), error) from error
         return FileEntry(path, made.n_bytes, made.sha256())
 
     def _held(self, path: str) -> Held:
@@ -169,13 +170,13 @@ class Store:
         try:
             return self.disk.create(self._inside(path), data)
         except OSError as error:
-            raise _unwritable(self.full(path), error) from error
+            raise unwritable(self.full(path), error) from error
 
     def read_bytes(self, path: str) -> bytes:
         """The whole file; StoreError if it is missing or unreadable."""
         found = self.find(path)
         if found is None:
-            raise _unreadable(self.full(path), FileNotFoundError("there is no such file"))
+            raise unreadable(self.full(path), FileNotFoundError("there is no such file"))
         return found
 
     def find(self, path: str) -> bytes | None:
@@ -185,14 +186,14 @@ class Store:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _unreadable(self.full(path), error) from error
+            raise unreadable(self.full(path), error) from error
 
     def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Small files, whole, by path; those that are not there are left out. On object storage many at once."""
         try:
             return self.disk.read_many([self._inside(path) for path in paths])
         except OSError as error:
-            raise _unreadable(self.root, error) from error
+            raise unreadable(self.root, error) from error
 
     def read_range(self, path: str, start: int, n_bytes: int) -> pa.Buffer:
         """Some bytes of a file, memory-mapped where the disk is local; StoreError if they are not there."""
@@ -203,10 +204,10 @@ class Store:
         try:
             found = self.disk.read_ranges(self._inside(path), ranges)
         except (OSError, pa.ArrowException) as error:
-            raise _unreadable(self.full(path), error) from error
+            raise unreadable(self.full(path), error) from error
         for (start, n_bytes), data in zip(ranges, found, strict=True):
             if data.size != n_bytes:
-                raise StoreError(f"{self.full(path)}: ends before byte {start + n_bytes}; {_CURATE}")
+                raise StoreError(f"{self.full(path)}: ends before byte {start + n_bytes}; {CURATE}")
         return found
 
     def exists(self, path: str) -> bool:
@@ -238,7 +239,7 @@ class Store:
         try:
             self.disk.move(self._inside(path), self._inside(other), held=self._held(other))
         except OSError as error:
-            raise _unwritable(self.full(other), error) from error
+            raise unwritable(self.full(other), error) from error
 
     def remove(self, path: str) -> None:
         """Remove a file or a folder of this run; nothing happens if it is gone already."""
@@ -266,7 +267,7 @@ class Store:
         except OSError as error:
             if self.is_local:
                 raise
-            raise _unreadable(self.full(path), error) from error
+            raise unreadable(self.full(path), error) from error
 
     def _before_removing(self) -> None:
         """A driver that was taken for dead would remove what its successor has made."""
@@ -285,7 +286,7 @@ class Store:
             if self.is_local:  # a sick sector: the file is made anew
                 return False
             # A server that does not answer says nothing of the file; all would be made anew.
-            raise _unreadable(self.full(entry.path), error) from error
+            raise unreadable(self.full(entry.path), error) from error
 
     def intact(self, entries: Sequence[FileEntry], *, by_hash: bool) -> list[bool]:
         """`is_intact` of many: by size with one listing of each folder, where several lie in it."""
@@ -318,8 +319,8 @@ class Store:
                     source.prefetch(column_ranges(file.metadata, wanted.names))
                 table = file.read(columns=wanted.names)
         except (OSError, pa.ArrowException) as error:
-            raise _damaged(self.full(path), error) from error
-        return check(table, wanted, name=path)
+            raise damaged(self.full(path), error) from error
+        return check(table, wanted, name=self.full(path))
 
     def write_mapped(self, path: str, table: pa.Table, *, schema: pa.Schema) -> FileEntry:
         """Check `table` against `schema` and commit it as a plain Arrow file with a hash of each column."""
@@ -339,8 +340,8 @@ class Store:
                 table = read_mapped(source, wanted.names, is_checked=is_checked)
         except (OSError, KeyError, ValueError, SystemError, pa.ArrowException) as error:
             # Damage in Arrow's own headers: names that are no UTF-8 are ValueErrors, or SystemErrors without a text.
-            raise _damaged(self.full(path), error) from error
-        return check(table, wanted, name=path)
+            raise damaged(self.full(path), error) from error
+        return check(table, wanted, name=self.full(path))
 
     def write_ipc(self, path: str, batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> FileEntry:
         """Commit record batches as an Arrow IPC file; batch k stays addressable as batch k."""
@@ -361,7 +362,16 @@ class Store:
                 return pa.ipc.open_file(self.disk.open(self._inside(path)))
             return pa.ipc.open_file(pa.BufferReader(self.read_bytes(path)))
         except (OSError, pa.ArrowException) as error:
-            raise _damaged(self.full(path), error) from error
+            raise damaged(self.full(path), error) from error
+
+    def read_ipc_whole(self, path: str, *, schema: pa.Schema) -> pa.Table:
+        """An Arrow IPC file, memory-mapped where the disk is local. StoreError if missing or damaged, SchemaError if it
+        is another table."""
+        try:
+            table = self.open_ipc(path).read_all()
+        except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: names that are no UTF-8
+            raise damaged(self.full(path), error) from error
+        return check(table, schema, name=self.full(path))
 
     def read_ipc(self, path: str, *, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
         """Some columns of an Arrow IPC file, in all its batches; of a file on a server only these are fetched.
@@ -369,7 +379,7 @@ class Store:
         StoreError if missing or damaged, SchemaError if it is another table.
         """
         if self.is_local:
-            return check(self.open_ipc(path).read_all(), schema, name=path).select(list(columns))
+            return self.read_ipc_whole(path, schema=schema).select(list(columns))
         try:
             with self.disk.open(self._inside(path)) as file:
                 names = pa.ipc.open_file(file).schema.names
@@ -377,24 +387,10 @@ class Store:
                 options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=False)
                 table = pa.ipc.open_file(file, options=options).read_all()
         except (OSError, pa.ArrowException) as error:
-            raise _damaged(self.full(path), error) from error
-        return check(table, pa.schema([schema.field(c) for c in columns]), name=path)
+            raise damaged(self.full(path), error) from error
+        return check(table, pa.schema([schema.field(c) for c in columns]), name=self.full(path))
 
 
 def open_store(path: str) -> Store:
     """A store at a local path (made absolute) or an fsspec URL."""
     return Store(path if "://" in path else local_root(path))
-
-
-def _damaged(target: str, error: BaseException) -> StoreError:
-    return StoreError(f"{target}: is missing or damaged: {' '.join(str(error).split())[:200]}; {_CURATE}")
-
-
-def _unreadable(target: str, error: BaseException) -> StoreError:  # a server that did not answer has lost nothing
-    remedy = _AGAIN if "://" in target and not isinstance(error, FileNotFoundError) else _CURATE
-    return StoreError(f"{target}: cannot be read: {why(error)}; {remedy}")
-
-
-def _unwritable(target: str, error: OSError) -> StoreError:
-    remedy = _AGAIN if "://" in target else "free space or choose another --out"
-    return StoreError(f"{target}: cannot be written: {why(error)}; {remedy}")

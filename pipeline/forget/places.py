@@ -36,7 +36,7 @@ def touched(run: RunFiles, gone: pa.Array) -> dict[int, TouchedRow]:
     found: dict[int, TouchedRow] = {}
     first = 0
     for path, block in blocks(run):
-        rows = rows_of(block, where=path, first=first)
+        rows = rows_of(block, where=run.store.full(path), first=first)
         ids = block.column("doc_ids").flatten()
         goes = np.asarray(pc.is_in(ids, value_set=gone), bool)
         ends = np.cumsum(rows.n_pieces)
@@ -57,10 +57,11 @@ def touched(run: RunFiles, gone: pa.Array) -> dict[int, TouchedRow]:
 
 
 def blocks(run: RunFiles) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Each packed shard of the run, in stream order: its path and its only batch."""
+    """Each packed shard of the run, in stream order: its path and its rows in one batch."""
     for file in files_of(run.store, run.manifest["stages"][PACKED]):
-        table = pa.Table.from_batches([run.store.open_ipc(file.path).get_batch(0)])
-        yield file.path, table.to_batches()[0]
+        table = run.store.read_ipc_whole(file.path, schema=run.packed_schemas[file.path.rpartition("/")[0]])
+        for block in table.combine_chunks().to_batches():
+            yield file.path, block
 
 
 def places_of(rows: dict[int, TouchedRow]) -> list[FreePlace]:

@@ -60,11 +60,11 @@ def _ids(run: RunFiles, shard: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _packed(run: RunFiles) -> Iterator[np.ndarray]:
     for path, block in blocks(run):
-        yield _flat(block, path)
+        yield _flat(block, run.store.full(path))
 
 
-def _flat(block: pa.RecordBatch, path: str) -> np.ndarray:
-    return np.ascontiguousarray(rows_of(block, where=path).token_ids.reshape(-1))
+def _flat(block: pa.RecordBatch, where: str) -> np.ndarray:
+    return np.ascontiguousarray(rows_of(block, where=where).token_ids.reshape(-1))
 
 
 def _whole(size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from pipeline.engine.pages import blank
 from pipeline.engine.patching import Patch
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import Store
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, unfit
 from pipeline.forget.in_packed import Ids, reshaped
 from pipeline.forget.plan import ForgetPlan
 from pipeline.schema import DOCUMENTS, REDACTED
@@ -87,8 +87,8 @@ def _read(store: Store) -> TextChanges:
             at += length
         if at != len(data):
             raise ValueError(f"{len(data)} bytes, expected {at}")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(
-            f"{store.full(CHANGES_FILE)}: is damaged: {error}; make the run anew with `loopmix curate --replace`"
+            f"{store.full(CHANGES_FILE)}: is damaged: {unfit(error)}; make the run anew with `loopmix curate --replace`"
         ) from error
     return TextChanges(patches, frozenset(said["anew"]), said["sizes"])

@@ -5,7 +5,7 @@ from math import gcd
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, unfit
 from pipeline.plt.config import TrainConfig
 from pipeline.plt.shards import MANIFEST_NAME
 from pipeline.schema import PACKED, POOLS
@@ -23,8 +23,10 @@ def promised_parts(data: Path) -> dict[str, int] | None:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         ratios = _ratios(manifest["mixture"])
         (parts,) = ratios if len(ratios) == 1 else [_of_tokens(manifest["stages"][PACKED]["counts"])]
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        raise ConfigError(f"{path}: names no ratio of the pools ({error!r}); run `loopmix curate` again") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ZeroDivisionError) as error:
+        raise ConfigError(
+            f"{path}: names no ratio of the pools ({unfit(error)}); run `loopmix curate` again"
+        ) from error
     if min(parts.values()) < 1:
         raise ConfigError(f"{path}: the ratio of the pools is {parts}, expected whole numbers from 1 on")
     return parts

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from pipeline.errors import SchemaError, StoreError, first_of
+from pipeline.errors import SchemaError, StoreError, first_of, unfit
 from pipeline.listed import each_file
 from pipeline.plt.distributed import Ranks
 from pipeline.plt.durable import sha256_of
@@ -102,7 +102,9 @@ def _read_manifest(data: Path) -> dict[str, _Listed] | None:
         files = each_file(stages[PACKED], _reader(data), where=str(path)) if PACKED in stages else ()
         listed = {_below(f["path"]): _Listed(int(f["n_bytes"]), str(f["sha256"])) for f in files}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(f"{path}: is damaged ({error!r}); run `loopmix curate` again, which writes it anew") from error
+        raise StoreError(
+            f"{path}: is damaged: {unfit(error)}; run `loopmix curate` again, which writes it anew"
+        ) from error
     if not listed:
         raise StoreError(f"{path}: lists no packed shard; the run is not finished, run `loopmix curate` again")
     return listed

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import ConfigError, why
+from pipeline.errors import ConfigError, unfit, why
 from pipeline.plt.data import PackedRun
 from pipeline.plt.shards import MANIFEST_NAME
 from pipeline.schema import TOKENIZER_FILE
@@ -36,10 +36,10 @@ def run_tokenizer(data: Path, *, given: Path | None = None) -> Path | None:
         return own if given is None and own.is_file() else given
     try:
         expected = str(json.loads(manifest.read_text(encoding="utf-8"))["tokenizer"]["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
-            f"{manifest}: names no {TOKENIZER_FILE} ({error!r}); run `loopmix curate` with the same mixture again, "
-            "which adds it"
+            f"{manifest}: names no {TOKENIZER_FILE} ({unfit(error)}); run `loopmix curate` with the same mixture "
+            "again, which adds it"
         ) from error
     path = given or own
     if not path.is_file():
@@ -86,9 +86,9 @@ def _read(path: Path) -> tuple[dict[str, int], set[int], tuple[str, str]]:
         special = {int(token["id"]) for token in found.get("added_tokens", ())}
         kinds = str(found["model"].get("type")), str((found.get("decoder") or {}).get("type"))
         return {spelling: int(n) for spelling, n in found["model"]["vocab"].items()}, special, kinds
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
-            f"{path}: is no tokenizer file ({error!r}); expected the tokenizers library's JSON"
+            f"{path}: is no tokenizer file ({unfit(error)}); expected the tokenizers library's JSON"
         ) from error
 
 

@@ -7,12 +7,17 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from hostile_files import MANIFESTS, SHARDS, reseal, table_of
 from test_asked import curate, fill, write
 
 from pipeline.cli.main import main
+from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.store import open_store
+from pipeline.errors import LoopmixError
+from pipeline.forget.places import touched
 
 COMMANDS = {
     "report": ["report", "RUN"],
@@ -93,6 +98,18 @@ def test_every_command_refuses_a_hostile_shard(sound: Path, tmp_path: Path, kind
     reseal(run)
     for command in READ_SHARDS:
         assert SHARD in refused(run, command), command
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_forget_names_a_hostile_shard_by_its_whole_path(sound: Path, tmp_path: Path, kind: str) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(sound, run)
+    SHARDS[kind](run / SHARD)
+    reseal(run)
+    with pytest.raises(LoopmixError) as error:
+        touched(RunFiles(open_store(str(run))), pa.array(["0" * 32]))
+    assert str(error.value).startswith(f"{run / SHARD}: ")
+    assert str(error.value).isprintable()
 
 
 def test_a_sound_run_is_refused_by_none(sound: Path, tmp_path: Path) -> None:
