@@ -32,6 +32,11 @@ ADVICE: dict[str, tuple[str, str]] = {
         "ties that use it (licence, stars, time) are without it.",
         "Correct `columns` of the source, or take the field out of it.",
     ),
+    "unfilled_fields": (
+        "Whole input files fill a field of `columns` in no row. Most likely they lack the column or call it otherwise, "
+        "and rules, caps and ties that use it (licence, repository, path) see nothing of them.",
+        "`loopmix lint` names the files. Give them a source of their own with their columns, or exclude them.",
+    ),
     "default_columns": (
         "The field was not mapped; a column of its name was there and was taken. If it means something else, so do "
         "the numbers that use it.",

@@ -18,7 +18,7 @@ from pipeline.report.count_documents import LOSSES, DocumentCounts, count_docume
 from pipeline.report.count_privacy import count_privacy
 from pipeline.report.count_prose import count_prose
 from pipeline.report.count_signing import count_signing
-from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unread_inputs
+from pipeline.report.count_sources import count_sources, default_columns, lost_fields, unfilled_fields, unread_inputs
 from pipeline.report.duplicates import duplicates_of
 from pipeline.report.forms import count_forms
 from pipeline.report.identity import identity_of, record_of
@@ -116,6 +116,7 @@ def _inputs(run: RunFiles, work: Work) -> dict[str, Any]:
         "source_docs": docs,
         "source_drops": drops,
         "lost_fields": lost_fields(run),
+        "unfilled_fields": unfilled_fields(run),
         "default_columns": default_columns(run),
         "unread": unread_inputs(run, work, docs=docs, drops=drops),
     }

@@ -12,7 +12,7 @@ from pipeline.engine.tables import Tables
 from pipeline.reading.unread import UNREAD, Unread, unread_of
 from pipeline.reading.work import Span, Work
 from pipeline.report.count_documents import Sums, from_row
-from pipeline.report.numbers import LostField, SourceDrop
+from pipeline.report.numbers import LostField, SourceDrop, UnfilledField
 from pipeline.rules.meanings import meanings
 from pipeline.schema import DOCUMENTS, LEDGER
 
@@ -61,6 +61,16 @@ def lost_fields(run: RunFiles) -> tuple[LostField, ...]:
     prefix = "n_lost_"
     found = [LostField(name.removeprefix(prefix), n) for name, n in counts.items() if name.startswith(prefix)]
     return tuple(sorted(found, key=lambda one: (-one.n_docs, one.field)))
+
+
+def unfilled_fields(run: RunFiles) -> tuple[UnfilledField, ...]:
+    """Mapped fields that whole files leave empty, as the stage counted them."""
+    found, prefix = [], "n_unfilled_"
+    for name, n in run.manifest["stages"][DOCUMENTS.name]["counts"].items():
+        field, _, source = name.removeprefix(prefix).partition(" ")
+        if name.startswith(prefix):
+            found.append(UnfilledField(source, field, n))
+    return tuple(sorted(found, key=lambda one: (-one.n_docs, one.source, one.field)))
 
 
 def default_columns(run: RunFiles) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from pipeline.report.syntax import killers
 
 MAX_MISSED_FRAC = 0.005  # of the pool: a share further from its target was stopped by a limit
 MAX_UNKNOWN_FRAC = 0.05  # of the documents: beyond it a source probably lacks its paths
+MIN_UNFILLED_FRAC = 0.01  # of the documents of a source: below it small files are without a field by chance
 MAX_MISNAMED_FRAC = 0.02  # of the kept documents: beyond it a source's names cannot be trusted
 MAX_PADDING_FRAC = 0.05  # of the packed tokens: compute spent on nothing
 MAX_COPIES = (
@@ -74,6 +75,17 @@ def _lost_fields(numbers: Numbers) -> _Found:
     if numbers.lost_fields:
         shown = _named(f"{one.field} of {exact(one.n_docs)} documents" for one in numbers.lost_fields)
         yield "note", f"Fields that could not be read and are empty: {shown}."
+
+
+def _unfilled_fields(numbers: Numbers) -> _Found:
+    """A column that some files lack is null there, and every rule on it works on the rest alone."""
+    found = [
+        f"{one.field} of {exact(one.n_docs)} of {exact(numbers.source_docs[one.source])} in {plain(one.source)}"
+        for one in numbers.unfilled_fields
+        if one.n_docs > MIN_UNFILLED_FRAC * numbers.source_docs[one.source]
+    ]
+    if found:
+        yield "note", f"Mapped fields that all documents of an input file are without: {_named(found)}."
 
 
 def _default_columns(numbers: Numbers) -> _Found:
@@ -239,6 +251,7 @@ _CHECKS = (
     _bad_shards,
     _unread,
     _lost_fields,
+    _unfilled_fields,
     _default_columns,
     _targets,
     _copies,

@@ -248,6 +248,16 @@ class LostField:
 
 
 @dataclass(frozen=True)
+class UnfilledField:
+    """A mapped field that is null in all documents of a file, as far as a shard holds it: most likely it has no such
+    column."""
+
+    source: str
+    field: str
+    n_docs: int
+
+
+@dataclass(frozen=True)
 class BadShard:
     """A slice of the input of which something could not be read and was skipped."""
 
@@ -304,6 +314,7 @@ class Numbers:
     source_docs: dict[str, int]  # documents of each source, in the mixture's order
     source_drops: tuple[SourceDrop, ...]
     lost_fields: tuple[LostField, ...]  # most documents first
+    unfilled_fields: tuple[UnfilledField, ...]  # most documents first
     rule_effects: RuleEffects
     default_columns: dict[str, tuple[str, ...]]  # fields taken from columns of their name, and in which sources
     unread: tuple[Unread, ...]  # sources and files with more unread rows than ingest.max_unreadable_frac

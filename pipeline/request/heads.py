@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.config import Against, Mixture, Source, source_of
 from pipeline.errors import LoopmixError
 from pipeline.schema import DOCUMENTS
-from pipeline.sources import Slice, column_names, plan_slices, read_parts, read_slice
+from pipeline.sources import InputFile, Slice, column_names, plan_slices, read_parts, read_slice
 from pipeline.sources.caps import caps_of
 
 _HEAD_BYTES = 1_000_000  # of a slice that is looked at
@@ -33,6 +33,7 @@ class Head:
     problem: str | None = None  # why it could not be looked at
     paths: tuple[str, ...] | None = None  # of all its documents, where these are files
     first: Slice | None = None  # what was looked at first
+    files: tuple[InputFile, ...] = ()  # all of them, in the order of the plan
     columns: tuple[str, ...] = ()  # of its first file, mapped or not
 
     @property
@@ -61,16 +62,17 @@ def _look(source: Source, mixture: Mixture, *, is_told: bool) -> Head:
         pieces = plan_slices(source, shard_bytes=_HEAD_BYTES)
     except LoopmixError as error:
         return Head(0, False, (), problem=str(error))
-    files = {file.path: file.size for piece in pieces for file in piece.files}
+    files = {file.path: file for piece in pieces for file in piece.files}
     paths = tuple(files) if source.kind in ("directory", "git") else None
     is_packed = not files or any(path.lower().endswith(_PACKED) for path in files)
-    n_bytes = sum(files.values()) or sum(piece.n_bytes for piece in pieces)
+    n_bytes = sum(file.size for file in files.values()) or sum(piece.n_bytes for piece in pieces)
     try:
         rows = [row for piece in _spread(pieces) for row in _some_of(source, piece, mixture, is_told=is_told)]
         columns = tuple(column_names(source, pieces[0])) if pieces else ()
     except LoopmixError as error:
         return Head(n_bytes, is_packed, (), problem=str(error), paths=paths)
-    return Head(n_bytes, is_packed, rows, paths=paths, first=pieces[0] if pieces else None, columns=columns)
+    first = pieces[0] if pieces else None
+    return Head(n_bytes, is_packed, rows, paths=paths, first=first, files=tuple(files.values()), columns=columns)
 
 
 def look_again(mixture: Mixture, source: Source, head: Head, **columns: str) -> list[dict[str, Any]]:

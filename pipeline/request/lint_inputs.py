@@ -18,6 +18,7 @@ from pipeline.phased import as_one, phases_of
 from pipeline.request.contradictions import overrides_of, pools_of
 from pipeline.request.heads import Head, look_at_benchmark, look_at_source
 from pipeline.request.lint import LintFinding, lint_mixture, named_groups
+from pipeline.request.missing import missing
 from pipeline.request.unmapped import unmapped
 from pipeline.schema import OTHERS, POOLS
 from pipeline.select.licenses import dropped_class
@@ -59,6 +60,7 @@ def _source(source: Source, head: Head, mixture: Mixture) -> Iterator[LintFindin
         yield LintFinding("source_empty", f"{key}.path", f"looked at {len(head.rows)} rows: {problems}", why, write)
         return
     yield from unmapped(source, head, mixture)
+    yield from missing(source, head)
     yield from _licenses(source, docs, mixture)
     if len(docs) >= _MIN_DOCS:
         yield from _pool(source, docs, mixture)

@@ -4,6 +4,7 @@
     read_slice    a slice -> the rows of one shard, in input order
     read_parts    an open slice, whose size only reading tells -> the rows of each of its shards, one after the other
     column_names  a slice -> the columns or keys of its first file, mapped or not
+    missing_fields  some files -> for each the mapped fields that it has no column for
 
 A row's doc_id is a hash of (source name, input file relative to the source's folder, row in that file). It says nothing
 of where the folder lies, how large the shards are, or how a JSON lines file is compressed. Each kind of source has a
@@ -12,7 +13,8 @@ file of its name; `roots.py` finds and opens files for them, `rows.py` makes the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 from types import ModuleType
@@ -22,7 +24,7 @@ from pipeline.errors import StoreError
 from pipeline.sources.caps import DEFAULT_CAPS, InputCaps, capped
 from pipeline.sources.names import is_safe
 from pipeline.sources.raw import RawDocument, RowPlace, without_poisonous
-from pipeline.sources.roots import DAMAGED, store_errors
+from pipeline.sources.roots import DAMAGED, locate, store_errors
 from pipeline.sources.slices import InputFile, Slice
 
 if TYPE_CHECKING:
@@ -30,7 +32,16 @@ if TYPE_CHECKING:
 
     from pipeline.config import Source
 
-__all__ = ["InputFile", "Slice", "column_names", "plan_slices", "read_parts", "read_slice"]
+__all__ = [
+    "WITH_COLUMNS",
+    "InputFile",
+    "Slice",
+    "column_names",
+    "missing_fields",
+    "plan_slices",
+    "read_parts",
+    "read_slice",
+]
 
 
 def plan_slices(source: Source, *, shard_bytes: int) -> list[Slice]:
@@ -109,15 +120,40 @@ def read_parts(
         yield 0, make(())
 
 
+WITH_COLUMNS = ("parquet", "jsonl", "huggingface")  # kinds whose files have columns or keys
+_THREADS = 8  # looking at heads of files is waiting, mostly on remote stores
+
+
 def column_names(source: Source, piece: Slice) -> list[str]:
     """Columns of the first file of a slice, in its order, those of structs with a dot; none where files have none.
 
     Of JSON the keys of its first rows. StoreError if the file cannot be opened.
     """
-    if source.kind not in ("parquet", "jsonl", "huggingface") or not piece.files:
+    if source.kind not in WITH_COLUMNS or not piece.files:
         return []
     names: list[str] = _reader(source).column_names(source, piece.files[0])
     return names
+
+
+def missing_fields(source: Source, files: Sequence[InputFile]) -> dict[str, list[str]]:
+    """For each file by path the fields of `columns` whose column it lacks; without files that cannot be looked at.
+
+    Of JSON by the first rows. `explode` stands for the list that it names.
+    """
+    if source.kind not in WITH_COLUMNS:
+        return {}
+    root, look = locate(source), _reader(source).missing_fields
+
+    def of(file: InputFile) -> list[str] | None:
+        try:
+            found: list[str] | None = look(source, file, root=root)
+        except StoreError:
+            return None  # the reader's to report
+        return found
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        found = zip(files, threads.map(of, files), strict=True)
+        return {file.path: fields for file, fields in found if fields is not None}
 
 
 def _rows_of(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:

@@ -70,6 +70,19 @@ def is_sound(schema: pa.Schema, *, source: Source) -> bool:
     return True
 
 
+def fields_missing(schema: pa.Schema, *, source: Source, where: str) -> list[str]:
+    """The fields of `columns` whose column a file lacks; `explode` alone where it lacks the list."""
+    try:
+        schema = _with_entries(schema, explode=source.explode, where=where)
+    except StoreError:
+        return ["explode"]
+    return [
+        field
+        for field, name in source.columns
+        if name and _type_of(schema, name=name) is None and not _twice(schema, name=name)
+    ]
+
+
 def names_read(schema: pa.Schema, *, source: Source) -> list[str]:
     """The mapped columns that a file has, for readers that load only what is asked for."""
     names = [*dict.fromkeys(name for _, name in mapped(source) if name), *([source.explode] if source.explode else [])]

@@ -21,7 +21,7 @@ from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError, WorkerDied
 from pipeline.fields import Frozen
 from pipeline.schema import DOCUMENTS
-from pipeline.sources import Slice, plan_slices, read_slice
+from pipeline.sources import WITH_COLUMNS, Slice, plan_slices, read_slice
 from pipeline.sources.caps import DEFAULT_CAPS, InputCaps, caps_of
 from pipeline.sources.raw import RowPlace
 from pipeline.sources.sampling import Sampling, sampling_of
@@ -266,16 +266,49 @@ def _without_bad_files(source: Source, piece: Slice, *, error: StoreError, read:
 
 def _taken_by_name(documents: pa.Table, *, source: Source) -> dict[str, int]:
     """Documents whose path or language comes from a column of that name, which the mixture does not map."""
-    if source.kind not in ("parquet", "jsonl", "huggingface"):
+    if source.kind not in WITH_COLUMNS:
         return {}
     import pyarrow.compute as pc  # late: a plan needs none of it, and it takes a tenth of a second
 
-    row = pc.cast(documents["input_row"], pa.string())
-    own = pc.binary_join_element_wise(documents["input_file"], row, "#")
     labelled = pc.and_(pc.is_valid(documents["language_label"]), pc.is_null(documents["made_from"]))
-    found = {"path": pc.not_equal(documents["path"], own), "language": labelled}
+    found = {"path": _has_path(documents), "language": labelled}
     counts = {f: int(pc.sum(mask).as_py() or 0) for f, mask in found.items() if getattr(source.columns, f) is None}
     return {f"n_default_{field} {source.name}": n for field, n in counts.items() if n}
+
+
+def _has_path(documents: pa.Table) -> pa.ChunkedArray:
+    """Whether a row says its path; the others are called by their file and row."""
+    import pyarrow.compute as pc  # late, as above
+
+    row = pc.cast(documents["input_row"], pa.string())
+    return pc.not_equal(documents["path"], pc.binary_join_element_wise(documents["input_file"], row, "#"))
+
+
+def _unfilled(documents: pa.Table, *, source: Source) -> dict[str, int]:
+    """Documents without a field that the mixture maps, where all of their file in this shard are without it.
+
+    So it is where a file lacks the column. What the source itself states fills a field, and what could not be read is
+    counted as lost.
+    """
+    wanted = [name for name, column in source.columns if column and name != "content"]
+    if source.kind not in WITH_COLUMNS or not wanted:
+        return {}
+    import pyarrow.compute as pc  # late, as above
+
+    documents = documents.filter(pc.is_null(documents["problem"]))
+    lists = documents["lost_fields"].combine_chunks()
+    row, lost = pc.list_parent_indices(lists), lists.flatten()
+    counts = {}
+    for name in wanted:
+        column = {"language": "language_label"}.get(name, name)
+        filled = _has_path(documents) if name == "path" else pc.is_valid(documents[column])
+        files = documents["input_file"].filter(filled)
+        more = documents["input_file"].take(row.filter(pc.equal(lost, name)))
+        is_bare = pc.invert(
+            pc.is_in(documents["input_file"], pa.chunked_array([*files.chunks, *more.chunks], files.type))
+        )
+        counts[f"n_unfilled_{name} {source.name}"] = int(pc.sum(is_bare).as_py() or 0)
+    return {key: n for key, n in counts.items() if n}
 
 
 def taken(documents: pa.Table, *, source: Source, sampling: Sampling | None) -> tuple[pa.Table, dict[str, int]]:
@@ -298,4 +331,5 @@ def counts_of(documents: pa.Table, *, source: Source) -> dict[str, int]:
         "n_bytes": int(pc.sum(documents["n_bytes"]).as_py() or 0),
         **{f"n_lost_{one['values'].as_py()}": one["counts"].as_py() for one in lost},
         **_taken_by_name(documents, source=source),
+        **_unfilled(documents, source=source),
     }

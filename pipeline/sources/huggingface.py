@@ -16,7 +16,14 @@ import pyarrow as pa
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.arrow_bodies import blocks_of, message_end, unpacked_bytes
-from pipeline.sources.arrow_rows import all_names, check_content, check_types, rows_at_once, rows_of
+from pipeline.sources.arrow_rows import (
+    all_names,
+    check_content,
+    check_types,
+    fields_missing,
+    rows_at_once,
+    rows_of,
+)
 from pipeline.sources.arrow_sound import refuse_unsound
 from pipeline.sources.caps import InputCaps, refuse_bytes
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
@@ -69,6 +76,13 @@ def column_names(source: Source, file: InputFile) -> list[str]:
         for where, schema in _schemas(locate(source), [file])
         for name in all_names(schema, source=source, where=where)
     ]
+
+
+def missing_fields(source: Source, file: InputFile, *, root: Root) -> list[str] | None:
+    """The mapped fields whose column the file lacks; None where it cannot be opened."""
+    for where, schema in _schemas(root, [file]):
+        return fields_missing(schema, source=source, where=where)
+    return None
 
 
 def _named(root: Root, state: InputFile) -> list[str]:

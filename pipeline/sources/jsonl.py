@@ -34,6 +34,7 @@ _EXPANSION = 4  # raw bytes for each compressed one, as code and prose have it; 
 _LINE_PER_DOCUMENT = 8  # a line may be this often the largest document: JSON writes some bytes with six
 _LINE_EXTRA_BYTES = 1 << 16  # and this much for the other keys
 _N_CHECKED_FILES = 8  # opened before any work until one has the content key; a plain choice
+_MIN_ROWS = 5  # fewer first rows without a key say nothing: a writer may leave out what is null
 _PEEK_BYTES = 1 << 18  # searched for the content key before any work; a plain choice, enough for some rows
 
 
@@ -79,6 +80,22 @@ def column_names(source: Source, file: InputFile) -> list[str]:
         found[name] = None
         found |= dict.fromkeys(f"{name}.{inner}" for inner in value) if isinstance(value, dict) else {}
     return list(found)
+
+
+def missing_fields(source: Source, file: InputFile, *, root: Root) -> list[str] | None:
+    """The mapped fields whose key none of the first rows has; None where there are too few rows to say so."""
+    rows = [row for row in _first_rows(root, file, explode=source.explode) if isinstance(row, dict)]
+    if len(rows) < _MIN_ROWS:
+        return None
+    return [field for field, name in source.columns if name and not any(_has(row, key=name) for row in rows)]
+
+
+def _has(row: Any, *, key: str) -> bool:
+    """Whether the key stands there, null or not; below a parent that is null anything may."""
+    if row is None or (isinstance(row, dict) and key in row):
+        return True
+    head, _, rest = key.partition(".")
+    return bool(rest) and isinstance(row, dict) and head in row and _has(row[head], key=rest)
 
 
 def _rows(

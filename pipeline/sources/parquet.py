@@ -25,6 +25,7 @@ from pipeline.sources.arrow_rows import (
     all_names,
     check_content,
     check_types,
+    fields_missing,
     is_sound,
     names_read,
     rows_at_once,
@@ -87,6 +88,14 @@ def column_names(source: Source, file: InputFile) -> list[str]:
     return (
         [] if footer is None else all_names(footer.schema.to_arrow_schema(), source=source, where=root.join(file.path))
     )
+
+
+def missing_fields(source: Source, file: InputFile, *, root: Root) -> list[str] | None:
+    """The mapped fields whose column the file lacks; None where its footer is damaged."""
+    footer = _footer(root, file)
+    if footer is None:
+        return None
+    return fields_missing(footer.schema.to_arrow_schema(), source=source, where=root.join(file.path))
 
 
 def _open(opened: BinaryIO, *, where: str) -> pq.ParquetFile:

@@ -65,6 +65,17 @@ _STAR_CODER = {
     "id": "42",
     "content": f"<reponame>quay/tide<filename>src/tide.py<gh_stars>10-100\n{CODE}",
 }
+_STAR_CODER_FOLDERS = {
+    "python": _STAR_CODER,
+    "github-issues-filtered-structured": {
+        "repo_name": "quay/tide",
+        "issue_id": "7",
+        "content": "<issue_start>text: hi",
+    },
+    "git-commits-cleaned": {"id": "42", "content": "<commit_before>a<commit_msg>b<commit_after>c"},
+    "jupyter-scripts-dedup-filtered": {"id": "42", "content": CODE},
+    "jupyter-structured-clean-dedup": {"id": "42", "content": "<jupyter_start>"},
+}
 _FINE_WEB = {
     "text": PROSE,
     "id": "<urn:uuid:0>",
@@ -133,7 +144,8 @@ MADE = {
         {"the-stack-v2": {"content": CODE.encode(), **_OF_STACK}},
     ),
     "starcoderdata": Made(
-        {"starcoderdata/python/train-0.parquet": parquet([_STAR_CODER])}, {"starcoderdata": {**_OF_CODE, "stars": 12}}
+        {f"starcoderdata/{folder}/train-0.parquet": parquet([row]) for folder, row in _STAR_CODER_FOLDERS.items()},
+        {"starcoderdata": {**_OF_CODE, "stars": 12}},
     ),
     "fineweb": Made(
         {"fineweb/sample/10BT/000.parquet": parquet([_FINE_WEB])},
