@@ -5,6 +5,7 @@ names.py     every name that has a known set, and the nearest ones to a wrong on
 contradictions.py   what no input can meet
 without_effect.py   what is asked and will not happen
 lint.py, lint_inputs.py, heads.py   what reads well and goes wrong; with a bounded look at the inputs
+choices.py   prefixes that fit nothing, splits that nobody chose
 missing.py, unmapped.py   columns that files lack, and columns that nobody maps
 inputs.py    what the listed input files cannot meet
 """

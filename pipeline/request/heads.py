@@ -32,9 +32,13 @@ class Head:
     rows: Sequence[dict[str, Any]]  # of `documents`, with `language`, `pool` and `group` of `languages` where asked
     problem: str | None = None  # why it could not be looked at
     paths: tuple[str, ...] | None = None  # of all its documents, where these are files
-    first: Slice | None = None  # what was looked at first
-    files: tuple[InputFile, ...] = ()  # all of them, in the order of the plan
+    pieces: tuple[Slice, ...] = ()  # of its plan, all of them
     columns: tuple[str, ...] = ()  # of its first file, mapped or not
+
+    @property
+    def files(self) -> tuple[InputFile, ...]:
+        """All of its files, in the order of the plan."""
+        return tuple({file.path: file for piece in self.pieces for file in piece.files}.values())
 
     @property
     def docs(self) -> list[dict[str, Any]]:
@@ -62,17 +66,16 @@ def _look(source: Source, mixture: Mixture, *, is_told: bool) -> Head:
         pieces = plan_slices(source, shard_bytes=_HEAD_BYTES)
     except LoopmixError as error:
         return Head(0, False, (), problem=str(error))
-    files = {file.path: file for piece in pieces for file in piece.files}
+    files = {file.path: file.size for piece in pieces for file in piece.files}
     paths = tuple(files) if source.kind in ("directory", "git") else None
     is_packed = not files or any(path.lower().endswith(_PACKED) for path in files)
-    n_bytes = sum(file.size for file in files.values()) or sum(piece.n_bytes for piece in pieces)
+    n_bytes = sum(files.values()) or sum(piece.n_bytes for piece in pieces)
     try:
         rows = [row for piece in _spread(pieces) for row in _some_of(source, piece, mixture, is_told=is_told)]
         columns = tuple(column_names(source, pieces[0])) if pieces else ()
     except LoopmixError as error:
         return Head(n_bytes, is_packed, (), problem=str(error), paths=paths)
-    first = pieces[0] if pieces else None
-    return Head(n_bytes, is_packed, rows, paths=paths, first=first, files=tuple(files.values()), columns=columns)
+    return Head(n_bytes, is_packed, rows, paths=paths, pieces=tuple(pieces), columns=columns)
 
 
 def look_again(mixture: Mixture, source: Source, head: Head, **columns: str) -> list[dict[str, Any]]:
@@ -80,7 +83,7 @@ def look_again(mixture: Mixture, source: Source, head: Head, **columns: str) -> 
 
     Nothing where they cannot be read so.
     """
-    if head.first is None:
+    if not head.pieces:
         return []
     own = source.model_copy(
         update={
@@ -91,9 +94,16 @@ def look_again(mixture: Mixture, source: Source, head: Head, **columns: str) -> 
         }
     )
     try:
-        return _some_of(own, head.first, mixture, is_told=False)
+        return _some_of(own, head.pieces[0], mixture, is_told=False)
     except LoopmixError:
         return []
+
+
+def unstripped(mixture: Mixture, source: Source, head: Head) -> list[bytes]:
+    """What was looked at, with the prefixes that `strip_prefix` takes off."""
+    whole = source.model_copy(update={"strip_prefix": None})
+    rows = (row for piece in _spread(head.pieces) for row in _some_of(whole, piece, mixture, is_told=False))
+    return [row["content"] for row in rows if row["problem"] is None]
 
 
 def _spread(pieces: Sequence[Slice]) -> list[Slice]:

@@ -15,6 +15,7 @@ from pipeline.config import Mixture, Source
 from pipeline.language.path import by_path
 from pipeline.language.table import group_of
 from pipeline.phased import as_one, phases_of
+from pipeline.request.choices import choices
 from pipeline.request.contradictions import overrides_of, pools_of
 from pipeline.request.heads import Head, look_at_benchmark, look_at_source
 from pipeline.request.lint import LintFinding, lint_mixture, named_groups
@@ -61,6 +62,7 @@ def _source(source: Source, head: Head, mixture: Mixture) -> Iterator[LintFindin
         return
     yield from unmapped(source, head, mixture)
     yield from missing(source, head)
+    yield from choices(source, head, mixture)
     yield from _licenses(source, docs, mixture)
     if len(docs) >= _MIN_DOCS:
         yield from _pool(source, docs, mixture)

@@ -38,6 +38,12 @@ def strip(
     return left, filled
 
 
+def n_fitting(contents: Sequence[bytes], *, pattern: str) -> int:
+    """How many contents begin with a prefix of at least one byte."""
+    left, _ = strip(contents, [Metadata()] * len(contents), pattern=pattern)
+    return sum(len(one) < len(whole) for one, whole in zip(left, contents, strict=True))
+
+
 def _of(metadata: Metadata, name: str) -> Any:
     return getattr(metadata, {"revision_time": "revision_micros"}.get(name, name))
 
