@@ -6,6 +6,7 @@ contradictions.py   what no input can meet
 without_effect.py   what is asked and will not happen
 lint.py, lint_inputs.py, heads.py   what reads well and goes wrong; with a bounded look at the inputs
 choices.py   prefixes that fit nothing, splits that nobody chose
+faults.py    why a source cannot be read: the key at fault, and what to write
 missing.py, unmapped.py   columns that files lack, and columns that nobody maps
 inputs.py    what the listed input files cannot meet
 """

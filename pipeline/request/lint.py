@@ -15,6 +15,7 @@ from pipeline.features import FEATURES
 from pipeline.filters import Rule
 from pipeline.language.table import group_of
 from pipeline.request.without_effect import without_effect
+from pipeline.schema import OTHERS
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,15 @@ def _of_line(line: str) -> LintFinding:
     """A line of `without_effect`: its key, then why it has none."""
     key, _, rest = line.partition(" ")
     seen = line if key.endswith(":") else rest
+    write = "take the key out, or change what keeps it from working"
+    if f"names no `{OTHERS}`" in rest:  # it has an effect, and mostly a larger one than was meant
+        write = f"`{OTHERS}: 1`, or its weight, among them, so that all that is not named has a share"
     return LintFinding(
         "no_effect",
         key.rstrip(":"),
         seen.removeprefix(f"{key} "),
         "the run will not be what the mixture reads as",
-        "take the key out, or change what keeps it from working",
+        write,
     )
 
 

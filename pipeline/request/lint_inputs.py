@@ -17,6 +17,7 @@ from pipeline.language.table import group_of
 from pipeline.phased import as_one, phases_of
 from pipeline.request.choices import choices
 from pipeline.request.contradictions import overrides_of, pools_of
+from pipeline.request.faults import fault
 from pipeline.request.heads import Head, look_at_benchmark, look_at_source
 from pipeline.request.lint import LintFinding, lint_mixture, named_groups
 from pipeline.request.missing import missing
@@ -51,8 +52,7 @@ def lint(mixture: Mixture) -> Iterator[LintFinding]:
 def _source(source: Source, head: Head, mixture: Mixture) -> Iterator[LintFinding]:
     key, docs = f"sources.{source.name}", head.docs
     if head.problem is not None:
-        said = head.problem.removeprefix(f"{key}.path: ").removeprefix(f"source {source.name!r}: ")
-        yield LintFinding("source_empty", f"{key}.path", said, "the run stops there", "a path that holds documents")
+        yield fault(source, head.problem)
         return
     if not docs:
         problems = ", ".join(f"{n} {what}" for what, n in head.problems.most_common(3)) or "no row at all"

@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.entries import without_repeats
 from pipeline.sources.raw import EMPTY, MAX_ENTRIES, UNREADABLE, RawDocument
 from pipeline.sources.values import READERS, Metadata, lost_of, mapped, micros_of
+from pipeline.yaml_file import closest, did_you_mean
 
 _BATCH_ROWS = 1_024  # turned into Python objects at once
 BATCH_BYTES = 16_000_000  # the same where rows are large: a quarter of a shard
@@ -194,10 +195,26 @@ def _fault(schema: pa.Schema, *, field: str, name: str, where: str) -> str | Non
         return None  # told by `check_content`, file by file
     found = _type_of(schema, name=name)
     if found is None:
-        return f"{where} has no column {name!r}; found {schema.names}"
+        return f"{where} has no column {name!r}; found {schema.names}{_hint(schema, field=field, name=name)}"
     if not _fits(found, field=field):
         return f"column {name!r} of {where} is {found}, expected {_FITTING.get(field, _OTHERS)[0]}"
     return None
+
+
+def _hint(schema: pa.Schema, *, field: str, name: str) -> str:
+    """Where a column may be that is not there: in a list of files, or under a name that looks like it. An id of it is
+    not it."""
+    lists = [(one.name, kind.value_type) for one, kind in _plain_types(schema) if any(test(kind) for test in _LISTS)]
+    for column, inner in lists:
+        if _is.is_struct(inner) and name in [one.name for one in inner]:
+            return f"; it stands in the list {column!r}: write explode: {column}"
+    fitting = [one.name for one, kind in _plain_types(schema) if _fits(kind, field=field)]
+    near = closest(name, [one for one in fitting if name.endswith("_id") or not one.endswith("_id")])
+    return did_you_mean(near) if near else ""
+
+
+def _plain_types(schema: pa.Schema) -> list[tuple[pa.Field, pa.DataType]]:
+    return [(one, _plain_type(one.type)) for one in schema]
 
 
 def _twice(schema: pa.Schema, *, name: str) -> str | None:

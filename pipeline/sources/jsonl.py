@@ -27,6 +27,7 @@ from pipeline.sources.roots import Root, list_files, locate, open_file
 from pipeline.sources.slices import InputFile, Slice, whole_files
 from pipeline.sources.unpack import GZIP, ZSTD, is_compressed, open_blocks
 from pipeline.sources.values import find, mapped, metadata_of
+from pipeline.yaml_file import closest, did_you_mean
 
 _SUFFIXES = tuple(stem + end for stem in (".jsonl", ".ndjson", ".json") for end in ("", *GZIP, *ZSTD))
 _EXPANSION = 4  # raw bytes for each compressed one, as code and prose have it; an estimate for progress only
@@ -188,7 +189,14 @@ def _check_content_key(source: Source, *, root: Root, files: list[InputFile]) ->
 
 
 def _no_key(rows: list[dict[str, Any]], *, key: str) -> str:
-    return f"has no key {key!r} in its first rows; found {sorted({name for row in rows for name in row})}"
+    names = sorted({name for row in rows for name in row})
+    said = f"has no key {key!r} in its first rows; found {names}"
+    for name in names:
+        lists = (row.get(name) for row in rows)
+        if any(isinstance(one, dict) and key in one for listed in lists if isinstance(listed, list) for one in listed):
+            return f"{said}; it stands in the list {name!r}: write explode: {name}"
+    near = closest(key, names)
+    return said + (did_you_mean(near) if near else "")
 
 
 def _first_rows(root: Root, file: InputFile, *, explode: str | None) -> list[Any]:
