@@ -119,8 +119,9 @@ def test_a_file_without_the_list_to_explode_is_named_as_that(tmp_path: Path) -> 
 
 def test_of_many_files_each_folder_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_FILES", 4)
-    for i in range(12):
+    for i in range(12):  # so that neither the ends nor what lies evenly between them is the file that lacks it
         parquet(tmp_path, f"python/{i:02}", [ROW])
+        parquet(tmp_path, f"sql/{i:02}", [ROW])
     parquet(tmp_path, "ruby/0", [OTHER])
     (finding,) = found(tmp_path, "parquet")
     assert finding.seen == "1 of 4 files looked at has no column 'license': ruby/"
