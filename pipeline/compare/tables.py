@@ -9,7 +9,7 @@ from pipeline.compare.found import KINDS, ChangedDocument, DocumentChanges, Docu
 from pipeline.compare.settings import value
 from pipeline.report.formats import exact, percent
 from pipeline.report.stream_numbers import PhaseStream
-from pipeline.report.table import COUNT, ID, PATH, PERCENT, POINTS, SIZE, STATUS, TEXT, Column, ReportTable
+from pipeline.report.table import COUNT, ID, PATH, PERCENT, POINTS, SIZE, STATUS, TEXT, Column, Kind, ReportTable
 
 
 def runs_table(found: RunComparison) -> ReportTable:
@@ -28,7 +28,12 @@ def runs_table(found: RunComparison) -> ReportTable:
 def settings_table(found: RunComparison) -> ReportTable:
     """Every key of the mixtures that differs."""
     rows = [(change.key, _set(change.a), _set(change.b)) for change in found.settings]
-    return ReportTable("Settings that differ", [Column("key", TEXT), Column("A", TEXT), Column("B", TEXT)], rows)
+    return ReportTable("Settings that differ", [Column("key", TEXT), *_sides("A", "B", TEXT)], rows)
+
+
+def _sides(a: str, b: str, kind: Kind = COUNT, priority: int = 0) -> list[Column]:
+    """The same of both runs: a number of one says nothing without that of the other."""
+    return [Column(title, kind, priority, pair=a) for title in (a, b)]
 
 
 def _set(found: Any) -> str | None:
@@ -38,8 +43,8 @@ def _set(found: Any) -> str | None:
 def stages_table(found: RunComparison) -> ReportTable:
     """Which tables are the same bytes."""
     rows = [(s.stage, s.n_files_a, s.n_files_b, s.n_equal, s.version_a, s.version_b) for s in found.stages]
-    columns = [Column("stage", TEXT), Column("files in A"), Column("files in B"), Column("equal")]
-    columns += [Column("version in A", COUNT, 1), Column("version in B", COUNT, 1)]
+    columns = [Column("stage", TEXT), *_sides("files in A", "files in B"), Column("equal")]
+    columns += _sides("version in A", "version in B", COUNT, 1)
     note = "equal: files of the same place and SHA-256, as the manifests say"
     return ReportTable("Stages", columns, rows, note)
 
@@ -73,8 +78,8 @@ def kinds_table(found: DocumentChanges) -> ReportTable:
 def flows_table(found: DocumentChanges) -> ReportTable:
     """From which fate to which; rows add up to all documents."""
     rows = [(f.fate_a, f.fate_b, f.n_docs, f.n_bytes, f.n_tokens_a, f.n_tokens_b) for f in found.flows]
-    columns = [Column("in A", TEXT), Column("in B", TEXT), Column("documents"), Column("bytes", SIZE, 1)]
-    columns += [Column("packed in A", COUNT), Column("packed in B", COUNT)]
+    columns = [*_sides("in A", "in B", TEXT), Column("documents"), Column("bytes", SIZE, 1)]
+    columns += _sides("packed in A", "packed in B")
     note = "surplus: kept and not needed for the balance; cut: its last copy is truncated; packed: tokens"
     return ReportTable("From fate to fate", columns, rows, note)
 
@@ -94,8 +99,11 @@ def reasons_table(found: DocumentChanges) -> ReportTable:
         )
         for r in found.reasons
     ]
-    columns = [Column("reason", ID), Column("dropped in A"), Column("dropped in B"), Column("A kept, B dropped")]
-    columns += [Column("by it alone", COUNT, 2), Column("A dropped, B kept"), Column("by it alone", COUNT, 2)]
+    (left, entered), (left_alone, entered_alone) = (
+        _sides("A kept, B dropped", "A dropped, B kept"),
+        _sides("by it alone", "by it alone", COUNT, 2),
+    )
+    columns = [Column("reason", ID), *_sides("dropped in A", "dropped in B"), left, left_alone, entered, entered_alone]
     columns += [Column("its limits that differ", TEXT, 1)]
     note = "a document can have several reasons; by it alone: no other reason drops it"
     return ReportTable("Why documents were dropped", columns, rows, note)
@@ -108,28 +116,23 @@ def shares_table(title: str, name: str, shares: Sequence[ShareChange]) -> Report
          s.n_tokens_b - s.n_tokens_a, s.frac_a, s.frac_b, s.frac_b - s.frac_a)
         for s in shares
     ]  # fmt: skip
-    columns = [Column(name, TEXT), Column("documents in A", COUNT, 3), Column("in B", COUNT, 3)]
-    columns += [Column("kept in A", COUNT, 2), Column("in B", COUNT, 2), Column("tokens in A"), Column("in B")]
-    columns += [
-        Column("more", COUNT, 1),
-        Column("share in A", PERCENT),
-        Column("in B", PERCENT),
-        Column("points", POINTS),
-    ]
+    columns = [Column(name, TEXT), *_sides("documents in A", "in B", COUNT, 3), *_sides("kept in A", "in B", COUNT, 2)]
+    columns += [*_sides("tokens in A", "in B"), Column("more", COUNT, 1)]
+    columns += [*_sides("share in A", "in B", PERCENT), Column("points", POINTS)]
     return ReportTable(title, columns, rows, "tokens: as packed, copies included; points: B less A")
 
 
 def moves_table(found: DocumentChanges) -> ReportTable:
     """Documents of another language or pool."""
     rows = [(f"{m.language_a} ({m.pool_a})", f"{m.language_b} ({m.pool_b})", m.n_docs) for m in found.moves]
-    columns = [Column("in A", TEXT), Column("in B", TEXT), Column("documents")]
+    columns = [*_sides("in A", "in B", TEXT), Column("documents")]
     return ReportTable("Documents of another language", columns, rows)
 
 
 def examples_table(kind: str, examples: Sequence[ChangedDocument]) -> ReportTable:
     """Documents of one kind, with both sides and the cause."""
     rows = [(e.path, e.cause, said(e.a), said(e.b), e.source, e.doc_id) for e in examples]
-    columns = [Column("document", PATH), Column("why", TEXT), Column("A", TEXT), Column("B", TEXT)]
+    columns = [Column("document", PATH), Column("why", TEXT), *_sides("A", "B", TEXT)]
     columns += [Column("source", TEXT, 2), Column("doc_id", ID, 3)]
     title = f"{KINDS[kind][0].upper()}{KINDS[kind][1:]}"
     return ReportTable(title, columns, rows)
@@ -194,4 +197,4 @@ def verdicts_table(found: RunComparison) -> ReportTable | None:
         for what in ("training", "validation")
         if found.a.__dict__[what] or found.b.__dict__[what]
     ]
-    return ReportTable("Verdicts", [Column("what", TEXT), Column("A", TEXT), Column("B", TEXT)], rows) if rows else None
+    return ReportTable("Verdicts", [Column("what", TEXT), *_sides("A", "B", TEXT)], rows) if rows else None

@@ -44,6 +44,7 @@ class Column:
     title: str
     kind: Kind = COUNT
     priority: int = 0  # 0 stays on every terminal that can hold it; of the others the largest is left out first
+    pair: str = ""  # columns of one pair say something only side by side: they stay or leave together
 
     @property
     def heading(self) -> str:

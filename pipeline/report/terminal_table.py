@@ -1,8 +1,8 @@
 """A table of the report in the width of a terminal: which columns it can hold, how wide they are, what is shortened.
 
-First all columns with every digit. Where that does not fit, the columns that may leave go one by one, then counts lose
-digits (1.23M), and at last columns leave from the right, which a note says. So no number is ever cut and no line is
-too long.
+First all columns with every digit. Where that does not fit, the columns that may leave go one by one, pairs together,
+then counts lose digits (1.23M), and at last columns leave from the right. A note names all that left. So no number is
+ever cut and no line is too long.
 """
 
 import io
@@ -36,9 +36,11 @@ def draw(table: ReportTable, *, width: int) -> RenderableType:
         drawn.add_column(Text(column.heading), width=room, overflow="fold", justify=_side(column))
     for row in rows:
         drawn.add_row(*(_shown(*cell) for cell in zip(columns, row, widths, strict=True)))
-    missed = [c.heading for i, c in enumerate(table.columns) if not (i in places or c.priority or c.kind is BAR)]
-    room_note = f"no room for {', '.join(missed)}" if missed else ""
-    note = "; ".join(filter(None, (plain(table.note), room_note)))
+    missed = dict.fromkeys(
+        c.heading for i, c in enumerate(table.columns) if not (i in places or c.kind is BAR) and c.heading
+    )
+    left_out = f"columns left out: {', '.join(missed)}" if missed else ""
+    note = "; ".join(filter(None, (plain(table.note), left_out)))
     parts: list[RenderableType] = [Text(plain(table.title), style="bold"), drawn]
     return Group(*parts, Text(note, style="dim")) if note else Group(*parts)
 
@@ -54,13 +56,21 @@ def table_lines(table: ReportTable) -> list[str]:
 def _choices(table: ReportTable) -> Iterator[tuple[list[int], bool]]:
     """Places of columns, and whether counts are brief: from everything to the first column alone."""
     shown = [i for i, column in enumerate(table.columns) if column.kind is not BAR]
-    yield list(shown), False
+    yield shown, False
     for i in sorted(shown, key=lambda i: (-table.columns[i].priority, -i)):
-        if table.columns[i].priority:
-            shown.remove(i)
-            yield list(shown), False
-    for n in range(len(shown), 0, -1):
-        yield shown[:n], True
+        if table.columns[i].priority and i in shown:
+            shown = _without(table, shown, i)
+            yield shown, False
+    yield shown, True
+    while len(shown) > 1:
+        shown = _without(table, shown, shown[-1]) or shown[:1]
+        yield shown, True
+
+
+def _without(table: ReportTable, places: list[int], place: int) -> list[int]:
+    """The places less one, and less all that are of a pair with it."""
+    pair = table.columns[place].pair
+    return [i for i in places if i != place and not (pair and table.columns[i].pair == pair)]
 
 
 def _min_width(table: ReportTable, places: list[int], brief: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -10,12 +11,16 @@ from pathlib import Path
 
 from compared import beside, call, recount
 from hand_run import hand_run, renamed
+from rich.console import Console
 
+from pipeline.compare import tables
 from pipeline.compare.found import FATES, KINDS, to_json
 from pipeline.compare.page import render
 from pipeline.compare.terminal import headline, lines
 from pipeline.engine.run_folder import RunFiles
 from pipeline.report.formats import exact
+from pipeline.report.table import ReportTable
+from pipeline.report.terminal_table import draw
 
 HOSTILE = "<script>alert('1')</script>\"&\x1b[31m\u202e"
 
@@ -68,6 +73,28 @@ def test_terminal_lines_fit_into_80_columns_and_name_examples(a: RunFiles, grown
     assert not [line for line in shown[2:] if len(line) > 80 and " " in line.strip()]
     assert any(line.startswith("in the input of B alone (2), as") for line in shown)
     assert any(line.startswith("  new.py") for line in shown)
+
+
+def test_numbers_of_both_runs_stay_or_leave_a_narrow_terminal_together(a: RunFiles, b: RunFiles) -> None:
+    shares = beside(a, b).documents.sources  # type: ignore[union-attr]
+    table = tables.shares_table("All sources", "source", [replace(one, name="x" * 12) for one in shares])
+    for n_sides in (1, 2, 3, 4):  # all, then without documents, kept, tokens
+        assert any(_sides(table, width) == n_sides for width in range(20, 130)), n_sides
+    assert "columns left out: documents in A, in B" in _drawn(table, 75)
+
+
+def _drawn(table: ReportTable, width: int) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width).print(draw(table, width=width))
+    return " ".join(out.getvalue().split())
+
+
+def _sides(table: ReportTable, width: int) -> int:
+    """How many pairs of columns are drawn; a side without its other fails."""
+    heads = _drawn(table, width).partition("─")[0]
+    n_a, n_b = len(re.findall(r" A\b", heads)), len(re.findall(r" B\b", heads))
+    assert n_a == n_b, (width, heads)
+    return n_a
 
 
 def test_runs_that_differ_in_nothing_that_is_compared_are_not_called_equal(tmp_path: Path) -> None:

@@ -41,21 +41,35 @@ def lines(table: ReportTable, width: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("width", "row"),
+    ("width", "row", "left"),
     [
-        (120, "Python some/long/folder/with/many/parts/file.py 12,345,678 9,876,543,210 50.0%"),
-        (73, "Python …der/with/many/parts/file.py 12,345,678 9,876,543,210 50.0%"),
-        (50, "Python 12,345,678 9,876,543,210 50.0%"),  # the path left first
-        (30, "Python 12,345,678 50.0%"),
-        (20, "Python 12,345,678"),
-        (17, "Python 12.3M"),  # only then counts lose digits
-        (12, "Python"),
+        (120, "Python some/long/folder/with/many/parts/file.py 12,345,678 9,876,543,210 50.0%", ""),
+        (73, "Python …der/with/many/parts/file.py 12,345,678 9,876,543,210 50.0%", ""),
+        (50, "Python 12,345,678 9,876,543,210 50.0%", "path"),  # the path left first
+        (30, "Python 12,345,678 50.0%", "path, tokens packed"),
+        (20, "Python 12,345,678", "path, tokens packed, of all"),
+        (17, "Python 12.3M", "path, tokens packed, of all"),  # only then counts lose digits
+        (12, "Python", "path, docs, tokens packed, of all"),
     ],
 )
-def test_row_when_the_terminal_narrows_gives_up_columns_then_digits(width: int, row: str) -> None:
+def test_row_when_the_terminal_narrows_gives_up_columns_and_says_which_then_digits(
+    width: int, row: str, left: str
+) -> None:
     found = lines(WIDE, width)
     assert row in found
-    assert ("no room for docs" in " ".join(found)) == (width == 12)
+    note = " ".join(" ".join(found).rpartition("a note")[2].split())
+    assert note == (f"; columns left out: {left}" if left else "")
+
+
+@pytest.mark.parametrize("width", range(8, 60))
+def test_columns_of_a_pair_when_the_terminal_narrows_stay_or_leave_together(width: int) -> None:
+    columns = [Column("name", TEXT), Column("m", COUNT, 2, pair="m"), Column("kept", COUNT, 2)]
+    columns += [Column("n", COUNT, 2, pair="m"), Column("x", pair="x"), Column("y", pair="x")]
+    row = (("a", 111_111, 5, 222_222, 33_333_333, 44_444_444),)
+    shown = " ".join(lines(ReportTable("Any", columns, row), width))
+    assert ("111,111" in shown) == ("222,222" in shown) == ("columns left out: m" not in shown)
+    for one, other in (("33,333,333", "44,444,444"), ("33.3M", "44.4M")):
+        assert (one in shown) == (other in shown)
 
 
 @given(
@@ -74,7 +88,7 @@ def test_lines_when_names_are_any_stay_in_the_width_and_cut_no_number(
     console.print(draw(table, width=width), width=width)
     printed = out.getvalue()
     assert all(console.measure(line).maximum <= width for line in printed.splitlines())
-    if "noroomfordocuments" not in "".join(printed.split()):
+    if "columnsleftout:documents" not in "".join(printed.split()):
         assert all(exact(row[1]) in printed or short(row[1]) in printed for row in rows)
 
 
