@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from pipeline.report.formats import CLAIM_WORDS, decided, exact, number, percent, plain
+from pipeline.report.formats import CLAIM_WORDS, counted, decided, exact, number, percent, plain
 
 _OUTCOMES = {  # by the ledger's column `fate`
     "packed": "in the mixture",
@@ -167,7 +167,7 @@ def _tokens(document: dict[str, Any]) -> list[str]:
     """How much of it is packed, and where."""
     if not document["keep"]:
         return []
-    copies = f"{exact(document['n_copies'])} whole {'copy' if document['n_copies'] == 1 else 'copies'}"
+    copies = counted(document["n_copies"], "whole copy", "whole copies")
     cut = document["n_packed_tokens"] - document["n_copies"] * document["n_tokens"]
     more = f" and the first {exact(cut)} tokens of one more" if cut else ""
     shown = f"{copies}{more}" if document["n_copies"] else "its first ones only"

@@ -14,6 +14,7 @@ from pipeline.language.shares import PAPER_LANGUAGES
 
 # Prose without a format of its own; no verdict; certainly code, in a language that is not listed.
 TEXT, UNKNOWN, OTHER_CODE = "Text", "Unknown", "Other code"
+NO_LANGUAGES = (TEXT, OTHER_CODE, UNKNOWN)  # groups of code that whoever counts its languages says apart
 
 Type = Literal["programming", "markup", "data", "prose"]
 

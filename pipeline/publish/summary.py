@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.language.table import group_of
+from pipeline.language.table import NO_LANGUAGES, group_of
 from pipeline.publication import OriginKind
 from pipeline.publish.facts import Facts
 from pipeline.publish.licenses import NONE_GIVEN
@@ -86,7 +86,7 @@ def _general(facts: Facts) -> Iterator[str]:
             ("counted in", f"tokens of the tokenizer with SHA-256 `{facts.tokenizer.sha256}`"),
             (
                 "types of content",
-                f"source code in {_n_languages(facts)}; prose from {_n_prose(facts)} sources",
+                f"source code in {_languages(facts)}; prose from {_counted(_n_prose(facts), 'source')}",
             ),
             (
                 "newest revision that a source states",
@@ -100,10 +100,16 @@ def _general(facts: Facts) -> Iterator[str]:
         yield from ("", f"**This is {facts.sample} of the input, so the sizes are those of a trial.**")
 
 
-def _n_languages(facts: Facts) -> str:
-    """As the report counts them: a language and what linguist groups with it are one."""
-    n = len({group_of(language or "") for pool, language in facts.counts.by("pool", "language") if pool == "code"})
-    return f"{n} language{'' if n == 1 else 's'}"
+def _languages(facts: Facts) -> str:
+    """As the report counts them: a language and what linguist groups with it are one, and some groups are none."""
+    groups = {group_of(language or "") for pool, language in facts.counts.by("pool", "language") if pool == "code"}
+    none = [name for name in NO_LANGUAGES if name in groups]
+    apart = f" (of no language, and not counted: {', '.join(none)})" if none else ""
+    return _counted(len(groups) - len(none), "language") + apart
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _n_prose(facts: Facts) -> int:

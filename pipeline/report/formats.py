@@ -98,6 +98,11 @@ def between(low: int, high: int) -> str:
     return exact(low) if low == high else f"{exact(low)}\N{EN DASH}{exact(high)}"
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and what it is of: "1 source", "2 sources"."""
+    return f"{exact(n)} {one if n == 1 else many or f'{one}s'}"
+
+
 def license_name(name: str) -> str:
     """A licence as the documents give it, or words for none."""
     return plain(name) or "(none given)"

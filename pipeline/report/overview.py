@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from pipeline.report.formats import exact, percent, short, size
+from pipeline.language.table import NO_LANGUAGES
+from pipeline.report.formats import counted, exact, percent, short, size
 from pipeline.report.markup import Html, bar, element, join
 from pipeline.report.numbers import Notice, Numbers
 from pipeline.report.shares import largest
@@ -62,15 +63,20 @@ def _ranking(rows: Iterable[tuple[str, float, str, str]]) -> Html:
 
 
 def _mix(numbers: Numbers) -> Html:
-    """Bars relative to the longest; all others are grey, since they are no language."""
-    every = numbers.of_pool("code")
+    """Bars relative to the longest; all others are grey, since they are no language.
+
+    Heading, bars and others are of the groups that enter: what was asked for and is not there is none of the mix.
+    """
+    every, sources = ([g for g in numbers.of_pool(pool) if g.n_packed_tokens] for pool in POOLS)
     groups = largest(every, limit=N_LANGUAGES)
     top = max((g.after_frac for g in groups), default=1.0) or 1.0
     rows = [(g.name, g.after_frac / top, "code" if g in every else "soft", percent(g.after_frac)) for g in groups]
-    n, n_sources = (sum(g.n_packed_tokens > 0 for g in numbers.of_pool(pool)) for pool in POOLS)
-    sources = f"Shares of the code tokens. The text comes from {n_sources} source{'' if n_sources == 1 else 's'}."
-    answer = f"{n} languages" if n != 1 else "1 language"
-    return _card("mix", "What is the language mix?", answer, _ranking(rows), element("p", sources, css="note"))
+    named = [g.name for g in every]
+    none = [name for name in NO_LANGUAGES if name in named]
+    apart = f" Of no language, and not counted as one: {', '.join(none)}." if none else ""
+    note = f"Shares of the code tokens.{apart} The text comes from {counted(len(sources), 'source')}."
+    answer = counted(len(named) - len(none), "language")
+    return _card("mix", "What is the language mix?", answer, _ranking(rows), element("p", note, css="note"))
 
 
 def _dropped(numbers: Numbers) -> Html:

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.language.classes import CLASSES, OTHER, class_of
 from pipeline.language.classifier import probabilities
 from pipeline.language.structure import program_frac
-from pipeline.language.table import OTHER_CODE, TEXT, UNKNOWN, languages
+from pipeline.language.table import NO_LANGUAGES, TEXT, languages
 
 # Both must hold before a label is doubted: the label is all but excluded and another is all but certain.
 MAX_LABEL = 0.01
@@ -37,7 +37,7 @@ def judge(texts: list[bytes], labels: list[tuple[str, str]]) -> list[LabelDoubts
 def _is_prose(group: str) -> bool:
     """Whether documents of this language may read as prose; names that are no language are sources of text."""
     entry = languages().get(group)
-    return group in (TEXT, UNKNOWN, OTHER_CODE) or entry is None or entry.type != "programming"
+    return group in NO_LANGUAGES or entry is None or entry.type != "programming"
 
 
 def _verdict(text: bytes, row: np.ndarray, pool: str, group: str) -> LabelDoubts:

@@ -96,7 +96,20 @@ def test_languages_of_one_group_are_counted_once_as_in_the_report(tmp_path: Path
     run = hand_run(tmp_path / "run", shards=docs)
     packed = {row["language"] for row in ledger_of(run) if row["pool"] == "code" and row["n_packed_tokens"]}
     assert packed == {"TypeScript", "TSX"}
-    assert "source code in 1 language;" in papers(facts_of(run))["training_content.md"].decode()
+    assert "source code in 1 language; prose from 1 source |" in papers(facts_of(run))["training_content.md"].decode()
+
+
+def test_what_is_no_language_is_said_apart_and_many_sources_are_counted(tmp_path: Path) -> None:
+    named = iter(["Klingon", "Python", "Other code"] * 99)
+    docs = tuple(
+        tuple(
+            replace(doc, source=doc.path) if doc.pool == "text" else replace(doc, language=next(named)) for doc in shard
+        )
+        for shard in SHARDS
+    )
+    said = papers(facts_of(hand_run(tmp_path / "run", shards=docs)))["training_content.md"].decode()
+    apart = r"(of no language, and not counted: Other code)"
+    assert f"source code in 1 language {apart}; prose from 2 sources |" in said
 
 
 def test_the_front_matter_is_what_a_hub_reads(run: RunFiles, tmp_path: Path) -> None:

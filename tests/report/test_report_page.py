@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from pipeline.report import write_report
 from pipeline.report.compute import compute
 from pipeline.report.markup import element, text
 from pipeline.report.numbers import Notice
-from pipeline.report.overview import _wrong
+from pipeline.report.overview import _mix, _wrong
 from pipeline.report.page import render
 from pipeline.report.svg import literal
 
@@ -147,3 +148,18 @@ def test_literal_when_names_are_long_or_hold_what_cannot_be_shown() -> None:
 def test_whether_anything_is_wrong_is_answered_by_what_stands_below(levels: tuple[Any, ...], answer: str) -> None:
     numbers = SimpleNamespace(notices=tuple(Notice(level, "m", "means", "do") for level in levels))
     assert f">{answer}<" in _wrong(numbers)  # type: ignore[arg-type]
+
+
+def test_the_card_of_the_mix_counts_what_it_names_and_nothing_that_is_no_language(tmp_path: Path) -> None:
+    numbers = compute(hand_run(tmp_path))
+    python = next(g for g in numbers.groups if g.name == "Python")
+    there = [replace(python, name=f"L{n}", n_packed_tokens=1, after_frac=0.05) for n in range(18)]
+    there += [replace(there[0], name=name) for name in ("Text", "Other code")]
+    absent = [replace(there[0], name=f"M{n}", n_packed_tokens=0, after_frac=0.0) for n in range(5)]
+    prose = replace(there[0], pool="text", name="web")
+    said = _mix(replace(numbers, groups=(*there, *absent, prose)))
+    assert ">18 languages<" in said and ">11 others<" in said  # nine are named, of twenty that enter
+    assert "Of no language, and not counted as one: Text, Other code. The text comes from 1 source." in said
+    few = _mix(replace(numbers, groups=(there[0], *absent, prose, replace(prose, name="books"))))
+    assert ">1 language<" in few and "others" not in few and "M0" not in few
+    assert "code tokens. The text comes from 2 sources." in few
