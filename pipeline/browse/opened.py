@@ -20,7 +20,7 @@ from pipeline.reading.samples import Shown, has_texts, rows_of, show
 from pipeline.reading.texts import runs_of
 from pipeline.reading.work import Work
 from pipeline.rules.meanings import meanings
-from pipeline.schema import LANGUAGES, LEDGER, NEAR_DUPS, QUALITY, TOKENIZER_FILE, TOKENS
+from pipeline.schema import EXACT_DUPS, LANGUAGES, LEDGER, NEAR_DUPS, QUALITY, TOKENIZER_FILE, TOKENS
 
 MAX_TEXT_BYTES = 300_000  # shown of a text: more is slow in a browser
 MAX_COMPARED_BYTES = 200_000  # of each of two texts: comparing longer ones line by line takes too long
@@ -63,7 +63,14 @@ class OpenedDocument:
     text: bytes  # without hidden values, its beginning
     keeper: tuple[str, str, bytes] | None
     pairs: tuple[tuple[str, float], ...]  # verified near duplicates and their similarity, the nearest first
+    n_equal: int  # documents with its bytes, itself aside
     tokens: TokenPage
+
+    @property
+    def family(self) -> str | None:
+        """The id of the kept document among its duplicates; None where it has none, or all were dropped otherwise."""
+        is_kept = self.row["keep"] and (self.n_equal or self.pairs)
+        return self.row["keeper_id"] or (self.row["doc_id"] if is_kept else None)
 
 
 def open_document(run: RunFiles, doc_id: str, work: Work, *, first_token: int = 0) -> OpenedDocument:
@@ -92,6 +99,7 @@ def open_document(run: RunFiles, doc_id: str, work: Work, *, first_token: int = 
         text=texts[0].safe[:MAX_COMPARED_BYTES] if texts else b"",
         keeper=_keeper(run, document["keeper_id"], work) if document["keeper_id"] else None,
         pairs=_pairs(run, doc_id),
+        n_equal=run.tables.read(EXACT_DUPS, shard, columns=["group_size"])["group_size"][row].as_py() - 1,
         tokens=_tokens(run, document, place, texts, first_token),
     )
 

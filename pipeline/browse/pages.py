@@ -9,7 +9,7 @@ from pipeline.browse.opened import N_TOKENS, OpenedDocument, ShownToken, TokenPa
 from pipeline.browse.search import FATES, Query, ResultPage, Total
 from pipeline.engine.run_folder import RunFiles
 from pipeline.reading.limits import Limit
-from pipeline.report.formats import between, decided, exact, license_name, measured, percent, plain, size
+from pipeline.report.formats import between, counted, decided, exact, license_name, measured, percent, plain, size
 from pipeline.report.markup import Cell, Html, element, join, section
 from pipeline.report.page import document
 from pipeline.report.text_markup import diff_of, excerpts_of, legend_of
@@ -41,7 +41,7 @@ def results(run: RunFiles, query: Query, found: ResultPage, total: Total | None)
     table = element("table", head, element("tbody", *rows)) if rows else element("p", "None.", css="note")
     first, last = query.shard, query.shard + found.n_shards - 1
     where = f"from shards {exact(first)} to {exact(max(first, last))} of {exact(run.n_shards)}"
-    said = f"{_counted(len(rows), total)}, {where}"
+    said = f"{_places(len(rows), total)}, {where}"
     links: list[Html] = []
     if query.shard or query.row:
         links.append(element("a", "from the start", href=_link(query.asked)))
@@ -54,9 +54,9 @@ def results(run: RunFiles, query: Query, found: ResultPage, total: Total | None)
     return _page(run, "search", element("main", _form(run, query), part))
 
 
-def _counted(n: int, total: Total | None) -> str:
+def _places(n: int, total: Total | None) -> str:
     if total is None or not n:
-        return f"{exact(n)} documents"
+        return counted(n, "document")
     return f"documents {between(total.n_before + 1, total.n_before + n)} of {exact(total.n)}"
 
 
@@ -135,12 +135,17 @@ def _fate(found: OpenedDocument) -> Html:
         ("language", f"{sure}, confidence {language['confidence']:.3f}; content looks like {language['content_kind']}"),
         ("group", row["group"]),
         ("bytes", exact(row["n_bytes"])),
-        ("tokens", f"{exact(row['n_tokens'])}; {exact(row['n_packed_tokens'])} packed, {row['n_copies']} whole copies"),
+        (
+            "tokens",
+            f"{exact(row['n_tokens'])}; {exact(row['n_packed_tokens'])} packed, "
+            f"{counted(row['n_copies'], 'whole copy', 'whole copies')}",
+        ),
         ("marks", ", ".join(found.marks)),
         ("rules that fired", ", ".join(f"{one['rule']} ({measured(one['value'])})" for one in row["fired"])),
     ]
-    family = row["keeper_id"] or row["doc_id"]
-    rows.append(("its family", element("a", "documents that share its keeper", href=f"../{_link({'family': family})}")))
+    if found.family is not None:
+        link = element("a", "documents that share its keeper", href=f"../{_link({'family': found.family})}")
+        rows.append(("its family", link))
     drawn = [element("tr", element("th", name, scope="row"), element("td", value)) for name, value in rows if value]
     table = element("table", element("tbody", *drawn), css="facts")
     reasons = [_reason(found, reason) for reason in row["reasons"]]

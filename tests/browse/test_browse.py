@@ -219,6 +219,23 @@ def test_a_document_shows_its_row_text_tokens_and_what_changed(site: Site, run: 
     assert set(ids_in(site.page(family))) == {id_of(run, "near.py"), id_of(run, "p4.py")}
 
 
+def test_a_family_is_offered_where_there_is_one(site: Site, run: RunFiles) -> None:
+    def families(path: str) -> set[str]:
+        return set(re.findall("family=([0-9a-f]*)", site.page(f"doc/{id_of(run, path)}")))
+
+    for pair in (("near.py", "p4.py"), ("equal.py", "p5.py")):
+        (kept,) = {path for path in pair if next(why(run, path))["keep"]}
+        assert families(pair[0]) == families(pair[1]) == {id_of(run, kept)}
+    assert not families("p6.py") and not families("conflict.py")  # kept, and dropped, without any duplicate
+
+
+def test_one_copy_is_no_copies(site: Site, run: RunFiles) -> None:
+    ledger = f"read_parquet('{run.store.root}/tables/ledger/*.parquet')"
+    asked = f"select n_copies, any_value(doc_id) from {ledger} where n_copies < 2 group by 1 order by 1"
+    for (_, doc_id), words in zip(duckdb.sql(asked).fetchall(), ("0 whole copies", "1 whole copy"), strict=True):
+        assert f" packed, {words}</td>" in site.page(f"doc/{doc_id}")
+
+
 def test_tokens_in_a_row_are_the_text(run: RunFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opened, "N_TOKENS", 100)
     text, first, ids = "", 0, list[int]()

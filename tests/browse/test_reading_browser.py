@@ -105,6 +105,9 @@ def test_from_a_search_to_a_document_and_its_family(browser: Tab, site: Site) ->
     browser.follow("#documents tbody a")
     looked_at(browser, "document")
     assert "import sys" in browser.run("document.querySelector('#diff pre').innerText")
+    for said in ("#fate h2", "#diff .guide", "#fate td"):
+        browser.run(f"document.querySelector('{said}').textContent = 'a'.repeat(3000)")
+    looked_at(browser, "long")
     browser.follow("#diff a")
     assert browser.run("document.querySelectorAll('#tokens .t').length") > 100
     looked_at(browser, "kept")
