@@ -110,6 +110,11 @@ INGEST_PROBLEMS = (
     "undecidable_encoding",
 )
 
+# Of these the content is not in the run: no bytes of it were counted, and nothing was measured.
+NOT_LOADED = frozenset(
+    {"unreadable_row", "missing_object", "too_large", "repeated_entry", "crashed_worker", "undecidable_encoding"}
+)
+
 
 # Groups whose loss nobody should overlook, as `select` counts them.
 LOSS_KINDS = ("source", "language", "repository")

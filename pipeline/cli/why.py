@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from pipeline.reasons import NOT_LOADED
 from pipeline.report.formats import CLAIM_WORDS, counted, decided, exact, number, percent, plain
 
 _OUTCOMES = {  # by the ledger's column `fate`
@@ -21,10 +22,11 @@ def why_lines(document: dict[str, Any]) -> list[str]:
     First what it is and what became of it, then every reason with the limit that it crossed, then the keeper,
     the tokens and the place in the packed stream.
     """
+    size = "its size is not known" if _is_unread(document) else f"{exact(document['n_bytes'])} bytes"
     return [
         plain(document["path"]),
         f"{_INDENT}fate      {_fate(document)}",
-        f"{_INDENT}document  {document['doc_id']}, {exact(document['n_bytes'])} bytes{_origin(document)}",
+        f"{_INDENT}document  {document['doc_id']}, {size}{_origin(document)}",
         *_made(document),
         *_language(document),
         *_reasons(document),
@@ -34,6 +36,11 @@ def why_lines(document: dict[str, Any]) -> list[str]:
         *_features(document),
         *_text(document),
     ]
+
+
+def _is_unread(document: dict[str, Any]) -> bool:
+    """Whether the run holds none of its content, so that nothing was measured."""
+    return document["n_bytes"] == 0 and not NOT_LOADED.isdisjoint(document["reasons"])
 
 
 def _fate(document: dict[str, Any]) -> str:
@@ -183,6 +190,8 @@ def _tokens(document: dict[str, Any]) -> list[str]:
 
 def _features(document: dict[str, Any]) -> list[str]:
     """The measured numbers, a few to a line."""
+    if _is_unread(document):
+        return []
     shown = [f"{name} {_feature(name, value)}" for name, value in document["features"].items() if value is not None]
     if document["prose_language"] is not None:
         shown.insert(0, f"prose_language {plain(document['prose_language'])}")

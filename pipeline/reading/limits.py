@@ -13,6 +13,12 @@ from pipeline.reasons import SETTINGS, Setting, in_order
 from pipeline.rules.resolve import WITHOUT, Asked, resolve
 from pipeline.select.licenses import dropped_class
 
+# What to write where the run did not keep what was measured.
+_UNKNOWN = {
+    "above": "at least its own, which the run did not keep",
+    "below": "at most its own, which the run did not keep; 0 lets everything in",
+    "at least": "above its own, which the run did not keep",
+}
 _MEASURES = {"min_telling_words": "n_telling_words", "min_contained_frac": "contained_frac"}  # of benchmarks
 
 
@@ -27,6 +33,7 @@ class Limit:
     value: Any  # of the key in the mixture of the run
     source: str  # whose limit it is
     change: str | None  # what to write in the mixture so that this limit lets the document pass; None: nothing does
+    # Where the run cannot tell the value it stands as N, with words for what it must be.
 
 
 def limits_of(mixture: Mixture, document: dict[str, Any]) -> list[Limit]:
@@ -121,21 +128,23 @@ def _limit(setting: Setting, measured: int | float | str | None, value: Any) -> 
     if setting.key is not None:
         wanted = _passing(measured, setting.applies, value)
         change = None if wanted is None else _yaml(setting.key, wanted)
+        if wanted == "N":
+            change = f"{change}, where N is {_UNKNOWN[setting.applies]}"
     return Limit(setting.reason, measured, setting.applies, setting.key, value, setting.source, change)
 
 
 def _passing(measured: int | float | str | None, applies: str, value: Any) -> str | None:
-    """A value near the measured one at which the limit is not crossed, as YAML; `...` where the run cannot tell it."""
+    """A value near the measured one at which the limit is not crossed, as YAML; None: there is none."""
     if applies == "in":
         return json.dumps([name for name in value if name != measured], ensure_ascii=False)
     if applies == "not in":
-        return json.dumps([*value, measured], ensure_ascii=False) if measured else "..."
+        return json.dumps([*value, measured], ensure_ascii=False)
     if applies == "set":
         return json.dumps(not value)
     if isinstance(measured, int) and applies == "at least":
         return str(measured + 1)
     if not isinstance(measured, float):
-        return "..."
+        return "N"
     # Three decimals are enough for a threshold; rounded to the side on which nothing fires.
     if applies == "at least":
         wanted = (math.floor(measured * 1000) + 1) / 1000

@@ -66,6 +66,15 @@ def test_why_when_documents_differ(tmp_path: Path, name: str, expected: list[str
     assert all(line in lines for line in expected), lines
 
 
+@pytest.mark.parametrize("reason", ["too_large", "undecidable_encoding"])
+def test_why_of_what_was_not_loaded_claims_no_size_and_says_what_to_write(tmp_path: Path, reason: str) -> None:
+    shards = renamed(d={"n_bytes": 0, "reasons": (reason,), "fired": (), "keeper": None, "similarity": None})
+    (document,) = why(hand_run(tmp_path, shards=shards), "d.js")
+    said = "\n".join(why_lines(document))
+    assert "its size is not known" in said and "0 bytes" not in said and "measured" not in said
+    assert "which the run did not keep" in said and "..." not in said
+
+
 @pytest.mark.parametrize(
     ("cap", "said"),
     [

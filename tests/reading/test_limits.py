@@ -140,7 +140,15 @@ def test_too_large_names_the_limit_of_ingest_though_its_size_is_gone() -> None:
     old = mixture(ingest=Ingest(max_document_bytes=22_000))
     limit = limit_of(old, document("too_large", fired=[{"rule": "too_large", "value": 0.0}]), "too_large")
     assert (limit.measured, limit.key, limit.value) == (None, "ingest.max_document_bytes", 22_000)
-    assert limit.change == "ingest: {max_document_bytes: ...}"
+    said = "ingest: {max_document_bytes: N}, where N is at least its own, which the run did not keep"
+    assert limit.change == said
+
+
+def test_an_undecidable_encoding_says_what_to_write_though_how_sure_it_was_is_gone() -> None:
+    limit = limit_of(mixture(), document("undecidable_encoding"), "undecidable_encoding")
+    own = "at most its own, which the run did not keep; 0 lets everything in"
+    assert limit.change == f"ingest: {{min_encoding_confidence: N}}, where N is {own}"
+    with_change(mixture(), "ingest: {min_encoding_confidence: 0.0}")  # may be written
 
 
 @pytest.mark.parametrize("reason", ["near_duplicate", "known_duplicate"])
@@ -162,7 +170,10 @@ def test_a_near_duplicate_names_threshold_and_similarity(reason: str, similarity
 
 def test_a_near_duplicate_of_unknown_similarity_leaves_the_new_value_open() -> None:
     limit = limit_of(mixture(), document("near_duplicate"), "near_duplicate")
-    assert (limit.measured, limit.change) == (None, "near_dups: {min_similarity: ...}")
+    assert (limit.measured, limit.change) == (
+        None,
+        "near_dups: {min_similarity: N}, where N is above its own, which the run did not keep",
+    )
 
 
 def test_a_dropped_language_leaves_the_list_and_no_other() -> None:
