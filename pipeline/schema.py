@@ -243,7 +243,9 @@ LEDGER = _table(
     _required("decided_by", pa.string()),
     _required("n_bytes", pa.int64()),
     _required("keep", pa.bool_()),
-    _required("fate", pa.string()),  # packed, cut, surplus (kept, not needed for the balance), dropped
+    # packed (with whole copies, and perhaps the beginning of one more), cut (enters with its beginning alone), surplus
+    # (kept, not needed for the balance), dropped
+    _required("fate", pa.string()),
     _required_list("reasons", pa.string()),
     _required_list("fired", FIRED),
     pa.field("keeper_id", pa.string()),

@@ -80,7 +80,10 @@ def flows_table(found: DocumentChanges) -> ReportTable:
     rows = [(f.fate_a, f.fate_b, f.n_docs, f.n_bytes, f.n_tokens_a, f.n_tokens_b) for f in found.flows]
     columns = [*_sides("in A", "in B", TEXT), Column("documents"), Column("bytes", SIZE, 1)]
     columns += _sides("packed in A", "packed in B")
-    note = "surplus: kept and not needed for the balance; cut: its last copy is truncated; packed: tokens"
+    note = (
+        "surplus: kept and not needed for the balance; cut: in with its beginning alone; packed: with whole copies, "
+        "and perhaps the beginning of one more; packed in A, in B: tokens"
+    )
     return ReportTable("From fate to fate", columns, rows, note)
 
 

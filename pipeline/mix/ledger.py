@@ -20,7 +20,8 @@ def account(
 ) -> pa.Table:
     """Table `ledger` of one shard; it has no choices of its own.
 
-    Fates: packed, cut (enters only truncated), surplus (kept, not needed or over a cap), dropped.
+    Fates: packed (with whole copies, and perhaps the beginning of one more), cut (enters with its beginning alone),
+    surplus (kept, not needed or over a cap), dropped.
     """
     keep = decisions["keep"].to_numpy()
     n_copies, cut, n_tokens = (plan[c].to_numpy() for c in ("n_copies", "cut_tokens", "n_tokens"))

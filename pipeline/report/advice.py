@@ -77,8 +77,9 @@ ADVICE: dict[str, tuple[str, str]] = {
     ),
     "concentrated": (
         "One repository, site or folder gives much of a pool; its style, boilerplate and errors will be the model's.",
-        "Read samples of its documents. max_repo_frac below balance.code or balance.text caps repositories; a folder "
-        "of generated files is better excluded in its source.",
+        "Read samples of its documents. Without phases, max_repo_frac below balance.code or balance.text caps "
+        "repositories; with phases, and for a folder of generated files, take what is too much out of the input: "
+        "`exclude` of a source of files, or fewer rows of a table.",
     ),
     "killers": (
         "Documents made the parser crash or not end. The run is whole, but somebody may have made them to.",

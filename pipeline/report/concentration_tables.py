@@ -31,18 +31,21 @@ def marks_table(found: Concentration) -> ReportTable:
     for m in found.marks:
         over = None if m.max_frac is None else m.n_over_docs
         rows.append((m.mark, m.pool, m.n_docs, m.n_packed_tokens, m.frac, m.max_frac, over))
-    return ReportTable("What marked documents give", columns, rows, "balance.code.max_mark_frac caps a mark")
+    return ReportTable(
+        "What marked documents give", columns, rows, "without phases, balance.code.max_mark_frac caps a mark"
+    )
 
 
-def concentrated(found: Concentration) -> Iterator[str]:
-    """One sentence for each pool in which a place gives more than MAX_PLACE_FRAC."""
+def concentrated(found: Concentration, *, in_phases: bool) -> Iterator[str]:
+    """One sentence for each pool in which a place gives more than MAX_PLACE_FRAC; a mixture with phases has no caps."""
     for pool, cap in found.max_repo_fracs.items():
         large = [p for p in found.places if p.pool == pool and not p.folder and p.frac > MAX_PLACE_FRAC]
         if not large:
             continue
         named = ", ".join(f"{plain(p.name)} {percent(p.frac)}{_mostly(found, p)}" for p in large[:3])
         more = f" and {len(large) - 3} more" if len(large) > 3 else ""
-        hint = f"; balance.{pool}.max_repo_frac caps it" if cap is None and any(p.is_repo for p in large) else ""
+        hint = "no setting caps it in phases" if in_phases else f"balance.{pool}.max_repo_frac caps it"
+        hint = f"; {hint}" if cap is None and any(p.is_repo for p in large) else ""
         yield f"Much of the {pool} comes from one place: {named}{more}{hint}."
 
 

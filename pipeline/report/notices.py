@@ -207,7 +207,7 @@ def _stricter(numbers: Numbers) -> _Found:
 
 def _concentrated(numbers: Numbers) -> _Found:
     """One repository's habits would become the model's."""
-    for message in concentrated(numbers.concentration):
+    for message in concentrated(numbers.concentration, in_phases=bool(numbers.phases)):
         yield "note", message
 
 

@@ -169,7 +169,7 @@ def concentration(numbers: Numbers) -> Html:
     guide = (
         "A model takes on the habits of what it sees most. Look for a repository, or a folder of generated files, that "
         "gives more of a pool than it should; max_repo_frac and max_mark_frac below balance.code and balance.text cap "
-        "them."
+        "them where there are no phases."
     )
     found = numbers.concentration
     spread = signing_tables.spreads_table(numbers), signing_tables.repositories_table(numbers)

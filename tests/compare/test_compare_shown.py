@@ -9,8 +9,9 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from compared import beside, call, recount
-from hand_run import hand_run, renamed
+from hand_run import Doc, hand_run, renamed
 from rich.console import Console
 
 from pipeline.compare import tables
@@ -65,6 +66,17 @@ def test_terminal_and_page_show_the_recounted_numbers(a: RunFiles, b: RunFiles) 
     for reason, n in counted["reasons"]["b"].items():
         (row,) = [row for row in page.rows["Why documents were dropped"] if row[0] == reason]
         assert row[2] == exact(n)
+
+
+def test_the_legend_of_fates_is_what_documents_of_these_fates_are(tmp_path: Path) -> None:
+    cut = [Doc("a.py", "Python", 9, n_tokens=9, cut=4), Doc("b.py", "Python", 9, n_tokens=9, n_copies=2, cut=4)]
+    one, other = (hand_run(tmp_path / n, shards=(*renamed(c={"license": n}), cut)) for n in ("x", "y"))
+    rows = pq.read_table(f"{one.store.root}/tables/ledger", columns=["path", "fate", "n_copies"]).to_pylist()
+    copies = {row["path"]: (row["fate"], row["n_copies"]) for row in rows}
+    assert (copies["a.py"], copies["b.py"]) == (("cut", 0), ("packed", 2))
+    note = tables.flows_table(beside(one, other).documents).note  # type: ignore[arg-type]
+    assert "; cut: in with its beginning alone" in note
+    assert "packed: with whole copies, and perhaps the beginning of one more" in note
 
 
 def test_terminal_lines_fit_into_80_columns_and_name_examples(a: RunFiles, grown: RunFiles) -> None:
