@@ -377,14 +377,17 @@ class Mixture(Frozen):
         names = [phase.name for phase in self.phases]
         if len(set(names)) != len(names):
             raise ValueError(_twice("phases", names))
+        wrong: list[str] = []
         if self.balance.total_tokens is not None:
-            raise ValueError("phases have tokens of their own; take balance.total_tokens out")
+            wrong.append("phases have tokens of their own; take balance.total_tokens out")
         if (n_open := sum(phase.tokens is None for phase in self.phases)) > 1:
-            raise ValueError(f"{n_open} phases have no `tokens`; only one can have what the others leave")
+            wrong.append(f"{n_open} phases have no `tokens`; only one can have what the others leave")
         for pool, wanted in (("code", self.balance.code), ("text", self.balance.text)):
             for key in ("max_repo_frac", "max_mark_frac"):
                 if getattr(wanted, key):
-                    raise ValueError(f"balance.{pool}.{key} cannot be held over several phases; take it or them out")
+                    wrong.append(f"balance.{pool}.{key} cannot be held over several phases; take it or them out")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         batch = self.pack.global_batch
         for phase in self.phases:
             if self.forms.fim is not None and (phase.seq_len or self.pack.seq_len) < self.pack.seq_len:

@@ -370,6 +370,11 @@ MISTAKES = {
     "no scorer": ("comment_frac", "extra.beauty", "no scorer of that name"),
     "a batch of parts": ("seq_len: 256", "seq_len: 300", "are no whole number of those of phase long"),
     "a cap": ("max_copies: 2", "code: {max_repo_frac: 0.5}", "cannot be held over several phases"),
+    "a total and a cap": (
+        "max_copies: 2",
+        "total_tokens: 100\n  code: {max_repo_frac: 0.5}",
+        "take balance.total_tokens out; balance.code.max_repo_frac cannot be held over several phases",
+    ),
     "two without tokens": ("tokens: 8_000", "tokens: null", ""),
 }
 

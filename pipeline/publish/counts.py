@@ -36,6 +36,9 @@ class Composition:
         enters = pc.greater(ledger["n_packed_tokens"], 0)
         rows = {name: ledger[name] for name in KEYS}
         one, zero = pa.scalar(1, pa.int64()), pa.scalar(0, pa.int64())
+        # A licence of blanks names none. What sources say stays as it is in the ledger.
+        blank = pc.equal(pc.utf8_trim_whitespace(rows["license"]), "")
+        rows["license"] = pc.if_else(pc.fill_null(blank, False), pa.scalar(None, pa.string()), rows["license"])
         rows["n_docs"] = pc.if_else(pc.is_valid(ledger["keep"]), one, zero)
         rows["n_bytes"] = ledger["n_bytes"]
         rows["n_dropped_docs"] = pc.if_else(ledger["keep"], zero, one)

@@ -47,19 +47,22 @@ def steps_of(facts: Facts) -> Iterator[tuple[str, int, str]]:
         yield one.name, one.version, did
 
 
+# `docs/privacy.md`; of what points to a person addresses alone are kinds.
+_NOT_SOUGHT = "Names of people in running text, telephone numbers and numbers of cards are not looked for."
+
+
 def personal_of(facts: Facts) -> str:
     """What was found of secrets and personal data, and what became of it."""
     found = facts.counts.finds
     if not found:
-        return "Nothing that looks like a secret or like personal data was found in the input."
+        return f"Nothing that looks like a secret or like an address was found in the input. {_NOT_SOUGHT}"
     kinds = ", ".join(f"{name} {n:,}" for name, n in sorted(found.items(), key=lambda item: (-item[1], item[0])))
     kept = sorted(name for name, policy in facts.mixture.privacy.policies.items() if policy == "report")
     left = f" Left as found, because the mixture says so: {', '.join(kept)}." if kept else ""
     what = "Of all others what" if kept else "What"
     return (
         f"Found by form, name and look in all documents, dropped ones included: {kinds}.{left} {what} "
-        "enters has placeholders in their place, or was dropped for them. Names of people in running text are not "
-        "looked for."
+        f"enters has placeholders in their place, or was dropped for them. {_NOT_SOUGHT}"
     )
 
 

@@ -22,6 +22,7 @@ from pipeline.cli.main import main
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import ConfigError, StoreError
 from pipeline.export import export_data
+from pipeline.privacy.kinds import kinds
 from pipeline.publication import Publication
 from pipeline.publish import PAPERS, facts_of, papers, publish
 from pipeline.publish.card import languages_of, size_of
@@ -135,6 +136,29 @@ def test_one_licence_of_all_that_enters_is_the_licence_of_the_card(tmp_path: Pat
     docs = tuple(tuple(replace(doc, license="My-Own-1.0") for doc in shard) for shard in SHARDS)
     card = papers(facts_of(hand_run(tmp_path / "other", shards=docs)))["README.md"].decode()
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "other"
+
+
+def test_a_blank_licence_is_none_given_and_no_second_name_for_it(tmp_path: Path) -> None:
+    given = iter(["  ", "\t", None] * 99)
+    docs = tuple(tuple(replace(doc, license=next(given)) for doc in shard) for shard in SHARDS)
+    run = hand_run(tmp_path / "run", shards=docs)
+    made = papers(facts_of(run))
+    blank = [row for row in ledger_of(run) if row["n_packed_tokens"] and not (row["license"] or "").strip()]
+    for name in ("README.md", "LICENSE.md"):
+        text = made[name].decode()
+        assert "(empty)" not in text and text.count("| none given |") == 1, name
+        (row,) = re.findall(r"\| none given \| ([\d,]+) \| ([\d,]+) \|", text)
+        assert row == (str(len(blank)), str(sum(one["n_packed_tokens"] for one in blank)))
+    assert "(empty)" not in made["training_content.md"].decode()
+
+
+@pytest.mark.parametrize("finds", [{}, {"email": 2}])
+def test_papers_say_that_telephone_numbers_are_not_looked_for(run: RunFiles, finds: dict[str, int]) -> None:
+    facts = facts_of(run)
+    facts.counts.finds = Counter(finds)
+    assert not any("phone" in name for name in kinds())  # whoever adds such a kind says something else here
+    for name in ("README.md", "training_content.md"):
+        assert "telephone numbers and numbers of cards are not looked for." in papers(facts)[name].decode()
 
 
 @pytest.mark.parametrize(
