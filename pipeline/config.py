@@ -382,10 +382,7 @@ class Mixture(Frozen):
             wrong.append("phases have tokens of their own; take balance.total_tokens out")
         if (n_open := sum(phase.tokens is None for phase in self.phases)) > 1:
             wrong.append(f"{n_open} phases have no `tokens`; only one can have what the others leave")
-        for pool, wanted in (("code", self.balance.code), ("text", self.balance.text)):
-            for key in ("max_repo_frac", "max_mark_frac"):
-                if getattr(wanted, key):
-                    wrong.append(f"balance.{pool}.{key} cannot be held over several phases; take it or them out")
+        wrong += [f"balance.{cap} cannot be held over several phases; take it or them out" for cap in self.balance.caps]
         if wrong:
             raise ValueError("; ".join(wrong))
         batch = self.pack.global_batch

@@ -106,6 +106,14 @@ class Balance(Frozen):
         16, description="a group that would be read more often than this stops the run"
     )
 
+    @property
+    def caps(self) -> list[str]:
+        """The keys below `balance` that cap a repository or a mark."""
+        both = (("code", self.code), ("text", self.text))
+        return [
+            f"{name}.{cap}" for name, pool in both for cap in ("max_repo_frac", "max_mark_frac") if getattr(pool, cap)
+        ]
+
     def copies_of(self, pool: PoolBalance) -> int:
         """How often a document of a pool may appear."""
         return self.max_copies if pool.unimax is None else pool.unimax.max_epochs
