@@ -128,7 +128,7 @@ def _limit(setting: Setting, measured: int | float | str | None, value: Any) -> 
     if setting.key is not None:
         wanted = _passing(measured, setting.applies, value)
         change = None if wanted is None else _yaml(setting.key, wanted)
-        if wanted == "N":
+        if wanted == "N" and setting.applies in _UNKNOWN:  # who drops by kind says what to write himself
             change = f"{change}, where N is {_UNKNOWN[setting.applies]}"
     return Limit(setting.reason, measured, setting.applies, setting.key, value, setting.source, change)
 
