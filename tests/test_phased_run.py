@@ -32,6 +32,7 @@ from pipeline.plt.ratio import promised_parts, refuse_ratios
 from pipeline.reading import verify_phases, verify_stream
 from pipeline.reading.stream_files import StreamFiles
 from pipeline.reading.verify import verify
+from pipeline.reading.verify_epochs import LEAST_WORTH, PoolPlan
 from pipeline.reading.work import working
 from pipeline.recipe import curate
 from pipeline.report.compute import compute
@@ -147,6 +148,17 @@ def test_copies_that_meet_at_the_border_of_two_phases_are_seen(place: int, n_nea
     found, nearest = verify_phases._near(stream, [stands(5_000), stands(place)], np.array([10]))
     assert found == n_near
     assert nearest == (place - 5_000) / 2_000
+
+
+@pytest.mark.parametrize(("n_docs", "kept"), [(LEAST_WORTH, False), (LEAST_WORTH - 1, True)])
+def test_copies_that_meet_break_the_promise_unless_an_epoch_is_a_few_documents(
+    run: RunFiles, monkeypatch: pytest.MonkeyPatch, n_docs: int, kept: bool
+) -> None:
+    monkeypatch.setattr(verify_phases, "_near", lambda *_: (1, 0.1))
+    monkeypatch.setattr(verify_phases, "plans_of", lambda *_: [PoolPlan(1, 0, n_docs, n_docs), PoolPlan()])
+    found, detail = phases_hold(run)
+    assert found == kept
+    assert ("two copies in neighbouring phases are less than half an epoch apart" in detail) != kept
 
 
 def test_documents_of_another_phase_are_not_as_planned(run: RunFiles, monkeypatch: pytest.MonkeyPatch) -> None:

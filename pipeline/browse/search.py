@@ -23,8 +23,6 @@ COLUMNS = [
     *("doc_id", "path", "language", "pool", "source", "repo", "license", "n_bytes", "n_tokens", "fate", "reasons"),
     *("keeper_id", "similarity"),
 ]
-
-
 _ASKED = {"reason": ("reasons",), "family": ("doc_id", "keeper_id")}  # the columns of what is not called after one
 
 

@@ -209,7 +209,7 @@ def _near(stream: _AllPhases, found: list[_Stands], length: np.ndarray) -> tuple
         both = np.flatnonzero((before.copies > 0) & (after.copies > 0))
         apart = (after.first - before.last)[both]
         epoch = np.minimum(sizes[0] / before.copies[both], sizes[1] / after.copies[both])
-        # As in `epochs`: no order could help a document that is a large part of one, and a sequence is no distance.
+        # No order could help a document that is a large part of an epoch, and a sequence is no distance.
         small = length[both] <= _LARGE_FRAC * epoch
         n_near += int((small & (apart + longest < epoch / 2)).sum())
         nearest = min(nearest, float((apart / epoch)[small].min(initial=np.inf)))

@@ -1,5 +1,6 @@
 """Which source lost how much, and for which reasons: one pass over the ledger, and the files of the worst inputs."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -65,22 +66,24 @@ def lost_fields(run: RunFiles) -> tuple[LostField, ...]:
 
 def unfilled_fields(run: RunFiles) -> tuple[UnfilledField, ...]:
     """Mapped fields that whole files leave empty, as the stage counted them."""
-    found, prefix = [], "n_unfilled_"
-    for name, n in run.manifest["stages"][DOCUMENTS.name]["counts"].items():
-        field, _, source = name.removeprefix(prefix).partition(" ")
-        if name.startswith(prefix):
-            found.append(UnfilledField(source, field, n))
+    found = (UnfilledField(source, field, n) for field, source, n in _by_source(run, "n_unfilled_"))
     return tuple(sorted(found, key=lambda one: (-one.n_docs, one.source, one.field)))
 
 
 def default_columns(run: RunFiles) -> dict[str, tuple[str, ...]]:
     """Fields that were taken from a column of their own name, and the sources in which they were."""
     found: dict[str, tuple[str, ...]] = {}
-    for name in run.manifest["stages"][DOCUMENTS.name]["counts"]:
-        field, _, source = name.removeprefix("n_default_").partition(" ")
-        if name.startswith("n_default_"):
-            found[field] = (*found.get(field, ()), source)
+    for field, source, _ in _by_source(run, "n_default_"):
+        found[field] = (*found.get(field, ()), source)
     return found
+
+
+def _by_source(run: RunFiles, prefix: str) -> Iterator[tuple[str, str, int]]:
+    """Field, source and documents of the counts of `documents` that begin so."""
+    for name, n in run.manifest["stages"][DOCUMENTS.name]["counts"].items():
+        if name.startswith(prefix):
+            field, _, source = name.removeprefix(prefix).partition(" ")
+            yield field, source, n
 
 
 def _reasons(ledger: pa.Table) -> pa.Table:

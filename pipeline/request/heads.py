@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.config import Against, Mixture, Source, source_of
 from pipeline.errors import LoopmixError
@@ -17,6 +17,7 @@ from pipeline.schema import DOCUMENTS
 from pipeline.sources import InputFile, Slice, column_names, plan_slices, read_parts, read_slice
 from pipeline.sources.caps import caps_of
 
+Item = TypeVar("Item")
 _HEAD_BYTES = 1_000_000  # of a slice that is looked at
 _N_SLICES = 4  # the first, the last and two between
 _MAX_ROWS = 100  # of a slice: their languages take a quarter of a second
@@ -71,7 +72,7 @@ def _look(source: Source, mixture: Mixture, *, is_told: bool) -> Head:
     is_packed = not files or any(path.lower().endswith(_PACKED) for path in files)
     n_bytes = sum(files.values()) or sum(piece.n_bytes for piece in pieces)
     try:
-        rows = [row for piece in _spread(pieces) for row in _some_of(source, piece, mixture, is_told=is_told)]
+        rows = [row for piece in evenly(pieces, _N_SLICES) for row in _some_of(source, piece, mixture, is_told=is_told)]
         columns = tuple(column_names(source, pieces[0])) if pieces else ()
     except LoopmixError as error:
         return Head(n_bytes, is_packed, (), problem=str(error), paths=paths)
@@ -102,15 +103,15 @@ def look_again(mixture: Mixture, source: Source, head: Head, **columns: str) -> 
 def unstripped(mixture: Mixture, source: Source, head: Head) -> list[bytes]:
     """What was looked at, with the prefixes that `strip_prefix` takes off."""
     whole = source.model_copy(update={"strip_prefix": None})
-    rows = (row for piece in _spread(head.pieces) for row in _some_of(whole, piece, mixture, is_told=False))
+    rows = (row for piece in evenly(head.pieces, _N_SLICES) for row in _some_of(whole, piece, mixture, is_told=False))
     return [row["content"] for row in rows if row["problem"] is None]
 
 
-def _spread(pieces: Sequence[Slice]) -> list[Slice]:
-    """A few, evenly, the first and the last among them."""
-    if len(pieces) <= _N_SLICES:
-        return list(pieces)
-    return [pieces[k * (len(pieces) - 1) // (_N_SLICES - 1)] for k in range(_N_SLICES)]
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` of some items, the first and the last among them where there is room for both."""
+    if len(items) <= most:
+        return list(items)
+    return [items[k * (len(items) - 1) // max(1, most - 1)] for k in range(most)]
 
 
 def _some_of(source: Source, piece: Slice, mixture: Mixture, *, is_told: bool) -> list[dict[str, Any]]:

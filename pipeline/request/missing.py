@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.config import Source
 from pipeline.errors import first_of
-from pipeline.request.heads import Head
+from pipeline.request.heads import Head, evenly
 from pipeline.request.lint import LintFinding
 from pipeline.sources import InputFile, missing_fields
 
@@ -38,16 +38,9 @@ def _chosen(files: Sequence[InputFile], *, most: int) -> list[InputFile]:
     firsts: dict[str, int] = {}
     for at, file in enumerate(files):
         firsts.setdefault(_folder(file.path), at)
-    chosen = set(_evenly(list(firsts.values()), most))
+    chosen = set(evenly(list(firsts.values()), most))
     rest = [at for at in range(len(files)) if at not in chosen]
-    return [files[at] for at in sorted(chosen | set(_evenly(rest, most - len(chosen))))]
-
-
-def _evenly(places: Sequence[int], most: int) -> list[int]:
-    """At most `most` of some places, the first and the last among them where there is room for both."""
-    if len(places) <= most:
-        return list(places)
-    return [places[k * (len(places) - 1) // max(1, most - 1)] for k in range(most)]
+    return [files[at] for at in sorted(chosen | set(evenly(rest, most - len(chosen))))]
 
 
 def _finding(source: Source, field: str, paths: list[str], *, looked: list[str]) -> LintFinding:

@@ -16,7 +16,7 @@ from pipeline.engine.tables import Tables
 from pipeline.phased import Phased
 from pipeline.reading.verify_epochs import PoolPlan, epochs_hold
 from pipeline.reading.work import working
-from pipeline.schema import BALANCE, LANGUAGES, packed_schema
+from pipeline.schema import BALANCE, FORMS, LANGUAGES, Table, packed_schema
 
 SEQ = 64
 
@@ -26,6 +26,7 @@ def planted(
     stream: Sequence[Sequence[int]],
     *,
     first: int = 2,
+    repo: int | None = None,
     copies: int = 2,
     batch: int | None = None,
 ) -> Any:
@@ -36,16 +37,20 @@ def planted(
     plan[0]["n_tokens"] = first
     tables = Tables(store, 1)
     tables.write(BALANCE, 0, data=pa.Table.from_pylist(plan, schema=BALANCE.schema))
-    blank = {field.name: None for field in LANGUAGES.schema}
-    pools = [blank | filled(LANGUAGES.schema) | {"pool": "code"} for _ in ids]
+    pools = [blank_of(LANGUAGES) | {"pool": "code"} for _ in ids]
     tables.write(LANGUAGES, 0, data=pa.Table.from_pylist(pools, schema=LANGUAGES.schema))
-    files = []
+    if repo is not None:  # all are files of its first part, or of none
+        place, of = (None, None) if repo < 0 else (0, repo)
+        forms = [blank_of(FORMS) | {"repo_place": place, "repo_part": of} for _ in ids]
+        tables.write(FORMS, 0, data=pa.Table.from_pylist(forms, schema=FORMS.schema))
+    schema, files = packed_schema(SEQ, joined=repo is not None), []
     for number, part in enumerate((stream[:half], stream[half:])):
         rows = [
             {
                 "token_ids": [0] * SEQ,
                 "n_real": 2 * len(docs),
                 "cu_seqlens": [2 * i for i in range(len(docs) + 1)],
+                "piece_bounds": [2 * i for i in range(len(docs) + 1)],
                 "doc_ids": [ids[doc] for doc in docs],
                 "doc_offsets": [0] * len(docs),
                 "pool": "code",
@@ -53,8 +58,8 @@ def planted(
             }
             for docs in part
         ]
-        batch_of = pa.RecordBatch.from_pylist(rows, schema=packed_schema(SEQ))
-        files.append(store.write_ipc(f"packed/{number}.arrow", [batch_of], schema=packed_schema(SEQ)))
+        batch_of = pa.RecordBatch.from_pylist(rows, schema=schema)
+        files.append(store.write_ipc(f"packed/{number}.arrow", [batch_of], schema=schema))
     counts = {"n_pieces": sum(len(docs) for docs in stream), "n_docs": len(ids)}
     stages = {"packed": {"counts": counts}, "documents": {"counts": counts}}
     phases = (Phased(None, "", "packed", SEQ, 1, 1, batch, None),)
@@ -63,7 +68,7 @@ def planted(
         store=store,
         tables=tables,
         n_shards=1,
-        joined=False,
+        joined=repo is not None,
         manifest={"stages": stages},
         files=lambda _: iter(files),
     )
@@ -74,9 +79,9 @@ def hold(folder: Path, stream: Sequence[Sequence[int]], *, sizes: dict[str, int]
         return epochs_hold(planted(folder, stream, **more), work)
 
 
-def filled(schema: pa.Schema) -> dict[str, Any]:
-    """Something in each column that must not be null."""
-    return {f.name: {"string": "", "bool": False}.get(str(f.type), 0) for f in schema if not f.nullable}
+def blank_of(table: Table) -> dict[str, Any]:
+    """Null in each column, or something where it must not be null."""
+    return {f.name: None if f.nullable else {"string": "", "bool": False}.get(str(f.type), 0) for f in table.schema}
 
 
 EPOCH = [[2 * i, 2 * i + 1] for i in range(20)]
@@ -110,6 +115,15 @@ def test_copies_nearer_than_half_an_epoch_are_found_but_where_an_epoch_is_a_few_
     kept, said = hold(tmp_path / "large", LARGE[::-1] + LARGE, first=20)  # 79 of 2 tokens, one of 20
     assert kept
     assert said.endswith("apart, as one is worth no more than 44 documents of equal length")
+
+
+def test_files_that_lie_together_are_one_document_to_an_epoch(tmp_path: Path) -> None:
+    kept, said = hold(tmp_path / "together", LARGE[::-1] + LARGE, repo=2**64 - 1)
+    assert kept
+    assert said.endswith("apart, as one is worth no more than 1 documents of equal length")
+    kept, said = hold(tmp_path / "alone", LARGE[::-1] + LARGE, repo=-1)
+    assert not kept
+    assert "two copies are less than half an epoch apart" in said
 
 
 def test_what_an_epoch_is_worth_when_counted_by_hand() -> None:
