@@ -53,6 +53,9 @@ ROOMS: dict[str, set[str]] = {
     "api": {"recipe", "request", "sources", "reading", "report", "export", "publish"} | SUBJECT,
     "recipe": {"request", "sources", "language", "quality", "rules", "dedup", "select", "mix", "privacy", "forms"}
     | SUBJECT,
+    # What tasks import, for the server that they are forked from.
+    "preloaded": {"recipe", "sources", "language", "quality", "rules", "dedup", "select", "mix", "privacy"}
+    | {"reading", "report"},
     "forecast": {"recipe", "request", "sources", "mix"} | SUBJECT,
     "request": {"sources", "language", "rules", "select", "privacy"} | COMMON,
     "tokenizer_sample": {"sources", "language", "quality", "rules", "mix"} | SUBJECT,

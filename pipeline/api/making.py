@@ -15,10 +15,10 @@ from rich.console import Console
 from pipeline import __version__
 from pipeline.api.asked import Where, place_of, refuse_options, refuse_where
 from pipeline.api.mixtures import load_mixture
-from pipeline.api.opened import FinishedRun, open_run
 from pipeline.api.started import input_bytes, started
 from pipeline.config import Mixture, said_sample
 from pipeline.engine.executor import connect
+from pipeline.engine.forking import PRELOADED
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.progress import Progress, RunLog
 from pipeline.engine.run import Run
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from pipeline.api.opened import FinishedRun
     from pipeline.engine.executor import Executor
     from pipeline.reading.work import Work
     from pipeline.report.brief import Brief
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 # Input above which the work goes to one process a core by itself. Below it the processes, which import and load kernels
 # once each, take much of what they would save.
 INLINE_BYTES = 100_000_000
+# What the driver itself imports on its way, for the stages that work between shards and for the report.
+_DRIVING = ["pipeline.report.page", "pipeline.report.compute", "pipeline.mix.packed", "pipeline.mix.balance"]
+_DRIVING += ["pipeline.select.select", "pipeline.dedup.similar"]
 Hear = Callable[[str, dict[str, Any]], None]
 
 
@@ -67,6 +71,8 @@ def curate(
     In a script, call it under `if __name__ == "__main__":`, because worker processes import the script.
     Raises ConfigError, StageError and StoreError; what is done stays done.
     """
+    from pipeline.api.opened import open_run  # which the command never asks
+
     place = place_of(out, what="out")
     refuse_where(executor, ray_address)
     refuse_options(progress=progress, sample=sample, on_bad_shard=on_bad_shard, check=check, replace=replace)
@@ -131,7 +137,7 @@ def make(
         with _workers(executor, ray_address, n_bytes=n_bytes, mixture=mixture) as engine:
             prepare(engine)
             progress.event("inputs", workers=engine.describe(), bytes=input_bytes(slices))
-            from pipeline.recipe import curate as run_recipe  # while the processes that have just begun do the same
+            from pipeline.recipe import curate as run_recipe  # while a server that has just begun does the same
 
             what = f"{said_sample(mixture.ingest.sample)} of " if mixture.ingest.sample else ""
             where = f"into {store.root}, {engine.describe()}"
@@ -197,8 +203,8 @@ def _workers(
     n_workers = workers_that_fit(mixture.ingest.shard_bytes)
     if executor == "processes" or (executor == "auto" and n_bytes > INLINE_BYTES and n_workers > 1):
         # Plug-ins may return arrays of pandas.
-        without = [] if mixture.quality.plugins else ["pipeline.arrays.without_pandas"]
-        return processes(n_workers, preload=[*without, "pipeline.recipe"])
+        preload = PRELOADED[1:] if mixture.quality.plugins else PRELOADED
+        return processes(n_workers, preload=preload, meanwhile=_DRIVING)
     return connect(None)
 
 

@@ -9,6 +9,7 @@ import click
 
 from pipeline.cli.helping import Sectioned
 from pipeline.cli.output import RUN, SAMPLE_RATE, complain, say
+from pipeline.engine.forking import PRELOADED, begin_server
 
 if TYPE_CHECKING:
     from pipeline.api.asked import Where
@@ -60,6 +61,7 @@ def curate(
 
     What happens is also written to RUN/logs/, one JSON line an event.
     """
+    _begin_early(mixture, executor)
     from pipeline.api.asked import at_odds
     from pipeline.api.making import Told, make
     from pipeline.arrays.pandas_unasked import leave_pandas_out
@@ -84,3 +86,10 @@ def curate(
     if made.page:
         say(f"\nreport: {made.page}")
     say(f"all of it: loopmix report {out}")
+
+
+def _begin_early(mixture: Path, executor: Where) -> None:
+    """Let what processes are forked from import beside this command, which takes as long to start; where nobody can say
+    yet how many processes there will be, or what they may import, it begins later."""
+    if executor == "processes" and mixture.is_file() and b"plugins" not in mixture.read_bytes():
+        begin_server(PRELOADED)

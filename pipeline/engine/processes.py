@@ -1,7 +1,7 @@
 """Tasks side by side in processes of this machine, with the face of the executors in `executor.py`.
 
 Each process gets one item at a time, so that of a process that died one knows what it was at. They are forked from a
-server that has imported what they need: it does so while the driver still reads its mixture.
+server that has imported what they need (`forking.py`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing import forkserver, get_context
+from importlib import import_module
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pipeline.engine.executor import Waiting, failure, number_of, work_on
+from pipeline.engine.forking import begin_server
 from pipeline.errors import LoopmixError, StageError, WorkerDied
 
 Item = TypeVar("Item")
@@ -32,11 +34,12 @@ TASK_BYTES_PER_SHARD_BYTE = 14
 
 
 @contextmanager
-def processes(n_workers: int, *, preload: Sequence[str] = ()) -> Iterator[ProcessExecutor]:
-    """An executor of so many processes, which end with the block. `preload` names modules that they need."""
-    get_context("forkserver").set_forkserver_preload(list(preload))
-    forkserver.ensure_running()
-    executor = ProcessExecutor(n_workers)
+def processes(
+    n_workers: int, *, preload: Sequence[str] = (), meanwhile: Sequence[str] = ()
+) -> Iterator[ProcessExecutor]:
+    """An executor of so many processes, which end with the block. `preload` names modules that they need, `meanwhile`
+    what this process will need: that is imported while the first items are worked on."""
+    executor = ProcessExecutor(n_workers, begin_server(preload), list(meanwhile))
     try:
         yield executor
     finally:
@@ -83,7 +86,10 @@ class ProcessExecutor:
     """`n_workers` processes, started when there is work and kept from map to map; see `processes`."""
 
     n_workers: int
+    _method: Literal["forkserver", "spawn"] = "forkserver"  # of starting them
+    _unread: list[str] = field(default_factory=list)  # modules that this process will need
     _idle: list[_Worker] = field(default_factory=list)
+    _late: dict[Connection, _Worker] = field(default_factory=dict)  # at an item of a map that was left
     # Those of maps that nobody closed too: left to the garbage collector, a connection can be closed twice.
     _alive: set[_Worker] = field(default_factory=set)
 
@@ -114,6 +120,8 @@ class ProcessExecutor:
                     busy[worker.connection] = worker, attempt
                 if not busy:
                     return
+                while self._unread:
+                    import_module(self._unread.pop())
                 for connection in wait(list(busy)):
                     assert isinstance(connection, Connection)
                     worker, attempt = busy.pop(connection)
@@ -127,6 +135,10 @@ class ProcessExecutor:
                     if not is_done:
                         raise answer
                     yield attempt.item, answer
+        except GeneratorExit:  # nobody wants the rest: what runs comes to its end, and its answer is not read
+            self._late |= {connection: worker for connection, (worker, _) in busy.items()}
+            busy.clear()
+            raise
         finally:
             for worker, _ in busy.values():  # what they were at is not committed, or it is: both are fine
                 self._end(worker)
@@ -143,6 +155,8 @@ class ProcessExecutor:
 
     def _give(self, call: bytes) -> _Worker:
         """The process that got the call. One that died while it had nothing to do is no item's fault."""
+        while self._late and not self._idle:
+            self._await_late()
         while self._idle:
             worker = self._idle.pop()
             try:
@@ -156,8 +170,19 @@ class ProcessExecutor:
             worker.connection.send_bytes(call)
         return worker
 
+    def _await_late(self) -> None:
+        for connection in wait(list(self._late)):
+            assert isinstance(connection, Connection)
+            worker = self._late.pop(connection)
+            try:
+                connection.recv_bytes()
+            except (EOFError, OSError):
+                self._end(worker)
+            else:
+                self._idle.append(worker)
+
     def _start(self) -> _Worker:
-        context = get_context("forkserver")
+        context: Any = get_context(self._method)
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
         process.start()
@@ -174,6 +199,7 @@ class ProcessExecutor:
     def close(self) -> None:
         """End the processes, those that are at work as well."""
         self._idle.clear()
+        self._late.clear()
         for worker in list(self._alive):
             self._end(worker)
 

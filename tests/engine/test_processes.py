@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import time
 from pathlib import Path
 
 import psutil
@@ -12,7 +13,7 @@ import pytest
 
 from pipeline import errors
 from pipeline.engine import processes as process_module
-from pipeline.engine.processes import ProcessExecutor, processes, workers_that_fit
+from pipeline.engine.processes import processes, workers_that_fit
 from pipeline.errors import StageError
 
 
@@ -62,21 +63,32 @@ def test_processes_that_die_while_they_have_nothing_to_do_are_replaced():
         assert not first & {pid for _, pid in found}
 
 
-def test_a_map_that_is_left_early_ends_what_still_runs(monkeypatch: pytest.MonkeyPatch):
-    started, plain = [], ProcessExecutor._start
+def whose(item: tuple[int, str]) -> tuple[int, int]:
+    """Who works on which item; only the first goes by without its file."""
+    while item[0] and not Path(item[1]).exists():
+        time.sleep(0.01)
+    return item[0], os.getpid()
 
-    def start(executor: ProcessExecutor):
-        started.append(plain(executor))
-        return started[-1]
 
-    monkeypatch.setattr(ProcessExecutor, "_start", start)
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_map_that_is_left_early_leaves_its_processes_to_the_next(tmp_path: Path, dies: bool):
+    items = [(number, str(tmp_path / "go on")) for number in range(9)]
     with processes(2) as executor:
-        for _ in executor.map(who, range(20), name="t"):
-            pids = {worker.process.pid for worker in started}
+        for _, (number, _) in executor.map(whose, items, name="t"):
+            assert number == 0
+            pids = {worker.process.pid for worker in executor._alive}
             break
-        (idle,) = executor._idle
-        assert [pid for pid in pids if psutil.pid_exists(pid)] == [idle.process.pid]
-        assert len(list(executor.map(who, range(20), name="t"))) == 20
+        (late,) = executor._late.values()
+        if dies:
+            late.process.kill()
+        else:
+            (tmp_path / "go on").touch()
+        again = list(executor.map(who, range(20), name="t"))  # whose results are not those of what was left
+        assert sorted(item for item, _ in again) == list(range(20))
+        assert all(isinstance(pid, int) for _, pid in again)
+        now = {worker.process.pid for worker in executor._alive}
+        assert len(now) == 2 and (now == pids) != dies
+    assert not [pid for pid in pids | now if psutil.pid_exists(pid)]
 
 
 def test_a_map_that_nobody_closed_ends_with_the_block_and_is_nothing_to_collect(capfd: pytest.CaptureFixture[str]):
@@ -121,6 +133,25 @@ def test_an_item_that_takes_process_after_process_is_named_when_all_others_are_d
     assert sorted(done) == [0, 2, 3]
     assert died.value.item == items[1]
     assert (tmp_path / "left").read_text() == "x" * 6
+
+
+def until_it_is_there(path: str) -> bool:
+    """Whether a file came within half a minute."""
+    for _ in range(300):
+        if Path(path).exists():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_the_driver_imports_what_it_will_need_while_the_first_items_are_worked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "needed_late.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()")
+    monkeypatch.syspath_prepend(tmp_path)
+    with processes(1, meanwhile=["needed_late"]) as executor:
+        assert not (tmp_path / "imported").exists()
+        assert dict(executor.map(until_it_is_there, [str(tmp_path / "imported")], name="t")).popitem()[1]
 
 
 def test_only_as_many_tasks_run_as_fit_into_memory(monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,24 @@
+"""The server that processes are forked from. It imports what they need, once, while the driver still starts.
+
+It knows nothing of ours before it is asked, so that a command can begin it with its first line.
+"""
+
+from collections.abc import Sequence
+from multiprocessing import forkserver
+from typing import Final, Literal
+
+# What a curation's processes import; the first leaves pandas out, which arrays of plug-ins may be of.
+PRELOADED: Final = ("pipeline.arrays.without_pandas", "pipeline.preloaded")
+_imports: list[tuple[str, ...]] = []  # of the one server that a process can have
+
+
+def begin_server(modules: Sequence[str]) -> Literal["forkserver", "spawn"]:
+    """Begin it, unless it runs, and return how processes that may have imported `modules`, and nothing else, are
+    started: `forkserver`, or `spawn` where the server of this process has imported others."""
+    if not _imports:
+        _imports.append(tuple(modules))
+        forkserver.set_forkserver_preload(list(modules))
+    if _imports != [tuple(modules)]:
+        return "spawn"
+    forkserver.ensure_running()  # again, where somebody has ended it
+    return "forkserver"
