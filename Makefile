@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Where the environment tells Python to keep no compiled code, each of some hundred processes of the tests would compile
+# for half a second.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo install test test-all wheel test-python docs check format clean
 
