@@ -3,8 +3,10 @@
 It knows nothing of ours before it is asked, so that a command can begin it with its first line.
 """
 
-from collections.abc import Sequence
-from multiprocessing import forkserver
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
 from typing import Final, Literal
 
 # What a curation's processes import; the first leaves pandas out, which arrays of plug-ins may be of.
@@ -20,5 +22,17 @@ def begin_server(modules: Sequence[str]) -> Literal["forkserver", "spawn"]:
         forkserver.set_forkserver_preload(list(modules))
     if _imports != [tuple(modules)]:
         return "spawn"
-    forkserver.ensure_running()  # again, where somebody has ended it
+    with uninterrupted():
+        forkserver.ensure_running()  # again, where somebody has ended it
     return "forkserver"
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Processes that begin here do not see Ctrl-C, which a terminal sends to all: who began them ends them."""
+    resource_tracker.ensure_running()  # which lets the signal through again when it begins
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

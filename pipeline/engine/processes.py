@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pipeline.engine.executor import Waiting, failure, number_of, work_on
-from pipeline.engine.forking import begin_server
+from pipeline.engine.forking import begin_server, uninterrupted
 from pipeline.errors import LoopmixError, StageError, WorkerDied
 
 Item = TypeVar("Item")
@@ -185,7 +185,8 @@ class ProcessExecutor:
         context: Any = get_context(self._method)
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
-        process.start()
+        with uninterrupted():
+            process.start()
         theirs.close()
         worker = _Worker(process, ours)
         self._alive.add(worker)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from pipeline.engine import forking
 
 PACKAGE = Path(forking.__file__).parents[1]
 _SCRIPT = """
+import signal
 import sys
 from multiprocessing import forkserver
 from pipeline.engine.forking import begin_server
@@ -21,6 +25,16 @@ from pipeline.engine.processes import processes
 
 def held(names):
     return [name in sys.modules for name in names]
+
+
+def is_interrupted(_):
+    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def interrupted(*preload):
+    with processes(1, preload=preload) as executor:
+        ((_, found),) = executor.map(is_interrupted, [0], name="t")
+    return executor._method, found
 
 
 def in_worker(*preload):
@@ -56,6 +70,23 @@ def test_workers_have_what_the_server_imported_and_never_what_another_run_asked_
 def test_the_server_runs_as_soon_as_it_was_asked_for(tmp_path: Path) -> None:
     said_so = 'print(begin_server(("wave",)), forkserver._forkserver._forkserver_pid is not None)'
     assert said(tmp_path, said_so) == ["forkserver True"]
+
+
+def test_only_the_driver_is_interrupted_from_the_terminal(tmp_path: Path) -> None:
+    found = said(tmp_path, 'print(interrupted("wave"))\nprint(interrupted("colorsys"))\nprint(is_interrupted(0))')
+    assert found == ["('forkserver', False)", "('spawn', False)", "True"]
+
+
+def test_an_interrupted_command_says_so_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline", "curate", str(PACKAGE.parent / "tests/data/mixture.yaml")]
+    command += ["--out", str(tmp_path / "run"), "--executor", "processes", "--quiet"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not list(tmp_path.glob("run/logs/*")):  # the server is still at its imports
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.communicate()[1] == "loopmix: stopped; run the same line again to go on\n"
+    assert process.returncode == 130
 
 
 def test_a_server_that_somebody_ended_begins_again(tmp_path: Path) -> None:
