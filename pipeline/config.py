@@ -64,7 +64,7 @@ class Columns(Frozen):
     repo: str | None = Field(None, description="repository name")
     revision: str | None = Field(None, description="commit or version")
     revision_time: str | None = Field(None, description="when that revision was made, timestamp or ISO 8601 text")
-    license: str | None = Field(None, description="SPDX id, or a list of them, which is joined with OR")
+    license: str | None = Field(None, description="SPDX id, or a list of them, of which all hold: joined with AND")
     stars: str | None = Field(None, description="popularity count of the repository")
     language: str | None = Field(
         None, description="language by name or alias; decides; null: `language`, if there is one"
@@ -92,7 +92,7 @@ class Source(Frozen):
         None, description="taken off each content: starcoderdata, or a pattern of RE2; named groups fill empty columns"
     )
     include: Globs = Field(
-        ("*",), min_length=1, description="gitignore patterns of what to read; the last that fits a path decides"
+        ("*",), min_length=1, description='gitignore patterns of what to read; the last decides; ".*", "_*": hidden too'
     )
     exclude: Globs = Field((), description="gitignore patterns of what to leave out, folders too; the last decides")
     reader: str | None = Field(

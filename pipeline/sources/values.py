@@ -15,6 +15,7 @@ from pipeline.config import Columns, Source
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64 = 2**63
+_CHOICE = re.compile(r"\bor\b|[,/|]", re.IGNORECASE)  # what may bind less than AND in the spelling of one licence
 _NATURAL = re.compile(r"[a-z]{2,3}(?:[-_]\w+)*")
 
 
@@ -94,14 +95,17 @@ def text_of(value: Any) -> str | None:
 
 
 def license_of(value: Any) -> str | None:
-    """A licence, or several joined with OR: data sets list what a detector found in the repository, in no set order.
+    """A licence, or several joined with AND: data sets list what a detector found in a file or repository, in no set
+    order, and what was found holds, all of it. So no copyleft passes beside an MIT.
 
-    Doubles go and the order stays. What a list means is up to its source; OR lets `select` see each member.
+    A choice is one text (`MIT OR GPL-2.0`) and stays one, in brackets among others. Doubles go and the order stays.
     """
     if not isinstance(value, list | tuple):
         return text_of(value)
-    names = [name for name in map(text_of, value) if name is not None]
-    return " OR ".join(dict.fromkeys(names)) or None
+    names = list(dict.fromkeys(name for name in map(text_of, value) if name is not None))
+    if len(names) < 2:
+        return names[0] if names else None
+    return " AND ".join(f"({name})" if _CHOICE.search(name) else name for name in names)
 
 
 def count_of(value: Any) -> int | None:

@@ -36,9 +36,9 @@ _STACK_REPO = {
     "revision_id": "b" * 40,
     "directory_id": "c" * 40,
     "branch_name": "refs/heads/main",
-    "visit_date": WHEN,
+    "visit_date": WHEN + datetime.timedelta(days=2),
     "revision_date": WHEN,
-    "committer_date": WHEN,
+    "committer_date": WHEN + datetime.timedelta(days=1),
     "github_id": 7,
     "star_events_count": 12,
     "fork_events_count": 1,
@@ -130,8 +130,8 @@ class Made:
     filled: dict[str, dict[str, Any]]
 
 
-_REVISION = {"revision": "b" * 40}
-_OF_STACK = {"path": "/src/tide.py", "repo": "quay/tide", "stars": 12, "license": "MIT OR Apache-2.0", **_REVISION}
+_REVISION = {"revision": "b" * 40, "revision_time": WHEN.replace(tzinfo=datetime.UTC)}
+_OF_STACK = {"path": "/src/tide.py", "repo": "quay/tide", "stars": 12, "license": "MIT AND Apache-2.0", **_REVISION}
 _OF_WEB = {"content": PROSE.encode(), "path": "https://example.org/tide"}
 _OF_CODE = {"content": CODE.encode(), "path": "src/tide.py", "repo": "quay/tide"}
 MADE = {

@@ -205,7 +205,7 @@ def test_the_line_to_add_gives_what_the_rows_say(tmp_path: Path) -> None:
     (source, _) = load_mixture(tmp_path / "mix.yaml").sources
     (piece,) = plan_slices(source, shard_bytes=1_000_000)
     row = read_slice(source, piece, max_document_bytes=1_000_000).to_pylist()[0]
-    assert (row["repo"], row["revision"], row["license"]) == ("quay/tide", "b" * 40, "MIT OR Apache-2.0")
+    assert (row["repo"], row["revision"], row["license"]) == ("quay/tide", "b" * 40, "MIT AND Apache-2.0")
 
 
 def test_a_column_of_classes_of_licences_is_no_column_of_licences(tmp_path: Path) -> None:

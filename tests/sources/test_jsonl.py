@@ -53,7 +53,7 @@ def test_rows_carry_the_mapped_keys_when_they_are_there(tmp_path: Path, rows_of:
     full, bare = rows_of(_source(tmp_path, **columns))
     assert full["content"] == "Grüße\n".encode()
     assert (full["path"], full["repo"], full["revision"]) == ("src/a.py", "me/mine", "abc")
-    assert (full["license"], full["stars"]) == ("MIT OR ISC", 7)
+    assert (full["license"], full["stars"]) == ("MIT AND ISC", 7)
     assert full["revision_time"].isoformat() == "2024-05-01T00:00:00+00:00"
     offset = len(json.dumps(row)) + 1
     assert bare["path"] == f"a.jsonl#{offset}"

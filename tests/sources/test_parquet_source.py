@@ -56,7 +56,7 @@ def test_stack_like_columns_are_mapped(tmp_path: Path, rows_of: Any) -> None:
     rows = rows_of(source)
     assert [row["path"] for row in rows] == ["a.py", "d/b.py", "train-00000-of-00001.parquet#2"]
     assert [row["repo"] for row in rows] == ["me/x", "me/y", "me/z"]
-    assert [row["license"] for row in rows] == ["MIT OR Apache-2.0", "unknown", "unknown"]
+    assert [row["license"] for row in rows] == ["MIT AND Apache-2.0", "unknown", "unknown"]
     assert [row["stars"] for row in rows] == [5, None, 0]
     assert [row["revision_time"] for row in rows] == [datetime(2015, 1, 1, tzinfo=UTC), None, None]
 
@@ -310,11 +310,11 @@ ID = uuid.UUID(int=0x1234)
         ("revision", pa.array([b"abcdef\0\0"], pa.binary(8)), "abcdef"),
         ("revision", pa.array(['"v1"'], pa.json_()), "v1"),
         ("revision", pa.array(["v1"], pa.large_string()).dictionary_encode(), "v1"),
-        ("license", pa.array(['["MIT", "ISC"]'], pa.json_()), "MIT OR ISC"),
-        ("license", pa.array([["MIT", "ISC"]], pa.list_view(pa.string())), "MIT OR ISC"),
-        ("license", pa.array([["MIT", "ISC"]], pa.large_list_view(pa.string())), "MIT OR ISC"),
-        ("license", pa.array([["MIT", "ISC"]], pa.list_(pa.string(), 2)), "MIT OR ISC"),
-        ("license", pa.array([["MIT", "ISC"]], pa.list_(pa.dictionary(pa.int8(), pa.string()))), "MIT OR ISC"),
+        ("license", pa.array(['["MIT", "ISC"]'], pa.json_()), "MIT AND ISC"),
+        ("license", pa.array([["MIT", "ISC"]], pa.list_view(pa.string())), "MIT AND ISC"),
+        ("license", pa.array([["MIT", "ISC"]], pa.large_list_view(pa.string())), "MIT AND ISC"),
+        ("license", pa.array([["MIT", "ISC"]], pa.list_(pa.string(), 2)), "MIT AND ISC"),
+        ("license", pa.array([["MIT", "ISC"]], pa.list_(pa.dictionary(pa.int8(), pa.string()))), "MIT AND ISC"),
         ("content", pa.array([b"abcd"], pa.binary(4)), b"abcd"),
         ("content", pa.array(['{"a": 1}'], pa.json_()), b'{"a": 1}'),
         ("content", pa.array([b"ab"], pa.binary()).dictionary_encode(), b"ab"),

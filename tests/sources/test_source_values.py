@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import Columns
+from pipeline.select.licenses import PERMISSIVE, UNKNOWN, dropped_class, license_class
 from pipeline.sources.values import Metadata, count_of, find, license_of, metadata_of, micros_of, text_of
 
 ANYTHING = st.recursive(
@@ -34,7 +35,10 @@ def test_text_is_utf8_when_it_held_a_lone_surrogate() -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (["MIT", "Apache-2.0"], "MIT OR Apache-2.0"),
+        (["MIT", "Apache-2.0"], "MIT AND Apache-2.0"),
+        (["MIT OR GPL-2.0", "ISC"], "(MIT OR GPL-2.0) AND ISC"),
+        (["MIT/ISC", "GPL-2 or later"], "(MIT/ISC) AND (GPL-2 or later)"),
+        (["MIT OR GPL-2.0"], "MIT OR GPL-2.0"),
         (["MIT", None, "MIT", ""], "MIT"),
         ([], None),
         ("MIT", "MIT"),
@@ -43,6 +47,16 @@ def test_text_is_utf8_when_it_held_a_lone_surrogate() -> None:
 )
 def test_licenses_are_joined_when_there_are_several(value: Any, expected: str | None) -> None:
     assert license_of(value) == expected
+
+
+@pytest.mark.parametrize("strict", ["GPL-3.0-only", "GPL 2 or later", "GPL-2.0/AGPL-3.0", "SSPL-1.0", "CC-BY-NC-4.0"])
+@pytest.mark.parametrize("free", ["MIT", "Apache License, Version 2.0", "MIT OR Apache-2.0", "MIT/ISC"])
+def test_a_free_licence_in_a_list_lets_no_strict_one_pass(free: str, strict: str) -> None:
+    for listed in ([free, strict], [strict, free], [free, None, strict, "ISC"]):
+        assert license_class(license_of(listed)) == license_class(strict) != PERMISSIVE
+        assert dropped_class(license_of(listed), ["copyleft", "other"]) == dropped_class(strict, ["copyleft", "other"])
+    assert license_class(license_of([free, "ISC"])) == PERMISSIVE
+    assert license_class(license_of([free, "NOASSERTION"])) == UNKNOWN, "what was found and says nothing frees nothing"
 
 
 @pytest.mark.parametrize(
