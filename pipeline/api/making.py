@@ -26,6 +26,7 @@ from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import Store, open_store
 from pipeline.errors import ConfigError, StoreError, WorkerDied
 from pipeline.request.load import with_sample
+from pipeline.request.unread import lines_of_unread
 from pipeline.request.without_effect import without_effect
 from pipeline.sources.documents import plan
 
@@ -133,6 +134,8 @@ def make(
         for line in without_effect(mixture):
             progress.warn(line)
         slices = plan(mixture)
+        for line in lines_of_unread(mixture):
+            progress.warn(line)
         n_bytes = sum(s.n_bytes for s in slices)
         with _workers(executor, ray_address, n_bytes=n_bytes, mixture=mixture) as engine:
             prepare(engine)

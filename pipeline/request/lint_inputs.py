@@ -22,6 +22,7 @@ from pipeline.request.heads import Head, look_at_benchmark, look_at_source
 from pipeline.request.lint import LintFinding, lint_mixture, named_groups
 from pipeline.request.missing import missing
 from pipeline.request.unmapped import unmapped
+from pipeline.request.unread import unread
 from pipeline.schema import OTHERS, POOLS
 from pipeline.select.licenses import dropped_class
 
@@ -60,6 +61,7 @@ def _source(source: Source, head: Head, mixture: Mixture) -> Iterator[LintFindin
         write = "a path, `columns.content` or `include` that names documents"
         yield LintFinding("source_empty", f"{key}.path", f"looked at {len(head.rows)} rows: {problems}", why, write)
         return
+    yield from unread(source)
     yield from unmapped(source, head, mixture)
     yield from missing(source, head)
     yield from choices(source, head, mixture)

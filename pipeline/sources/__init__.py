@@ -4,6 +4,7 @@
     read_slice    a slice -> the rows of one shard, in input order
     read_parts    an open slice, whose size only reading tells -> the rows of each of its shards, one after the other
     column_names  a slice -> the columns or keys of its first file, mapped or not
+    passed_over   a source -> files of rows that its folder or glob holds and that are not read, with `.` or `_` in front
     missing_fields  some files -> for each the mapped fields that it has no column for
 
 A row's doc_id is a hash of (source name, input file relative to the source's folder, row in that file). It says nothing
@@ -20,11 +21,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
-from pipeline.errors import StoreError
+from pipeline.errors import LoopmixError, StoreError
 from pipeline.sources.caps import DEFAULT_CAPS, InputCaps, capped
 from pipeline.sources.names import is_safe
 from pipeline.sources.raw import RawDocument, RowPlace, without_poisonous
-from pipeline.sources.roots import DAMAGED, locate, store_errors
+from pipeline.sources.roots import DAMAGED, hidden_files, locate, store_errors
 from pipeline.sources.slices import InputFile, Slice
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ __all__ = [
     "Slice",
     "column_names",
     "missing_fields",
+    "passed_over",
     "plan_slices",
     "read_parts",
     "read_slice",
@@ -133,6 +135,19 @@ def column_names(source: Source, piece: Slice) -> list[str]:
         return []
     names: list[str] = _reader(source).column_names(source, piece.files[0])
     return names
+
+
+def passed_over(source: Source) -> list[str]:
+    """Paths of files that seem to hold rows and are not read, because a name on the way begins with `.` or `_`.
+
+    Lists a source of files of rows again; nothing where that cannot be done, which is the plan's to say.
+    """
+    if source.kind not in ("parquet", "jsonl"):
+        return []
+    try:
+        return hidden_files(source, root=locate(source), suffixes=_reader(source).SUFFIXES)
+    except LoopmixError:
+        return []
 
 
 def missing_fields(source: Source, files: Sequence[InputFile]) -> dict[str, list[str]]:

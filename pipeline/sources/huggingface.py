@@ -1,7 +1,7 @@
 """A folder that `save_to_disk` of the library `datasets` wrote: Arrow streams, in the order of its `state.json`.
 
 Several splits lie in folders of their own below, and all are read; `include` chooses. Files that no `state.json` names
-(caches) are no part of the data set. A stream is read from its start, so a file is an open slice.
+(caches) are no part of the data set, nor are data sets in hidden folders. A stream is read from its start, so a file is an open slice.
 
 A row's number is its place in the file.
 """
@@ -29,7 +29,7 @@ from pipeline.sources.caps import InputCaps, refuse_bytes
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.names import is_safe
 from pipeline.sources.raw import RawDocument
-from pipeline.sources.roots import DAMAGED, Root, list_files, locate, open_file, store_errors
+from pipeline.sources.roots import DAMAGED, Root, hides, list_files, locate, open_file, store_errors
 from pipeline.sources.slices import InputFile, Slice
 
 _STATE = "state.json"
@@ -42,7 +42,8 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     root = locate(source)
     everything = source.model_copy(update={"include": ("*",), "exclude": ()})
     there = {file.path: file for file in list_files(everything, root=root)}
-    states = [file for path, file in sorted(there.items()) if path.rpartition("/")[2] == _STATE]
+    hidden = hides(source, root=root)  # a data set in a hidden folder; what a `state.json` names is meant
+    states = [file for path, file in sorted(there.items()) if path.rpartition("/")[2] == _STATE and not hidden(path)]
     if not states:
         raise ConfigError(
             f"sources.{source.name}.path: {source.path} holds no {_STATE}, so `save_to_disk` did not write it; "

@@ -29,7 +29,7 @@ from pipeline.sources.unpack import GZIP, ZSTD, is_compressed, open_blocks
 from pipeline.sources.values import find, mapped, metadata_of
 from pipeline.yaml_file import closest, did_you_mean
 
-_SUFFIXES = tuple(stem + end for stem in (".jsonl", ".ndjson", ".json") for end in ("", *GZIP, *ZSTD))
+SUFFIXES = tuple(stem + end for stem in (".jsonl", ".ndjson", ".json") for end in ("", *GZIP, *ZSTD))
 _EXPANSION = 4  # raw bytes for each compressed one, as code and prose have it; an estimate for progress only
 
 _LINE_PER_DOCUMENT = 8  # a line may be this often the largest document: JSON writes some bytes with six
@@ -42,7 +42,7 @@ _PEEK_BYTES = 1 << 18  # searched for the content key before any work; a plain c
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     """Slices of about `shard_bytes`: small plain files together, large ones cut; open ones of what cannot be cut."""
     root = locate(source)
-    files = list_files(source, root=root, suffixes=_SUFFIXES)
+    files = list_files(source, root=root, suffixes=SUFFIXES)
     _check_content_key(source, root=root, files=files[:_N_CHECKED_FILES])
     slices: list[Slice] = []
     for small, neighbours in groupby(files, key=lambda file: not is_compressed(file) and file.size <= shard_bytes):

@@ -37,7 +37,7 @@ from pipeline.sources.raw import RawDocument
 from pipeline.sources.roots import DAMAGED, Root, list_files, locate, open_file, store_errors
 from pipeline.sources.slices import ROW_BYTES, InputFile, Slice
 
-_SUFFIXES = (".parquet", ".pq")
+SUFFIXES = (".parquet", ".pq")
 _ROWS = 64  # read at once, where they are not large; by Arrow that takes no longer than a thousand
 _BUFFER_BYTES = 1 << 20  # about a page; a plain choice
 _FOOTER_THREADS = 8  # reading footers is waiting, mostly on remote stores
@@ -47,7 +47,7 @@ _MAGIC = (b"PAR1", b"PARE")  # plain, and with an encrypted footer, which the li
 def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     """Neighbouring row groups of a file together, up to `shard_bytes` of uncompressed columns."""
     root = locate(source)
-    files = list_files(source, root=root, suffixes=_SUFFIXES)
+    files = list_files(source, root=root, suffixes=SUFFIXES)
     with ThreadPoolExecutor(_FOOTER_THREADS) as threads:
         footers = list(threads.map(lambda file: _footer(root, file), files))
     schemas = [footer and footer.schema.to_arrow_schema() for footer in footers]

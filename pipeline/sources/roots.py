@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from pipeline.config import Source
 from pipeline.errors import ConfigError, LoopmixError, StoreError
 from pipeline.globs import chooser, pruner
+from pipeline.sources.hidden import is_hidden, shown_by
 from pipeline.sources.local import open_below, walk
 from pipeline.sources.names import is_safe, to_text
 from pipeline.sources.slices import InputFile
@@ -100,23 +101,47 @@ def split_glob(path: str, *, is_folder: Callable[[str], bool]) -> tuple[str, str
 def list_files(source: Source, *, root: Root, suffixes: tuple[str, ...] = ()) -> list[InputFile]:
     """The source's files, sorted by path. Below a folder only those with one of `suffixes`, if any are given.
 
-    A glob of the mixture is read from its folder down, and include and exclude apply to the path from there.
+    A glob of the mixture is read from its folder down, and include and exclude apply to the path from there. With
+    `suffixes` the files hold rows, and hidden ones are left out (`hidden.py`).
     ConfigError if none is left, because a source without files is a slip.
     """
     listed, n_links = _list(root, exclude=source.exclude)
-    chosen = chooser(source.include, source.exclude)
-    any_name = root.takes_links or not suffixes
-    files = [file for file in listed if chosen(file.path) and root.names(file.path)]
-    files = [file for file in files if any_name or file.path.lower().endswith(suffixes)]
-    if not files:
-        raise ConfigError(_none_left(source, n_files=len(listed), n_links=n_links, suffixes=suffixes))
-    unsafe = [file.path for file in files if not is_safe(file.path)]
+    files = _chosen(source, listed, root=root, suffixes=suffixes)
+    hidden = hides(source, root=root) if suffixes else lambda path: False
+    kept = [file for file in files if not hidden(file.path)]
+    if not kept:
+        said = _none_left(source, n_files=len(listed), n_links=n_links, n_hidden=len(files), suffixes=suffixes)
+        raise ConfigError(said)
+    unsafe = [file.path for file in kept if not is_safe(file.path)]
     if unsafe:
         raise ConfigError(f"sources.{source.name}: the name {unsafe[0]!r} leads out of its folder; exclude it")
-    return files
+    return kept
 
 
-def _none_left(source: Source, *, n_files: int, n_links: int, suffixes: tuple[str, ...]) -> str:
+def hidden_files(source: Source, *, root: Root, suffixes: tuple[str, ...]) -> list[str]:
+    """Paths of the files that `list_files` leaves out for their signs, and that seem to hold rows: markers and checksums
+    beside them (`_SUCCESS`, `.crc`) are not among them."""
+    listed, _ = _list(root, exclude=source.exclude)
+    hidden = hides(source, root=root)
+    found = (file.path for file in _chosen(source, listed, root=root, suffixes=suffixes) if hidden(file.path))
+    is_any = root.glob is not None and not root.glob.endswith("*")  # else `*` would mean markers too
+    return [path for path in found if is_any or path.lower().endswith(suffixes)]
+
+
+def hides(source: Source, *, root: Root) -> Callable[[str], bool]:
+    """A test for paths of a source of rows: whether they are hidden. One file that is named whole never is."""
+    shown = shown_by((root.glob or "", *source.include))
+    return lambda path: root.only is None and is_hidden(path, shown=shown)
+
+
+def _chosen(source: Source, listed: list[InputFile], *, root: Root, suffixes: tuple[str, ...]) -> list[InputFile]:
+    """Those that the mixture's path and patterns mean, hidden ones among them."""
+    chosen, any_name = chooser(source.include, source.exclude), root.takes_links or not suffixes
+    files = (file for file in listed if chosen(file.path) and root.names(file.path))
+    return [file for file in files if any_name or file.path.lower().endswith(suffixes)]
+
+
+def _none_left(source: Source, *, n_files: int, n_links: int, n_hidden: int, suffixes: tuple[str, ...]) -> str:
     said = f"sources.{source.name}.path: no file of {source.path} matches; looked at {n_files} files"
     if suffixes:
         said += f", expected names that end in {' or '.join(suffixes)}"
@@ -124,6 +149,8 @@ def _none_left(source: Source, *, n_files: int, n_links: int, suffixes: tuple[st
         said += f", with include {list(source.include)} and exclude {list(source.exclude)}"
     if n_links:
         said += f"; {n_links} links were not followed (a glob as `path` takes them)"
+    if n_hidden:
+        said += f"; {n_hidden} left out for `.` or `_` in front of a name ('_*' among `include` takes them)"
     return f"{said}; correct the path"
 
 

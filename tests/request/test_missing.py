@@ -125,3 +125,22 @@ def test_of_many_files_each_folder_is_looked_at(tmp_path: Path, monkeypatch: pyt
     parquet(tmp_path, "ruby/0", [OTHER])
     (finding,) = found(tmp_path, "parquet")
     assert finding.seen == "1 of 4 files looked at has no column 'license': ruby/"
+
+
+@pytest.mark.parametrize(("kind", "what"), [("parquet", "no columns"), ("jsonl", "no keys")])
+def test_what_the_same_files_lack_is_one_finding(tmp_path: Path, kind: str, what: str) -> None:
+    columns = COLUMNS | {"stars": "stars", "revision": "revision"}
+    full = ROW | {"stars": 1, "revision": "a"}
+    for name, row in (("a/0", full), ("b/0", {"content": "x"}), ("c/0", {k: full[k] for k in full if k != "stars"})):
+        KINDS[kind](tmp_path, name, [row] * 5)
+    several, one = found(tmp_path, kind, columns=columns, license="MIT")
+    if one.key == "sources.it.columns":
+        several, one = one, several
+    assert (several.key, one.key) == ("sources.it.columns", "sources.it.columns.stars")
+    assert several.seen.startswith(f"1 of 3 files looked at has {what} 'repo.name', 'revision', 'license'")
+    assert several.seen.endswith(": b/") and several.write.startswith("exclude: [/b/] in source it; or ")
+    assert several.why == (
+        "their documents have the license that the source states, whatever their rows say; "
+        "their documents have no repo and no revision, and all that uses it does without"
+    )
+    assert one.seen.endswith(": b/, c/") and one.seen.startswith("2 of 3 files looked at have")
