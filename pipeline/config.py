@@ -60,7 +60,7 @@ class Columns(Frozen):
     """
 
     content: str = Field("content", description="text or bytes of the document; the only one that must exist")
-    path: str | None = Field(None, description="file path; null: `path`, if there is one, else input file and row")
+    path: str | None = Field(None, description="file path; null: `path`, if there is one, else file#number")
     repo: str | None = Field(None, description="repository name")
     revision: str | None = Field(None, description="commit or version")
     revision_time: str | None = Field(None, description="when that revision was made, timestamp or ISO 8601 text")

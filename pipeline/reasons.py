@@ -16,6 +16,7 @@ REASONS: dict[str, str] = {
     "unreadable_row": "the input row could not be read as a document",
     "missing_object": "the git repository lacks the file's content: a partial or damaged clone",
     "too_large": "larger than ingest.max_document_bytes; its content was not loaded",
+    "no_files": "its row lists no file: a place in the ledger for the row, and no document",
     "repeated_entry": "the same row lists the same path and content before",
     "empty": "no content, or white space only",
     "lfs_pointer": "a Git LFS pointer; the content itself was not fetched",
@@ -60,6 +61,7 @@ SETTINGS = (
     Setting("unreadable_row", None, "", "ours: there is no content to judge"),
     Setting("missing_object", None, "", "ours: there is no content to judge"),
     Setting("too_large", "ingest.max_document_bytes", "above", "RefineCode: files of more than 8 MB are skipped"),
+    Setting("no_files", None, "", "ours: every row of the input is spoken of"),
     Setting("repeated_entry", None, "", "ours: a row of The Stack v3 lists a file several times"),
     Setting("empty", None, "", "ours: there is nothing to learn from it"),
     Setting("lfs_pointer", None, "", "Git LFS specification, version 1"),
@@ -99,6 +101,7 @@ INGEST_PROBLEMS = (
     "unreadable_row",
     "missing_object",
     "too_large",
+    "no_files",
     "repeated_entry",
     "empty",
     "lfs_pointer",
@@ -112,7 +115,15 @@ INGEST_PROBLEMS = (
 
 # Of these the content is not in the run: no bytes of it were counted, and nothing was measured.
 NOT_LOADED = frozenset(
-    {"unreadable_row", "missing_object", "too_large", "repeated_entry", "crashed_worker", "undecidable_encoding"}
+    {
+        "unreadable_row",
+        "missing_object",
+        "too_large",
+        "no_files",
+        "repeated_entry",
+        "crashed_worker",
+        "undecidable_encoding",
+    }
 )
 
 

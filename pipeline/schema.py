@@ -5,7 +5,7 @@ All tables but `similar`, `near_dups` and `packed` are *aligned*: shard k has on
 2**32 plus its row: eight bytes that name a document inside one run. Exchanges move positions, hashes and counts, never
 text.
 
-Types: `doc_id` is 32 hex characters, a 128-bit hash of source, input file and row (not of the text, so that exact
+Types: `doc_id` is 32 hex characters, a 128-bit hash of source, input_file and input_row (not of the text, so that exact
 duplicates stay visible). Counts are int64, fractions float64 in [0, 1].
 """
 
@@ -73,7 +73,7 @@ DOCUMENTS = _table(
     _required("n_replaced", pa.int64()),  # characters U+FFFD in content that stand for bytes that could not be read
     _required("n_repaired", pa.int64()),  # damaged places of UTF-8 read as what they are: CESU-8, a line of cp1252
     _required("input_file", pa.string()),  # relative to the source's root
-    _required("input_row", pa.int64()),
+    _required("input_row", pa.int64()),  # its number in the file, of JSON the byte where it starts: docs/ingest.md
     pa.field("problem", pa.string()),  # why it is no document: too_large, unreadable_row, lfs_pointer, ...
     pa.field("made_from", pa.string()),  # the format that content was taken out of, so it is not the file's: ipynb
     _required_list("lost_fields", pa.string()),  # mapped fields that are null because what they held could not be read

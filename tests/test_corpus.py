@@ -105,13 +105,15 @@ def test_every_document_meets_its_fate(ledger: list[dict[str, Any]]):
 
 
 def test_corpus_shows_every_documented_reason(ledger: list[dict[str, Any]]):
-    # need another run and a git repository that lacks objects; a repeated entry has the path of the first, which stays;
-    # a document that ends its worker would end these tests as well; and the last two need a policy that drops.
+    # need another run, a git repository that lacks objects, and lists of files without any; a repeated entry has the
+    # path of the first, which stays; a document that ends its worker would end these tests as well; and the last two
+    # need a policy that drops.
     from_outside = {
         "crashed_worker",
         "forgotten",
         "known_duplicate",
         "missing_object",
+        "no_files",
         "repeated_entry",
         "secret",
         "personal_data",

@@ -28,6 +28,11 @@ _SECTIONS: tuple[tuple[str, tuple[OriginKind, ...]], ...] = (
     ("2.5 Synthetic data", ("synthetic",)),
     ("2.6 Other sources of data", ("other",)),
 )
+_UNITS = (
+    "Documents are those of which something enters the mixture, of all that were read. Their bytes are counted whole "
+    "and once, whether a document is repeated or cut; tokens are those that enter, with every copy and without what "
+    "is cut off."
+)
 
 
 def band(n_tokens: int) -> str:
@@ -119,14 +124,15 @@ def _n_prose(facts: Facts) -> int:
 def _prose(facts: Facts) -> str:
     ordered = sorted(facts.counts.prose.items(), key=lambda item: (-item[1], item[0] or ""))
     total = max(1, sum(facts.counts.prose.values()))
-    return ", ".join(f"{escaped(code or 'unsure')} {n / total:.1%}" for code, n in ordered[:20] if n) or "no prose"
+    said = [f"{escaped(code or 'unsure')} {n / total:.1%}" for code, n in ordered if n]
+    return ", ".join(said[:20]) + (f" and {len(said) - 20} more" if len(said) > 20 else "") or "no prose"
 
 
 def _sources(facts: Facts) -> Iterator[str]:
     every = sources_of(facts)
-    yield from ("", "## 2. List of data sources", "")
+    yield from ("", "## 2. List of data sources", "", _UNITS, "")
     yield from table(
-        ("part", "tokens", "range"),
+        ("part", "tokens that enter", "range"),
         [
             (heading, f"{n:,}", band(n))
             for heading, kinds in _SECTIONS
@@ -164,7 +170,8 @@ def _listed(sources: list[SourceFacts]) -> list[str]:
         )
         for one in sources
     ]
-    return table(("source", "link", "description", "licences", "documents", "bytes", "tokens", "range"), rows)
+    counted = ("documents", "bytes of them, whole", "tokens that enter", "range")
+    return table(("source", "link", "description", "licences", *counted), rows)
 
 
 def _processing(facts: Facts) -> Iterator[str]:

@@ -141,7 +141,11 @@ def untold_table(decisions: LanguageDecisions, *, n_each: int) -> ReportTable:
         rows.append((name, "all", *(sum(column) for column in zip(*map(_counts, mine), strict=True))))
         rows += [(name, u.extension or "(none)", *_counts(u)) for u in mine[:n_each]]
     columns = (_LANGUAGE, Column("extension", TEXT), DOCUMENTS, BYTES, KEPT, Column("tokens kept"))
-    return ReportTable("In no known language", columns, rows, "Other code is certainly code, and stays by default")
+    note = (
+        "Other code is certainly code, and stays by default. Documents dropped as unreadable, empty, binary and the "
+        "like are not here, though the groups count them"
+    )
+    return ReportTable("In no known language", columns, rows, note)
 
 
 def _claim(name_says: str) -> str:

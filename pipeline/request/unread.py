@@ -1,4 +1,4 @@
-"""Files of rows that a source passes over for the `.` or `_` in front of a name, in words: nothing is left out silently."""
+"""Files of rows that a source passes over for the `.` or `_` in front of a name, in words."""
 
 from __future__ import annotations
 

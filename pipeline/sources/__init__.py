@@ -4,10 +4,10 @@
     read_slice    a slice -> the rows of one shard, in input order
     read_parts    an open slice, whose size only reading tells -> the rows of each of its shards, one after the other
     column_names  a slice -> the columns or keys of its first file, mapped or not
-    passed_over   a source -> files of rows that its folder or glob holds and that are not read, with `.` or `_` in front
+    passed_over   a source -> files of rows that its folder or glob holds and that are not read (`hidden.py`)
     missing_fields  some files -> for each the mapped fields that it has no column for
 
-A row's doc_id is a hash of (source name, input file relative to the source's folder, row in that file). It says nothing
+A row's doc_id is a hash of (source name, input file relative to the source's folder, its number there). It says nothing
 of where the folder lies, how large the shards are, or how a JSON lines file is compressed. Each kind of source has a
 file of its name; `roots.py` finds and opens files for them, `rows.py` makes the table.
 """

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from pipeline.config import Columns, Source
 from pipeline.errors import ConfigError, StoreError
 from pipeline.sources.entries import without_repeats
-from pipeline.sources.raw import EMPTY, MAX_ENTRIES, UNREADABLE, RawDocument
+from pipeline.sources.raw import MAX_ENTRIES, NO_FILES, UNREADABLE, RawDocument
 from pipeline.sources.values import READERS, Metadata, lost_of, mapped, micros_of
 from pipeline.yaml_file import closest, did_you_mean
 
@@ -118,7 +118,7 @@ def rows_of(batch: pa.RecordBatch, *, input_file: str, first_row: int, source: S
     for i in range(batch.num_rows):
         first, entries = (first_row + i) * MAX_ENTRIES, lists[i].values
         if not entries:  # the row has a place in the ledger all the same
-            yield RawDocument(input_file, first, None, UNREADABLE if entries is None else EMPTY)
+            yield RawDocument(input_file, first, None, UNREADABLE if entries is None else NO_FILES)
             continue
         row = batch.slice(i, 1).drop_columns([source.explode.partition(".")[0]])
         found = (

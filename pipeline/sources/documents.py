@@ -277,7 +277,7 @@ def _taken_by_name(documents: pa.Table, *, source: Source) -> dict[str, int]:
 
 
 def _has_path(documents: pa.Table) -> pa.ChunkedArray:
-    """Whether a row says its path; the others are called by their file and row."""
+    """Whether a row says its path; the others are called by their file and number."""
     import pyarrow.compute as pc  # late, as above
 
     row = pc.cast(documents["input_row"], pa.string())

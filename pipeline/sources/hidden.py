@@ -1,9 +1,9 @@
 """What writers of data keep to themselves: files of rows below a folder or glob with `.` or `_` in front.
 
-Spark and Hadoop write `_temporary/` and `.part-0.parquet.crc`, macOS `._part.jsonl`, Jupyter `.ipynb_checkpoints/`, and
-Arrow's and Spark's readers pass over all such names; so do we. A partition (`_year=2024/`) is read, as Spark does. Whoever
-wants such files writes the sign: `include: ["*", "_*"]`, a glob with `/_*.jsonl`, or one file by its whole name. Of kinds
-whose files are documents nothing is hidden: `.github/` and `__init__.py` are somebody's work.
+Spark and Hadoop write `_temporary/` and `.part-0.parquet.crc`, macOS `._part.jsonl`, Jupyter `.ipynb_checkpoints/`.
+Arrow's and Spark's readers pass over all such names; so do we. A partition (`_year=2024/`) is read, as Spark does. Who
+wants such files writes the sign: `include: ["*", "_*"]`, a glob with `/_*.jsonl`, or one file by its whole name. Of
+kinds whose files are documents nothing is hidden: `.github/` and `__init__.py` are somebody's work.
 """
 
 from collections.abc import Iterable

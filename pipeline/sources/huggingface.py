@@ -1,7 +1,8 @@
 """A folder that `save_to_disk` of the library `datasets` wrote: Arrow streams, in the order of its `state.json`.
 
 Several splits lie in folders of their own below, and all are read; `include` chooses. Files that no `state.json` names
-(caches) are no part of the data set, nor are data sets in hidden folders. A stream is read from its start, so a file is an open slice.
+(caches) are no part of the data set, nor are data sets in hidden folders. A stream is read from its start, so a file is
+an open slice.
 
 A row's number is its place in the file.
 """

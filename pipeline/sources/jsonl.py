@@ -22,7 +22,7 @@ from pipeline.sources.entries import without_repeats
 from pipeline.sources.foreign import HEAD_BYTES, looks_like, refuse_fruitless
 from pipeline.sources.json_rows import Text, parse_row
 from pipeline.sources.json_stream import MARK, Lines, as_utf8, rows_of, shape_of
-from pipeline.sources.raw import EMPTY, MAX_ENTRIES, TOO_LARGE, UNREADABLE, RawDocument
+from pipeline.sources.raw import MAX_ENTRIES, NO_FILES, TOO_LARGE, UNREADABLE, RawDocument
 from pipeline.sources.roots import Root, list_files, locate, open_file
 from pipeline.sources.slices import InputFile, Slice, whole_files
 from pipeline.sources.unpack import GZIP, ZSTD, is_compressed, open_blocks
@@ -140,7 +140,7 @@ def _entries(row: Any, *, file: InputFile, offset: int, source: Source) -> Itera
     listed = find(row, key=source.explode)
     first = offset * MAX_ENTRIES
     if not isinstance(listed, list) or not listed:  # the row has a place in the ledger all the same
-        yield RawDocument(file.path, first, None, EMPTY if listed == [] else UNREADABLE)
+        yield RawDocument(file.path, first, None, NO_FILES if listed == [] else UNREADABLE)
         return
     merged = (row | entry if isinstance(entry, dict) else None for entry in listed)
     columns = mapped(source)

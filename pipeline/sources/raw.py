@@ -9,6 +9,7 @@ UNREADABLE = "unreadable_row"
 TOO_LARGE = "too_large"
 MISSING_OBJECT = "missing_object"
 REPEATED = "repeated_entry"
+NO_FILES = "no_files"
 EMPTY = "empty"
 CRASHED = "crashed_worker"
 # The list of files in a row is numbered below the row: input_row = row * 2^24 + place in the list.

@@ -119,8 +119,10 @@ def list_files(source: Source, *, root: Root, suffixes: tuple[str, ...] = ()) ->
 
 
 def hidden_files(source: Source, *, root: Root, suffixes: tuple[str, ...]) -> list[str]:
-    """Paths of the files that `list_files` leaves out for their signs, and that seem to hold rows: markers and checksums
-    beside them (`_SUCCESS`, `.crc`) are not among them."""
+    """Paths of the files that `list_files` leaves out for their signs, and that seem to hold rows.
+
+    Markers and checksums beside them (`_SUCCESS`, `.crc`) are not among them.
+    """
     listed, _ = _list(root, exclude=source.exclude)
     hidden = hides(source, root=root)
     found = (file.path for file in _chosen(source, listed, root=root, suffixes=suffixes) if hidden(file.path))

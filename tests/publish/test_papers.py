@@ -244,6 +244,35 @@ def test_equal_runs_have_equal_papers_and_an_equal_report_stands(tmp_path: Path)
         assert hashlib.sha256(Path(first.store.root, file.path).read_bytes()).hexdigest() == file.sha256
 
 
+def test_the_summary_says_beside_bytes_and_tokens_what_they_are_of(tmp_path: Path) -> None:
+    shards = tuple(
+        tuple(replace(d, n_bytes=1_000 + 7 * i) for i, d in enumerate(s, 9 * k)) for k, s in enumerate(SHARDS)
+    )
+    run = hand_run(tmp_path / "run", shards=shards)
+    text = papers(facts_of(run))["training_content.md"].decode()
+    assert "| bytes of them, whole | tokens that enter |" in text and "| part | tokens that enter |" in text
+    assert (
+        "Their bytes are counted whole and once, whether a document is repeated or cut; tokens are those that" in text
+    )
+    rows = ledger_of(run)
+    parts = [row for row in rows if row["n_packed_tokens"] not in (0, row["n_tokens"])]
+    assert parts, "the run repeats or cuts a document, so that the two differ"
+    for source in {row["source"] for row in rows}:
+        mine = [row for row in rows if row["source"] == source]
+        enter = [row for row in mine if row["n_packed_tokens"]]
+        (line,) = (line for line in text.splitlines() if line.startswith(f"| {source} |"))
+        n_bytes, n_tokens = (sum(row[name] for row in enter) for name in ("n_bytes", "n_packed_tokens"))
+        assert f"| {len(enter)} of {len(mine)} | {n_bytes:,} | {n_tokens:,} |" in line
+
+
+def test_many_natural_languages_are_not_cut_without_a_word(run: RunFiles) -> None:
+    facts = facts_of(run)
+    prose: Counter[str | None] = Counter({f"q{chr(97 + i)}": 50 - i for i in range(23)})
+    text = papers(replace(facts, counts=replace(facts.counts, prose=prose)))["training_content.md"].decode()
+    (line,) = (line for line in text.splitlines() if line.startswith("| languages of the prose |"))
+    assert line.count("%") == 20 and line.endswith("% and 3 more |")
+
+
 def test_sources_stand_in_the_summary_where_their_maker_says(run: RunFiles) -> None:
     said = Publication.model_validate_json(
         json.dumps({"origins": {"web": {"kind": "crawled", "url": "https://web.example/", "description": "Pages"}}})

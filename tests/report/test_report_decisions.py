@@ -273,5 +273,9 @@ def test_prose_in_markup_and_unknown_extensions_equal_plain_counting(tmp_path: P
     assert len(shown) == 6 and all(one.keep and one.path.startswith("novels/") for one in shown)
     other = [(u.extension, u.n_docs, u.n_bytes, u.n_kept_tokens) for u in found.untold if u.language == "Other code"]
     assert other == [("", 4, 25, 4), (".mlw", 2, 11, 2)]
-    page = Path(write_report(run)[1]).read_text(encoding="utf-8")
+    numbers, file = write_report(run)
+    page = Path(file).read_text(encoding="utf-8")
+    (group,) = (g for g in numbers.groups if g.name == "Other code")
+    assert group.n_docs == sum(n for _, n, *_ in other) + 1, "the groups count what could not be read as well"
+    assert "Documents dropped as unreadable, empty, binary and the like are not here, though the groups count them" in page
     assert "Prose in markup and data" in page and "In no known language" in page and ".mlw" in page

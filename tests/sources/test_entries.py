@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from pathlib import Path
@@ -48,7 +49,7 @@ EXPECTED = [
     ("me/one", "b.py", b"b = 2\n", None, 1),
     ("me/one", "a.py", b"", "repeated_entry", 2),
     ("me/one", "copy/a.py", b"a = 1\n", None, 3),
-    (None, None, b"", "empty", 0),
+    (None, None, b"", "no_files", 0),
     (None, None, b"", "unreadable_row", 0),
     ("me/two", "a.py", b"a = 1\n", None, 0),
     ("me/two", "gone.py", b"", "unreadable_row", 1),
@@ -196,3 +197,26 @@ def test_path_and_language_are_taken_by_their_names(
     found = rows_of(source)
     assert [row["language_label"] for row in found] == labels
     assert all(row["path"] == (path or f"a.{kind}#{row['input_row']}") for row in found)
+
+
+@pytest.mark.parametrize("explode", [None, "files"])
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_the_number_of_a_row_of_json_is_the_byte_where_it_starts_unpacked(
+    tmp_path: Path, end: str, explode: str | None
+) -> None:
+    """As `docs/ingest.md` has it, so that whoever reads a number finds the row."""
+    wanted = ["tide", "\u03c4\u03b5\u03b9\u03c7", "lamp"]
+    rows = [{"content": one, "files": [{"content": f"{one}{k}"} for k in range(2)]} for one in wanted]
+    whole = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode() + b"\n"
+    (tmp_path / f"a.jsonl{end}").write_bytes(gzip.compress(whole) if end else whole)
+    source = Source(name="it", kind="jsonl", path=str(tmp_path), pool="code", explode=explode)
+    found = [
+        (row["input_row"], row["content"].decode())
+        for piece in plan_slices(source, shard_bytes=1 << 20)
+        for row in read_slice(source, piece, max_document_bytes=1 << 20).to_pylist()
+    ]
+    assert len(found) == (6 if explode else 3)
+    for number, content in found:
+        at, place = divmod(number, 2**24) if explode else (number, None)
+        row = json.loads(whole[at:].split(b"\n")[0])
+        assert (row["files"][place] if explode else row)["content"] == content
