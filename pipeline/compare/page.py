@@ -1,4 +1,4 @@
-"""The page of a comparison: one HTML file in the look of the report, without scripts, fonts or requests."""
+"""The page of a comparison: one HTML file in the look of the report, without fonts or requests."""
 
 from __future__ import annotations
 

@@ -1,8 +1,13 @@
-"""What can be taken from the page: each table as CSV, each chart as an SVG file. Both lie in the page itself."""
+"""What can be taken from the page: each table as CSV, each chart as SVG, and as PNG where scripts run.
+
+All lie in the page itself; a PNG is drawn from the SVG by the page's only script, when it is asked for.
+"""
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import io
 import re
 from functools import cache
@@ -15,6 +20,7 @@ from pipeline.report.table import BAR, ReportTable
 # Spreadsheets run what begins with one of these, whatever quotes stand around it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _STYLE = Path(__file__).with_name("page.css")
+_DRAWS_PNG = Path(__file__).with_name("png.js")
 
 
 def csv_of(table: ReportTable) -> str:
@@ -57,10 +63,20 @@ def svg_name(chart: str) -> str:
 
 
 def svg_file(chart: str) -> str:
-    """A chart as a file of its own: with a name space, and the light page's colours in the place of its variables."""
+    """A chart as a file of its own: with a name space and a size, which browsers need to draw it as an image, and with
+    the light page's colours in the place of its variables."""
     drawn = re.sub(r"var\(--(\w+)\)", lambda found: _colours()[found[1]], chart)
     head = '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" style="background:#ffffff" '
-    return drawn.replace("<svg ", head, 1)
+    return re.sub(r'<svg (?=viewBox="0 0 (\d+) (\d+)")', rf'{head}width="\1" height="\2" ', drawn, count=1)
+
+
+@cache
+def png_script() -> tuple[str, str]:
+    """What offers each chart as PNG, and what a policy says to let this script run and no other, nor any image but
+    those that the page itself holds."""
+    script = _DRAWS_PNG.read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return script, f"script-src 'sha256-{digest}'; img-src data:"
 
 
 @cache

@@ -1,15 +1,17 @@
-"""The page: one HTML file without scripts, fonts or requests. Numbers in, bytes out."""
+"""The page: one HTML file without fonts or requests, whose only script draws charts as PNG. Numbers in, bytes out."""
 
 from pathlib import Path
 
 from pipeline.reading.samples import KINDS
+from pipeline.report.downloads import png_script
 from pipeline.report.formats import exact, sample_of, size
-from pipeline.report.markup import Html, element
+from pipeline.report.markup import Html, element, join
 from pipeline.report.numbers import Numbers
 from pipeline.report.overview import overview
 from pipeline.report.sections import SECTIONS
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action {}"
+_CHART = '<div class="chart">'  # markup, which no text of a run can be: all are escaped
 _STYLE = Path(__file__).with_name("page.css")
 
 
@@ -24,14 +26,21 @@ def render(numbers: Numbers, *, has_samples: bool = False) -> bytes:
 
 
 def document(title: str, body: tuple[Html, ...], *, form_action: str = "'none'") -> bytes:
-    """A page that asks nobody for anything: style inside, everything else forbidden, forms but for `form_action`."""
+    """A page that asks nobody for anything: style inside, everything else forbidden, forms but for `form_action`.
+
+    A page with charts has the one script that saves them, which its policy names by its hash.
+    """
+    policy, shown = _POLICY.format(form_action), join(body)
+    if _CHART in shown:
+        script, allowed = png_script()
+        policy, shown = f"{policy}; {allowed}", Html(f"{shown}<script>{script}</script>")
     head = (
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(form_action)}">'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
         element("title", title),
         Html(f"<style>{_STYLE.read_text(encoding='utf-8')}</style>"),
     )
-    page = element("html", element("head", *head), element("body", *body), lang="en")
+    page = element("html", element("head", *head), element("body", shown), lang="en")
     return f"<!DOCTYPE html>\n{page}\n".encode()
 
 

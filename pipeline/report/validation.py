@@ -1,4 +1,4 @@
-"""The verdict page of `loopmix validate`: one HTML file without scripts, fonts or requests; and its terminal lines."""
+"""The verdict page of `loopmix validate`: one HTML file without fonts or requests; and its terminal lines."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,16 +82,90 @@ def test_from_the_report_to_a_sample_with_its_mark(browser: Tab, run: RunFiles) 
     assert browser.run("performance.getEntriesByType('resource').length") == 0
 
 
-def test_a_table_of_the_page_is_saved_as_a_file(browser: Tab, run: RunFiles, tmp_path: Path) -> None:
-    browser.open((Path(run.store.root) / "report" / "index.html").as_uri())
-    browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+def saved(browser: Tab, selector: str, folder: Path) -> Path:
+    """The file that comes down at a click."""
+    browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
     browser.seen.clear()
-    browser.click("#identity a.save")
+    browser.click(selector)
     while not any(e.get("params", {}).get("state") == "completed" for e in browser.seen):
         browser.call("Page.getLayoutMetrics")  # takes in events
-    (file,) = tmp_path.iterdir()
+    (file,) = folder.iterdir()
+    return file
+
+
+def test_a_table_of_the_page_is_saved_as_a_file(browser: Tab, run: RunFiles, tmp_path: Path) -> None:
+    browser.open((Path(run.store.root) / "report" / "index.html").as_uri())
+    file = saved(browser, "#identity a.save", tmp_path)
     assert file.name == "identity.csv"
     assert file.read_text(encoding="utf-8").startswith("what,value\nmixture,read")
+
+
+# Of an image: share of each colour, and that of its last corner. What is saved is decoded away from the page.
+_COLOURS = """(async () => {
+  const image = new Image();
+  image.src = "data:image/png;base64,%s";
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const pen = canvas.getContext("2d");
+  pen.drawImage(image, 0, 0);
+  const seen = {}, all = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+  let colour;
+  for (let i = 0; i < all.length; i += 4) {
+    colour = all.slice(i, i + 4).join();
+    seen[colour] = (seen[colour] || 0) + 4 / all.length;
+  }
+  return {shares: seen, corner: colour};
+})()"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_chart_of_the_page_is_saved_as_png_that_is_drawn_and_light(
+    browser: Tab, run: RunFiles, tmp_path: Path, dark: bool
+) -> None:
+    browser.window(1280, dark=dark)
+    browser.open((Path(run.store.root) / "report" / "index.html").as_uri())
+    n_charts = browser.run("document.querySelectorAll('.chart').length")
+    assert n_charts == browser.run("document.querySelectorAll('.chart a.save[download$=png]').length") > 8
+    box = browser.run("document.querySelector('#drops .chart svg').getAttribute('viewBox')")
+    width, height = (3 * int(part) for part in box.split()[2:])
+    file = saved(browser, "#drops .chart a.save[download$=png]", tmp_path)
+    assert file.name == "documents-left.png"
+    image = file.read_bytes()
+    assert image.startswith(b"\x89PNG\r\n\x1a\n")
+    assert (int.from_bytes(image[16:20], "big"), int.from_bytes(image[20:24], "big")) == (width, height)
+    assert width == 1200
+    browser.open("about:blank")
+    found = browser.run(_COLOURS % base64.b64encode(image).decode())
+    assert found["corner"] == "255,255,255,255"
+    shares = found["shares"]
+    # white, the bars of documents and those of bytes, as in the light page; letters are smooth, so of many shades
+    assert 0.4 < shares["255,255,255,255"] < 0.9
+    assert shares["11,107,203,255"] > 0.01 and shares["184,195,207,255"] > 0.01
+    assert len(shares) > 20
+
+
+def test_without_scripts_a_chart_is_offered_as_svg_alone(browser: Tab, run: RunFiles) -> None:
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open((Path(run.store.root) / "report" / "index.html").as_uri())
+        assert browser.run("document.querySelectorAll('.chart a.save').length") > 8
+        assert browser.run("document.querySelectorAll('.chart a.save[download$=png]').length") == 0
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_the_page_runs_no_script_but_its_own(browser: Tab, run: RunFiles, tmp_path: Path) -> None:
+    page = (Path(run.store.root) / "report" / "index.html").read_text(encoding="utf-8")
+    other = tmp_path / "other.html"
+    other.write_text(page.replace("</h1>", "</h1><script>document.title = 'ran'</script>", 1), encoding="utf-8")
+    browser.open(other.as_uri())
+    assert browser.run("document.title") == "read: Loopmix report"
+    browser.run("document.querySelector('.chart a.save').href = 'data:image/svg+xml,<svg'")
+    browser.click(".chart a.save[download$=png]")
+    while browser.run("document.querySelectorAll('.chart')[0].querySelectorAll('a.save').length") == 2:
+        pass
+    assert "draws no PNG of it; take the SVG" in browser.run("document.querySelector('.chart').innerText")
 
 
 def test_from_a_search_to_a_document_and_its_family(browser: Tab, site: Site) -> None:

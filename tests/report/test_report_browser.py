@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install one to look at the report page"),
 ]
 
-# The page allows no script of its own, so another page holds it in a frame and measures it from outside.
+# The page allows no script but its own, so another page holds it in a frame and measures it from outside.
 _PROBE = """<!DOCTYPE html><body style="margin:0"><iframe id="frame" src="index.html" width="{width}" height="800"
 style="border:0"></iframe><pre id="found"></pre><script>
 frame.onload = () => {{

@@ -233,7 +233,9 @@ def test_each_chart_downloads_as_an_image_of_its_own(run: RunFiles, numbers: Num
     for address in addresses:
         drawn = unquote(address)
         assert "var(" not in drawn
-        assert ET.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
+        root = ET.fromstring(drawn)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert f"0 0 {root.attrib['width']} {root.attrib['height']}" == root.attrib["viewBox"]
     with pytest.raises(KeyError):
         svg_file('<svg style="fill:var(--nowhere)">')
 
