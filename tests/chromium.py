@@ -11,13 +11,14 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+_MAX_ASKS = 3000  # of 20 milliseconds
 _QUIET = (
     "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update "
     "--disable-sync --disable-dev-shm-usage --remote-debugging-pipe about:blank"
@@ -68,6 +69,14 @@ class Tab:
         found = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        """Take in events until something holds, which it should at once: a minute's worth of asking, and not for ever."""
+        for _ in range(_MAX_ASKS):
+            if is_so():
+                return
+            self.run("new Promise((done) => setTimeout(done, 20))")
+        raise AssertionError(f"it never was so; last seen: {self.seen[-3:]}")
 
     def follow(self, selector: str) -> None:
         """Click what leads to another page."""

@@ -87,8 +87,7 @@ def saved(browser: Tab, selector: str, folder: Path) -> Path:
     browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
     browser.seen.clear()
     browser.click(selector)
-    while not any(e.get("params", {}).get("state") == "completed" for e in browser.seen):
-        browser.call("Page.getLayoutMetrics")  # takes in events
+    browser.until(lambda: any(e.get("params", {}).get("state") == "completed" for e in browser.seen))
     (file,) = folder.iterdir()
     return file
 
@@ -163,9 +162,8 @@ def test_the_page_runs_no_script_but_its_own(browser: Tab, run: RunFiles, tmp_pa
     assert browser.run("document.title") == "read: Loopmix report"
     browser.run("document.querySelector('.chart a.save').href = 'data:image/svg+xml,<svg'")
     browser.click(".chart a.save[download$=png]")
-    while browser.run("document.querySelectorAll('.chart')[0].querySelectorAll('a.save').length") == 2:
-        pass
-    assert "draws no PNG of it; take the SVG" in browser.run("document.querySelector('.chart').innerText")
+    said = "document.querySelector('.chart').innerText.includes('draws no PNG of it; take the SVG')"
+    browser.until(lambda: bool(browser.run(said)))
 
 
 def test_from_a_search_to_a_document_and_its_family(browser: Tab, site: Site) -> None:
