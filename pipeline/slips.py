@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -33,13 +34,17 @@ _REMEDIES = (
     ("<document start>", "keys of one mapping begin in one column; this one does not"),
     ("expected node content", "put a value there, or take the sign away"),
     ("<block end>", "keys of one mapping begin in one column; this one does not"),
-    ("tag", "write plain values: tags are not read"),
+    ("tag", "write plain values, and text that begins with ! in quotes: tags are not read"),
+    ("whitespace or line break", "put text that begins with ! in quotes"),
     ("undefined alias", "put text that begins with * in quotes, or define the anchor above"),
     ("cannot start any token", "put text that begins with this sign in quotes"),
     ("unknown escape", "write \\\\ for \\ between double quotes, or use single quotes"),
     ("another document", "keep one document: take the line --- out"),
 )
 _TIGHT = re.compile(r"\s*(?:- )?(\w+):([^\s/]\S*)$")
+# Text with brackets in it, as a glob that begins with one or stands in a flow mapping: up to the bracket it is a list.
+_BRACKETED = re.compile(r"[^\s,\[\]{}]*(?:\[[^\[\]{}]*\]|\{[^\[\]{}]*\})[^\s,\[\]{}]+")
+_COMMENT = re.compile(r"[\[{,:]\s*#\S")  # where a value belongs, so that a text is meant
 _IN_FLOW = ("expected the node content", "expected node content", "expected ',' or")
 
 
@@ -67,6 +72,13 @@ def _remedy(text: str, said: str, mark: Any, begun: Any) -> str:
             return f"indent line {number + 1} with spaces: YAML takes no tabs there"
         if 0 <= number < len(lines) and (tight := _TIGHT.match(lines[number])):
             return f"write `{tight[1]}: {tight[2]}` in line {number + 1}, with a space behind the colon"
+    line = lines[min(mark.line, len(lines) - 1)]
+    for text_of in _BRACKETED.finditer(line):
+        if text_of.start() <= mark.column <= text_of.end():
+            return f"put text that holds brackets in quotes: '{text_of[0]}'"
+    above = min(mark.line, len(lines))  # its number, from 1
+    if any(part in said for part in _IN_FLOW) and _COMMENT.search(lines[max(0, above - 1)]):
+        return f"put text that begins with # in quotes: the rest of line {above} is a comment"
     if any(part in said for part in _IN_FLOW) and begun.line != mark.line:
         return f"close the bracket that opens in line {begun.line + 1}"
     found = (remedy for part, remedy in _REMEDIES if part in said.lower())
@@ -117,32 +129,87 @@ def in_words(found: ErrorDetails) -> str:
         message = "Input should be a list, as in [a, b]"
     elif kind == "string_pattern_mismatch":
         message = "Input should be small letters, digits, dots, dashes and _, with a letter or digit first"
-    return f"{message} (got {given!r:.80}){_hint(kind, given, found.get('ctx', {}))}"
+    if given is None:
+        return f"{message} (got nothing); write a value there, or take the key out"
+    return f"{message} (got {given!r:.80}){_hint(found)}"
 
 
-def _hint(kind: str, given: Any, context: Mapping[str, Any]) -> str:
+def _hint(found: ErrorDetails) -> str:
     """What to write instead, where what is meant can be seen."""
-    if kind.startswith(("int_", "float_")) and isinstance(given, str):
-        number = _number(given)
-        is_whole = kind.startswith("int_")
-        if number is None or (is_whole and not number.is_integer()):
-            return ""
-        return f"; YAML reads this as text: write {f'{number:.0f}' if is_whole or number.is_integer() else f'{number}'}"
-    if kind == "string_type" and isinstance(given, bool):
+    kind, given, context = found["type"], found["input"], found.get("ctx", {})
+    if kind.startswith(("int_", "float_")):
+        return _number_hint(given, is_whole=kind.startswith("int_"), of_bytes="bytes" in str(found["loc"][-1:]))
+    if kind in ("string_type", "literal_error") and isinstance(given, bool):
         return f"; YAML reads {_SWITCHES[given]} so: put the word in quotes"
-    if kind == "string_type" and isinstance(given, int | float):
-        return f"; put it in quotes: '{given}'"
-    if kind == "less_than_equal" and context.get("le") == 1 and isinstance(given, int | float) and 1 < given <= 100:
+    if kind == "string_type":
+        return _text_hint(given)
+    if kind in ("tuple_type", "list_type"):
+        return f"; write [{given}]" if isinstance(given, str) else "; begin each entry with a dash, as in - name: NAME"
+    is_share = (context.get("le"), context.get("lt")) in ((1, None), (None, 1))
+    if kind in ("less_than", "less_than_equal") and is_share and 1 < given <= 100:
         return f"; for {given:g} % write {given / 100:g}"
-    if kind == "bool_type":
-        return "; write true or false"
-    return ""
+    return "; write true or false" if kind == "bool_type" else ""
 
 
-def _number(text: str) -> float | None:
-    """The number that a text is written to be, or None."""
-    try:
-        number = float(re.sub(r"(?<=\d)[,_' ](?=\d{3}\b)", "", text.strip()))
-    except ValueError:
+def _text_hint(given: Any) -> str:
+    """How to write as text what YAML reads as something else."""
+    if isinstance(given, int | float):
+        return "; put it in quotes, as it is written"
+    if isinstance(given, list) and given and all(isinstance(one, str) for one in given):
+        return f"; one text is expected: if it holds brackets, put it in quotes: '[{','.join(given)}]'"
+    if isinstance(given, dict) and given and not any(given.values()):
+        return f"; one text is expected: if it holds brackets, put it in quotes: '{{{','.join(given)}}}'"
+    return "; one text is expected"
+
+
+# --- numbers ------------------------------------------------------------------------------------------------------
+
+_TIMES = {"": "1", "%": "0.01", "x": "1", "k": "1e3", "m": "1e6", "g": "1e9", "b": "1e9", "t": "1e12"}
+_TIMES |= {
+    "bn": "1e9",
+    "thousand": "1e3",
+    "million": "1e6",
+    "billion": "1e9",
+    "trillion": "1e12",
+    "tokens": "1",
+    "bytes": "1",
+}
+_TIMES |= {"kb": "1e3", "mb": "1e6", "gb": "1e9", "tb": "1e12", "ki": "1024", "mi": "1048576", "gi": "1073741824"}
+_TIMES |= {f"{unit}b": _TIMES[unit] for unit in ("ki", "mi", "gi")}
+_MEASURED = re.compile(r"[~<>=]*\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,2})?)\s*([a-z]*|%)(?: tokens| bytes)?", re.I)
+_POWER = re.compile(r"(\d{1,3})\s*(?:\^|\*\*)\s*(\d{1,2})")
+_FRACTION = re.compile(r"(\d{1,9})\s*/\s*([1-9]\d{0,8})")
+
+
+def _number_hint(given: Any, *, is_whole: bool, of_bytes: bool) -> str:
+    """The number that was meant, in plain digits."""
+    if isinstance(given, bool):
+        return f"; YAML reads {_SWITCHES[given]} so: write a number"
+    if isinstance(given, float):
+        return f"; write {given:.0f}" if math.isfinite(given) and given.is_integer() else "; write a whole number"
+    number = _number(given, of_bytes=of_bytes) if isinstance(given, str) else None
+    if number is None:
+        return "; write a number in digits"
+    if number == number.to_integral_value():
+        other = (
+            f", or {number / 1000 * 1024:.0f} where k is 1024" if re.fullmatch(r"\d+\s*k", given.strip(), re.I) else ""
+        )
+        return f"; YAML reads this as text: write {number:.0f}{other}"
+    return "; write a whole number" if is_whole else f"; YAML reads this as text: write {float(number):.6g}"
+
+
+def _number(text: str, *, of_bytes: bool) -> Decimal | None:
+    """The number that a text is written to be, or None. With `of_bytes` B is a byte, else a billion."""
+    plain = re.sub(r"^([-+]?0),(?=\d+$)|^([-+]?\d+),(?=\d{1,2}$)", r"\1\2.", text.strip())  # a comma for the point
+    plain = re.sub(r"(?<=\d)[,_' \u00a0\u202f](?=\d{3}(?!\d))", "", plain)
+    if re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}", plain):  # points between thousands
+        plain = plain.replace(".", "")
+    if power := _POWER.fullmatch(plain):
+        return Decimal(int(power[1]) ** int(power[2]))
+    if fraction := _FRACTION.fullmatch(plain):
+        return Decimal(fraction[1]) / Decimal(fraction[2])
+    measured = _MEASURED.fullmatch(plain)
+    unit = measured[2].lower() if measured else ""
+    if measured is None or unit not in _TIMES:
         return None
-    return number if math.isfinite(number) else None
+    return Decimal(measured[1]) * Decimal("1" if of_bytes and unit == "b" else _TIMES[unit])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -115,8 +116,8 @@ class _UniqueKeyLoader(_Safe):  # type: ignore[valid-type,misc]
     """A safe loader that refuses a key given twice; plain YAML would keep the last one silently."""
 
 
-class _KeyError(yaml.MarkedYAMLError):
-    """A key that YAML takes and we do not."""
+class _Refused(yaml.MarkedYAMLError):
+    """What YAML takes and we do not."""
 
 
 def _construct_unique(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -124,17 +125,36 @@ def _construct_unique(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[
     for key_node, _ in node.value:
         key, mark = loader.construct_object(key_node, deep=True), key_node.start_mark
         if not isinstance(key, str):
-            said = "put it in quotes; a number is written without commas, as 4096 or 4_096"
-            raise _KeyError(problem=f"key {key!r} is not text; {said}", problem_mark=mark)
+            said = "put it in quotes; a number is written without commas, as 4096 or 4_096, or 0.5"
+            raise _Refused(problem=f"key {key!r} is not text; {said}", problem_mark=mark)
         if key in seen:
             said = f"key {key!r} is given twice, first in line {seen[key]}; keep one"
-            raise _KeyError(problem=said, problem_mark=mark)
+            raise _Refused(problem=said, problem_mark=mark)
         seen[key] = mark.line + 1
     made: dict[Any, Any] = loader.construct_mapping(node, deep=True)
     return made
 
 
+def _construct_as_written(loader: _UniqueKeyLoader, node: yaml.ScalarNode) -> int | float:
+    """A number, unless its digits mean another one in YAML: 1:1 is 61 there, and 017 is 15."""
+    is_sixties, is_eights = ":" in node.value, re.fullmatch(r"[-+]?0[0-7_]*[1-7][0-7_]+", node.value)
+    make = loader.construct_yaml_float if node.tag.endswith(":float") else loader.construct_yaml_int
+    made: int | float = make(node)
+    if is_sixties or is_eights:
+        said = f"YAML reads {node.value} as {made}; write the number that is meant, or put text in quotes"
+        raise _Refused(problem=said, problem_mark=node.start_mark)
+    return made
+
+
+def _construct_text(loader: _UniqueKeyLoader, node: yaml.ScalarNode) -> str:
+    """As it stands in the file: no key of ours holds a date, and names and days look like one."""
+    return str(loader.construct_scalar(node))
+
+
 _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_unique)
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _construct_as_written)
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:float", _construct_as_written)
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _construct_text)
 
 
 def read_yaml(path: Path) -> YamlFile:
@@ -154,7 +174,7 @@ def read_yaml(path: Path) -> YamlFile:
             data = None if node is None else loader.construct_document(node)
         finally:
             loader.dispose()
-    except _KeyError as error:
+    except _Refused as error:
         at, shown = marked(text, error.problem_mark)
         raise ConfigError(f"{path}:{at}: {error.problem}", shown=shown) from error
     except (yaml.YAMLError, RecursionError) as error:
@@ -258,6 +278,8 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Prob
         elif found["type"] == "literal_error":
             near = closest(given, choices_of(found)) if isinstance(given, str) else []
             message += did_you_mean(near) if near else ""
+        elif str(given).lower() in _NO_BOUND and _may_be_null(loc, model):
+            message = f"{message.partition('; ')[0]}; write null, or take the key out"
         yield Problem(loc, message)
 
 
@@ -270,6 +292,15 @@ def _about(loc: Loc, model: type[BaseModel]) -> str:
     here = _model_at(loc[:-1], model)
     field = here.model_fields.get(str(loc[-1])) if here is not None else None
     return f"; it says: {field.description}" if field is not None and field.description else ""
+
+
+_NO_BOUND = ("all", "auto", "inf", "infinity", "nil", "none", "unlimited")  # as people write that nothing is set
+
+
+def _may_be_null(loc: Loc, model: type[BaseModel]) -> bool:
+    here = _model_at(loc[:-1], model)
+    field = here.model_fields.get(str(loc[-1])) if here is not None and loc else None
+    return field is not None and type(None) in typing.get_args(field.annotation)
 
 
 def _each(loc: Loc, model: type[BaseModel]) -> str:

@@ -71,7 +71,7 @@ class Tab:
         return found["result"].get("value")
 
     def until(self, is_so: Callable[[], bool]) -> None:
-        """Take in events until something holds, which it should at once: a minute's worth of asking, and not for ever."""
+        """Take in events until something holds: for about a minute, not for ever."""
         for _ in range(_MAX_ASKS):
             if is_so():
                 return

@@ -26,6 +26,16 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
+def test_a_day_needs_no_quotes(tmp_path: Path) -> None:
+    mixture = load_mixture(write(tmp_path, GOOD + "publish: {published: 2026-01-31, version: 2026-02-01}\n"))
+    assert (mixture.publish.published, mixture.publish.version) == ("2026-01-31", "2026-02-01")
+
+
+@pytest.mark.parametrize(("written", "meant"), [("0", 0), ("00", 0), ("7", 7), ("0x10", 16), ("1_000", 1000)])
+def test_numbers_that_mean_what_they_say_are_read(tmp_path: Path, written: str, meant: int) -> None:
+    assert load_mixture(write(tmp_path, GOOD + f"seed: {written}\n")).seed == meant
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     mixture = load_mixture(write(tmp_path, GOOD))
     assert [s.path for s in mixture.sources] == [str(tmp_path / "src"), "/data/prose/*.jsonl.gz"]
@@ -55,7 +65,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("[1, 2", "is not valid YAML"),
         ("just text", "holds text and no keys; expected keys, at least `name:`, `sources:`"),
         ("name: !!python/object/apply:os.system ['true']\n", "is not valid YAML"),
-        ("name: 2020-01-01\nsources: []\n", "no text, number, list or mapping"),
+        ("name: !!binary aGk=\nsources: []\n", "no text, number, list or mapping"),
         ("a: " + "[" * 20_000, "is not valid YAML"),
         ("name: x\nsources: [{name: d, kind: datatrove}]", "needs `reader`"),
         ("name: x\nsources: [{name: d, kind: jsonl}]", "`path` is missing"),

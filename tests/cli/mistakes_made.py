@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from mistakes import GOOD, SYNTAX, TRAIN, VALUES, Mistake, instead, of_input
+from mistakes_written import WRITTEN
 
 _ROW = json.dumps({"content": "print('hello')", "path": "a.py"}) + "\n"
 INPUTS = [
@@ -276,6 +277,7 @@ ARGUMENTS = [
 MISTAKES = {
     "A file that is no YAML": SYNTAX,
     "A value that cannot be": VALUES,
+    "A value as people write it elsewhere": WRITTEN,
     "Input that is not what the mixture says": INPUTS,
     "A folder that is not what it should be": RUNS,
     "Arguments": ARGUMENTS,
