@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.forecast.sampled import SampledInput
 from pipeline.listed import n_bytes_of, n_files_of
@@ -23,6 +24,9 @@ from pipeline.schema import DOCUMENTS, PACKED, TOKENS
 # next on a machine with other work on it; standard deviations of the logarithm. Plain guesses: docs/forecast.md.
 DISK_ERROR = 0.05
 CPU_ERROR = 0.25
+# What stands beside tables, packed shards and tokenizer: report, samples, papers, manifest and its copies, logs. Samples
+# are some of each group, so this hardly grows: around the least and most of four runs, docs/forecast.md.
+BESIDE_BYTES = (700_000, 3_000_000)
 _SECONDS_AN_HOUR = 3600
 
 
@@ -37,13 +41,14 @@ class Timed:
 
 
 def disk_draws(run: RunFiles, sample: SampledInput, *, tokens: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Bytes of the whole run's tables and packed shards, [n_draws], for its kept and its packed tokens in each draw."""
+    """Bytes of the whole run's folder, [n_draws], for its kept and its packed tokens in each draw."""
     stages = run.manifest["stages"]
     n_docs, n_bytes = len(sample.n_bytes), int(sample.n_bytes.sum())
     n_kept = int(sample.n_tokens[sample.is_kept].sum())
     n_packed = stages[PACKED]["counts"]["n_tokens"]
     frames = {table.name: _frame(run, table.name) for table in run.aligned if not table.mapped}
-    found = np.zeros(len(tokens))
+    # Spread over the draws, whose order has nothing to do with what is drawn; the tokenizer is that of the whole run.
+    found = np.linspace(*BESIDE_BYTES, len(tokens)) + tokenizer_of(run.store, run.manifest).n_bytes
     for name, made in stages.items():
         stored = n_bytes_of(made)
         frame = min(stored, frames.get(name, 0) * n_files_of(made))

@@ -15,13 +15,15 @@ import numpy as np
 
 from pipeline.config import Mixture
 from pipeline.engine.executor import InlineExecutor
+from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
-from pipeline.forecast.costs import Timed
+from pipeline.forecast.costs import BESIDE_BYTES, Timed
 from pipeline.forecast.forecast import Forecast, _unbound, forecast_of
 from pipeline.forecast.sampled import rows_of
+from pipeline.listed import n_bytes_of
 from pipeline.recipe import curate
 from pipeline.request.load import load_mixture, with_sample
 
@@ -43,7 +45,8 @@ def truth_of(run: RunFiles) -> dict[tuple[str, ...], float]:
         found[pool,] = sum(n for name, n in found.items() if len(name) == 2 and name[0] == pool)
     stages = run.manifest["stages"]
     found["mixture",] = stages["packed"]["counts"]["n_tokens"]
-    found["disk",] = sum(file["n_bytes"] for stage in stages.values() for file in stage["files"])
+    found["disk",] = sum(n_bytes_of(stage) for stage in stages.values())
+    found["disk",] += tokenizer_of(run.store, run.manifest).n_bytes + sum(BESIDE_BYTES) / 2  # no report is made here
     return found
 
 

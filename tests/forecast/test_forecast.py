@@ -19,11 +19,13 @@ from pipeline.engine.progress import silent
 from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
-from pipeline.forecast.costs import Timed, cpu_hours
+from pipeline.forecast.costs import BESIDE_BYTES, Timed, cpu_hours, disk_draws
 from pipeline.forecast.draws import _shapes, draw_tokens
 from pipeline.forecast.mixing import mix_draws
 from pipeline.forecast.sampled import SampledInput, read_sample, rows_of, sample_of
+from pipeline.listed import n_bytes_of
 from pipeline.recipe import curate
+from pipeline.report import write_report
 from pipeline.request.load import load_mixture
 from pipeline.sources.drawing import drawn
 from pipeline.sources.sampling import Sampling
@@ -137,10 +139,26 @@ def test_a_real_sample_says_what_a_sample_of_the_verdicts_says(mixture: Path, ro
 
 
 def test_bytes_on_disk_are_held(mixture: Path, whole: RunFiles, tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["forecast", str(mixture), "--sample", "0.3", "--json"])
+    done = CliRunner().invoke(
+        main, ["forecast", str(mixture), "--sample", "0.3", "--json", "--out", str(tmp_path / "run")]
+    )
     found = json.loads(done.output)["disk_bytes"]
-    right = sum(file["n_bytes"] for made in whole.manifest["stages"].values() for file in made["files"])
+    write_report(whole)
+    folder, made = Path(whole.store.root), whole.manifest["stages"].values()
+    right = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     assert found["low"] < right < found["high"]
+    n_tokenizer = (folder / "tokenizer.json").stat().st_size
+    beside = right - sum(n_bytes_of(entry) for entry in made) - n_tokenizer
+    assert BESIDE_BYTES[0] < beside < BESIDE_BYTES[1]
+    # Where the sample is all there is, nothing is scaled.
+    trial = RunFiles(open_store(str(tmp_path / "run")))
+    sample = read_sample(trial)
+    every = replace(sample, n_input_docs=len(sample.n_bytes), n_input_bytes=int(sample.n_bytes.sum()))
+    tokens = np.full(3, sample.n_tokens[sample.is_kept].sum())
+    total = np.full(3, trial.manifest["stages"]["packed"]["counts"]["n_tokens"])
+    stored = sum(n_bytes_of(entry) for entry in trial.manifest["stages"].values())
+    edges = disk_draws(trial, every, tokens=tokens, total=total)[[0, 2]] - stored - n_tokenizer
+    assert edges == pytest.approx(BESIDE_BYTES, abs=2)
 
 
 def test_forecast_is_printed_within_80_columns(mixture: Path) -> None:
