@@ -94,7 +94,9 @@ def rows_of(block: pa.RecordBatch, *, where: object, first: int = 0) -> Rows:
     firsts = np.cumsum(n_bounds) - n_bounds
     lasts = firsts + n_bounds - 1
     sound = (n_bounds >= 1).all() and (n_real <= seq_len).all() and set(pools) <= set(POOLS)
-    sound = sound and all((_lengths(block.column(name)) == n_bounds - 1).all() for name in ("doc_ids", "groups"))
+    lists = ("doc_ids", "groups", "doc_offsets")
+    sound = sound and all((_lengths(block.column(name)) == n_bounds - 1).all() for name in lists)
+    sound = sound and (block.column("doc_offsets").flatten().to_numpy() >= 0).all()
     if sound:
         inner = np.ones(len(flat), dtype=bool)
         inner[firsts] = False
@@ -148,9 +150,11 @@ def _problem(block: pa.RecordBatch, *, seq_len: int, first: int) -> str:
         if not set(row["cu_seqlens"]) <= set(bounds):
             return f"sequence {number}: cu_seqlens {row['cu_seqlens']} are not all among its bounds of pieces {bounds}"
         n_pieces = len(bounds) - 1
-        if not n_pieces == len(row["doc_ids"]) == len(row["groups"]):
-            n_ids, n_groups = len(row["doc_ids"]), len(row["groups"])
-            return f"sequence {number}: {n_pieces} pieces, {n_ids} doc_ids and {n_groups} groups"
+        n_each = {name: len(row[name]) for name in ("doc_ids", "doc_offsets", "groups")}
+        if set(n_each.values()) != {n_pieces}:
+            return f"sequence {number}: {n_pieces} pieces, {', '.join(f'{n} {name}' for name, n in n_each.items())}"
+        if min(row["doc_offsets"], default=0) < 0:
+            return f"sequence {number}: doc_offsets below zero: {row['doc_offsets']}"
         if row["pool"] not in POOLS:
             return f"sequence {number}: pool {row['pool']!r}, expected one of {POOLS}"
     raise AssertionError("every row is sound")

@@ -31,6 +31,8 @@ COMMON = {
     "sealed",
     "publication",
     "installed",
+    "arrow_bodies",
+    "arrow_files",
 }
 SUBJECT = {"arrays", "engine"} | COMMON
 # A room and what it may use of ours beside itself. What is not listed is forbidden.
@@ -100,6 +102,8 @@ ROOMS: dict[str, set[str]] = {
     "sequences": {"schema", "errors"},
     "listed": {"errors"},
     "sealed": {"errors"},
+    "arrow_files": {"arrow_bodies"},
+    "arrow_bodies": set(),
     "reasons": set(),
     "errors": set(),
     "installed": {"errors"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import secrets
@@ -17,6 +18,12 @@ import pyarrow as pa
 
 from pipeline.engine.disk import Entries, Held, NoFileError, hash_whole, read_each, remove_each
 from pipeline.engine.sink import TEMPORARY, Fill, HashingFile, sync_folder, write_local
+
+# Markers, logs and the like are read whole. The largest, a year's log with a line every ten seconds, has some of this;
+# what lists input files or documents one by one may have more.
+_MOST_NOTES_BYTES = 1 << 30
+_NOTES = (".json", ".jsonl", ".beat")
+_ANY_LENGTH = ("state/documents/plan.json", "forgotten.json")
 
 
 def local_path(root: str) -> str:
@@ -35,22 +42,33 @@ class LocalDisk:
     def full(self, path: str) -> str:
         return posixpath.join(local_path(self.root), path)
 
-    def _file(self, path: str) -> str:
-        """Where a file is opened. OSError for a pipe or a device: opening one waits for a writer that never comes."""
+    def file(self, path: str, *, writes: bool = False) -> str:
+        """Where a file is opened. OSError for a pipe or a device: opening one waits for a writer that never comes; and
+        for a link, if the file `writes`: what it leads to may be anybody's."""
         full = self.full(path)
-        mode = Path(full).stat().st_mode
+        mode = (Path(full).lstat() if writes else Path(full).stat()).st_mode
+        if stat.S_ISLNK(mode):
+            raise NoFileError(errno.EINVAL, "is a link, and what it leads to is no part of the run", full)
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # the system refuses to read a folder by itself
-            raise NoFileError("is no file, but a pipe or a device")
+            raise NoFileError(errno.EINVAL, "is no file, but a pipe or a device", full)
         return full
 
     def read(self, path: str) -> bytes:
-        return Path(self._file(path)).read_bytes()
+        full = self.file(path)
+        n_bytes = Path(full).stat().st_size
+        if n_bytes > _MOST_NOTES_BYTES and path.endswith(_NOTES) and path not in _ANY_LENGTH:
+            said = f"has {n_bytes:,} bytes, expected at most {_MOST_NOTES_BYTES:,}"
+            raise NoFileError(errno.EFBIG, said, full)
+        try:
+            return Path(full).read_bytes()
+        except MemoryError:
+            raise NoFileError(errno.EFBIG, f"has {n_bytes:,} bytes, more than memory holds", full) from None
 
     def read_many(self, paths: Sequence[str]) -> dict[str, bytes]:
         return read_each(self, paths)
 
     def read_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[pa.Buffer]:
-        with pa.memory_map(self._file(path)) as file:
+        with pa.memory_map(self.file(path)) as file:
             found = []
             for start, n_bytes in ranges:
                 file.seek(start)
@@ -58,7 +76,7 @@ class LocalDisk:
             return found
 
     def open(self, path: str, *, whole: bool = False) -> Any:
-        return pa.memory_map(self._file(path))
+        return pa.memory_map(self.file(path))
 
     def size(self, path: str) -> int:
         return Path(self.full(path)).stat().st_size
@@ -85,11 +103,14 @@ class LocalDisk:
         return Entries(dict(sorted(files.items())), sorted(folders))
 
     def sizes(self, folder: str) -> dict[str, int]:
-        found = self.entries(folder)
-        sizes = {posixpath.join(folder, name): size for name, size in found.files.items()}
-        for name in found.folders:
-            sizes |= self.sizes(posixpath.join(folder, name))
-        return sizes
+        sizes: dict[str, int] = {}
+        waiting = [folder]  # a list, as folders may be nested deeper than functions can
+        while waiting:
+            here = waiting.pop()
+            found = self.entries(here)
+            sizes |= {posixpath.join(here, name): size for name, size in found.files.items()}
+            waiting += [posixpath.join(here, name) for name in found.folders]
+        return dict(sorted(sizes.items()))
 
     def write(self, path: str, fill: Fill, *, held: Held) -> HashingFile:
         def whole(file: HashingFile) -> None:
@@ -126,7 +147,7 @@ class LocalDisk:
     def remove(self, path: str) -> None:
         target = Path(self.full(path))
         with suppress(FileNotFoundError):
-            if target.is_dir():
+            if target.is_dir() and not target.is_symlink():  # of a link what it leads to is not ours
                 shutil.rmtree(target)
             else:
                 target.unlink()

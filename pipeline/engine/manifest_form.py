@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
+from pipeline.engine.said import Count, Seconds, Sha256, Size
 from pipeline.listed import PARTS
 
 _MAX_VALUE_CHARS = 60
@@ -23,31 +24,27 @@ def _in_parts(path: str) -> str:
 
 
 _Path = Annotated[str, AfterValidator(_inside)]
-_Size = Annotated[int, Field(ge=0, lt=2**63)]
-_Count = Annotated[int, Field(gt=-(2**63), lt=2**63)]
-_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
 class _File:
     path: _Path
-    n_bytes: _Size
-    sha256: _Sha256
+    n_bytes: Size
+    sha256: Sha256
 
 
 @dataclass(frozen=True)
 class _ListedPart:
     path: Annotated[_Path, AfterValidator(_in_parts)]
-    n_files: _Size
-    n_bytes: _Size
-    sha256: _Sha256
+    n_files: Size
+    n_bytes: Size
+    sha256: Sha256
 
 
 @dataclass(frozen=True)
 class _Parts:
-    n_files: _Size
-    n_bytes: _Size
+    n_files: Size
+    n_bytes: Size
     parts: list[_ListedPart]
 
     def __post_init__(self) -> None:
@@ -60,13 +57,13 @@ class _Entry:
     """What the manifest says of a stage."""
 
     fingerprint: str
-    version: _Count
-    counts: dict[str, _Count]
+    version: Count
+    counts: dict[str, Count]
     problems: dict[Annotated[str, Field(pattern=r"^\d{1,18}$")], str]  # by number of the shard
-    seconds: _Seconds
+    seconds: Seconds
     files: list[_File] | None = None
     files_in: _Parts | None = None
-    cpu_seconds: _Seconds | None = None
+    cpu_seconds: Seconds | None = None
 
     def __post_init__(self) -> None:
         if (self.files is None) == (self.files_in is None):

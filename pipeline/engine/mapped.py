@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from pipeline.arrow_files import refuse_bombs, refuse_unsound
+
 _PREFIX = "xxh3:"  # before the column's name, in the batch's own metadata
 
 
@@ -32,22 +34,28 @@ def read_mapped(source: Any, names: Sequence[str] | None = None, *, is_checked: 
     Raises pa.ArrowException for what is no such file or holds other bytes than were written, KeyError for a column that
     is not there.
     """
+    is_mapped = isinstance(source, pa.MemoryMappedFile)
+    if is_mapped:
+        refuse_bombs(source)
     schema = pa.ipc.open_file(source).schema
     wanted = list(schema.names if names is None else names)
     fields = [schema.names.index(name) if name in schema.names else _missing(name, schema) for name in wanted]
     # Only these are fetched where the file lies on a server. Of a mapped file Arrow would copy them.
-    fetched = [] if isinstance(source, pa.MemoryMappedFile) else sorted(fields)
+    fetched = [] if is_mapped else sorted(fields)
     options = pa.ipc.IpcReadOptions(included_fields=fetched, use_threads=False)
     reader = pa.ipc.open_file(source, options=options)
     if reader.num_record_batches != 1:
         raise pa.ArrowInvalid(f"holds {reader.num_record_batches} batches, expected one")
     batch, metadata = reader.get_batch_with_custom_metadata(0)
     batch.validate()  # lengths, and that buffers and offsets fit them: a hash may follow them from here on
+    table = pa.Table.from_batches([batch]).select(wanted)
+    if is_checked:
+        refuse_unsound(table)
     for name in wanted if is_checked else ():
         expected = (metadata or {}).get(f"{_PREFIX}{name}".encode())
         if expected is None or content_hash(batch.column(name)).encode() != expected:
             raise pa.ArrowInvalid(f"column {name!r} is not what was written")
-    return pa.Table.from_batches([batch]).select(wanted)
+    return table
 
 
 def _missing(name: str, schema: pa.Schema) -> int:

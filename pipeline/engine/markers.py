@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.arrays.cpu_clock import cpu_seconds
+from pipeline.engine.said import Count, Seconds
 from pipeline.engine.store import FileEntry, Store
 
 FINAL = "table"  # the step that writes the stage's own table
@@ -79,10 +80,10 @@ class Marker:
     """Proof that an item is done."""
 
     files: tuple[FileEntry, ...]
-    counts: dict[str, int]
+    counts: dict[str, Count]
     problem: str | None
-    seconds: float  # on the clock
-    cpu_seconds: float | None = None  # of the worker and its children; None: made before it was counted
+    seconds: Seconds  # on the clock
+    cpu_seconds: Seconds | None = None  # of the worker and its children; None: made before it was counted
 
 
 class Stopwatch:

@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pipeline.arrow_files import refuse_bombs
 from pipeline.engine.store import FileEntry, Store
+from pipeline.engine.store_errors import damaged
 from pipeline.errors import StoreError, why
 
 _GAP = 16  # bytes that stay between two that change: a write of its own costs more
@@ -28,9 +30,9 @@ def patch(store: Store, path: str, patches: Sequence[Patch], *, n_bytes: int | N
 
     StoreError where the file is missing or shorter than a patch wants, or cannot be written.
     """
-    target = store.full(path)
     if not store.is_local:
         return _put_whole(store, path, patches)
+    target = store.local_file(path, writes=True)
     try:
         with Path(target).open("r+b") as file:
             size = os.fstat(file.fileno()).st_size if n_bytes is None else n_bytes
@@ -75,7 +77,7 @@ def entry_of(store: Store, path: str) -> FileEntry:
         data = store.read_bytes(path)
         return FileEntry(path, len(data), hashlib.sha256(data).hexdigest())
     try:
-        with Path(store.full(path)).open("rb") as file:
+        with Path(store.local_file(path)).open("rb") as file:
             while block := file.read(1 << 22):
                 digest.update(block)
                 n_bytes += len(block)
@@ -105,12 +107,17 @@ class Placed:
 def place(store: Store, path: str) -> Placed:
     """Open an Arrow file of one batch for finding places in it."""
     if store.is_local:
-        source = pa.memory_map(store.full(path))
+        source = pa.memory_map(store.local_file(path))
         whole = source.read_buffer(source.size())
     else:
         whole = pa.py_buffer(store.read_bytes(path))
-    reader = pa.ipc.open_file(pa.BufferReader(whole))
-    if reader.num_record_batches != 1:
-        raise StoreError(f"{store.full(path)}: holds {reader.num_record_batches} batches, expected one")
-    batch, metadata = reader.get_batch_with_custom_metadata(0)
+    try:
+        refuse_bombs(pa.BufferReader(whole))
+        reader = pa.ipc.open_file(pa.BufferReader(whole))
+        if reader.num_record_batches != 1:
+            raise StoreError(f"{store.full(path)}: holds {reader.num_record_batches} batches, expected one")
+        batch, metadata = reader.get_batch_with_custom_metadata(0)
+        batch.validate()  # not what nulls are counted: of a forget that was stopped, their number comes later
+    except (ValueError, SystemError, MemoryError, pa.ArrowException) as error:
+        raise damaged(store.full(path), error) from error
     return Placed(batch, whole.address, whole.size, whole, dict(metadata or {}))

@@ -82,11 +82,16 @@ def read_index(store: Store, entry: FileEntry, *, n_partitions: int) -> Exchange
     )
     if xxhash.xxh3_64_hexdigest(data) != block.xxh3:
         raise _other(store, entry.path)
-    found, n_entries, n_schema = _HEAD.unpack_from(data)
-    if found != n_partitions:
+    try:
+        found, n_entries, n_schema = _HEAD.unpack_from(data)
+        schema = pa.ipc.read_schema(data.slice(_HEAD.size, n_schema))
+        entries = np.frombuffer(data, _ENTRY, n_entries, _HEAD.size + n_schema)
+    except (struct.error, ValueError, OverflowError, MemoryError, pa.ArrowException) as error:  # of a version unknown
+        raise _other(store, entry.path) from error
+    rises = np.all(entries["partition"][1:] >= entries["partition"][:-1])
+    fits = not n_entries or (entries["partition"][-1] < n_partitions and entries["n_bytes"].max() <= entry.n_bytes)
+    if found != n_partitions or not (rises and fits):
         raise _other(store, entry.path)
-    schema = pa.ipc.read_schema(data.slice(_HEAD.size, n_schema))
-    entries = np.frombuffer(data, _ENTRY, n_entries, _HEAD.size + n_schema)
     # Copied, or every reader of a piece would keep the file mapped.
     start = np.cumsum(np.concatenate(([n_schema], entries["n_bytes"]))).astype(np.int64)
     return ExchangeIndex(
@@ -108,7 +113,12 @@ def read_pieces(store: Store, index: ExchangeIndex, first: int, last: int) -> It
         piece = data.slice(a, b - a)
         if xxhash.xxh3_64_intdigest(piece) != int(index.xxh3[entry]):
             raise _other(store, index.path)
-        yield int(index.partition[entry]), pa.ipc.read_record_batch(piece, index.schema)
+        try:
+            batch = pa.ipc.read_record_batch(piece, index.schema)
+            batch.validate(full=True)  # a hash says who wrote it to nobody but its writer
+        except (ValueError, OSError, MemoryError, pa.ArrowException) as error:
+            raise _other(store, index.path) from error
+        yield int(index.partition[entry]), batch
 
 
 def _other(store: Store, path: str) -> StoreError:

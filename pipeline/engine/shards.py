@@ -161,6 +161,7 @@ def _believed(store: Store, stage: str, skip_bad: bool, shards: Sequence[_Questi
     """Of some shards the markers that can be believed."""
     told = read_told(store, stage, {name for _, _, name, _ in shards})
     found = {shard: told[name][key] for shard, key, name, _ in shards if key in told.get(name, {})}
+    found = {shard: marker for shard, marker in found.items() if _of_stage(marker, stage)}
     good: list[int] = []
     for by_hash in (True, False):
         there = {shard: found[shard] for shard, _, _, reads in shards if reads == by_hash and shard in found}
@@ -208,6 +209,12 @@ def _told(name: str, data: bytes) -> Told:
             return {}
     marker = parse_marker(data)
     return {} if marker is None else {name.removesuffix(".json"): marker}
+
+
+def _of_stage(marker: Marker, stage: str) -> bool:
+    """Whether a marker names one file where the stage puts its shards: it is renamed, and no other file may be."""
+    places = (f"tables/{stage}/", f"work/{stage}/")
+    return len(marker.files) == 1 and marker.files[0].path.startswith(places)
 
 
 def shard_files(store: Store, stage: str) -> set[str]:

@@ -105,7 +105,7 @@ def _moved(chunk: Struct, made: bytes, out: bytearray, base: int) -> Struct:
 
 def append(store: Store, path: str, data: bytes) -> None:
     """Put bytes behind a file that stands, durably."""
-    target = Path(store.full(path))
+    target = Path(store.local_file(path, writes=True))
     try:
         with target.open("ab") as file:
             file.write(data)
@@ -118,7 +118,7 @@ def append(store: Store, path: str, data: bytes) -> None:
 def cut_back(store: Store, path: str, n_bytes: int) -> None:
     """Take off what a stop may have left behind the first `n_bytes`, if these end like a Parquet file: a file that was
     written anew does not, but by a chance of one in four billion."""
-    target = Path(store.full(path))
+    target = Path(store.local_file(path, writes=True))
     with target.open("r+b") as file:
         if os.fstat(file.fileno()).st_size <= n_bytes:
             return

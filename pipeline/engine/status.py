@@ -6,13 +6,13 @@ Numbers of a step are as old as its last finished item; how old they are is said
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.engine.lease import holder, lives
+from pipeline.engine.logged import LogEvent, events_of, logs_of
 from pipeline.engine.manifest import MANIFEST, read_manifest
 from pipeline.engine.store import Store
 from pipeline.errors import StoreError
@@ -81,33 +81,31 @@ class _Told:
     error: str = ""
     ended: bool | None = None  # well or not; None: it did not end, or was killed
 
-    def take(self, event: dict[str, Any]) -> None:
+    def take(self, event: LogEvent) -> None:
         """Add one event. Of kinds that a later version may add, none is needed."""
-        match event.get("event"):
+        match event.event:
             case "start":
-                self.host, self.started = event.get("host", ""), event.get("time", "")
-                self.mixture = event.get("mixture", "")
+                self.host, self.started, self.mixture = event.host, event.time, event.mixture
             case "lease":
-                self.driver = event.get("driver", "")
+                self.driver = event.driver
             case "stages":
-                self.stages = tuple(event.get("stages", ()))
+                self.stages = event.stages
             case "step" | "progress":
                 self.step = _step(event, before=self.step)
             case "step_end":
                 self.step = None
             case "warning":
-                self.warnings.append(str(event.get("message")))
+                self.warnings.append(event.message)
             case "error":
-                self.error = f"{event.get('kind')}: {event.get('message')}"
+                self.error = f"{event.kind}: {event.message}"
             case "end":
-                self.ended = bool(event.get("ok"))
+                self.ended = event.ok
 
 
-def _step(event: dict[str, Any], *, before: Step | None) -> Step:
-    is_first = event["event"] == "step"
-    n_before = event["n_done"] if is_first or before is None else before.n_before
-    numbers = {name: event.get(name, 0) for name in ("n_docs", "n_bytes", "seconds")}
-    return Step(event["step"], event["n_items"], event["n_done"], **numbers, n_before=n_before, said=event["time"])
+def _step(event: LogEvent, *, before: Step | None) -> Step:
+    n_before = event.n_done if event.event == "step" or before is None else before.n_before
+    numbers = (event.n_items, event.n_done, event.n_docs, event.n_bytes, event.seconds)
+    return Step(event.step, *numbers, n_before=n_before, said=event.time)
 
 
 def status_of(store: Store) -> Status:
@@ -150,26 +148,15 @@ def status_of(store: Store) -> Status:
 def _told(store: Store, *, driver: str | None) -> _Told | None:
     """The log of `driver`, else of the last start that held the lease, else the last; None where there is no log."""
     newest: _Told | None = None
-    for name in sorted((n for n in store.files("logs") if n.endswith(".jsonl")), reverse=True)[:_MAX_LOGS]:
-        told = _Told(f"logs/{name}")
-        for event in _events(store.read_bytes(told.path)):
+    for path in logs_of(store)[: -_MAX_LOGS - 1 : -1]:
+        told = _Told(path)
+        for event in events_of(store, path):
             told.take(event)
         if told.driver and driver in (None, told.driver):
             return told
         newest = newest or told
     # A driver that holds the lease and has not yet logged it is at its very first moment: nothing is known of it.
     return newest if driver is None else None
-
-
-def _events(data: bytes) -> Iterator[dict[str, Any]]:
-    """The events of a log; a last line that is being written just now is left out."""
-    for line in data.splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            yield event
 
 
 def seconds_since(said: str) -> float:

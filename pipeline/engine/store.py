@@ -29,11 +29,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.arrow_files import read_arrow
 from pipeline.engine.disk import Disk, Entries, Held
 from pipeline.engine.disks import disk_of, local_root
+from pipeline.engine.local_disk import LocalDisk
 from pipeline.engine.mapped import read_mapped, write_mapped
 from pipeline.engine.parquet import write_table
 from pipeline.engine.ranged import RangedFile, column_ranges, is_most
+from pipeline.engine.said import Sha256, Size
 from pipeline.engine.sink import Fill, HashingFile
 from pipeline.engine.store_errors import CURATE, damaged, unreadable, unwritable
 from pipeline.errors import SchemaError, StoreError
@@ -62,8 +65,8 @@ FENCED = (
 class Block:
     """A range of a file and the XXH3-64 of its bytes."""
 
-    start: int
-    n_bytes: int
+    start: Size
+    n_bytes: Size
     xxh3: str
 
 
@@ -72,8 +75,8 @@ class FileEntry:
     """A committed file: where it is inside the run, its size, its SHA-256, and the ranges that are read alone."""
 
     path: str
-    n_bytes: int
-    sha256: str
+    n_bytes: Size
+    sha256: Sha256
     blocks: tuple[Block, ...] = ()
 
     def summary(self) -> dict[str, str | int]:
@@ -119,6 +122,16 @@ class Store:
         """The whole name of a path inside the run. StoreError for one that leads out of it."""
         return self.disk.full(self._inside(path))
 
+    def local_file(self, path: str, *, writes: bool = False) -> str:
+        """The whole name of a file on a local disk that is about to be opened, read or, if it `writes`, changed in
+        place. StoreError for what is missing or no file, and where it writes, for a link."""
+        disk = self.disk
+        assert isinstance(disk, LocalDisk), self.root
+        try:
+            return disk.file(self._inside(path), writes=writes)
+        except OSError as error:
+            raise unreadable(self.full(path), error) from error
+
     def _inside(self, path: str) -> str:
         if posixpath.isabs(path) or ".." in path.split("/"):
             raise StoreError(f"{self.root}: {path!r} leads out of the run; its manifest or a marker was tampered with")
@@ -157,7 +170,7 @@ class Store:
             return
         try:
             holder = json.loads(self.read_bytes(LEASE)).get("driver")
-        except (StoreError, ValueError, AttributeError):
+        except (StoreError, ValueError, AttributeError, RecursionError):
             raise StoreError(f"{self.full(LEASE)}: was removed or overwritten; run the same command again") from None
         if holder != self.driver:
             raise StoreError(
@@ -193,7 +206,7 @@ class Store:
         try:
             return self.disk.read_many([self._inside(path) for path in paths])
         except OSError as error:
-            raise unreadable(self.root, error) from error
+            raise unreadable(error.filename or self.root, error) from error
 
     def read_range(self, path: str, start: int, n_bytes: int) -> pa.Buffer:
         """Some bytes of a file, memory-mapped where the disk is local; StoreError if they are not there."""
@@ -261,12 +274,10 @@ class Store:
 
     @contextmanager
     def _asking(self, path: str) -> Iterator[None]:
-        """What a server does not answer is a StoreError; the errors of a local disk stay what they are."""
+        """What a server does not answer, or a disk refuses, is a StoreError; and so are folders nested without end."""
         try:
             yield
-        except OSError as error:
-            if self.is_local:
-                raise
+        except (OSError, RecursionError) as error:
             raise unreadable(self.full(path), error) from error
 
     def _before_removing(self) -> None:
@@ -318,7 +329,7 @@ class Store:
                 if isinstance(source, RangedFile):
                     source.prefetch(column_ranges(file.metadata, wanted.names))
                 table = file.read(columns=wanted.names)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, MemoryError, pa.ArrowException) as error:
             raise damaged(self.full(path), error) from error
         return check(table, wanted, name=self.full(path))
 
@@ -338,7 +349,7 @@ class Store:
         try:
             with self.disk.open(self._inside(path), whole=is_most(wanted)) as source:
                 table = read_mapped(source, wanted.names, is_checked=is_checked)
-        except (OSError, KeyError, ValueError, SystemError, pa.ArrowException) as error:
+        except (OSError, KeyError, ValueError, SystemError, MemoryError, pa.ArrowException) as error:
             # Damage in Arrow's own headers: names that are no UTF-8 are ValueErrors, or SystemErrors without a text.
             raise damaged(self.full(path), error) from error
         return check(table, wanted, name=self.full(path))
@@ -355,40 +366,28 @@ class Store:
 
         return self.write_stream(path, fill)
 
-    def open_ipc(self, path: str) -> pa.ipc.RecordBatchFileReader:
-        """Open an Arrow IPC file, memory-mapped where the disk is local. StoreError if missing or damaged."""
-        try:
-            if self.is_local:
-                return pa.ipc.open_file(self.disk.open(self._inside(path)))
-            return pa.ipc.open_file(pa.BufferReader(self.read_bytes(path)))
-        except (OSError, pa.ArrowException) as error:
-            raise damaged(self.full(path), error) from error
-
-    def read_ipc_whole(self, path: str, *, schema: pa.Schema) -> pa.Table:
-        """An Arrow IPC file, memory-mapped where the disk is local. StoreError if missing or damaged, SchemaError if it
-        is another table."""
-        try:
-            table = self.open_ipc(path).read_all()
-        except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: names that are no UTF-8
-            raise damaged(self.full(path), error) from error
-        return check(table, schema, name=self.full(path))
+    def read_ipc_whole(self, path: str, *, schema: pa.Schema | None = None) -> pa.Table:
+        """An Arrow IPC file, memory-mapped where the disk is local; nothing in it leads out of the file. StoreError if
+        missing or damaged, SchemaError if it is another table than one of `schema`."""
+        return self._read_ipc(path, None, schema=schema)
 
     def read_ipc(self, path: str, *, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
         """Some columns of an Arrow IPC file, in all its batches; of a file on a server only these are fetched.
 
         StoreError if missing or damaged, SchemaError if it is another table.
         """
-        if self.is_local:
-            return self.read_ipc_whole(path, schema=schema).select(list(columns))
+        return self._read_ipc(path, columns, schema=pa.schema([schema.field(c) for c in columns]))
+
+    def _read_ipc(self, path: str, columns: Sequence[str] | None, *, schema: pa.Schema | None) -> pa.Table:
         try:
-            with self.disk.open(self._inside(path)) as file:
-                names = pa.ipc.open_file(file).schema.names
-                fields = sorted(names.index(name) for name in columns if name in names)
-                options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=False)
-                table = pa.ipc.open_file(file, options=options).read_all()
+            if self.is_local or columns is not None:
+                with self.disk.open(self._inside(path)) as file:
+                    table = read_arrow(file, columns, fetches=not self.is_local)
+            else:
+                table = read_arrow(pa.BufferReader(self.read_bytes(path)))
         except (OSError, pa.ArrowException) as error:
             raise damaged(self.full(path), error) from error
-        return check(table, pa.schema([schema.field(c) for c in columns]), name=self.full(path))
+        return table if schema is None else check(table, schema, name=self.full(path))
 
 
 def open_store(path: str) -> Store:

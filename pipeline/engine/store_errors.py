@@ -14,11 +14,13 @@ def damaged(target: str, error: BaseException) -> StoreError:
 
 
 def unreadable(target: str, error: BaseException) -> StoreError:
-    """StoreError for a file that cannot be read."""
+    """StoreError for a file or folder that cannot be read, or removed."""
     # A server that did not answer has lost nothing.
     remedy = _AGAIN if "://" in target and not isinstance(error, FileNotFoundError) else CURATE
     if isinstance(error, _IN_ITS_PLACE):
         remedy = f"remove what stands in its place, then {CURATE}"
+    if isinstance(error, PermissionError):
+        remedy = "give this user access to it"
     return StoreError(f"{target}: cannot be read: {why(error)}; {remedy}")
 
 

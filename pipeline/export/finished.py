@@ -16,7 +16,7 @@ from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import FileEntry
 from pipeline.errors import ConfigError, SchemaError, StoreError, first_of
 from pipeline.phased import Phased
-from pipeline.schema import PACKED, POOLS, TOKENIZER_FILE, check, packed_schema
+from pipeline.schema import PACKED, POOLS, TOKENIZER_FILE, packed_schema
 from pipeline.sequences import Rows, rows_of
 
 # Tokens that are looked at together: with their copies some tens of megabytes, and enough for each to cost nothing.
@@ -141,11 +141,8 @@ class Finished:
                 f"{where}: is missing or damaged: expected {file.n_bytes} bytes with SHA-256 {file.sha256}; "
                 "curate the run again, which makes it anew"
             )
-        reader = store.open_ipc(file.path)
         per_block = max(1, _BLOCK_TOKENS // self.seq_len)
-        for number in range(reader.num_record_batches):
-            batch = reader.get_batch(number)
-            check(pa.Table.from_batches([batch]), self.schema, name=where)
+        for batch in store.read_ipc_whole(file.path, schema=self.schema).to_batches():
             for start in range(0, batch.num_rows, per_block):
                 rows = rows_of(batch.slice(start, per_block), where=where, first=start)
                 largest = int(rows.token_ids.max())

@@ -22,7 +22,7 @@ from pipeline.engine.store import Store
 from pipeline.errors import ConfigError, StageError
 from pipeline.forget.listing import Listed
 from pipeline.forget.matching import Matched, match, refuse_missing
-from pipeline.forget.plan import ForgetPlan, read_plan, write_plan
+from pipeline.forget.plan import ForgetPlan, damaged_plan, read_plan, write_plan
 from pipeline.forget.planning import REBUILD, plan_of, rebuild_plan
 from pipeline.forget.prints import n_found
 from pipeline.forget.proof import look_for, texts_left
@@ -60,7 +60,10 @@ def forget(
         completed = None
         if AT_WORK in read_manifest(held):
             say("a forget of this run was cut off: completing it first")
-            completed = _work_off(held, read_plan(held), 0)
+            try:
+                completed = _work_off(held, read_plan(held), 0)
+            except (IndexError, KeyError, ValueError, OverflowError) as error:  # of a plan that is not of this run
+                raise damaged_plan(held) from error
         for path in (JOURNAL, CHANGES_FILE):
             held.remove(path)  # of one that was cut off before it changed anything, or after all was done
         run = RunFiles(held)

@@ -37,7 +37,7 @@ def reshaped(store: Store, path: str, sequences: Sequence[ChangedSequence], ids:
     """
     sink = io.BytesIO()
     _write_anew(store, path, sequences, ids, sink)
-    with pa.memory_map(store.full(path)) as file:
+    with pa.memory_map(store.local_file(path)) as file:
         old, new = np.frombuffer(file.read_buffer(file.size()), np.uint8), np.frombuffer(sink.getbuffer(), np.uint8)
         return differences(old, new), new.size
 
@@ -68,7 +68,7 @@ def _patches(found: Placed, sequence: ChangedSequence, ids: Ids) -> list[Patch]:
 
 
 def _write_anew(store: Store, path: str, sequences: Sequence[ChangedSequence], ids: Ids, sink: io.BytesIO) -> None:
-    batch = store.open_ipc(path).get_batch(0)
+    batch = store.read_ipc_whole(path).combine_chunks().to_batches()[0]
     new = {s.row: _row(batch, s, ids) for s in sequences}
     pieces: list[pa.RecordBatch] = []
     first = 0

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from pydantic import TypeAdapter
 
 from pipeline.arrays.columns import one_chunk
 from pipeline.engine.pages import blank
 from pipeline.engine.patching import Patch
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.said import Size
 from pipeline.engine.store import Store
 from pipeline.errors import StoreError, unfit
 from pipeline.forget.in_packed import Ids, reshaped
@@ -41,6 +43,18 @@ class TextChanges:
             {"anew": sorted(self.anew), "sizes": self.sizes, "places": places}, separators=(",", ":")
         ).encode()
         return b"\n".join((head, b"".join(data for found in self.patches.values() for _, data in found)))
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The first line of the file, which says what the bytes behind it are."""
+
+    anew: list[str]
+    sizes: dict[str, Size]
+    places: list[tuple[str, Size, Size]]
+
+
+_HEAD = TypeAdapter(_Head)
 
 
 def text_changes(run: RunFiles, plan: ForgetPlan, ids: Ids) -> tuple[TextChanges, int]:
@@ -73,22 +87,22 @@ def text_changes(run: RunFiles, plan: ForgetPlan, ids: Ids) -> tuple[TextChanges
 def _blank(store: Store, path: str, column: pa.Array, rows: np.ndarray) -> list[Patch]:
     if not store.is_local:
         raise ValueError("an object is always written as a whole")
-    with pa.memory_map(store.full(path)) as file:
+    with pa.memory_map(store.local_file(path)) as file:
         return blank(file.read_buffer(file.size()), "content", column, rows)
 
 
 def _read(store: Store) -> TextChanges:
     head, _, data = store.read_bytes(CHANGES_FILE).partition(b"\n")
     try:
-        said, at = json.loads(head), 0
+        said, at = _HEAD.validate_json(head), 0
         patches: dict[str, list[Patch]] = {}
-        for path, start, length in said["places"]:
+        for path, start, length in said.places:
             patches.setdefault(path, []).append((start, data[at : at + length]))
             at += length
         if at != len(data):
             raise ValueError(f"{len(data)} bytes, expected {at}")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except ValueError as error:
         raise StoreError(
             f"{store.full(CHANGES_FILE)}: is damaged: {unfit(error)}; make the run anew with `loopmix curate --replace`"
         ) from error
-    return TextChanges(patches, frozenset(said["anew"]), said["sizes"])
+    return TextChanges(patches, frozenset(said.anew), said.sizes)

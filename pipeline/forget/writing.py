@@ -139,7 +139,7 @@ def _change(run: RunFiles, table: Table, change: Change, shard: int, plan: Forge
 def _behind(store: Store, path: str, rows: pa.Table, new: dict[str, dict[int, Any]]) -> bytes | None:
     """What to put behind a shard; None for one that another version has written."""
     columns = with_rows(rows.select(list(new)), new)
-    with pa.memory_map(store.full(path)) as file:
+    with pa.memory_map(store.local_file(path)) as file:
         try:
             return spliced(file.read_buffer(file.size()), columns, write_table)
         except ValueError:

@@ -22,9 +22,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import torch
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
@@ -38,6 +39,7 @@ from pipeline.plt.weights import WEIGHTS_NAME, write_shape, write_weights
 from pipeline.results import METRICS_NAME, TrainIdentity, read_file, to_json
 from pipeline.schema import POOLS
 
+Size = Annotated[int, Field(ge=0, lt=2**63)]
 OPTIMISER_NAME = "optimiser.safetensors"
 _STATE_NAME = "state.json"
 
@@ -46,9 +48,9 @@ _STATE_NAME = "state.json"
 class TrainProgress:
     """How far training has come: with the weights and moments, all the state there is."""
 
-    step: int = 0  # updates done
-    n_sequences: int = 0  # taken from the stream, repeats counted; the next update starts behind them
-    n_tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(POOLS, 0))  # real ones, per pool
+    step: Size = 0  # updates done
+    n_sequences: Size = 0  # taken from the stream, repeats counted; the next update starts behind them
+    n_tokens: dict[str, Size] = field(default_factory=lambda: dict.fromkeys(POOLS, 0))  # real ones, per pool
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Counters:
     """What a checkpoint says of itself."""
 
     progress: TrainProgress
-    metrics_bytes: int
+    metrics_bytes: Size
     metrics_sha256: str
     machine: dict[str, str]  # what else rounding depends on: torch version, device, threads
     files: dict[str, str]  # name -> SHA-256
@@ -160,6 +162,8 @@ def open_folder(path: Path, *, identity: TrainIdentity, ranks: Ranks = ALONE, ke
     taken = take_up(path, identity)
     if taken.is_new:
         taken.write()  # before any other file: a folder without it is taken for a stranger's
+    if (path / METRICS_NAME).exists() and not (path / METRICS_NAME).is_file():  # opening a pipe waits for ever
+        raise CheckpointError(f"{path / METRICS_NAME}: is no file; remove it, or choose another --out")
     with (path / METRICS_NAME).open("ab") as metrics:
         try:
             fcntl.flock(metrics, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -204,7 +208,8 @@ def _newest_sound(path: Path) -> tuple[Counters | None, dict[Path, str]]:
 
 def _check_metrics(path: Path, counters: Counters) -> None:
     """Raise CheckpointError unless the metrics begin with the bytes that the checkpoint counts."""
-    found = path.read_bytes()[: counters.metrics_bytes]
+    with path.open("rb") as file:
+        found = file.read(min(counters.metrics_bytes, path.stat().st_size))
     if len(found) < counters.metrics_bytes:
         raise CheckpointError(
             f"{path}: has {len(found)} bytes, its checkpoint counts {counters.metrics_bytes}; {_REMEDY}"

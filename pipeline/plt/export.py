@@ -27,7 +27,8 @@ from pipeline.plt.vocabulary import (
     run_tokenizer,
 )
 from pipeline.plt.weights import CODE_NAMES, CONFIG_NAME, WEIGHTS_NAME, gather, read_model, write_model
-from pipeline.results import IDENTITY_NAME, Diagnostics, read_held_out, read_identity
+from pipeline.results import HELD_OUT_NAME, IDENTITY_NAME, Diagnostics, read_held_out, read_identity
+from pipeline.results.codec import TRAIN_AGAIN
 from pipeline.schema import TOKENIZER_FILE
 from pipeline.yaml_file import validate
 
@@ -159,7 +160,13 @@ def _split_of(folder: Path, run: PackedRun, *, config: TrainConfig | None) -> Sp
         return split_run(run, n_held_out=n_held_out, n_read=config.n_read_sequences if config else None)
     if read_identity(folder).data != run.hashes:
         raise ConfigError(f"{folder}: was scored on sequences drawn from other shards than {run.folder}; give its run")
-    return Split(run, train=range(0), held_out=np.array(drawn), seen=frozenset())
+    numbers = np.array(drawn, np.int64)
+    if not numbers.size or numbers[0] < 0 or numbers[-1] >= run.n_sequences or (np.diff(numbers) < 1).any():
+        raise CheckpointError(
+            f"{folder / HELD_OUT_NAME}: does not name sequences of {run.folder}, ascending and below "
+            f"{run.n_sequences}; {TRAIN_AGAIN}"
+        )
+    return Split(run, train=range(0), held_out=numbers, seen=frozenset())
 
 
 def _train_config(folder: Path) -> TrainConfig | None:

@@ -1,12 +1,15 @@
 """The ratio of code to text that a run's manifest promises, and that a training is judged by."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import gcd
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, unfit
 from pipeline.plt.config import TrainConfig
+from pipeline.plt.durable import read_small
 from pipeline.plt.shards import MANIFEST_NAME
 from pipeline.schema import PACKED, POOLS
 
@@ -19,14 +22,10 @@ def promised_parts(data: Path) -> dict[str, int] | None:
     path = data / MANIFEST_NAME
     if not path.is_file():
         return None
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+    with _naming_ratios(path):
+        manifest = json.loads(read_small(path))
         ratios = _ratios(manifest["mixture"])
         (parts,) = ratios if len(ratios) == 1 else [_of_tokens(manifest["stages"][PACKED]["counts"])]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ZeroDivisionError) as error:
-        raise ConfigError(
-            f"{path}: names no ratio of the pools ({unfit(error)}); run `loopmix curate` again"
-        ) from error
     if min(parts.values()) < 1:
         raise ConfigError(f"{path}: the ratio of the pools is {parts}, expected whole numbers from 1 on")
     return parts
@@ -36,13 +35,25 @@ def refuse_ratios(data: Path) -> None:
     """Raise ConfigError for a run whose phases have several ratios: read in order, no one ratio can judge it."""
     path = data / MANIFEST_NAME
     if path.is_file():
-        ratios = _ratios(json.loads(path.read_text(encoding="utf-8"))["mixture"])
+        with _naming_ratios(path):
+            ratios = _ratios(json.loads(read_small(path))["mixture"])
         if len(ratios) > 1:
             said = ", ".join(":".join(str(of[pool]) for pool in POOLS) for of in ratios)
             raise ConfigError(
                 f"{data}: its phases have several ratios of code and text ({said}), and a training in stream order is "
                 "judged by one; `loopmix validate` draws from all of them at the ratio of the whole"
             )
+
+
+@contextmanager
+def _naming_ratios(path: Path) -> Iterator[None]:
+    """ConfigError for a manifest in which no ratio is found."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ZeroDivisionError) as error:
+        raise ConfigError(
+            f"{path}: names no ratio of the pools ({unfit(error)}); run `loopmix curate` again"
+        ) from error
 
 
 def _ratios(mixture: dict[str, Any]) -> list[dict[str, int]]:

@@ -22,10 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from pipeline.errors import SchemaError, StoreError, first_of, unfit
+from pipeline.arrow_files import read_arrow
+from pipeline.errors import SchemaError, StoreError, first_of, unfit, why
 from pipeline.listed import each_file
 from pipeline.plt.distributed import Ranks
-from pipeline.plt.durable import sha256_of
+from pipeline.plt.durable import read_small, sha256_of
 from pipeline.schema import PACKED, PIECE_BOUNDS, check, packed_schema
 from pipeline.sealed import COPY, refuse_edited
 
@@ -96,9 +97,9 @@ def _read_manifest(data: Path) -> dict[str, _Listed] | None:
     if not path.is_file():  # a pipe is neither read, which waits for ever, nor taken for a run without a manifest
         raise StoreError(f"{path}: is no file; run `loopmix curate` again, which writes it anew")
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = json.loads(read_small(path))
         stages = manifest["stages"]
-        refuse_edited(manifest, lambda: copy.read_bytes() if copy.is_file() else None, where=str(path))
+        refuse_edited(manifest, lambda: read_small(copy) if copy.is_file() else None, where=str(path))
         files = each_file(stages[PACKED], _reader(data), where=str(path)) if PACKED in stages else ()
         listed = {_below(f["path"]): _Listed(int(f["n_bytes"]), str(f["sha256"])) for f in files}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -114,7 +115,7 @@ def _reader(data: Path) -> Callable[[str], bytes]:
     def read(path: str) -> bytes:
         if ".." in path.split("/"):
             raise ValueError(f"{path!r} leads out of the run")
-        return (data / path).read_bytes()
+        return read_small(data / path)
 
     return read
 
@@ -130,6 +131,9 @@ def _paths(folder: Path, *, listed: dict[str, _Listed] | None) -> list[Path]:
         raise StoreError(f"{folder}: there is no such folder; expected the output of `loopmix curate`, run that first")
     every = (path.relative_to(folder).as_posix() for depth in ("*", "*/*") for path in folder.glob(depth))
     found = sorted(name for name in every if _SHARD_NAME.match(name))
+    for name in found:
+        if not (folder / name).is_file():  # of a pipe not even the hash is taken, which waits for ever
+            raise StoreError(f"{folder / name}: is no file; remove what stands in its place, then {_AGAIN}")
     if listed is not None:
         _check_files(found, listed=listed, folder=folder)
         return [folder / name for name in found]
@@ -172,21 +176,19 @@ def _differs(path: Path, found: str, *, entry: _Listed) -> StoreError:
 
 
 def _map(path: Path) -> list[pa.RecordBatch]:
-    """The blocks of one shard that hold rows, memory-mapped; of its content only the headers are read."""
+    """The blocks of one shard that hold rows, memory-mapped; of its content all but the tokens is looked into."""
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        blocks = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-        names = reader.schema.names
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: a column's name that is no UTF-8
-        raise StoreError(f"{path}: is no readable Arrow file ({error}), SHA-256 {sha256_of(path)}; {_AGAIN}") from error
-    kind = reader.schema.field("token_ids").type if "token_ids" in names else None
+        with pa.memory_map(str(path)) as file:
+            table = read_arrow(file)
+    except (pa.ArrowException, OSError) as error:
+        said = f"{path}: is no readable Arrow file ({why(error)[:200]}), SHA-256 {sha256_of(path)}"
+        raise StoreError(f"{said}; {_AGAIN}") from error
+    names = table.column_names
+    kind = table.schema.field("token_ids").type if "token_ids" in names else None
     if not isinstance(kind, pa.FixedSizeListType):
         raise SchemaError(f"{path}: column token_ids has type {kind}, expected a fixed-size list of uint32")
-    for block in blocks:
-        check(
-            pa.Table.from_batches([block]), packed_schema(kind.list_size, joined=PIECE_BOUNDS in names), name=str(path)
-        )
-    return [block for block in blocks if block.num_rows]
+    table = check(table, packed_schema(kind.list_size, joined=PIECE_BOUNDS in names), name=str(path))
+    return [block for block in table.to_batches() if block.num_rows]
 
 
 def _read_through(

@@ -5,7 +5,6 @@ byte-level BPE spells each byte of a token as one character, so the length of it
 Special tokens stand for no byte of any document.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from pipeline.errors import ConfigError, unfit, why
 from pipeline.plt.data import PackedRun
+from pipeline.plt.durable import read_small, sha256_of
 from pipeline.plt.shards import MANIFEST_NAME
 from pipeline.schema import TOKENIZER_FILE
 
@@ -35,7 +35,7 @@ def run_tokenizer(data: Path, *, given: Path | None = None) -> Path | None:
             )
         return own if given is None and own.is_file() else given
     try:
-        expected = str(json.loads(manifest.read_text(encoding="utf-8"))["tokenizer"]["sha256"])
+        expected = str(json.loads(read_small(manifest))["tokenizer"]["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"{manifest}: names no {TOKENIZER_FILE} ({unfit(error)}); run `loopmix curate` with the same mixture "
@@ -74,7 +74,7 @@ def check_same_tokenizer(model: Path, *, data: Path, tokenizer: Path | None) -> 
 def file_hash(path: Path) -> str:
     """SHA-256, hex. Raises ConfigError where the file cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({why(error)}); give an existing {TOKENIZER_FILE}") from error
 
@@ -82,7 +82,7 @@ def file_hash(path: Path) -> str:
 def _read(path: Path) -> tuple[dict[str, int], set[int], tuple[str, str]]:
     """Ids by spelling, the special ones, and the kinds of model and decoder of a tokenizer file."""
     try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
+        found: Any = json.loads(read_small(path))
         special = {int(token["id"]) for token in found.get("added_tokens", ())}
         kinds = str(found["model"].get("type")), str((found.get("decoder") or {}).get("type"))
         return {spelling: int(n) for spelling, n in found["model"]["vocab"].items()}, special, kinds
@@ -112,7 +112,7 @@ def end_of_document(path: Path) -> int:
 def added_tokens(path: Path) -> dict[str, int]:
     """Ids of a tokenizer file's added tokens by name."""
     _read(path)  # refuses what is no tokenizer file
-    found = json.loads(path.read_text(encoding="utf-8")).get("added_tokens", ())
+    found = json.loads(read_small(path)).get("added_tokens", ())
     return {str(token.get("content")): int(token["id"]) for token in found}
 
 

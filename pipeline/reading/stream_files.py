@@ -28,20 +28,21 @@ class StreamFiles:
 
     def read(self, number: int, *columns: str) -> pa.Table:
         """Columns of one shard. StoreError where it is damaged, SchemaError where it is none."""
-        path = self.paths[number]
-        schema = packed_schema(self.lengths[path.rpartition("/")[0]], joined=self.joined)
-        return self.store.read_ipc(path, schema=schema, columns=columns or schema.names)
+        schema = packed_schema(self.seq_len(number), joined=self.joined)
+        return self.store.read_ipc(self.paths[number], schema=schema, columns=columns or schema.names)
+
+    def seq_len(self, number: int) -> int:
+        """Tokens of the sequences of one shard."""
+        return self.lengths[self.paths[number].rpartition("/")[0]]
 
     def read_sound(self, number: int, *columns: str) -> pa.Table:
         """As `read`, with bounds of pieces, n_real, groups and documents; SchemaError too where they do not fit."""
-        wanted = dict.fromkeys((*columns, "n_real", "groups", "doc_ids", self.bounds))
-        table = self.read(number, *wanted)
+        lists = ("groups", "doc_ids", *({"doc_offsets"} & set(columns)))
+        table = self.read(number, *dict.fromkeys((*columns, "n_real", *lists, self.bounds)))
         bounds = one_chunk(table[self.bounds])
-        fits = rises(bounds, table["n_real"].to_numpy())
+        fits = rises(bounds, table["n_real"].to_numpy(), seq_len=self.seq_len(number))
         n_pieces = np.diff(np.asarray(bounds.offsets, np.int64)) - 1
-        fits = fits and not any(
-            (pc.list_value_length(table[name]).to_numpy() != n_pieces).any() for name in ("groups", "doc_ids")
-        )
+        fits = fits and not any((pc.list_value_length(table[name]).to_numpy() != n_pieces).any() for name in lists)
         if not fits:
             raise SchemaError(
                 f"{self.store.full(self.paths[number])}: {self.bounds} of a sequence do not rise from 0 to n_real, or "
@@ -59,9 +60,12 @@ class StreamFiles:
         return bounds_of_pieces(packed_schema(1, joined=self.joined).names)
 
 
-def rises(bounds: pa.ListArray, n_real: np.ndarray) -> bool:
-    """Whether the bounds of every sequence go from 0 to its n_real in steps of at least 1."""
-    values, offsets = np.asarray(bounds.flatten()), np.asarray(bounds.offsets, np.int64)
+def rises(bounds: pa.ListArray, n_real: np.ndarray, *, seq_len: int) -> bool:
+    """Whether the bounds of every sequence go from 0 to its n_real, no more than it has places, in steps of at least
+    1."""
+    values, offsets = np.asarray(bounds.flatten(), np.int64), np.asarray(bounds.offsets, np.int64)
+    if n_real.size and n_real.max() > seq_len:
+        return False
     if (np.diff(offsets) < 1).any():  # a sequence without bounds has neither a first nor a last one
         return False
     first, last = values[offsets[:-1]], values[offsets[1:] - 1]
@@ -92,6 +96,7 @@ class ShardPieces:
     low: np.ndarray
 
 
+_MOST_TOKENS = 1 << 40  # of a document: far from where numbers end, so that a length can be added
 PIECES = ("doc_ids", "doc_offsets")  # what is read for them, beside the column that bounds pieces
 
 
@@ -109,4 +114,6 @@ def pieces_of(table: pa.Table, bounds: str) -> ShardPieces:
     offset = np.asarray(one_chunk(table["doc_offsets"]).flatten(), np.int64)
     if not row.size == high.size == offset.size:
         raise ValueError(f"{row.size} pieces, {high.size} documents and {offset.size} offsets in one packed shard")
+    if offset.size and (offset.min() < 0 or offset.max() > _MOST_TOKENS):
+        raise SchemaError(f"packed: a piece begins at token {offset.min()} or {offset.max()} of its document")
     return ShardPieces(row, start, length, offset, high, low)

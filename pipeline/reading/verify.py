@@ -168,7 +168,7 @@ def _sizes(run: RunFiles, work: Work) -> tuple[bool, str]:
 
 def _stand(run: RunFiles, work: Work, *, by_hash: bool) -> tuple[bool, str]:
     found = FilesStand()
-    found.add(run.store, [tokenizer_of(run.store, run.manifest)], by_hash=by_hash)
+    found.add(run.store, [tokenizer_of(run.store, run.manifest)], by_hash=True)  # one small file, which all ids need
     for stage in run.stages:
         files_stand(run, work, stage, by_hash=by_hash, found=found)
     if found.n_strange:  # whoever opens a table by its folder would read them

@@ -133,7 +133,7 @@ def _pieces(files: StreamFiles, out: Spread, span: Span) -> list[int]:
     """Pass on document, offset and place of every piece of some packed shards; how many sequences each shard has."""
     words, lengths = [], []
     for number in span.items:
-        table = files.read(number, files.bounds, *PIECES)
+        table = files.read_sound(number, *PIECES)
         found = pieces_of(table, files.bounds)
         words.append((found.high, found.low, found.offset.view(np.uint64), positions(number, found.row)))
         lengths.append(table.num_rows)

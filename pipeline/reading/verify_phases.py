@@ -152,7 +152,7 @@ def _pieces(files: StreamFiles, out: Spread, span: Span) -> list[int]:
     """Pass on the pieces of some packed shards; how many sequences each shard has."""
     words, lengths = [], []
     for number in span.items:
-        table = files.read(number, files.bounds, *PIECES)
+        table = files.read_sound(number, *PIECES)
         found = pieces_of(table, files.bounds)
         begins = (found.offset == 0).astype(np.uint64)
         words.append((found.high, found.low, begins, found.length.view(np.uint64), positions(number, found.row)))

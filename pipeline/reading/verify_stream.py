@@ -85,8 +85,9 @@ def _lists(files: StreamFiles, span: Span) -> tuple[str, int, int, int]:
         lengths = [pc.list_value_length(table[c]).to_numpy() for c in _LISTS]
         where = f"packed shard {number}"
         for name in sorted({"cu_seqlens", files.bounds}):
-            if not rises(one_chunk(table[name]), n_real):
-                return f"{where}: {name} does not run from 0 to n_real in steps of at least 1", 0, 0, 0
+            if not rises(one_chunk(table[name]), n_real, seq_len=files.seq_len(number)):
+                said = f"{where}: {name} does not run from 0 to n_real in steps of at least 1"
+                return said, 0, 0, 0
         if any((n != np.diff(offsets) - 1).any() for n in lengths):
             return f"{where}: pieces, documents and groups differ in number", 0, 0, 0
         n_sequences += table.num_rows

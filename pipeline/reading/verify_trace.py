@@ -20,7 +20,8 @@ from pipeline.reading.matched import found_in
 from pipeline.reading.spread import Spread
 from pipeline.reading.stream_files import PIECES, StreamFiles, pieces_of, stream_files
 from pipeline.reading.work import Span, Work, n_docs_of, n_pieces_of
-from pipeline.schema import DOCUMENTS, LEDGER, TOKENS
+from pipeline.reading.written import written
+from pipeline.schema import DOCUMENTS, LEDGER, TOKENIZER_FILE, TOKENS
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class _Found:
 
 
 def trace_holds(run: RunFiles, work: Work) -> tuple[bool, str]:
-    """Every piece must equal the slice of its document's tokens, and documents must be packed as often as planned."""
+    """Every piece must equal the slice of its document's tokens, and documents must be packed as often as planned; no
+    token may be one that the run's tokenizer has not."""
+    n_ids = _n_ids(run)
     files = stream_files(run)
     of_docs, of_pieces = work.shards(run), files.spans(work, run)
     n_parts = work.n_parts(n_docs_of(run) + n_pieces_of(run))
@@ -42,7 +45,7 @@ def trace_holds(run: RunFiles, work: Work) -> tuple[bool, str]:
     by_shard = work.spread("placed", width=4, n_sources=n_parts, n_parts=max(1, len(of_docs)))
     firsts = np.array([span.first for span in of_docs], np.int64)
     list(work.each(partial(_ids, run.tables, docs), of_docs, name="verify.docs"))
-    list(work.each(partial(_pieces, files, pieces), of_pieces, name="verify.pieces"))
+    list(work.each(partial(_pieces, files, pieces, n_ids), of_pieces, name="verify.pieces"))
     if sum(work.each(partial(_place, docs, pieces, by_shard, firsts), work.parts(docs), name="verify.placed")):
         raise LoopmixError("packed: a sequence names a document that is not in `documents`")
     docs.drop()
@@ -55,6 +58,14 @@ def trace_holds(run: RunFiles, work: Work) -> tuple[bool, str]:
     return True, f"{n_pieces:,} pieces equal the tokens of their documents, each packed as the ledger says"
 
 
+def _n_ids(run: RunFiles) -> int:
+    """How many ids the tokenizer of a run has; where that is not to be read, as other promises say, all there can be."""
+    try:
+        return written(run).encoder.vocab_size
+    except LoopmixError:
+        return 1 << 32
+
+
 def _ids(tables: Tables, out: Spread, span: Span) -> None:
     """Pass on the id and the position of each document of some shards."""
     words = []
@@ -65,13 +76,15 @@ def _ids(tables: Tables, out: Spread, span: Span) -> None:
     out.write(span.number, high, low, position, part=out.part_of(high))
 
 
-def _pieces(files: StreamFiles, out: Spread, span: Span) -> None:
+def _pieces(files: StreamFiles, out: Spread, n_ids: int, span: Span) -> None:
     """Pass on document, offset, length and token hash of every piece of some packed shards."""
     words = []
     for number in span.items:
-        table = files.read(number, "token_ids", files.bounds, *PIECES)
+        table = files.read_sound(number, "token_ids", *PIECES)
         found = pieces_of(table, files.bounds)
         tokens = np.asarray(one_chunk(table["token_ids"]).flatten())
+        if tokens.size and (largest := int(tokens.max())) >= n_ids:
+            raise LoopmixError(f"packed shard {number}: token id {largest}, but {TOKENIZER_FILE} has {n_ids} entries")
         digest = slice_hashes(tokens, found.row * table["token_ids"].type.list_size + found.start, found.length)
         words.append((found.high, found.low, found.offset.view(np.uint64), found.length.view(np.uint64), digest))
     columns = joined(words, n=5)
@@ -101,7 +114,7 @@ def _compare(tables: Tables, placed: Spread, span: Span) -> _Found:
         tokens = one_chunk(tables.read(TOKENS, shard, columns=["token_ids"])["token_ids"])
         values, starts = np.asarray(tokens.values), np.asarray(tokens.offsets, np.int64)
         row = row_of(position[mine])
-        inside = offset[mine] + length[mine] <= np.diff(starts)[row]
+        inside = (offset[mine] >= 0) & (offset[mine] + length[mine] <= np.diff(starts)[row])
         again = slice_hashes(values, np.where(inside, starts[row] + offset[mine], 0), np.where(inside, length[mine], 0))
         n_wrong += int((~inside | (again != digest[mine])).sum())
         packed = np.bincount(row, weights=length[mine], minlength=len(tokens)).astype(np.int64)

@@ -61,6 +61,7 @@ def compute(run: RunFiles, *, model: Path | None = None, work: Work | None = Non
 
 
 def _compute(run: RunFiles, work: Work, *, model: Path | None) -> Numbers:
+    run.tokenizer()  # of which the report says the hash
     counted = count_documents(run, work)
     (total,) = roll_up(counted.cube)
     groups = _groups(run, counted)

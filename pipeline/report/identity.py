@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import yaml
 
+from pipeline.engine.logged import LogEvent, MixtureFile, events_of, logs_of
 from pipeline.engine.manifest import tokenizer_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.report.signing import (
@@ -23,7 +23,6 @@ from pipeline.report.signing import (
     without_passwords,
 )
 
-LOGS = "logs"
 MAX_STARTS = 50  # of which the logs are read, the latest: a run that grows has many
 
 
@@ -58,48 +57,38 @@ def identity_of(run: RunFiles, languages: Sequence[SourceLanguage]) -> Identity:
 
 def record_of(run: RunFiles) -> RunRecord:
     """From the logs of the run; empty where they are gone. A line that is no event is passed over."""
-    names = sorted(name for name in run.store.files(LOGS) if name.endswith(".jsonl"))[-MAX_STARTS:]
     starts: list[RunStart] = []
     steps: dict[str, StepClock] = {}
-    for name in names:
-        events = [event for line in run.store.read_bytes(f"{LOGS}/{name}").splitlines() if (event := _event(line))]
-        if not events or events[0]["event"] != "start":
+    for path in logs_of(run.store)[-MAX_STARTS:]:
+        events = list(events_of(run.store, path))
+        if not events or events[0].event != "start":
             continue
         starts.append(_start(events))
         for event in events:
-            if event["event"] == "step_end":
-                before = steps.get(event["step"], StepClock(event["step"], 0, 0, 0.0))
-                n_items, seconds = before.n_items + int(event["n_items"]), before.seconds + float(event["seconds"])
-                steps[event["step"]] = StepClock(event["step"], before.n_starts + 1, n_items, round(seconds, 3))
+            if event.event == "step_end":
+                before = steps.get(event.step, StepClock(event.step, 0, 0, 0.0))
+                n_items, seconds = before.n_items + event.n_items, before.seconds + event.seconds
+                steps[event.step] = StepClock(event.step, before.n_starts + 1, n_items, round(seconds, 3))
     return RunRecord(tuple(starts), tuple(steps.values()))
 
 
-def _event(line: bytes) -> dict[str, Any] | None:
-    """A line of a log; None for the last one of a start that was killed while it wrote."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and {"time", "event"} <= found.keys() else None
-
-
-def _start(events: Sequence[dict[str, Any]]) -> RunStart:
+def _start(events: Sequence[LogEvent]) -> RunStart:
     first, last = events[0], events[-1]
-    seconds = (datetime.fromisoformat(last["time"]) - datetime.fromisoformat(first["time"])).total_seconds()
-    outcome = ("done" if last["ok"] else "failed") if last["event"] == "end" else "open"
-    said = {key: value for event in events if event["event"] == "inputs" for key, value in event.items()}
-    file = first.get("mixture_file") or {}
+    seconds = (datetime.fromisoformat(last.time) - datetime.fromisoformat(first.time)).total_seconds()
+    outcome = ("done" if last.ok else "failed") if last.event == "end" else "open"
+    inputs = next((event for event in reversed(events) if event.event == "inputs"), first)
+    file = first.mixture_file or MixtureFile()
     return RunStart(
-        time=first["time"],
+        time=first.time,
         seconds=round(seconds, 3),
         outcome=outcome,
-        host=first["host"],
-        version=first["version"],
-        command=tuple(first["command"]),
-        workers=said.get("workers", ""),
-        n_cpus=first.get("n_cpus"),
-        libraries=first.get("libraries", {}),
-        mixture_file=file.get("text", ""),
-        mixture_file_sha256=file.get("sha256", ""),
-        input_bytes=said.get("bytes", {}),
+        host=first.host,
+        version=first.version,
+        command=first.command,
+        workers=inputs.workers,
+        n_cpus=first.n_cpus,
+        libraries=first.libraries,
+        mixture_file=file.text,
+        mixture_file_sha256=file.sha256,
+        input_bytes=inputs.bytes,
     )

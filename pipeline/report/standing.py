@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.engine.manifest import MANIFEST
 from pipeline.engine.same_code import code_hash
@@ -23,6 +25,16 @@ if TYPE_CHECKING:
     from pipeline.report.numbers import Numbers
 
 MADE_OF = "report/made_of.json"
+
+
+@dataclass(frozen=True)
+class _Noted:
+    made_of: str
+    files: list[FileEntry]
+    brief: Brief
+
+
+_NOTED = TypeAdapter(_Noted)
 
 
 def made_of(store: Store) -> str:
@@ -62,14 +74,10 @@ def _noted(store: Store) -> tuple[Brief, list[FileEntry]] | None:
     if data is None:
         return None
     try:
-        said = json.loads(data)
-        of, files = said["made_of"], [FileEntry(**file) for file in said["files"]]
-        brief = Brief(
-            said["brief"]["title"], tuple((name, text, style) for name, text, style in said["brief"]["lines"])
-        )
-    except (ValueError, TypeError, KeyError):
+        said = _NOTED.validate_json(data)
+    except ValidationError:
         return None  # damaged: it only saves work
-    return (brief, files) if of == made_of(store) else None
+    return (said.brief, said.files) if said.made_of == made_of(store) else None
 
 
 def remember(store: Store, brief: Brief, files: list[FileEntry]) -> None:

@@ -8,12 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from pipeline.errors import CheckpointError, why
 
 MAX_BYTES = 256_000_000  # of a file that is read whole; the index of ten thousand processes has a tenth
+_MOST_LINES_BYTES = 1 << 30  # of one with a line for each step or document
 TRAIN_AGAIN = "give a folder that `loopmix train` wrote, or delete it and train again"
+# Counts as this machine can add them up; seeds take all 64 bits.
+Whole = Annotated[int, Field(gt=-(2**63), lt=2**64)]
 # The one place where JSON's null becomes NaN. A field that may be undefined is `Number | None` and keeps the null.
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
@@ -55,6 +58,8 @@ def from_json(kind: type[_Result], data: bytes | str, *, where: str, remedy: str
 def read_bytes(path: Path, *, remedy: str) -> bytes:
     if path.exists() and not path.is_file():  # who opens a pipe waits for ever
         raise CheckpointError(f"{path}: is no file; {remedy}")
+    if path.is_file() and (n_bytes := path.stat().st_size) > _MOST_LINES_BYTES:
+        raise CheckpointError(f"{path}: has {n_bytes:,} bytes, expected at most {_MOST_LINES_BYTES:,}; {remedy}")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from pipeline.results.codec import Number
+from pipeline.results.codec import Number, Whole
 from pipeline.results.training import Status
 
 # Each kind of ruin in the words of the page. The keys are what JSON and checks call them.
@@ -52,8 +52,8 @@ class RuinFinding:
     kind: str
     status: Status
     message: str
-    n_found: int
-    n_docs: int  # looked at
+    n_found: Whole
+    n_docs: Whole  # looked at
     expected: Number  # share in healthy documents
     chance: Number  # that a healthy group shows so many by luck
     examples: tuple[str, ...]  # document ids
@@ -70,7 +70,7 @@ class GroupSigns:
 
     pool: str
     group: str
-    n_docs: int  # looked at
+    n_docs: Whole  # looked at
     deflate: Number  # bits per byte of a general compressor
     deflate_permuted: Number  # of the same with the tokens of each document permuted
     order: Number  # nats by which neighbouring tokens belong together, see `ruin/pairs.py`
@@ -79,7 +79,7 @@ class GroupSigns:
     reference_gap: Number = math.nan  # its nats per token on permuted documents less those as they are
     gap_healthy: Number = math.nan
     gap_spread: Number = math.nan  # standard deviation of the healthy gap over documents
-    n_judged: int = 0  # documents that the reference model read
+    n_judged: Whole = 0  # documents that the reference model read
     seen: Number = math.nan  # share of the held-out runs of 13 tokens that training read too
 
 
@@ -87,8 +87,8 @@ class GroupSigns:
 class Inspection:
     """All of it. Findings surest first, documents by surprise."""
 
-    n_docs: int  # of the run
-    n_sampled: int
+    n_docs: Whole  # of the run
+    n_sampled: Whole
     groups: tuple[GroupSigns, ...]
     findings: tuple[RuinFinding, ...]
     documents: tuple[HurtDocument, ...]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.results.codec import Number, read_file
+from pipeline.results.codec import Number, Whole, read_file
 
 PROPOSAL_NAME = "proposal.json"
 
@@ -25,8 +25,8 @@ class GroupProposal:
 
     pool: str
     group: str
-    n_groups: int  # that stand behind it
-    n_tokens: int  # that the run holds of it, each piece counted once
+    n_groups: Whole  # that stand behind it
+    n_tokens: Whole  # that the run holds of it, each piece counted once
     weight: Number  # of its held-out loss in the target; all weights add up to one
     natural: Number  # its share in the run
     proposed: Number
@@ -54,7 +54,7 @@ class NoiseOfMixture:
     name: str
     mean: Number
     deviation: Number
-    n_trainings: int
+    n_trainings: Whole
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class MixtureTraining:
 
     name: str
     purpose: Purpose
-    seed: int
+    seed: Whole
     shares: tuple[Number, ...]  # of the tokens it read, in the order of `Proposal.groups`
     bits_per_byte: tuple[Number, ...]  # in the same order
     score: Number  # their mean by the target's weights
@@ -77,7 +77,7 @@ class SharesComparison:
     second: str
     difference: Number
     half_width: Number  # of the 95 % interval of the mean over seeds, Student's t
-    n_seeds: int
+    n_seeds: Whole
     is_gain: bool  # the whole interval lies below zero
     message: str
 
@@ -89,11 +89,11 @@ class Proposal:
     mixture: str
     outcome: Outcome
     message: str
-    seed: int
-    n_trainings: int
-    n_tokens_each: int
-    n_parameters: int
-    mixture_tokens: int  # size of the mixture for which repetition is bounded
+    seed: Whole
+    n_trainings: Whole
+    n_tokens_each: Whole
+    n_parameters: Whole
+    mixture_tokens: Whole  # size of the mixture for which repetition is bounded
     max_epochs: Number
     groups: tuple[GroupProposal, ...]
     predictors: tuple[PredictorScore, ...]

@@ -4,9 +4,11 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pipeline.results.codec import TRAIN_AGAIN, Number, from_json, read_bytes, read_file, to_json
+from pydantic import Field
+
+from pipeline.results.codec import TRAIN_AGAIN, Number, Whole, from_json, read_bytes, read_file, to_json
 
 IDENTITY_NAME = "train.json"
 HELD_OUT_NAME = "held_out.json"
@@ -24,8 +26,8 @@ Status = Literal["pass", "warn", "fail"]
 class TrainIdentity:
     """What a model folder is trained from: another one of these is another model."""
 
-    format: int  # of the folder
-    seq_len: int
+    format: Whole  # of the folder
+    seq_len: Whole
     config: dict[str, Any]  # the training file
     data: dict[str, str]  # packed shard -> SHA-256
     tokenizer: str = ""  # SHA-256 of tokenizer.json; empty where none is known
@@ -36,7 +38,7 @@ class TrainIdentity:
 class HeldOutSequences:
     """Sequences of the stream that were drawn and held out, ascending."""
 
-    sequences: tuple[int, ...]
+    sequences: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...]
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ class TrainStep:
     A pool without a target in this update has no loss: it is NaN.
     """
 
-    step: int
+    step: Whole
     loss: Number
     lr: Number
     grad_norm: Number
-    n_code_tokens: int
-    n_text_tokens: int
+    n_code_tokens: Whole
+    n_text_tokens: Whole
     code_loss: Number = math.nan
     text_loss: Number = math.nan
 
@@ -62,9 +64,9 @@ class GroupLoss:
 
     pool: str
     group: str
-    n_tokens: int
+    n_tokens: Whole
     loss: Number
-    n_bytes: int = 0  # that the scored targets stand for; 0 where the tokenizer is unknown
+    n_bytes: Whole = 0  # that the scored targets stand for; 0 where the tokenizer is unknown
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -83,8 +85,8 @@ class DocumentLoss:
     doc_id: str
     pool: str
     group: str
-    n_tokens: int
-    n_bytes: int
+    n_tokens: Whole
+    n_bytes: Whole
     nats: Number
     permuted_nats: Number
     unigram_nats: Number
@@ -94,8 +96,8 @@ class DocumentLoss:
 class Evaluation:
     """Held-out loss after `step` updates, over all, per pool and per group."""
 
-    step: int
-    n_tokens: int
+    step: Whole
+    n_tokens: Whole
     loss: Number
     pools: tuple[GroupLoss, ...]
     groups: tuple[GroupLoss, ...]
@@ -117,7 +119,7 @@ class LoopDiagnostics:
     defined for this loop. Document starts and padding never enter, except in loss, entropy and rank (padding only).
     """
 
-    loop: int
+    loop: Whole
     step_size: Stat  # norm of z(r) - z(r-1)
     step_size_normed: Stat
     alignment: Stat | None  # cosine between this step and the one before; below 0: it turns back
@@ -151,10 +153,10 @@ class LoopDiagnostics:
 class Diagnostics:
     """Loop diagnostics of one model over held-out sequences."""
 
-    n_sequences: int
-    n_tokens: int
-    n_rank_tokens: int
-    n_sequence_rank_tokens: int
+    n_sequences: Whole
+    n_tokens: Whole
+    n_rank_tokens: Whole
+    n_sequence_rank_tokens: Whole
     loops: tuple[LoopDiagnostics, ...]
 
 
@@ -181,16 +183,16 @@ class Verdict:
 class TrainRecord:
     """What the verdict judges: everything measured in a training run."""
 
-    n_parameters: int
-    n_loops: int
-    seq_len: int
-    n_steps: int  # updates done
-    n_wanted_steps: int
+    n_parameters: Whole
+    n_loops: Whole
+    seq_len: Whole
+    n_steps: Whole  # updates done
+    n_wanted_steps: Whole
     n_epochs: Number  # passes over the training part of the stream
-    n_tokens: dict[str, int]  # real tokens trained on, per pool
-    parts: dict[str, int]  # ratio that the training file expects between them
-    min_group_tokens: int
-    n_masked_pieces: int  # held-out pieces left unscored because their document also trains
+    n_tokens: dict[str, Whole]  # real tokens trained on, per pool
+    parts: dict[str, Whole]  # ratio that the training file expects between them
+    min_group_tokens: Whole
+    n_masked_pieces: Whole  # held-out pieces left unscored because their document also trains
     unigram_entropies: dict[str, Number]  # nats, of the tokens trained on, per pool
     unigram_losses: tuple[GroupLoss, ...]  # held-out loss of those frequencies (add-one), per pool and group
     steps: tuple[TrainStep, ...]  # thinned in result.json

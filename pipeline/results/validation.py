@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.results.codec import Number, read_file
+from pipeline.results.codec import Number, Whole, read_file
 from pipeline.results.inspection import Inspection
 from pipeline.results.training import Check, Diagnostics, Status, TrainStep
 
@@ -19,12 +19,12 @@ class GroupScore:
 
     pool: str
     group: str
-    n_tokens: int
-    n_bytes: int
+    n_tokens: Whole
+    n_bytes: Whole
     untrained: Number  # at step 0
     unigram: Number  # token frequencies of what was trained on
     final: Number
-    curve: tuple[tuple[int, Number], ...]  # (step, score)
+    curve: tuple[tuple[Whole, Number], ...]  # (step, score)
     status: Status
     message: str
     permuted: Number = math.nan  # of the trained model on the same tokens in a drawn order
@@ -50,8 +50,8 @@ class Unjudged:
 
     pool: str
     group: str
-    n_tokens: int  # held out
-    n_run_tokens: int  # scored ones of the whole run
+    n_tokens: Whole  # held out
+    n_run_tokens: Whole  # scored ones of the whole run
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class Variant:
 
     name: str
     mixture: str
-    n_loops: int
-    seed: int
-    n_parameters: int
-    n_tokens: int
+    n_loops: Whole
+    seed: Whole
+    n_parameters: Whole
+    n_tokens: Whole
     scores: dict[str, dict[str, Number]]  # tail -> pool ("all" too) -> score
     status: Status
 
@@ -82,12 +82,12 @@ class Comparison:
     pool: str
     difference: Number
     half_width: Number | None  # of the 95 % interval over seeds and documents; None where no claim can be made
-    n_seeds: int
+    n_seeds: Whole
     message: str
     group: str = ""
     first_score: Number = math.nan  # means over seeds
     second_score: Number = math.nan
-    n_documents: int = 0
+    n_documents: Whole = 0
     p_value: Number | None = None
     corrected_p: Number | None = None
     claimed: bool = False
@@ -118,17 +118,17 @@ class Validation:
 
     mixture: str
     unit: str
-    n_tokens: int
-    seq_len: int
-    n_parameters: int
-    n_loops: int
+    n_tokens: Whole
+    seq_len: Whole
+    n_parameters: Whole
+    n_loops: Whole
     status: Status
     message: str
     checks: tuple[Check, ...]
     pools: tuple[GroupScore, ...]
     groups: tuple[GroupScore, ...]
     steps: tuple[TrainStep, ...]
-    spikes: tuple[int, ...]
+    spikes: tuple[Whole, ...]
     diagnostics: dict[str, Diagnostics]  # by number of loops
     variants: tuple[Variant, ...]
     comparisons: tuple[Comparison, ...]

@@ -60,7 +60,7 @@ class _Source:
     def crowd(self, shard: int) -> pa.Table:
         """The members of crowds that this shard of `similar` holds, memory-mapped where the disk is local."""
         path = self.tables.path(SIMILAR, shard, of=self.n_pair_shards, suffix="arrow")
-        return self.tables.store.open_ipc(path).read_all()
+        return self.tables.store.read_ipc_whole(path)
 
 
 def find_components(job: Job, *, config: Selection) -> Components:

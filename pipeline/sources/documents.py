@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from pipeline.engine.done import StepDone
 from pipeline.engine.forgotten import read_forgotten, without_forgotten
 from pipeline.engine.markers import Outcome
 from pipeline.engine.poison import Poisonous
+from pipeline.engine.said import Size
 from pipeline.engine.shards import PLAN, json_parts, key_of
 from pipeline.engine.stage import Job
 from pipeline.engine.store import Store
@@ -42,8 +44,12 @@ class Cut:
     """Where an open slice was cut when it was read."""
 
     starts: tuple[int, ...]  # the number of the first row of each shard
-    counts: dict[str, int]
+    counts: dict[str, Size]
     problem: str | None = None  # why it was left out
+
+    def __post_init__(self) -> None:
+        if not self.starts or self.starts[0] < 0 or any(b <= a for a, b in pairwise(self.starts)):
+            raise ValueError("rows would be left out, or read twice")
 
 
 @dataclass(frozen=True)

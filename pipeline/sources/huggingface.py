@@ -14,9 +14,9 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from pipeline.arrow_bodies import blocks_of, message_end, unpacked_bytes
 from pipeline.config import Source
 from pipeline.errors import ConfigError, StoreError
-from pipeline.sources.arrow_bodies import blocks_of, message_end, unpacked_bytes
 from pipeline.sources.arrow_rows import (
     all_names,
     check_content,

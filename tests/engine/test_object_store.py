@@ -139,7 +139,7 @@ def test_columns_of_a_mapped_table_and_of_an_ipc_file_come_back(store: Store) ->
     found = store.read_mapped("m.arrow", schema=EXACT_DUPS.schema, columns=["group_position"])
     assert found["group_position"].equals(table["group_position"])
     store.write_ipc("i.arrow", table.to_batches(), schema=EXACT_DUPS.schema)
-    assert store.open_ipc("i.arrow").read_all().equals(table)
+    assert store.read_ipc_whole("i.arrow").equals(table)
 
 
 def test_ranges_are_there_whole_or_an_error(server: ObjectServer, store: Store) -> None:

@@ -72,7 +72,7 @@ def test_damaged_files_are_store_errors(tmp_path: Path, damage: bytes) -> None:
     with pytest.raises(StoreError, match=r"t\.parquet.*missing or damaged"):
         store.read_parquet("t.parquet", schema=EXACT_DUPS.schema)
     with pytest.raises(StoreError, match="missing or damaged"):
-        store.open_ipc("t.parquet")
+        store.read_ipc_whole("t.parquet")
 
 
 def test_missing_file_is_a_store_error(tmp_path: Path) -> None:
