@@ -59,7 +59,7 @@ def trace_holds(run: RunFiles, work: Work) -> tuple[bool, str]:
 
 
 def _n_ids(run: RunFiles) -> int:
-    """How many ids the tokenizer of a run has; where that is not to be read, as other promises say, all there can be."""
+    """How many ids the tokenizer of a run has; where it cannot be read, as other promises say, all there can be."""
     try:
         return written(run).encoder.vocab_size
     except LoopmixError:
