@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 
+from pipeline.fields import PROSE_FORMATS
 from pipeline.language.table import NO_LANGUAGES
 from pipeline.report.formats import counted, exact, percent, short, size
 from pipeline.report.markup import Html, bar, element, join
 from pipeline.report.numbers import Notice, Numbers
 from pipeline.report.shares import largest
 from pipeline.report.stream_numbers import TokenBalance
-from pipeline.schema import POOLS
+from pipeline.schema import POOLS, PROSE_GROUP
 
 # As many rows as keep the four cards on one screen of a desktop.
 N_LANGUAGES = 9
@@ -71,7 +72,8 @@ def _mix(numbers: Numbers) -> Html:
     groups = largest(every, limit=N_LANGUAGES)
     top = max((g.after_frac for g in groups), default=1.0) or 1.0
     rows = [(g.name, g.after_frac / top, "code" if g in every else "soft", percent(g.after_frac)) for g in groups]
-    named = [g.name for g in every]
+    formats = {PROSE_GROUP.format(name): name for name in PROSE_FORMATS}  # set apart for balance, and no languages
+    named = {formats.get(g.name, g.name) for g in every}
     none = [name for name in NO_LANGUAGES if name in named]
     apart = f" Of no language, and not counted as one: {', '.join(none)}." if none else ""
     note = f"Shares of the code tokens.{apart} The text comes from {counted(len(sources), 'source')}."

@@ -277,5 +277,7 @@ def test_prose_in_markup_and_unknown_extensions_equal_plain_counting(tmp_path: P
     page = Path(file).read_text(encoding="utf-8")
     (group,) = (g for g in numbers.groups if g.name == "Other code")
     assert group.n_docs == sum(n for _, n, *_ in other) + 1, "the groups count what could not be read as well"
-    assert "Documents dropped as unreadable, empty, binary and the like are not here, though the groups count them" in page
+    assert (
+        "Documents dropped as unreadable, empty, binary and the like are not here, though the groups count them" in page
+    )
     assert "Prose in markup and data" in page and "In no known language" in page and ".mlw" in page

@@ -169,6 +169,8 @@ def test_the_card_of_the_mix_counts_what_it_names_and_nothing_that_is_no_languag
     said = _mix(replace(numbers, groups=(*there, *absent, prose)))
     assert ">18 languages<" in said and ">11 others<" in said  # nine are named, of twenty that enter
     assert "Of no language, and not counted as one: Text, Other code. The text comes from 1 source." in said
+    apart = [replace(there[0], name=name) for name in ("XML", "XML prose", "HTML prose")]
+    assert ">2 languages<" in _mix(replace(numbers, groups=(*apart, prose))), "prose set apart is of its format"
     few = _mix(replace(numbers, groups=(there[0], *absent, prose, replace(prose, name="books"))))
     assert ">1 language<" in few and "others" not in few and "M0" not in few
     assert "code tokens. The text comes from 2 sources." in few
