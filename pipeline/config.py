@@ -66,9 +66,7 @@ class Columns(Frozen):
     revision_time: str | None = Field(None, description="when that revision was made, timestamp or ISO 8601 text")
     license: str | None = Field(None, description="SPDX id, or a list of them, of which all hold: joined with AND")
     stars: str | None = Field(None, description="popularity count of the repository")
-    language: str | None = Field(
-        None, description="language by name or alias; decides; null: `language`, if there is one"
-    )
+    language: str | None = Field(None, description="language by name or alias; decides; null: `language`, if any")
 
 
 class Source(Frozen):

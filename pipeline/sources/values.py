@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from pipeline.config import Columns, Source
@@ -105,7 +106,15 @@ def license_of(value: Any) -> str | None:
     names = list(dict.fromkeys(name for name in map(text_of, value) if name is not None))
     if len(names) < 2:
         return names[0] if names else None
-    return " AND ".join(f"({name})" if _CHOICE.search(name) else name for name in names)
+    return " AND ".join(map(_as_one, names))
+
+
+def _as_one(name: str) -> str:
+    """What AND takes whole: brackets that do not match would open a choice with its neighbours."""
+    depth = list(accumulate((char == "(") - (char == ")") for char in name))
+    if depth and (min(depth) < 0 or depth[-1]):
+        name = name.replace("(", " ").replace(")", " ").strip()
+    return f"({name})" if _CHOICE.search(name) else name
 
 
 def count_of(value: Any) -> int | None:
