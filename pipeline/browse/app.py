@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.browse import pages
 from pipeline.browse.opened import open_document
-from pipeline.browse.search import find, query_of, total_of
+from pipeline.browse.search import find, query_of
 from pipeline.engine.manifest import MANIFEST
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import LoopmixError
@@ -53,7 +53,7 @@ def app_of(run: RunFiles, work: Work, *, token: str) -> ASGIApp:
 
     def search(request: Request) -> bytes:
         query = query_of(dict(request.query_params))
-        return pages.results(run, query, find(run, query), total_of(run, query))
+        return pages.results(run, query, find(run, query))
 
     def opened(request: Request) -> bytes:
         first = request.query_params.get("tokens", "0")

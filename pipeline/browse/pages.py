@@ -33,7 +33,7 @@ def sorry(run: RunFiles, problem: str) -> bytes:
     return _page(run, "not found", element("main", part))
 
 
-def results(run: RunFiles, query: Query, found: ResultPage, total: Total | None) -> bytes:
+def results(run: RunFiles, query: Query, found: ResultPage) -> bytes:
     """The form, and the documents of one page."""
     rows = [element("tr", *_cells(row)) for row in found.rows]
     heads = ("path", "fate", "reasons", "language", "source", "bytes", "tokens")
@@ -41,7 +41,7 @@ def results(run: RunFiles, query: Query, found: ResultPage, total: Total | None)
     table = element("table", head, element("tbody", *rows)) if rows else element("p", "None.", css="note")
     first, last = query.shard, query.shard + found.n_shards - 1
     where = f"from shards {exact(first)} to {exact(max(first, last))} of {exact(run.n_shards)}"
-    said = f"{_places(len(rows), total)}, {where}"
+    said = f"{_places(len(rows), found.total)}, {where}"
     links: list[Html] = []
     if query.shard or query.row:
         links.append(element("a", "from the start", href=_link(query.asked)))

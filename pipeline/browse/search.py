@@ -47,13 +47,21 @@ class Query:
         return {name: value for name in names if (value := getattr(self, name))}
 
 
+class Total(NamedTuple):
+    """How many documents a search finds before the place where its page begins, and in all."""
+
+    n_before: int
+    n: int
+
+
 @dataclass(frozen=True)
 class ResultPage:
-    """Some rows of the ledger, how many shards were searched for them, and where to go on."""
+    """Some rows of the ledger, how many shards were searched for them, where to go on, and of how many they are."""
 
     rows: tuple[dict[str, Any], ...]
     n_shards: int
     more: Query | None  # None: the run ends here
+    total: Total | None  # None: not counted, in a run of more shards than are searched for one page
 
 
 def query_of(asked: dict[str, str]) -> Query:
@@ -71,43 +79,33 @@ def query_of(asked: dict[str, str]) -> Query:
 
 
 def find(run: RunFiles, query: Query) -> ResultPage:
-    """The next documents. One shard of the ledger is held at a time, and of that some columns."""
-    rows: list[dict[str, Any]] = []
+    """The next documents. One shard of the ledger is held at a time, and is read once: in the columns of a page where
+    that shows it, and where it is only counted in those that are asked for."""
     if query.shard >= max(1, run.n_shards) or query.row > MAX_ROW:
         raise ConfigError(f"a search that begins there finds nothing: the run has {run.n_shards} shards, from 0 on")
+    rows: list[dict[str, Any]] = []
+    more: Query | None = None
+    is_counted = run.n_shards <= MAX_SHARDS
     end = min(run.n_shards, query.shard + MAX_SHARDS)
-    for shard in range(query.shard, end):
-        ledger = run.tables.read(LEDGER, shard, columns=COLUMNS)
-        first = query.row if shard == query.shard else 0
+    asked = [column for name in query.asked for column in _ASKED.get(name, (name,))] or ["fate"]
+    n_shards = n_before = n = 0
+    for shard in range(0 if is_counted else query.shard, end):
+        is_shown = shard >= query.shard and more is None
+        if not (is_shown or is_counted):
+            break
+        ledger = run.tables.read(LEDGER, shard, columns=COLUMNS if is_shown else asked)
         hits = np.flatnonzero(_hits(ledger, query))
-        hits = hits[hits >= first]
-        room = N_ROWS - len(rows)
-        rows += ledger.take(pa.array(hits[:room])).to_pylist()
-        if hits.size > room:
-            more = replace(query, shard=shard, row=int(hits[room]))
-            return ResultPage(tuple(rows), shard + 1 - query.shard, more)
-    ahead = replace(query, shard=end, row=0) if end < run.n_shards else None
-    return ResultPage(tuple(rows), max(0, end - query.shard), ahead)
-
-
-class Total(NamedTuple):
-    """How many documents a search finds before the place where its page begins, and in all."""
-
-    n_before: int
-    n: int
-
-
-def total_of(run: RunFiles, query: Query) -> Total | None:
-    """Counted in the columns that are asked for; None for a run of more shards than are searched for one page."""
-    if run.n_shards > MAX_SHARDS:
-        return None
-    n_before = n = 0
-    columns = [column for name in query.asked for column in _ASKED.get(name, (name,))] or ["fate"]
-    for shard in range(run.n_shards):
-        hits = np.flatnonzero(_hits(run.tables.read(LEDGER, shard, columns=columns), query))
-        n_before += hits.size if shard < query.shard else int((hits < query.row).sum()) if shard == query.shard else 0
+        first = query.row if shard == query.shard else 0
+        n_before += hits.size if shard < query.shard else int((hits < first).sum())
         n += hits.size
-    return Total(n_before, n)
+        if is_shown:
+            hits, room = hits[hits >= first], N_ROWS - len(rows)
+            rows += ledger.take(pa.array(hits[:room])).to_pylist()
+            more = replace(query, shard=shard, row=int(hits[room])) if hits.size > room else None
+            n_shards += 1
+    if more is None and end < run.n_shards:
+        more = replace(query, shard=end, row=0)
+    return ResultPage(tuple(rows), n_shards, more, Total(n_before, n) if is_counted else None)
 
 
 def _hits(ledger: pa.Table, query: Query) -> np.ndarray:

@@ -24,7 +24,7 @@ from pipeline.schema import DOCUMENTS, PACKED, TOKENS
 # next on a machine with other work on it; standard deviations of the logarithm. Plain guesses: docs/forecast.md.
 DISK_ERROR = 0.05
 CPU_ERROR = 0.25
-# What stands beside tables, packed shards and tokenizer: report, samples, papers, manifest and its copies, logs. Samples
+# What stands beside tables, packed shards and tokenizer: report, samples, papers, manifest, logs. Samples
 # are some of each group, so this hardly grows: around the least and most of four runs, docs/forecast.md.
 BESIDE_BYTES = (700_000, 3_000_000)
 _SECONDS_AN_HOUR = 3600

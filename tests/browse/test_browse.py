@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from browse.browse_runs import TOKEN, Site, site_of
 from click.testing import CliRunner
@@ -21,6 +22,7 @@ from report.read_runs import HOSTILE, VALUES, files, read_run
 from pipeline.browse import opened, search, serve
 from pipeline.cli.main import main
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError
 from pipeline.reading.lookup import why
 from pipeline.reading.masked import Find, MaskedText
@@ -151,6 +153,22 @@ def test_each_page_says_which_of_how_many_documents_it_shows(
         assert (f">documents {between(first, last)} of {n}, from shards" if rows else ">0 documents,") in said
         seen, query = last, search.find(run, query).more
     assert seen == n
+
+
+def test_a_search_reads_each_shard_once(run: RunFiles, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "N_ROWS", 7)
+    read: list[int] = []
+    plain = Tables.read
+
+    def counting(self: Tables, table: Any, shard: int, **given: Any) -> pa.Table:
+        read.append(shard)
+        return plain(self, table, shard, **given)
+
+    monkeypatch.setattr(Tables, "read", counting)
+    for place in ({}, {"shard": 1, "row": 2}):
+        read.clear()
+        site.page(f"?{urlencode({'language': 'Python', **place})}")
+        assert read == list(range(run.n_shards))
 
 
 def test_a_run_of_many_shards_is_not_searched_to_its_end_for_a_number(
