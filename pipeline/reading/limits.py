@@ -11,6 +11,7 @@ from pipeline.config import Mixture
 from pipeline.privacy.kinds import PERSONAL, kinds
 from pipeline.reasons import SETTINGS, Setting, in_order
 from pipeline.rules.resolve import WITHOUT, Asked, resolve
+from pipeline.schema import PROSE_GROUP
 from pipeline.select.licenses import dropped_class
 
 # What to write where the run did not keep what was measured.
@@ -79,6 +80,8 @@ def _without(reason: str) -> str:
 def _of_setting(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Limit:
     measured = {
         "dropped_language": document["language"],
+        # The format, also where a mixture sets its prose apart, in a group of its own.
+        "prose_in_format": (document.get("group") or "").removesuffix(PROSE_GROUP.format("")),
         "dropped_prose_language": document.get("prose_language"),
         "other_prose_language": document.get("prose_language"),
         "known_duplicate": document["similarity"],

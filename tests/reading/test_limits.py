@@ -185,6 +185,15 @@ def test_a_dropped_language_leaves_the_list_and_no_other() -> None:
     assert with_change(old, limit.change).select.drop_languages == ("Gettext Catalog",)
 
 
+@pytest.mark.parametrize("group", ["HTML", "HTML prose"])
+def test_prose_in_a_format_takes_that_format_off_the_list(group: str) -> None:
+    old = mixture(select=Select(drop_prose_in=("XML", "HTML")))
+    limit = limit_of(old, document("prose_in_format", language="HTML", group=group), "prose_in_format")
+    assert (limit.measured, limit.key, limit.value) == ("HTML", "select.drop_prose_in", ("XML", "HTML"))
+    assert limit.change == 'select: {drop_prose_in: ["XML"]}'
+    assert with_change(old, limit.change).select.drop_prose_in == ("XML",)
+
+
 def test_a_dropped_licence_leaves_the_list_by_its_class() -> None:
     old = mixture(select=Select(drop_licenses=("unknown", "other")))
     limit = limit_of(old, document("dropped_license", license="GPL-3.0-only"), "dropped_license")
