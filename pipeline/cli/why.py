@@ -22,11 +22,10 @@ def why_lines(document: dict[str, Any]) -> list[str]:
     First what it is and what became of it, then every reason with the limit that it crossed, then the keeper,
     the tokens and the place in the packed stream.
     """
-    size = "its size is not known" if _is_unread(document) else f"{exact(document['n_bytes'])} bytes"
     return [
         plain(document["path"]),
         f"{_INDENT}fate      {_fate(document)}",
-        f"{_INDENT}document  {document['doc_id']}, {size}{_origin(document)}",
+        f"{_INDENT}document  {document['doc_id']}, {_size(document)}{_origin(document)}",
         *_made(document),
         *_language(document),
         *_reasons(document),
@@ -41,6 +40,13 @@ def why_lines(document: dict[str, Any]) -> list[str]:
 def _is_unread(document: dict[str, Any]) -> bool:
     """Whether the run holds none of its content, so that nothing was measured."""
     return document["n_bytes"] == 0 and not NOT_LOADED.isdisjoint(document["reasons"])
+
+
+def _size(document: dict[str, Any]) -> str:
+    if not _is_unread(document):
+        return f"{exact(document['n_bytes'])} bytes"
+    known = document["input_bytes"]
+    return "its size is not known" if known is None else f"a file of {exact(known)} bytes, not loaded"
 
 
 def _fate(document: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ class Limit:
     """One limit behind one reason of one document."""
 
     reason: str
-    measured: int | float | str | None  # None: not kept by the run, as the size of what was too large
+    measured: int | float | str | None  # None: not kept by the run, as the size of a row that was too large
     crossed: str  # above, below, at least, in, not in, set: how what was measured stands to `value`
     key: str | None  # dotted key of the mixture; None: fixed
     value: Any  # of the key in the mixture of the run
@@ -79,6 +79,7 @@ def _without(reason: str) -> str:
 
 def _of_setting(mixture: Mixture, document: dict[str, Any], setting: Setting) -> Limit:
     measured = {
+        "too_large": document.get("input_bytes"),
         "dropped_language": document["language"],
         # The format, also where a mixture sets its prose apart, in a group of its own.
         "prose_in_format": (document.get("group") or "").removesuffix(PROSE_GROUP.format("")),
@@ -144,8 +145,8 @@ def _passing(measured: int | float | str | None, applies: str, value: Any) -> st
         return json.dumps([*value, measured], ensure_ascii=False)
     if applies == "set":
         return json.dumps(not value)
-    if isinstance(measured, int) and applies == "at least":
-        return str(measured + 1)
+    if isinstance(measured, int):
+        return str(measured + 1 if applies == "at least" else measured)
     if not isinstance(measured, float):
         return "N"
     # Three decimals are enough for a threshold; rounded to the side on which nothing fires.

@@ -20,6 +20,7 @@ from pipeline.errors import LoopmixError, SchemaError, StoreError
 from pipeline.language.names import disagrees
 from pipeline.reading.findings import findings_of
 from pipeline.reading.ids import is_id, places_of
+from pipeline.reading.input_size import input_bytes
 from pipeline.reading.limits import limits_of
 from pipeline.reading.marks import laid_out
 from pipeline.reading.masked import masked_by_id, masked_rows
@@ -54,8 +55,8 @@ def why(run: RunFiles, name: str, *, text: bool = False, work: Work | None = Non
     `keeper_path`, `judged` (path, licence and matches of the equal document whose judgement holds for it), `diff` (from
     the keeper to it), `matches` (with items of benchmarks, see `with_passages`) and `sequences` (where its first pieces
     are); of its language `confidence`, `runner_up`, `runner_up_confidence`, `content_kind`, and as `name_says` what the
-    name claims where the content is another kind; `made_from` is the format that its text was taken out of. With `text`
-    that too, without the values that privacy found and left, and `places` in it: where rules fired, see `laid_out`.
+    name claims where the content is another kind; `input_bytes` is the size of a file that was not loaded, where it is
+    known; `made_from` is the format that its text was taken out of. With `text` that too, without the values that privacy found and left, and `places` in it: where rules fired, see `laid_out`.
     `work` says where shards are searched, by default in this process.
     """
     with working() if work is None else nullcontext(work) as here:
@@ -72,6 +73,7 @@ def _why(run: RunFiles, name: str, work: Work, *, text: bool) -> Iterator[dict[s
             document["findings"] = findings_of(run, shard, row)
             document["meanings"] = {r: sentences[r] for r in document["reasons"]}
             document["judged"] = _judged(run, document["judged_id"], work) if document["judged_id"] else None
+            document["input_bytes"] = input_bytes(run, document, shard=shard, row=row)
             document["limits"] = [asdict(limit) for limit in limits_of(run.mixture, document)]
             document["matches"] = with_passages(run, document["doc_id"], document["matches"], work)
             document["name_says"] = disagrees(document["path"], document["content_kind"])

@@ -8,7 +8,14 @@ import pytest
 from hand_run import hand_run, renamed
 
 from pipeline.cli.why import why_lines
+from pipeline.engine.executor import InlineExecutor
+from pipeline.engine.progress import silent
+from pipeline.engine.run import Run
+from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.store import open_store
 from pipeline.reading.lookup import why
+from pipeline.recipe import curate
+from pipeline.request.load import mixture_of
 
 
 def test_why_writes_limits_that_are_no_numbers_and_rules_without_effect(tmp_path: Path) -> None:
@@ -73,6 +80,26 @@ def test_why_of_what_was_not_loaded_claims_no_size_and_says_what_to_write(tmp_pa
     said = "\n".join(why_lines(document))
     assert "its size is not known" in said and "0 bytes" not in said and "measured" not in said
     assert "which the run did not keep" in said and "..." not in said
+
+
+def test_why_names_the_size_of_a_file_that_was_too_large(tmp_path: Path) -> None:
+    for folder, content in (("code", "x = 1\n" * 9), ("code", "y = 2\n" * 900), ("prose", "The tide came in. " * 90)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / f"{len(content)}.py").write_text(content, encoding="utf-8")
+    sources = [{"name": n, "kind": "directory", "path": n, "pool": p} for n, p in (("code", "code"), ("prose", "text"))]
+    parts = {"ingest": {"max_document_bytes": 2_000}, "select": {"max_loss": 1.0}, "pack": {"seq_len": 16}}
+    mixture = mixture_of({"name": "m", "sources": sources, **parts}, base=tmp_path, where="mixture")
+    run = tmp_path / "run"
+    curate(Run(open_store(str(run)), mixture, InlineExecutor(), silent()))
+    (document,) = why(RunFiles(open_store(str(run))), "5400.py")
+    said = "\n".join(why_lines(document))
+    assert document["input_bytes"] == 5_400 and "a file of 5,400 bytes, not loaded" in said
+    assert "too_large: 5,400, above ingest.max_document_bytes = 2,000" in said
+    assert "to pass this limit, write in the mixture: ingest: {max_document_bytes: 5400}" in said
+    assert next(why(RunFiles(open_store(str(run))), "54.py"))["input_bytes"] is None
+    (run / "state" / "documents" / "plan.json").write_text('{"slices": [1]}', encoding="utf-8")
+    (document,) = why(RunFiles(open_store(str(run))), "5400.py")
+    assert "its size is not known" in "\n".join(why_lines(document))
 
 
 @pytest.mark.parametrize(
