@@ -56,7 +56,8 @@ def why(run: RunFiles, name: str, *, text: bool = False, work: Work | None = Non
     the keeper to it), `matches` (with items of benchmarks, see `with_passages`) and `sequences` (where its first pieces
     are); of its language `confidence`, `runner_up`, `runner_up_confidence`, `content_kind`, and as `name_says` what the
     name claims where the content is another kind; `input_bytes` is the size of a file that was not loaded, where it is
-    known; `made_from` is the format that its text was taken out of. With `text` that too, without the values that privacy found and left, and `places` in it: where rules fired, see `laid_out`.
+    known; `made_from` is the format that its text was taken out of. With `text` that too, without the values that
+    privacy found and left, and `places` in it: where rules fired, see `laid_out`.
     `work` says where shards are searched, by default in this process.
     """
     with working() if work is None else nullcontext(work) as here:
