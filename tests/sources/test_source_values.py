@@ -50,7 +50,9 @@ def test_licenses_are_joined_when_there_are_several(value: Any, expected: str | 
 
 
 @pytest.mark.parametrize("strict", ["GPL-3.0-only", "GPL 2 or later", "GPL-2.0/AGPL-3.0", "SSPL-1.0", "CC-BY-NC-4.0"])
-@pytest.mark.parametrize("free", ["MIT", "Apache License, Version 2.0", "MIT OR Apache-2.0", "MIT/ISC", "MIT) OR (ISC", "MIT OR ISC)"])
+@pytest.mark.parametrize(
+    "free", ["MIT", "Apache License, Version 2.0", "MIT OR Apache-2.0", "MIT/ISC", "MIT) OR (ISC", "MIT OR ISC)"]
+)
 def test_a_free_licence_in_a_list_lets_no_strict_one_pass(free: str, strict: str) -> None:
     for listed in ([free, strict], [strict, free], [free, None, strict, "ISC"]):
         assert license_class(license_of(listed)) == license_class(strict) != PERMISSIVE
