@@ -19,7 +19,7 @@ from pipeline.engine.store import FileEntry, open_store
 from pipeline.engine.store_errors import unwritable
 from pipeline.errors import LoopmixError, StoreError, unfit
 from pipeline.plt.distributed import ALONE
-from pipeline.plt.ratio import promised_parts
+from pipeline.plt.ratio import promised_parts, refuse_ratios
 from pipeline.plt.shards import open_shards
 from pipeline.plt.vocabulary import run_tokenizer, vocabulary_size
 
@@ -39,6 +39,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "tokenizer": ("tokenizer.json", lambda run: vocabulary_size(run / "tokenizer.json")),
     "whose tokenizer": ("manifest.json", lambda run: run_tokenizer(run)),
     "ratio": ("manifest.json", promised_parts),
+    "ratios": ("manifest.json", refuse_ratios),
     "shards": ("manifest.json", lambda run: open_shards(run, ranks=ALONE)),
 }
 

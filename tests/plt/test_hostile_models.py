@@ -21,6 +21,7 @@ from pipeline.errors import CheckpointError, ConfigError, LoopmixError
 from pipeline.plt import export, load, train
 from pipeline.plt.checkpoint import _clean
 from pipeline.plt.pieces import INDEX_NAME
+from pipeline.results import HELD_OUT_NAME, read_held_out
 from pipeline.results.codec import MAX_BYTES
 
 CONFIG = tiny_config(model={"n_layers": 1}, n_steps=1)
@@ -217,3 +218,25 @@ def test_links_among_checkpoints_are_removed_and_what_they_lead_to_stays(tmp_pat
     _clean(tmp_path / "checkpoints", keep=1)
     assert not list((tmp_path / "checkpoints").iterdir())
     assert (tmp_path / "mine" / "file").exists()
+
+
+def test_metrics_that_are_a_pipe_are_refused_and_not_waited_for(sound: Path, tmp_path: Path) -> None:
+    shutil.copytree(sound / "model", tmp_path / "model")
+    metrics = tmp_path / "model/metrics.jsonl"
+    metrics.unlink()
+    os.mkfifo(metrics)
+    reader = os.open(metrics, os.O_RDWR)  # so that opening it would not wait for ever
+    try:
+        with pytest.raises(CheckpointError, match=r"metrics\.jsonl: is no file; remove it"):
+            train(CONFIG, data=sound / "run", out=tmp_path / "model")
+    finally:
+        os.close(reader)
+
+
+@pytest.mark.parametrize("sequences", ["[0, 18446744073709551616]", "[-1, 2]", "[0, NaN]", '["a"]'])
+def test_numbers_of_held_out_sequences_that_are_none_are_refused(tmp_path: Path, sequences: str) -> None:
+    (tmp_path / HELD_OUT_NAME).write_text('{"sequences": [0, 3]}')
+    assert read_held_out(tmp_path) == (0, 3)
+    (tmp_path / HELD_OUT_NAME).write_text(f'{{"sequences": {sequences}}}')
+    with pytest.raises(CheckpointError, match=HELD_OUT_NAME):
+        read_held_out(tmp_path)

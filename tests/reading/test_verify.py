@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +20,7 @@ from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import open_store
 from pipeline.engine.tables import Tables
 from pipeline.mix import arrowfile
-from pipeline.reading import verify_duplicates
+from pipeline.reading import verify_duplicates, verify_trace
 from pipeline.reading import work as work_module
 from pipeline.reading.verify import verify
 from pipeline.reading.work import working
@@ -107,6 +108,23 @@ def test_the_same_is_found_in_any_tasks_partitions_and_processes(run: RunFiles) 
             assert list(verify(run, work=work)) == found
     with processes(2) as executor, working(executor, rows_per_part=5) as work:
         assert list(verify(run, work=work)) == found
+
+
+@pytest.mark.parametrize("n_more", [0, -1])
+def test_token_ids_that_the_tokenizer_has_not_are_found(
+    run: RunFiles, monkeypatch: pytest.MonkeyPatch, n_more: int
+) -> None:
+    largest = max(token for table in run.packed() for row in table["token_ids"].to_pylist() for token in row)
+    monkeypatch.setattr(verify_trace, "_n_ids", lambda run: largest + 1 + n_more)
+    (found,) = (f for f in verify(run) if f.promise == "trace")
+    assert found.kept == (n_more == 0)
+    assert (f"token id {largest}, but tokenizer.json has {largest} entries" in found.detail) != found.kept
+
+
+def test_how_many_ids_there_are_is_what_the_tokenizer_file_of_the_run_says(run: RunFiles) -> None:
+    said = json.loads(Path(run.store.full("tokenizer.json")).read_bytes())
+    ids = {*said["model"]["vocab"].values(), *(token["id"] for token in said["added_tokens"])}
+    assert verify_trace._n_ids(run) == len(ids) == max(ids) + 1
 
 
 def test_quick_says_what_it_left_out_and_recounts_the_rest(run: RunFiles) -> None:
