@@ -44,6 +44,7 @@ _REMEDIES = (
 _TIGHT = re.compile(r"\s*(?:- )?(\w+):([^\s/]\S*)$")
 # Text with brackets in it, as a glob that begins with one or stands in a flow mapping: up to the bracket it is a list.
 _BRACKETED = re.compile(r"[^\s,\[\]{}]*(?:\[[^\[\]{}]*\]|\{[^\[\]{}]*\})[^\s,\[\]{}]+")
+_PLAIN = re.compile(r"[A-Za-z/][\w./ -]*")  # what YAML takes for text without quotes
 _COMMENT = re.compile(r"[\[{,:]\s*#\S")  # where a value belongs, so that a text is meant
 _IN_FLOW = ("expected the node content", "expected node content", "expected ',' or")
 
@@ -144,22 +145,29 @@ def _hint(found: ErrorDetails) -> str:
     if kind == "string_type":
         return _text_hint(given)
     if kind in ("tuple_type", "list_type"):
-        return f"; write [{given}]" if isinstance(given, str) else "; begin each entry with a dash, as in - name: NAME"
+        if isinstance(given, str):
+            return f"; write [{', '.join(_entry(part.strip()) for part in given.split(','))}]"
+        return "; begin each entry with a dash, as in - name: NAME"
     is_share = (context.get("le"), context.get("lt")) in ((1, None), (None, 1))
     if kind in ("less_than", "less_than_equal") and is_share and 1 < given <= 100:
         return f"; for {given:g} % write {given / 100:g}"
     return "; write true or false" if kind == "bool_type" else ""
 
 
+def _entry(text: str) -> str:
+    """As it stands in a list in brackets, in quotes where YAML would take it for something else."""
+    return text if _PLAIN.fullmatch(text) else "'" + text.replace("'", "''") + "'"
+
+
 def _text_hint(given: Any) -> str:
     """How to write as text what YAML reads as something else."""
     if isinstance(given, int | float):
         return "; put it in quotes, as it is written"
-    if isinstance(given, list) and given and all(isinstance(one, str) for one in given):
-        return f"; one text is expected: if it holds brackets, put it in quotes: '[{','.join(given)}]'"
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], str):
+        return f"; one text is expected: if it holds brackets, put it in quotes: '[{given[0]}]'"
     if isinstance(given, dict) and given and not any(given.values()):
         return f"; one text is expected: if it holds brackets, put it in quotes: '{{{','.join(given)}}}'"
-    return "; one text is expected"
+    return "; one text is expected" + ", and this is a list" * isinstance(given, list)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------

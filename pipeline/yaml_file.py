@@ -142,6 +142,8 @@ def _construct_as_written(loader: _UniqueKeyLoader, node: yaml.ScalarNode) -> in
     made: int | float = make(node)
     if is_sixties or is_eights:
         said = f"YAML reads {node.value} as {made}; write the number that is meant, or put text in quotes"
+        if parts := re.fullmatch(r"(\d+):(\d+)", node.value):
+            said += f"; a ratio is {{code: {{parts: {parts[1]}}}, text: {{parts: {parts[2]}}}}}"
         raise _Refused(problem=said, problem_mark=node.start_mark)
     return made
 

@@ -25,6 +25,7 @@ from pipeline.engine.manifest import is_recorded, read_manifest, write_manifest
 from pipeline.engine.shards import SHARDS
 from pipeline.engine.stage import Stage
 from pipeline.engine.store import FORGOTTEN, FileEntry, Store
+from pipeline.engine.store_errors import PUT_BACK
 from pipeline.errors import StoreError, unfit
 from pipeline.reasons import TAKEN_BACK
 from pipeline.schema import DOCUMENTS
@@ -66,10 +67,7 @@ def read_forgotten(store: Store) -> Forgotten:
             raise ValueError(f"format {said['format']!r}, expected {_FORMAT}")
         return Forgotten(*(frozenset(said[name]) for name in _LISTS))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(
-            f"{store.full(FORGOTTEN)}: is damaged: {unfit(error)}; put it back from a copy, as it says which "
-            "documents must stay out"
-        ) from error
+        raise StoreError(f"{store.full(FORGOTTEN)}: is damaged: {unfit(error)}; {PUT_BACK}") from error
 
 
 def write_forgotten(store: Store, forgotten: Forgotten) -> FileEntry:
@@ -108,6 +106,15 @@ def refuse_half_forgotten(store: Store, manifest: dict[str, Any]) -> None:
         raise StoreError(
             f"{store.root}: `loopmix forget` works on this run, or was cut off; wait for it, or run the same line "
             "again, which completes it"
+        )
+
+
+def refuse_lost_list(store: Store, manifest: dict[str, Any]) -> None:
+    """StoreError for a run that has forgotten documents and lost the list of them: made anew it would hold them."""
+    if manifest.get(HISTORY) and not store.exists(FORGOTTEN):
+        raise StoreError(
+            f"{store.full(FORGOTTEN)}: is missing, and what this run has forgotten would come back; {PUT_BACK}; or "
+            "say --replace, which makes the run with them"
         )
 
 

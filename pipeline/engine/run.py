@@ -13,7 +13,7 @@ from pipeline.engine.belonging import erase, refuse_other, refuse_strangers
 from pipeline.engine.beside import FOLDER as BESIDE
 from pipeline.engine.changes import what_changed
 from pipeline.engine.executor import Executor
-from pipeline.engine.forgotten import drop_patched, refuse_half_forgotten
+from pipeline.engine.forgotten import drop_patched, refuse_half_forgotten, refuse_lost_list
 from pipeline.engine.lease import hold
 from pipeline.engine.lots import ALONE, LotCut, cut_of
 from pipeline.engine.manifest import (
@@ -94,6 +94,7 @@ def work_off(run: Run, lay: Callable[[Store], tuple[Sequence[Stage], Layout]], *
             erase(store)
         refuse_other(store, run.mixture)
         refuse_half_forgotten(store, read_manifest(store))
+        refuse_lost_list(store, read_manifest(store))
         stages, layout = lay(store)
         _put_plan(store, layout.plan)  # before any file bears the names that it gives
         # The order matters: entries go before the files that they name are removed, so that a stop in between leaves an

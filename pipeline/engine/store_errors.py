@@ -4,6 +4,7 @@ from pipeline.engine.disk import NoFileError
 from pipeline.errors import StoreError, why
 
 CURATE = "curate the run again, which makes anew what is missing or damaged"
+PUT_BACK = "put it back from a copy, as it says which documents must stay out"  # of what no run can make anew
 _AGAIN = "run the same command again, which goes on from here"
 _IN_ITS_PLACE = (IsADirectoryError, NotADirectoryError, FileExistsError, NoFileError)
 
@@ -18,7 +19,7 @@ def unreadable(target: str, error: BaseException) -> StoreError:
     # A server that did not answer has lost nothing.
     remedy = _AGAIN if "://" in target and not isinstance(error, FileNotFoundError) else CURATE
     if isinstance(error, _IN_ITS_PLACE):
-        remedy = f"remove what stands in its place, then {CURATE}"
+        remedy = PUT_BACK if target.endswith("/forgotten.json") else f"remove what stands in its place, then {CURATE}"
     if isinstance(error, PermissionError):
         remedy = "give this user access to it"
     return StoreError(f"{target}: cannot be read: {why(error)}; {remedy}")

@@ -18,6 +18,9 @@ __all__ = ["CLASSES", "COPYLEFT", "OTHER", "PERMISSIVE", "UNKNOWN", "dropped_cla
 
 # Longer or deeper text is no expression but a licence's wording or rubbish, and parsing it would recurse as deep.
 _MAX_CHARS, _MAX_DEPTH = 4_096, 100
+# In brackets behind a name they take away what the name gives: MIT (non-commercial), BSD (academic use).
+_RESTRICTS = re.compile(r"commercial|commons|academic|education|evaluation|internal|personal|proprietary|research|trial"
+                        r"|\bnot\b", re.IGNORECASE)  # fmt: skip
 _LATER = re.compile(r"[\s_,]+(?:or|and)[\s_]+(?:any[\s_]+|\(?at your option\)?[\s_]+any[\s_]+)?(?:later|newer|above)\b"
                     r"(?:[\s_]+versions?)?", re.IGNORECASE)  # fmt: skip
 _COMMA_OF_NAME = re.compile(r",\s*(?=v(?:ersion|\.)?\s*\d)", re.IGNORECASE)  # Apache License, Version 2.0
@@ -143,8 +146,10 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _named_in(words: list[str]) -> list[str]:
-    """Of an explanation what is known and not free: as one name, or its words."""
+    """Of an explanation what is known and not free: as one name, or its words; and all of one that restricts."""
     inner = [word for word in words if word not in "()"]
+    if _RESTRICTS.search(" ".join(inner)):
+        return [f"restricted {' '.join(inner)}"]  # a name that nobody knows
     found = [" ".join(inner)] if find(" ".join(inner)) is not None else inner
     return [name for name in found if find(name) in (COPYLEFT, OTHER)]
 

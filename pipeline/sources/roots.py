@@ -119,15 +119,16 @@ def list_files(source: Source, *, root: Root, suffixes: tuple[str, ...] = ()) ->
 
 
 def hidden_files(source: Source, *, root: Root, suffixes: tuple[str, ...]) -> list[str]:
-    """Paths of the files that `list_files` leaves out for their signs, and that seem to hold rows.
+    """Paths of the files that `list_files` leaves out for their signs, and that seem to hold rows, the largest first.
 
     Markers and checksums beside them (`_SUCCESS`, `.crc`) are not among them.
     """
     listed, _ = _list(root, exclude=source.exclude)
     hidden = hides(source, root=root)
-    found = (file.path for file in _chosen(source, listed, root=root, suffixes=suffixes) if hidden(file.path))
+    found = [file for file in _chosen(source, listed, root=root, suffixes=suffixes) if hidden(file.path)]
     is_any = root.glob is not None and not root.glob.endswith("*")  # else `*` would mean markers too
-    return [path for path in found if is_any or path.lower().endswith(suffixes)]
+    paths = [file.path for file in sorted(found, key=lambda file: (-(file.size or 0), file.path))]
+    return [path for path in paths if is_any or path.lower().endswith(suffixes)]
 
 
 def hides(source: Source, *, root: Root) -> Callable[[str], bool]:

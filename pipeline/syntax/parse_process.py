@@ -49,13 +49,19 @@ class ParserProcess:
 
     def parse(self, content: bytes, language: str) -> float | Death | None:
         """`parse.parse_error_frac` of a file, or what became of the child. StageError as there, or if none begins."""
-        found = self._answer(_ERRORS, content, language, 0)
+        found = self._twice(_ERRORS, content, language, 0)
         return found[0] if isinstance(found, tuple) else found
 
     def node(self, content: bytes, language: str, drawn: int) -> tuple[int, int] | Death | None:
         """`parse.node_span` of a file, or what became of the child. StageError as there, or if none begins."""
-        found = self._answer(_NODE, content, language, drawn)
+        found = self._twice(_NODE, content, language, drawn)
         return (int(found[0]), int(found[1])) if isinstance(found, tuple) else found
+
+    def _twice(self, asked: int, content: bytes, language: str, drawn: int) -> tuple[float, float] | Death | None:
+        """A document is asked for again of a new child where the first crashed: the system may have ended that, or what
+        it had read before."""
+        found = self._answer(asked, content, language, drawn)
+        return self._answer(asked, content, language, drawn) if found == "crashed" else found
 
     def _answer(self, asked: int, content: bytes, language: str, drawn: int) -> tuple[float, float] | Death | None:
         if self._child is None or self._n_bytes > _MAX_CHILD_BYTES:

@@ -36,6 +36,16 @@ _OF_A_VALUE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("a number where text belongs", instead("mine", "2024"), ("name: ", "(got 2024)", "put it in quotes")),
     ("a glob that is a list", instead("path: code", "path: [ab]"), ("sources.0.path: ", "in quotes: '[ab]'")),
     ("a glob that is a mapping", instead("path: code", "path: {a,b}"), ("sources.0.path: ", "in quotes: '{a,b}'")),
+    (
+        "several licences as a list",
+        instead("path: code", "path: code, license: [MIT, ISC]"),
+        ("sources.0.license: ", "and this is a list"),
+    ),
+    (
+        "a pattern without brackets",
+        instead("path: code", "path: code, exclude: '*.md'"),
+        ("sources.0.exclude: ", "write ['*.md']"),
+    ),
     ("a list without brackets", GOOD + "quality:\n  sets: c4, gopher\n", ("quality.sets: ", "write [c4, gopher]")),
     ("one source without a dash", "name: mine\nsources: {name: a}\n", ("sources: ", "as in - name: NAME")),
 )
@@ -50,6 +60,7 @@ _DRAWN = (
         instead("pool: code", "exclude: [#a]"),
         ("4:3: ", "the rest of line 3 is a comment"),
     ),
+    ("a ratio for the balance", GOOD + "balance: 1:1\n", ("7:10: ", "a ratio is {code: {parts: 1}, text: {parts: 1}}")),
     ("a ratio where a number belongs", GOOD + "balance: {code: {parts: 1:1}}\n", ("7:25: ", "YAML reads 1:1 as 61")),
     ("a number that begins with 0", GOOD + "seed: 017\n", ("7:7: ", "YAML reads 017 as 15", "that is meant")),
 )

@@ -188,6 +188,19 @@ def test_a_damaged_list_lets_nothing_in(run: Path, made: Path) -> None:
         work(run, mixture_in(made, ingest={"shard_bytes": 40_000}))
 
 
+def test_a_list_that_is_lost_lets_nothing_in_but_by_replace(run: Path, made: Path) -> None:
+    take_back(run, *TAKEN)
+    (run / "forgotten.json").unlink()
+    with pytest.raises(StoreError, match=r"forgotten\.json: is missing, .* put it back from a copy.* say --replace"):
+        work(run, mixture_in(made, ingest={"shard_bytes": 40_000}))
+    (run / "forgotten.json").mkdir()
+    with pytest.raises(StoreError, match=r"forgotten\.json: cannot be read: .*; put it back from a copy, as it says"):
+        work(run, mixture_in(made, ingest={"shard_bytes": 40_000}))
+    (run / "forgotten.json").rmdir()
+    work(run, mixture_in(made), replace=True)
+    assert not any("forgotten" in r["reasons"] for r in ledger(run))
+
+
 def test_a_run_without_a_list_has_the_bytes_that_it_always_had(tmp_path: Path, made: Path) -> None:
     for name in ("code.jsonl", "prose.jsonl"):
         shutil.copy(made / name, tmp_path / name)

@@ -62,6 +62,13 @@ def test_nothing_said_is_unknown() -> None:
         ("GPL-2.0 OR NOASSERTION", COPYLEFT),  # nobody can choose what is not said
         ("MIT AND NOASSERTION", UNKNOWN),
         ("MIT (GPL-2.0 for some parts)", COPYLEFT),
+        ("MIT (non-commercial)", OTHER),  # what restricts takes away what the name gives
+        ("BSD-3-Clause (evaluation only)", OTHER),
+        ("Apache-2.0 (with Commons Clause)", OTHER),
+        ("ISC (Academic use)", OTHER),
+        ("MIT (not for military use) OR ISC", PERMISSIVE),
+        ("BSD (3-clause)", PERMISSIVE),
+        ("BSD (no advertising)", PERMISSIVE),
         ("MIT AND", OTHER),
         ("MIT) AND GPL-2.0", OTHER),
         ("((", UNKNOWN),

@@ -55,6 +55,13 @@ def test_a_folder_and_a_glob_pass_over_hidden_names(tmp_path: Path, kind: str, g
     assert sorted(passed_over(one)) == sorted(f"{name}.{kind}" for name in LEFT)
 
 
+def test_the_largest_is_named_first_as_it_may_be_data(tmp_path: Path) -> None:
+    files(tmp_path, "jsonl")
+    (tmp_path / "_data").mkdir()
+    (tmp_path / "_data/big.jsonl").write_text('{"content": "x"}\n' * 1_000)
+    assert passed_over(source(tmp_path, "jsonl"))[0] == "_data/big.jsonl"
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_who_writes_the_sign_means_it(tmp_path: Path, kind: str) -> None:
     files(tmp_path, kind)
@@ -100,7 +107,7 @@ def test_lint_names_what_is_passed_over_until_it_is_excluded_or_read(tmp_path: P
         return [(one.seen, one.write) for one in lint(mixture) if one.kind == "files_passed_over"]
 
     ((seen, write),) = found()
-    assert seen.startswith("5 files are passed over, with `.` or `_` in front of a name: ._a.jsonl, ")
+    assert seen.startswith("5 files are passed over, with `.` or `_` in front of a name: .ipynb_checkpoints/")
     assert write.startswith('exclude: [".*", "_*"] in source it')
     assert found(exclude=(".*", "_*", "!_lang=go/")) == []
     (tmp_path / "._a.jsonl").unlink()
@@ -116,4 +123,6 @@ def test_a_run_says_what_it_passes_over(tmp_path: Path) -> None:
         "  - {name: other, kind: jsonl, path: text.jsonl, pool: text}\n"
     )
     said = CliRunner().invoke(main, ["curate", str(mixture), "--out", str(tmp_path / "run")]).output
-    assert "warning: source it: 5 files are passed over, with `.` or `_` in front of a name: ._a.jsonl, " in said
+    assert (
+        "warning: source it: 5 files are passed over, with `.` or `_` in front of a name: .ipynb_checkpoints/" in said
+    )

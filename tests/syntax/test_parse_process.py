@@ -66,6 +66,28 @@ def test_a_document_that_a_grammar_dies_of_is_told_and_the_next_is_parsed(
     assert [wild.parse(SOUND, "C"), wild.parse(BROKEN, "C"), wild.parse(b"x", "Brainfuck")] == [0.0, before, None]
 
 
+def test_a_document_is_asked_for_again_when_somebody_ended_the_child(tmp_path: Path) -> None:
+    """As the system does for want of memory: the answer is that of a run in which nobody did."""
+    once = f"""
+import os
+from pipeline.syntax import parse, parse_process
+real = parse.parse_error_frac
+def killed_once(content, language):
+    if not os.path.exists({str(tmp_path / "killed")!r}):
+        open({str(tmp_path / "killed")!r}, "w").close()
+        os.kill(os.getpid(), 9)
+    return real(content, language)
+parse.parse_error_frac = killed_once
+parse_process.serve()
+"""
+    process = ParserProcess(once)
+    try:
+        assert process.parse(BROKEN, "C") == parse_error_frac(BROKEN, "C")
+        assert (tmp_path / "killed").exists()
+    finally:
+        process.close()
+
+
 def test_one_child_parses_all_until_it_has_read_much(wild: ParserProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     def child() -> int:
         wild.parse(SOUND, "C")
