@@ -11,7 +11,7 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +23,7 @@ from pipeline.engine.sink import TEMPORARY, Fill, HashingFile, sync_folder, writ
 # what lists input files or documents one by one may have more.
 _MOST_NOTES_BYTES = 1 << 30
 _NOTES = (".json", ".jsonl", ".beat")
+_IN_RUNS_OF_OTHERS = "report/"  # what is written into a run that somebody else may have made
 _ANY_LENGTH = ("state/documents/plan.json", "forgotten.json")
 
 
@@ -113,6 +114,9 @@ class LocalDisk:
         return dict(sorted(sizes.items()))
 
     def write(self, path: str, fill: Fill, *, held: Held) -> HashingFile:
+        if path.startswith(_IN_RUNS_OF_OTHERS):
+            self._refuse_links(path)
+
         def whole(file: HashingFile) -> None:
             fill(file)
             if held is not None:
@@ -143,6 +147,11 @@ class LocalDisk:
         target.parent.mkdir(parents=True, exist_ok=True)
         Path(self.full(path)).replace(target)
         sync_folder(target.parent)
+
+    def _refuse_links(self, path: str) -> None:
+        for folder in PurePosixPath(path).parents[:-1]:
+            if (full := Path(self.full(str(folder)))).is_symlink():
+                raise NoFileError(errno.EINVAL, f"{full} is a link, and what it leads to is no part of the run")
 
     def remove(self, path: str) -> None:
         target = Path(self.full(path))

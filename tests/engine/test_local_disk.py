@@ -11,6 +11,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.engine.disk import Entries
 from pipeline.engine.local_disk import LocalDisk, local_path
+from pipeline.engine.store import open_store
+from pipeline.errors import StoreError
 
 
 @pytest.fixture
@@ -80,3 +82,24 @@ def test_what_is_not_there_is_an_error_of_the_same_kind(tree: Path) -> None:
 def test_places_have_the_names_that_fsspec_gives_them(tmp_path: Path) -> None:
     for root in ("/a/b", "/a/b/", "file:///a/b", "a/b", "~/a", "/a/../b"):
         assert local_path(root) == LocalFileSystem._strip_protocol(root)
+
+
+@pytest.mark.parametrize("linked", ["report", "report/samples"])
+def test_a_report_is_written_through_no_link_into_what_is_anybody_s(tmp_path: Path, linked: str) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "run" / linked).parent.mkdir(parents=True)
+    (tmp_path / "run" / linked).symlink_to(tmp_path / "theirs")
+    store = open_store(str(tmp_path / "run"))
+    with pytest.raises(StoreError, match=rf"{linked} is a link, .*; remove what stands in its place"):
+        store.write_bytes(f"{linked}/index.html", b"mine")
+    assert list((tmp_path / "theirs").iterdir()) == []
+    (tmp_path / "run" / linked).unlink()
+    store.write_bytes(f"{linked}/index.html", b"mine")
+    assert (tmp_path / "run" / linked / "index.html").read_bytes() == b"mine"
+
+
+def test_a_run_may_itself_be_reached_by_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "disk")
+    open_store(str(tmp_path / "run")).write_bytes("report/index.html", b"mine")
+    assert (tmp_path / "disk/report/index.html").read_bytes() == b"mine"
