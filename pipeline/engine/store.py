@@ -376,6 +376,8 @@ class Store:
 
         StoreError if missing or damaged, SchemaError if it is another table.
         """
+        if self.is_local:  # all of it is mapped, so all of it is held to the schema
+            return self.read_ipc_whole(path, schema=schema).select(list(columns))
         return self._read_ipc(path, columns, schema=pa.schema([schema.field(c) for c in columns]))
 
     def _read_ipc(self, path: str, columns: Sequence[str] | None, *, schema: pa.Schema | None) -> pa.Table:

@@ -78,7 +78,10 @@ def test_only_the_driver_is_interrupted_from_the_terminal(tmp_path: Path) -> Non
 
 
 def test_an_interrupted_command_says_so_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pipeline", "curate", str(PACKAGE.parent / "tests/data/mixture.yaml")]
+    # A shell's background job, as tests may be, ignores the signal, and so would all that it begins.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    started = f"{heard}; from pipeline.cli.main import main; main(prog_name='loopmix')"
+    command = [sys.executable, "-c", started, "curate", str(PACKAGE.parent / "tests/data/mixture.yaml")]
     command += ["--out", str(tmp_path / "run"), "--executor", "processes", "--quiet"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while not list(tmp_path.glob("run/logs/*")):  # the server is still at its imports

@@ -54,10 +54,9 @@ def test_processes_are_kept_from_map_to_map_and_end_with_the_block():
 def test_processes_that_die_while_they_have_nothing_to_do_are_replaced():
     with processes(2) as executor:
         first = {pid for _, pid in executor.map(who, range(20), name="t")}
-        killed = [psutil.Process(pid) for pid in first]
-        for process in killed:
-            process.kill()
-        psutil.wait_procs(killed, timeout=60)
+        for worker in executor._idle:
+            worker.process.kill()
+            worker.process.join(60)
         found = list(executor.map(who, range(4), name="t"))
         assert sorted(item for item, _ in found) == [0, 1, 2, 3]
         assert not first & {pid for _, pid in found}

@@ -250,7 +250,7 @@ def test_imports_when_read_from_the_source_are_only_those_of_a_gpu_host():
         *__import__("sys").stdlib_module_names,
     }
     common_names = ("errors", "schema", "features", "fields", "globs", "listed", "sealed", "sequences", "slips")
-    ours = {f"pipeline.{name}" for name in (*common_names, "yaml_file")}
+    ours = {f"pipeline.{name}" for name in (*common_names, "yaml_file", "arrow_files", "arrow_bodies")}
     optional = {
         "tensorboard.py": "tensorboardX",
         "globs.py": "pathspec",
