@@ -28,7 +28,6 @@ from pipeline.export import export_data
 from pipeline.phased import of_phase
 from pipeline.plt import BatchStream, SequenceStream
 from pipeline.plt.data import open_packed
-from pipeline.plt.ratio import promised_parts, refuse_ratios
 from pipeline.reading import verify_phases, verify_stream
 from pipeline.reading.stream_files import StreamFiles
 from pipeline.reading.verify import verify
@@ -275,25 +274,6 @@ def test_phases_copied_without_their_manifest_are_read_whole_or_refused(folder: 
     (first / "part-00001-of-00002.arrow").write_bytes((first / "part-00000-of-00001.arrow").read_bytes())
     with pytest.raises(StoreError, match="not one complete set"):
         open_packed(tmp_path, walks=True)
-
-
-def manifest_of(folder: Path, *ratios: tuple[int, int] | None) -> Path:
-    """A manifest of phases with these ratios, of a balance of 3:1."""
-    phases = [{"ratio": None if of is None else {"code": of[0], "text": of[1]}} for of in ratios]
-    counts = {"n_code_tokens": 5_100, "n_text_tokens": 4_300}
-    mixture = {"balance": {"code": {"parts": 3}, "text": {"parts": 1}}, "phases": phases}
-    (folder / "manifest.json").write_text(json.dumps({"mixture": mixture, "stages": {"packed": {"counts": counts}}}))
-    return folder
-
-
-def test_a_training_in_stream_order_is_judged_by_one_ratio_or_refused(tmp_path: Path) -> None:
-    for ratios, parts in (((), (3, 1)), ((None, None), (3, 1)), (((2, 1), (2, 1)), (2, 1))):
-        refuse_ratios(manifest_of(tmp_path, *ratios))
-        assert promised_parts(tmp_path) == {"code": parts[0], "text": parts[1]}
-    several = manifest_of(tmp_path, None, (2, 1))
-    assert promised_parts(several) == {"code": 51, "text": 43}
-    with pytest.raises(ConfigError, match=r"several ratios of code and text \(3:1, 2:1\)"):
-        refuse_ratios(several)
 
 
 # --- exports ---------------------------------------------------------------------------------------------------------

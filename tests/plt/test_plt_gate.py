@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from pipeline.plt.checks import groups_check, order_check, stream_check
 from pipeline.plt.data import open_packed
 from pipeline.plt.draw import read_pieces
 from pipeline.plt.fit import fit_to_data
-from pipeline.plt.ratio import promised_parts, with_ratio
+from pipeline.plt.ratio import promised_parts, refuse_ratios, with_ratio
 from pipeline.plt.validation import excess_over, group_scores
 from pipeline.report.validation import lines, render
 from pipeline.results import DocumentLoss, GroupScore, read_validation
@@ -125,6 +126,25 @@ def test_ratio_when_the_file_is_silent_is_the_manifests(tmp_path):
             promised_parts(with_manifest(tmp_path, broken))
     with pytest.raises(ConfigError, match="whole numbers from 1"):
         promised_parts(_promise(tmp_path, 0, 1))
+
+
+def manifest_of(folder: Path, *ratios: tuple[int, int] | None) -> Path:
+    """A manifest of phases with these ratios, of a balance of 3:1."""
+    phases = [{"ratio": None if of is None else {"code": of[0], "text": of[1]}} for of in ratios]
+    counts = {"n_code_tokens": 5_100, "n_text_tokens": 4_300}
+    mixture = {"balance": {"code": {"parts": 3}, "text": {"parts": 1}}, "phases": phases}
+    (folder / "manifest.json").write_text(json.dumps({"mixture": mixture, "stages": {"packed": {"counts": counts}}}))
+    return folder
+
+
+def test_a_training_in_stream_order_is_judged_by_one_ratio_or_refused(tmp_path: Path) -> None:
+    for ratios, parts in (((), (3, 1)), ((None, None), (3, 1)), (((2, 1), (2, 1)), (2, 1))):
+        refuse_ratios(manifest_of(tmp_path, *ratios))
+        assert promised_parts(tmp_path) == {"code": parts[0], "text": parts[1]}
+    several = manifest_of(tmp_path, None, (2, 1))
+    assert promised_parts(several) == {"code": 51, "text": 43}
+    with pytest.raises(ConfigError, match=r"several ratios of code and text \(3:1, 2:1\)"):
+        refuse_ratios(several)
 
 
 def test_stream_balance_when_halves_are_sorted_by_pool_fails(tmp_path):
