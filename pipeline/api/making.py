@@ -29,6 +29,7 @@ from pipeline.request.load import with_sample
 from pipeline.request.unread import lines_of_unread
 from pipeline.request.without_effect import without_effect
 from pipeline.sources.documents import plan
+from pipeline.sources.roots import listed_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -133,9 +134,10 @@ def make(
     with progress.recorded(**started(mixture, file=file)), progress.alone():
         for line in without_effect(mixture):
             progress.warn(line)
-        slices = plan(mixture)
-        for line in lines_of_unread(mixture):
-            progress.warn(line)
+        with listed_once():
+            slices = plan(mixture)
+            for line in lines_of_unread(mixture):
+                progress.warn(line)
         n_bytes = sum(s.n_bytes for s in slices)
         with _workers(executor, ray_address, n_bytes=n_bytes, mixture=mixture) as engine:
             prepare(engine)

@@ -376,20 +376,23 @@ class Store:
 
         StoreError if missing or damaged, SchemaError if it is another table.
         """
-        if self.is_local:  # all of it is mapped, so all of it is held to the schema
-            return self.read_ipc_whole(path, schema=schema).select(list(columns))
-        return self._read_ipc(path, columns, schema=pa.schema([schema.field(c) for c in columns]))
+        return self._read_ipc(path, columns, schema=schema)
 
     def _read_ipc(self, path: str, columns: Sequence[str] | None, *, schema: pa.Schema | None) -> pa.Table:
         try:
             if self.is_local or columns is not None:
                 with self.disk.open(self._inside(path)) as file:
                     table = read_arrow(file, columns, fetches=not self.is_local)
+                    if self.is_local and schema is not None:  # of columns that nobody asked for, the types
+                        check(pa.ipc.open_file(file).schema.empty_table(), schema, name=self.full(path))
             else:
                 table = read_arrow(pa.BufferReader(self.read_bytes(path)))
         except (OSError, pa.ArrowException) as error:
             raise damaged(self.full(path), error) from error
-        return table if schema is None else check(table, schema, name=self.full(path))
+        if schema is None:
+            return table
+        wanted = schema if columns is None else pa.schema([schema.field(c) for c in columns])
+        return check(table, wanted, name=self.full(path))
 
 
 def open_store(path: str) -> Store:

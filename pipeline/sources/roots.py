@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from glob import has_magic
@@ -157,7 +158,30 @@ def _none_left(source: Source, *, n_files: int, n_links: int, n_hidden: int, suf
     return f"{said}; correct the path"
 
 
+_LISTED: ContextVar[dict[Any, tuple[list[InputFile], int]] | None] = ContextVar("listed", default=None)
+
+
+@contextmanager
+def listed_once() -> Iterator[None]:
+    """Keep what folders hold while the block lasts: a large one, or one on a server, is listed once for all who ask."""
+    token = _LISTED.set({})
+    try:
+        yield
+    finally:
+        _LISTED.reset(token)
+
+
 def _list(root: Root, *, exclude: tuple[str, ...]) -> tuple[list[InputFile], int]:
+    """Files below a root, and how many links were passed over."""
+    kept = _LISTED.get()
+    if kept is None:
+        return _walk(root, exclude=exclude)
+    if (root, exclude) not in kept:
+        kept[root, exclude] = _walk(root, exclude=exclude)
+    return kept[root, exclude]
+
+
+def _walk(root: Root, *, exclude: tuple[str, ...]) -> tuple[list[InputFile], int]:
     if root.only is not None:
         return [_one_file(root, name=root.only)], 0
     max_depth = None if root.glob is None or "**" in root.glob else root.glob.count("/")

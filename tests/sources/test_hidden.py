@@ -15,7 +15,7 @@ from pipeline.cli.main import main
 from pipeline.config import Mixture, Source
 from pipeline.errors import ConfigError
 from pipeline.request.lint_inputs import lint
-from pipeline.sources import passed_over, plan_slices
+from pipeline.sources import passed_over, plan_slices, roots
 
 APPLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "  # how the files begin that macOS writes beside others
 READ = ("a", "_lang=go/b", "more/c")
@@ -114,7 +114,17 @@ def test_lint_names_what_is_passed_over_until_it_is_excluded_or_read(tmp_path: P
     assert found(include=("*", "_*", ".*")) == []
 
 
-def test_a_run_says_what_it_passes_over(tmp_path: Path) -> None:
+def test_a_run_says_what_it_passes_over_and_lists_no_folder_twice_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+    walk = roots.walk
+
+    def counted(path: str, **more: Any) -> Any:
+        listed.append(path)
+        return walk(path, **more)
+
+    monkeypatch.setattr(roots, "walk", counted)
     files(tmp_path / "in", "jsonl")
     (tmp_path / "text.jsonl").write_text('{"content": "A tide comes in and goes out."}\n')
     mixture = tmp_path / "m.yaml"
@@ -126,3 +136,4 @@ def test_a_run_says_what_it_passes_over(tmp_path: Path) -> None:
     assert (
         "warning: source it: 5 files are passed over, with `.` or `_` in front of a name: .ipynb_checkpoints/" in said
     )
+    assert listed == [str(tmp_path / "in")]
