@@ -44,6 +44,13 @@ _SAME = {
     "all-rights-reserved": "proprietary-license", "mit-no-attribution": "mit-0", "openrail": "bigscience-open-rail-m",
     "apache-software": "apache-2.0", "apache-software-foundation": "apache-2.0", "asl": "apache-2.0",
     "academic-free": "afl-3.0", "universal-permissive": "upl-1.0", "sil-open-font": "ofl-1.1", "ofl": "ofl-1.1",
+    # Classifiers of Python packages that repeat the name in brackets.
+    "cc0-1.0-universal-cc0-1.0-public-domain-dedication": "cc0-1.0", "blue-oak-model-blueoak-1.0.0": "blueoak-1.0.0",
+    "boost-software-1.0-bsl-1.0": "bsl-1.0", "cmu-mit-cmu": "mit-cmu", "mit-no-by-mit-0": "mit-0",
+    "educational-community-2.0-ecl-2.0": "ecl-2.0", "historical-permission-notice-and-disclaimer-hpnd": "hpnd",
+    "mulan-permissive-software-2-mulanpsl-2.0": "mulanpsl-2.0", "vovida-software-1.0": "vsl-1.0",
+    "sil-open-font-1.1-ofl-1.1": "ofl-1.1", "open-software-3.0-osl-3.0": "osl-3.0", "cddl-1.0-cddl-1.0": "cddl-1.0",
+    "cea-cnrs-inria-logiciel-libre-2.1-cecill-2.1": "cecill-2.1",
     "fdl": "gfdl-1.3", "perl": "artistic-1.0-perl", "same-as-perl": "artistic-1.0-perl", "perl-5": "artistic-1.0-perl",
 }  # fmt: skip
 # Long names of families, the longest first where one holds another. The version behind them stays.
@@ -66,7 +73,13 @@ _FAMILIES = tuple((re.compile(rf"\b{long}\b"), short) for long, short in (
 _NOISE = re.compile(r"\b(?:the|licen[sc]ed?|version|international|unported|generic)\b")
 # A version with what may stand behind it: GPL-2+, LGPLv2.1, GFDL-NIV-1.3+, BSD-3, GPL-3.0-or-later, BSD4.
 _VERSION = re.compile(r"(?:-niv)?-?v?\d+(?:\.\d+)*[a-z]?(?:\+|-plus|-only|-or-later|-or-newer)?(?:-clauses?)?\Z|\+\Z")
-_ADDRESS = re.compile(r"\A(?:https?://|www\.)\S+\Z")
+# Nothing in which a second licence could stand: of a list of addresses or classifiers the last would count for all.
+_ADDRESS = re.compile(r"\A(?:https?://|www\.)(?!\S*://)[^\s,;|&()]+\Z")
+_CLASSIFIER = re.compile(r"\A(?:license\s*::\s*(?:osi approved\s*::\s*)?|osi approved\s*::\s*)(?!.*::)", re.DOTALL)
+_VARIANT = re.compile(r"([^\s_~,;/|&()]+)~([^\s_~,;/|&()]+)")  # Debian's BSD-3-clause~Google
+# In brackets or a variant behind a name they take away what the name gives: MIT (non-commercial), BSD (academic use).
+RESTRICTS = re.compile(r"commercial|commons|academic|education|evaluation|internal|personal|proprietary|research|trial"
+                       r"|\bnot\b", re.IGNORECASE)  # fmt: skip
 _MAX_NAME_CHARS = 200  # the longest name in the table has 69; beyond it stands a text, not a name
 
 
@@ -95,16 +108,23 @@ def find(name: str) -> int | None:
         return UNKNOWN
     if len(plain) > _MAX_NAME_CHARS:
         return None
-    for spelling in (name.strip().lower(), plain, _SAME.get(plain, plain), plain.partition("~")[0]):
+    for spelling in (name.strip().lower(), plain, _SAME.get(plain, plain), _without_variant(name)):
         if (found := _table().get(spelling)) is not None:
             return found
     family = plain if plain in _families() else _VERSION.sub("", plain)  # the 0 of CC0 is no version
     return _families().get(_VERSION.sub("", _SAME[family]) if family in _SAME else family)
 
 
+def _without_variant(name: str) -> str:
+    variant = _VARIANT.fullmatch(name.strip().lower())
+    if variant is None or RESTRICTS.search(variant[2]) or find(variant[2]) in (COPYLEFT, OTHER):
+        return ""
+    return _plain(variant[1])
+
+
 def _plain(name: str) -> str:
     """A name in small letters with single hyphens, long names of families short, words that say nothing left out."""
-    text = name.strip().lower().rpartition("::")[2]  # License :: OSI Approved :: MIT License
+    text = _CLASSIFIER.sub("", name.strip().lower())  # License :: OSI Approved :: MIT License
     if _ADDRESS.match(text):
         text = _of_address(text)
     text = re.sub(r"""["'\u201c\u201d\u2018\u2019,;]""", "", text)
@@ -134,7 +154,7 @@ def _table() -> dict[str, int]:
     ranked: list[dict[str, int]] = [{}, {}]
     for line in (Path(__file__).parent / "data/licenses.tsv").read_text(encoding="utf-8").splitlines():
         category, _, names = line.split("\t")
-        for place, name in enumerate(names.lower().split()):
+        for place, name in enumerate(n for n in names.lower().split() if not _VERSION.fullmatch(n)):  # "2.0" is no name
             ranked[min(place, 1)].setdefault(name, _OF_CATEGORY.get(category, OTHER))
     return ranked[1] | ranked[0]
 

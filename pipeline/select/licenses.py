@@ -12,15 +12,12 @@ from typing import Any
 
 import license_expression
 
-from pipeline.select.license_names import CLASSES, COPYLEFT, OTHER, PERMISSIVE, UNKNOWN, class_of, find
+from pipeline.select.license_names import CLASSES, COPYLEFT, OTHER, PERMISSIVE, RESTRICTS, UNKNOWN, class_of, find
 
 __all__ = ["CLASSES", "COPYLEFT", "OTHER", "PERMISSIVE", "UNKNOWN", "dropped_class", "license_class"]
 
 # Longer or deeper text is no expression but a licence's wording or rubbish, and parsing it would recurse as deep.
 _MAX_CHARS, _MAX_DEPTH = 4_096, 100
-# In brackets behind a name they take away what the name gives: MIT (non-commercial), BSD (academic use).
-_RESTRICTS = re.compile(r"commercial|commons|academic|education|evaluation|internal|personal|proprietary|research|trial"
-                        r"|\bnot\b", re.IGNORECASE)  # fmt: skip
 _LATER = re.compile(r"[\s_,]+(?:or|and)[\s_]+(?:any[\s_]+|\(?at your option\)?[\s_]+any[\s_]+)?(?:later|newer|above)\b"
                     r"(?:[\s_]+versions?)?", re.IGNORECASE)  # fmt: skip
 _COMMA_OF_NAME = re.compile(r",\s*(?=v(?:ersion|\.)?\s*\d)", re.IGNORECASE)  # Apache License, Version 2.0
@@ -112,8 +109,8 @@ def _with_exception(license_class: int, exception: int | None) -> Tree:
     But for those that take some away (Commons Clause), and for one that nobody knows behind a free licence, which had
     nothing to be excepted from.
     """
-    if exception == OTHER:
-        return ("AND", (license_class, OTHER))
+    if exception in (COPYLEFT, OTHER):  # MIT with GPL-2.0 asks for both
+        return ("AND", (license_class, exception))
     return OTHER if exception is None and license_class == PERMISSIVE else license_class
 
 
@@ -128,7 +125,7 @@ def _tokens(text: str) -> Iterator[str]:
     depth = 0  # inside such an explanation
     for word in [*_TOKEN.findall(text.replace("_", " ")), ""]:
         lowered = word.lower()
-        if depth or (word == "(" and name):
+        if word and (depth or (word == "(" and name)):  # the end of the text ends a bracket that nothing closed
             depth += {"(": 1, ")": -1}.get(word, 0)
             explained.append(word)
             continue
@@ -148,7 +145,7 @@ def _tokens(text: str) -> Iterator[str]:
 def _named_in(words: list[str]) -> list[str]:
     """Of an explanation what is known and not free: as one name, or its words; and all of one that restricts."""
     inner = [word for word in words if word not in "()"]
-    if _RESTRICTS.search(" ".join(inner)):
+    if RESTRICTS.search(" ".join(inner)):
         return [f"restricted {' '.join(inner)}"]  # a name that nobody knows
     found = [" ".join(inner)] if find(" ".join(inner)) is not None else inner
     return [name for name in found if find(name) in (COPYLEFT, OTHER)]

@@ -76,6 +76,20 @@ def test_nothing_said_is_unknown() -> None:
         ("WITH", OTHER),
         ("MIT " * 2_000, OTHER),
         ("(MIT AND " * 200 + "MIT" + ")" * 200, OTHER),
+        ("GPL-2.0 AND (::)", OTHER),
+        ("License :: OSI Approved :: GPLv3, License :: OSI Approved :: MIT License", COPYLEFT),  # not the last alone
+        ("Freeware :: MIT", OTHER),
+        ("License :: OSI Approved :: SIL Open Font License 1.1 (OFL-1.1)", COPYLEFT),
+        ("License :: CC0 1.0 Universal (CC0 1.0) Public Domain Dedication", PERMISSIVE),
+        ("https://opensource.org/licenses/GPL-2.0,https://opensource.org/licenses/MIT", COPYLEFT),
+        ("https://a.org/gpl-3.0+https://b.org/MIT", OTHER),
+        ("MIT with GPL-2.0", COPYLEFT),
+        ("() MIT (GPL-2.0", OTHER),  # no expression, but nothing of it is lost
+        ("MIT~X AND GPL-2.0", COPYLEFT),
+        ("MIT~GPL-2.0", OTHER),
+        ("MIT~commons-clause", OTHER),
+        ("foo 2.0", OTHER),  # a version alone names nothing, though the table has one of ScanCode's keys like it
+        ("2.0", OTHER),
     ],
 )
 def test_an_expression_has_the_class_of_its_best_choice(expression: str, wanted: int) -> None:
@@ -147,7 +161,8 @@ def test_nested_expressions_are_read_as_by_listing_all_choices(tree: str | tuple
     assert (dropped_class(written(tree), sorted(dropped)) is None) == any(not choice & out for choice in found)
 
 
-TOKENS = ["(", ")", "and", "OR", "with", ",", "/", "MIT", "GPL-2+", "proprietary", "foo", "+"]
+TOKENS = ["(", ")", "and", "OR", "with", ",", "/", "MIT", "GPL-2+", "proprietary", "foo", "+", "::", "~", "MIT~",
+          "https://opensource.org/licenses/MIT", "License :: OSI Approved :: MIT License", ";", "|", "2.0"]  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None)
@@ -157,3 +172,10 @@ def test_rubbish_has_a_class_and_frees_nothing_that_stands_beside_it(text: str) 
     if ")" not in text:  # which would close the bracket, and an OR behind it would be a choice
         assert license_class(f"({text}) AND GPL-2.0") in (COPYLEFT, OTHER)
         assert dropped_class(f"GPL-2.0 AND ({text})", ["copyleft"]) == "copyleft"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([t for t in TOKENS if t not in ("OR", "/", "|")])), st.sampled_from([" ", ",", ";", "_"]))
+def test_no_words_without_a_choice_make_a_copyleft_licence_free(words: list[str], joint: str) -> None:
+    for written in (["GPL-2.0", *words], [*words, "GPL-2.0"]):
+        assert license_class(joint.join(written)) in (COPYLEFT, OTHER), joint.join(written)
