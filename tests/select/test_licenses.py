@@ -175,7 +175,9 @@ def test_rubbish_has_a_class_and_frees_nothing_that_stands_beside_it(text: str) 
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from([t for t in TOKENS if t not in ("OR", "/", "|")])), st.sampled_from([" ", ",", ";", "_"]))
+@given(
+    st.lists(st.sampled_from([t for t in TOKENS if t not in ("OR", "/", "|")])), st.sampled_from([" ", ",", ";", "_"])
+)
 def test_no_words_without_a_choice_make_a_copyleft_licence_free(words: list[str], joint: str) -> None:
     for written in (["GPL-2.0", *words], [*words, "GPL-2.0"]):
         assert license_class(joint.join(written)) in (COPYLEFT, OTHER), joint.join(written)
