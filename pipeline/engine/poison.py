@@ -75,13 +75,21 @@ def list_poisonous(store: Store, found: Sequence[Poisonous]) -> PoisonedError:
 
 
 def find_poisonous(stages: Stages, shard: int, *, step: str, lacking: Sequence[str]) -> list[Poisonous]:
-    """The documents of a shard that end a process each by itself; none where no single one does."""
+    """The documents of a shard that end a process each by itself; none where no single one does.
+
+    StageError where the process ends without any text too: a plug-in or a library does that, and each trial of each
+    document would say the same.
+    """
     wanted = tuple((stage, tables) for stage, tables in stages if stage.name in lacking)
     places = wanted[0][1].read(DOCUMENTS, shard, columns=_PLACE)
 
     def survives(first: int, last: int) -> bool:
         return _ends_well(wanted, shard, first, last)
 
+    ends = {0, max(0, places.num_rows - 1)}
+    if not any(_ends_well(wanted, shard, row, row + 1, blank=True) for row in ends):
+        raise StageError(f"{step}: its process ends on documents without text too, so by what runs there and by none of "
+                         "the documents; try its plug-ins alone")  # fmt: skip
     rows = poisonous_rows(places.num_rows, survives=survives)
     return [Poisonous(**places.slice(row, 1).to_pylist()[0], step=step) for row in rows]
 
@@ -105,26 +113,29 @@ def poisonous_rows(n_rows: int, *, survives: Callable[[int, int], bool]) -> list
     return found
 
 
-def _ends_well(stages: Stages, shard: int, first: int, last: int) -> bool:
+def _ends_well(stages: Stages, shard: int, first: int, last: int, *, blank: bool = False) -> bool:
     """Whether a process of its own can work on these rows. One that raises an error does not die of it."""
-    process = multiprocessing.get_context("spawn").Process(target=_try, args=(stages, shard, first, last))
+    process = multiprocessing.get_context("spawn").Process(target=_try, args=(stages, shard, first, last, blank))
     process.start()
     process.join()
     return process.exitcode == 0
 
 
-def _try(stages: Stages, shard: int, first: int, last: int) -> None:
+def _try(stages: Stages, shard: int, first: int, last: int, blank: bool) -> None:
     compile_once()
     try:
-        annotate_rows(stages, shard, first=first, last=last)
+        annotate_rows(stages, shard, first=first, last=last, blank=blank)
     except Exception as error:  # noqa: BLE001 - an error of its own is no death; the worker's says it
         print(f"{type(error).__name__} on rows {first} to {last} of shard {shard}", file=sys.stderr)
 
 
-def annotate_rows(stages: Stages, shard: int, *, first: int, last: int) -> dict[str, Any]:
-    """The tables that neighbouring map stages make of some rows of a shard."""
+def annotate_rows(stages: Stages, shard: int, *, first: int, last: int, blank: bool = False) -> dict[str, Any]:
+    """The tables that neighbouring map stages make of some rows of a shard; of `blank` ones without their text."""
     documents = stages[0][1].read(DOCUMENTS, shard, columns=sorted({c for s, _ in stages for c in s.columns}))
     documents = documents.slice(first, last - first)
+    if blank and "content" in documents.schema.names:
+        nothing = pa.repeat(pa.scalar(b"", documents["content"].type), len(documents))
+        documents = documents.set_column(documents.schema.get_field_index("content"), "content", nothing)
     made: dict[str, pa.Table] = {}
     for stage, tables in stages:
         inputs = [

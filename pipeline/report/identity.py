@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from pipeline.report.signing import (
     InputSource,
     RunRecord,
     RunStart,
+    RunWarning,
     SourceLanguage,
     StageIdentity,
     StepClock,
@@ -24,6 +26,7 @@ from pipeline.report.signing import (
 )
 
 MAX_STARTS = 50  # of which the logs are read, the latest: a run that grows has many
+MAX_WARNINGS, MAX_MESSAGE_CHARS = 100, 1_000  # a page stays readable whatever a log says
 
 
 def identity_of(run: RunFiles, languages: Sequence[SourceLanguage]) -> Identity:
@@ -59,17 +62,25 @@ def record_of(run: RunFiles) -> RunRecord:
     """From the logs of the run; empty where they are gone. A line that is no event is passed over."""
     starts: list[RunStart] = []
     steps: dict[str, StepClock] = {}
+    warned: Counter[str] = Counter()
     for path in logs_of(run.store)[-MAX_STARTS:]:
         events = list(events_of(run.store, path))
         if not events or events[0].event != "start":
             continue
         starts.append(_start(events))
+        warned.update(dict.fromkeys((_message(event) for event in events if event.event == "warning"), 1))
         for event in events:
             if event.event == "step_end":
                 before = steps.get(event.step, StepClock(event.step, 0, 0, 0.0))
                 n_items, seconds = before.n_items + event.n_items, before.seconds + event.seconds
                 steps[event.step] = StepClock(event.step, before.n_starts + 1, n_items, round(seconds, 3))
-    return RunRecord(tuple(starts), tuple(steps.values()))
+    warnings = tuple(RunWarning(message, n) for message, n in list(warned.items())[:MAX_WARNINGS])
+    return RunRecord(tuple(starts), tuple(steps.values()), warnings)
+
+
+def _message(warning: LogEvent) -> str:
+    said = str(without_passwords(warning.message))
+    return said if len(said) <= MAX_MESSAGE_CHARS else f"{said[:MAX_MESSAGE_CHARS]}…"
 
 
 def _start(events: Sequence[LogEvent]) -> RunStart:

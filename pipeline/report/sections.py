@@ -295,7 +295,8 @@ def record(numbers: Numbers) -> Html | None:
         return None
     guide = "From the logs of the run: no two runs share this section, nor Work."
     file = next((start for start in reversed(found.starts) if start.mixture_file), None)
-    parts = [draw(signing_tables.starts_table(numbers))]
+    tables = signing_tables.starts_table(numbers), signing_tables.warnings_table(numbers)
+    parts = [draw(table) for table in tables if table.rows]
     if file is not None:
         said = f"The mixture file, as it was written (SHA-256 {file.mixture_file_sha256})"
         text = element("pre", Html(escape(visible(file.mixture_file))), css="text", tabindex="0")

@@ -74,11 +74,20 @@ class StepClock:
 
 
 @dataclass(frozen=True)
+class RunWarning:
+    """What a start said that its reader must know: files passed over, settings without effect, workers that died."""
+
+    message: str  # at most MAX_MESSAGE_CHARS of it, without passwords of URLs
+    n_starts: int
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """Who made the run. Empty where its logs are gone."""
 
     starts: tuple[RunStart, ...]  # oldest first
     steps: tuple[StepClock, ...]  # in the order of work
+    warnings: tuple[RunWarning, ...]  # in the order in which they were first said
 
 
 @dataclass(frozen=True)

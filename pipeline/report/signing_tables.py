@@ -78,6 +78,13 @@ def starts_table(numbers: Numbers) -> ReportTable:
     return ReportTable("Starts", columns, rows, "open: its log does not end, as that of the start that wrote this page")
 
 
+def warnings_table(numbers: Numbers) -> ReportTable:
+    """What whoever signs must have read."""
+    rows = [(one.message, one.n_starts) for one in numbers.record.warnings]
+    note = "each once, in the order in which it was first said"
+    return ReportTable("Warnings", [Column("what was said", TEXT), Column("starts")], rows, note)
+
+
 def libraries_table(numbers: Numbers) -> ReportTable:
     """Versions, as the last start that says them had them."""
     found = next((s.libraries for s in reversed(numbers.record.starts) if s.libraries), {})

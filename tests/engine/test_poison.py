@@ -128,9 +128,9 @@ def _check(tmp_path: Path, executor: Executor, monkeypatch: pytest.MonkeyPatch) 
         assert digests(tmp_path / "run" / part) == digests(tmp_path / "second" / part)
 
 
-def _spared(stages: poison.Stages, shard: int, first: int, last: int) -> bool:
+def _spared(stages: poison.Stages, shard: int, first: int, last: int, *, blank: bool = False) -> bool:
     columns = stages[0][1].read(DOCUMENTS, shard, columns=["content"])
-    return not deadly.is_deadly(columns.slice(first, last - first))
+    return blank or not deadly.is_deadly(columns.slice(first, last - first))
 
 
 def test_documents_that_end_their_worker_cost_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,6 +144,23 @@ def test_a_process_that_dies_of_rows_is_told_from_one_that_does_not(tmp_path: Pa
     stages_ = ((MapStage(LANGUAGES, 1, deadly.refuse_or_die, Frozen(), ("content",)), tables),)
     found = find_poisonous(stages_, 0, step="languages", lacking=("languages",))
     assert [(one.path, one.step) for one in found] == [("0/1.txt", "languages")]
+
+
+@pytest.mark.parametrize("texts", [["a", "b", "c"], ["a"], []])
+def test_no_document_is_blamed_where_the_process_ends_without_their_text_too(tmp_path: Path, texts: list[str]) -> None:
+    run = make_run(tmp_path)
+    tables = write_documents(run, [documents(0, texts)])
+    stages_ = ((MapStage(LANGUAGES, 1, deadly.die, Frozen(), ("content",)), tables),)
+    with pytest.raises(StageError, match="languages: its process ends on documents without text too, so by what runs"):
+        find_poisonous(stages_, 0, step="languages", lacking=("languages",))
+
+
+def test_one_document_that_ends_its_process_whatever_its_text_is_blamed(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    tables = write_documents(run, [documents(0, ["a", "b", "c"])])
+    stages_ = ((MapStage(LANGUAGES, 1, deadly.die_of_the_last, Frozen(), ("content", "path")), tables),)
+    found = find_poisonous(stages_, 0, step="languages", lacking=("languages",))
+    assert [(one.path, one.step) for one in found] == [("0/2.txt", "languages")]
 
 
 @pytest.mark.ray
@@ -160,7 +177,7 @@ def test_documents_that_end_their_worker_on_ray_cost_themselves(
 def test_a_death_that_no_document_explains_names_its_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path, executor=Mortal())
     write_documents(run, [documents(0, [deadly.MARK.decode(), "b"])])
-    monkeypatch.setattr(poison, "_ends_well", lambda *_: True)
+    monkeypatch.setattr(poison, "_ends_well", lambda *_, blank=False: True)
     stage = MapStage(LANGUAGES, 1, deadly.classify_or_die, Frozen(), ("content",))
     with pytest.raises(WorkerDied, match="languages failed on item 0"):
         run_maps(run, run.store, [stage], marks={"languages": "m"}, rows=["r"])

@@ -29,6 +29,7 @@ from pipeline.report.advice import ADVICE
 from pipeline.report.compute import compute
 from pipeline.report.count_signing import N_REPOSITORIES, spread_of
 from pipeline.report.downloads import csv_of, file_name, svg_file
+from pipeline.report.identity import MAX_MESSAGE_CHARS, MAX_WARNINGS
 from pipeline.report.numbers import Numbers, schema
 from pipeline.report.signing import without_passwords
 from pipeline.report.table import COUNT, TEXT, Column, ReportTable
@@ -143,6 +144,8 @@ def test_a_run_without_logs_has_no_record_and_one_with_logs_says_who_made_it(tmp
          "host": "<h>", "mixture_file": {"text": "name: x", "sha256": "ab"}, "libraries": {"numpy": "2"}, "n_cpus": 4},
         {"time": "2026-01-02T03:04:06.000+00:00", "event": "inputs", "workers": "inline", "bytes": {"web": 7}},
         {"time": "2026-01-02T03:04:15.000+00:00", "event": "step_end", "step": "tokens", "n_items": 3, "seconds": 2.5},
+        *({"time": "2026-01-02T03:04:15.000+00:00", "event": "warning", "message": said}
+          for said in ("<w> ftp://me:secret@h/x", "<w> ftp://me:secret@h/x", "y" * 2 * MAX_MESSAGE_CHARS)),
         {"time": "2026-01-02T03:04:15.500+00:00", "event": "end", "ok": True},
     ]  # fmt: skip
     lines = "".join(json.dumps(event) + "\n" for event in events)
@@ -154,8 +157,19 @@ def test_a_run_without_logs_has_no_record_and_one_with_logs_says_who_made_it(tmp
         ("open", 10.0, "<h>", 4, "inline"),
     ]
     assert [(s.step, s.n_starts, s.n_items, s.seconds) for s in found.steps] == [("tokens", 2, 6, 5.0)]
+    assert [(w.message, w.n_starts) for w in found.warnings] == [
+        ("<w> ftp://...@h/x", 2), ("y" * MAX_MESSAGE_CHARS + "…", 2)]  # fmt: skip
     page = Path(write_report(run)[1]).read_text(encoding="utf-8")
-    assert "&lt;h&gt;" in page and "name: x" in page
+    assert "&lt;h&gt;" in page and "name: x" in page and "&lt;w&gt; ftp://...@h/x" in page
+
+
+def test_a_log_that_warns_without_end_makes_no_page_without_end(tmp_path: Path) -> None:
+    run = hand_run(tmp_path)
+    events = [{"time": "2026-01-02T03:04:05.000+00:00", "event": "start"}]
+    events += [events[0] | {"event": "warning", "message": f"number {n}"} for n in range(2 * MAX_WARNINGS)]
+    lines = "".join(json.dumps(event) + "\n" for event in events)
+    run.store.write_bytes("logs/20260102T030405Z-00000001.jsonl", lines.encode())
+    assert [w.message for w in compute(run).record.warnings] == [f"number {n}" for n in range(MAX_WARNINGS)]
 
 
 def test_equal_runs_share_all_but_work_and_record(tmp_path: Path, run: RunFiles) -> None:
