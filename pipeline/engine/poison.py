@@ -88,8 +88,8 @@ def find_poisonous(stages: Stages, shard: int, *, step: str, lacking: Sequence[s
 
     ends = {0, max(0, places.num_rows - 1)}
     if not any(_ends_well(wanted, shard, row, row + 1, blank=True) for row in ends):
-        raise StageError(f"{step}: its process ends on documents without text too, so by what runs there and by none of "
-                         "the documents; try its plug-ins alone")  # fmt: skip
+        raise StageError(f"{step}: its process ends on documents without text too, so by what runs there and by none "
+                         "of them; try its plug-ins alone")  # fmt: skip
     rows = poisonous_rows(places.num_rows, survives=survives)
     return [Poisonous(**places.slice(row, 1).to_pylist()[0], step=step) for row in rows]
 
