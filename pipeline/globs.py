@@ -10,11 +10,16 @@ an include that names a folder can then be narrowed, and an exclude widened agai
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import islice, pairwise
 
 # Tokens of a translated pattern: what stays (an escaped character, all but a slash), another class, the end.
 _TOKEN = re.compile(r"(\\.|\[\^/\])|(\[\^?\]?[^\]]*\])|(\$)", re.DOTALL)
+# What a shell would make several patterns of, and gitignore takes for a name; and what is blanked out before the look.
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_MEANT = re.compile(r"\\.|\[[^]]+\]", re.DOTALL)
+_MAX_WRITTEN = 8
 _NAME_ESCAPE = re.compile(r"(?<!\\)\\(?=x[0-9a-f]{2})")
 
 
@@ -32,9 +37,41 @@ def check_pattern(pattern: str) -> str:
 def check_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
     """`patterns` as they are; ValueError if one can match nothing, or if the first takes back what none gave."""
     wanted = [_compiled(pattern)[0] for pattern in patterns]
+    for pattern in patterns:
+        _refuse_braces(pattern)
     if not all(wanted[:1]):
         raise ValueError(f"{patterns[0]!r} stands first and so takes nothing back; write what it takes back before it")
     return patterns
+
+
+def _refuse_braces(pattern: str) -> None:
+    """ValueError for `*.{py,js}`: gitignore knows no braces, so that it would silently match nothing."""
+    written = list(islice(_without_braces(pattern), _MAX_WRITTEN + 1))  # there may be millions
+    if written == [pattern]:
+        return
+    quoted = ", ".join("'" + one.replace("'", "''") + "'" for one in dict.fromkeys(written))
+    meant = f"write {quoted}" if len(written) <= _MAX_WRITTEN else "write a pattern for each"
+    said = f"has braces, which gitignore takes for a name: {meant} in its place, or \\{{ where a name has them"
+    raise ValueError(f"{pattern!r} {said}")
+
+
+def _without_braces(pattern: str) -> Iterator[str]:
+    """The patterns that a shell would make of one; innermost braces first."""
+    blanked = _MEANT.sub(lambda found: "\0" * len(found[0]), pattern)
+    found = _BRACES.search(blanked)
+    if found is None:
+        yield pattern
+        return
+    start, end = found.span(1)
+    commas = (start + i for i, sign in enumerate(found[1]) if sign == ",")
+    for before, after in pairwise([start - 1, *commas, end]):
+        yield from _without_braces(pattern[: start - 1] + pattern[before + 1 : after] + pattern[end + 1 :])
+
+
+def matches_none(pattern: str, paths: Iterable[str]) -> bool:
+    """Whether one pattern, whatever it is there for, fits none of these paths; a folder's ends in a slash."""
+    regex = _compiled(pattern)[1]
+    return not any(regex.search(path) for path in paths)
 
 
 @lru_cache(maxsize=256)

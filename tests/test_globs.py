@@ -114,6 +114,29 @@ def test_pattern_is_refused_when_it_can_match_nothing(pattern: str) -> None:
         check_pattern(pattern)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "written"),
+    [
+        ("*.{py,js}", "write '*.py', '*.js' in its place"),
+        ("!/{a,b}/", "write '!/a/', '!/b/' in its place"),
+        ("{a,{b,it's}}", "write 'a', 'b', 'it''s' in its place"),
+        ("a.py{,c}", "write 'a.py', 'a.pyc' in its place"),
+        ("{a,b,c}{d,e,f}", "write a pattern for each in its place"),
+        ("{a,b}" * 40, "write a pattern for each in its place"),
+    ],
+)
+def test_pattern_is_refused_when_only_a_shell_would_read_its_braces(pattern: str, written: str) -> None:
+    with pytest.raises(ValueError, match="has braces, which gitignore takes for a name") as said:
+        check_patterns(("b", pattern))
+    assert written in str(said.value)
+
+
+def test_braces_of_a_name_are_taken_and_match_it() -> None:
+    for pattern in (r"\{a,b\}", r"\{a,b}", "[{]a,b}", "{{cookiecutter.name}}", "{a}", "a{1..3}"):
+        assert check_pattern(pattern) == pattern
+        assert matcher((pattern,))(pattern.replace("\\", "").replace("[{]", "{"))
+
+
 def test_pattern_is_refused_when_nothing_before_it_could_be_taken_back() -> None:
     with pytest.raises(ValueError, match=r"'!a' stands first"):
         check_patterns(("!a", "b"))

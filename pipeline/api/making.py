@@ -25,6 +25,7 @@ from pipeline.engine.run import Run
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.store import Store, open_store
 from pipeline.errors import ConfigError, StoreError, WorkerDied
+from pipeline.request.idle_patterns import lines_of_idle
 from pipeline.request.load import with_sample
 from pipeline.request.unread import lines_of_unread
 from pipeline.request.without_effect import without_effect
@@ -136,7 +137,7 @@ def make(
             progress.warn(line)
         with listed_once():
             slices = plan(mixture)
-            for line in lines_of_unread(mixture):
+            for line in (*lines_of_unread(mixture), *lines_of_idle(mixture)):
                 progress.warn(line)
         n_bytes = sum(s.n_bytes for s in slices)
         with _workers(executor, ray_address, n_bytes=n_bytes, mixture=mixture) as engine:

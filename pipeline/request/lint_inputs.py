@@ -19,12 +19,14 @@ from pipeline.request.choices import choices
 from pipeline.request.contradictions import overrides_of, pools_of
 from pipeline.request.faults import fault
 from pipeline.request.heads import Head, look_at_benchmark, look_at_source
+from pipeline.request.idle_patterns import idle_patterns
 from pipeline.request.lint import LintFinding, lint_mixture, named_groups
 from pipeline.request.missing import missing
 from pipeline.request.unmapped import unmapped
 from pipeline.request.unread import unread
 from pipeline.schema import OTHERS, POOLS
 from pipeline.select.licenses import dropped_class
+from pipeline.sources.roots import listed_once
 
 BYTES_PER_TOKEN = 3.3  # of the shipped vocabulary over a hundred languages; rules and duplicates only take away
 _MAX_EPOCHS = 4  # beyond it repeats help little (Muennighoff et al. 2023)
@@ -36,6 +38,12 @@ _PAGES = ("c4", "gopher", "fineweb")  # sets for English web pages
 
 def lint(mixture: Mixture) -> Iterator[LintFinding]:
     """Every finding of the mixture and of a look at its inputs, in the order of the mixture's keys."""
+    with listed_once():
+        found = list(_findings(mixture))
+    yield from found
+
+
+def _findings(mixture: Mixture) -> Iterator[LintFinding]:
     heads = {source.name: look_at_source(mixture, source) for source in mixture.sources}
     for source in mixture.sources:
         yield from _source(source, heads[source.name], mixture)
@@ -62,6 +70,7 @@ def _source(source: Source, head: Head, mixture: Mixture) -> Iterator[LintFindin
         yield LintFinding("source_empty", f"{key}.path", f"looked at {len(head.rows)} rows: {problems}", why, write)
         return
     yield from unread(source)
+    yield from idle_patterns(source)
     yield from unmapped(source, head, mixture)
     yield from missing(source, head)
     yield from choices(source, head, mixture)

@@ -26,7 +26,7 @@ from pipeline.sources.git_program import output, started
 from pipeline.sources.local import SKIPPED_FOLDERS
 from pipeline.sources.names import to_bytes, to_text
 from pipeline.sources.raw import MISSING_OBJECT, TOO_LARGE, RawDocument
-from pipeline.sources.roots import Root, locate
+from pipeline.sources.roots import Root, kept_listing, locate
 from pipeline.sources.slices import InputFile, Slice, whole_files
 from pipeline.sources.values import Metadata
 
@@ -42,10 +42,10 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     chosen = chooser(source.include, source.exclude)
     slices: list[Slice] = []
     failures: list[str] = []
-    homes = list(_homes(root))
+    homes = _all_homes(root)
     for home in homes:
         try:
-            files = [file for file in _tracked(root, home) if chosen(file.path.removeprefix(home))]
+            files = [file for file in _all_tracked(root, home) if chosen(file.path.removeprefix(home))]
         except StoreError as error:
             failures.append(str(error))
             files = [InputFile(home[:-1], 0, _UNPLANNED)]
@@ -60,6 +60,20 @@ def plan(source: Source, *, shard_bytes: int) -> list[Slice]:
     if not slices:
         raise ConfigError(f"sources.{source.name}: no tracked file of {source.path} matches include and exclude")
     return slices
+
+
+def tracked_names(source: Source) -> list[str]:
+    """Paths of all tracked files, each from its checkout on. StoreError if one cannot be listed."""
+    root = _locate(source)
+    return [file.path.removeprefix(home) for home in _all_homes(root) for file in _all_tracked(root, home)]
+
+
+def _all_homes(root: Root) -> list[str]:
+    return kept_listing((root, "homes"), lambda: list(_homes(root)))
+
+
+def _all_tracked(root: Root, home: str) -> list[InputFile]:
+    return kept_listing((root, home + "/"), lambda: _tracked(root, home))
 
 
 def read(source: Source, piece: Slice, *, max_document_bytes: int, caps: InputCaps) -> Iterator[RawDocument]:

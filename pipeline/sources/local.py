@@ -9,9 +9,9 @@ link between planning and reading leads nowhere.
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from pipeline.errors import StoreError
 from pipeline.sources.names import to_bytes, to_text
@@ -22,12 +22,19 @@ SKIPPED_FOLDERS = (b".git", b".hg", b".svn", b"__pycache__")
 _RUN_AGAIN = "the input changed while it was read; run again, which plans anew"
 
 
-def walk(
-    root: str, *, prunes: Callable[[str], bool], max_depth: int | None, take_links: bool
-) -> tuple[list[InputFile], int]:
-    """All regular files below `root`, at most `max_depth` folders down, sorted by path, and how many links were passed
-    over. Sockets, pipes and devices are no documents."""
+class Walked(NamedTuple):
+    """What was found below a folder."""
+
+    files: list[InputFile]
+    n_links: int = 0  # passed over
+    pruned: Sequence[str] = ()  # folders that were not opened, for their names; each ends in a slash
+
+
+def walk(root: str, *, prunes: Callable[[str], bool], max_depth: int | None, take_links: bool) -> Walked:
+    """All regular files below `root`, at most `max_depth` folders down, sorted by path. Sockets, pipes and devices are
+    no documents."""
     files: list[InputFile] = []
+    pruned: list[str] = []
     n_links = 0
     pending = [""]
     while pending:
@@ -38,8 +45,8 @@ def walk(
                     path = folder + to_text(entry.name)
                     if entry.is_dir(follow_symlinks=False):
                         deep = max_depth is not None and path.count("/") >= max_depth
-                        if not deep and entry.name not in SKIPPED_FOLDERS and not prunes(path):
-                            pending.append(path + "/")
+                        if not deep and entry.name not in SKIPPED_FOLDERS:
+                            (pruned if prunes(path) else pending).append(path + "/")
                     elif entry.is_symlink() and not take_links:
                         n_links += 1
                     elif entry.is_file() and entry.name != b".git":  # a worktree's or submodule's pointer
@@ -48,7 +55,7 @@ def walk(
         except OSError as error:
             remedy = f"make it readable or exclude {folder}**" if folder else "make it readable"
             raise StoreError(f"{root}/{folder}: cannot be listed: {error.strerror}; {remedy}") from error
-    return sorted(files, key=lambda f: f.path), n_links
+    return Walked(sorted(files, key=lambda f: f.path), n_links, pruned)
 
 
 def open_below(root: str, file: InputFile, *, take_links: bool) -> BinaryIO:

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from glob import has_magic
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError, LoopmixError, StoreError
 from pipeline.globs import chooser, pruner
 from pipeline.sources.hidden import is_hidden, shown_by
-from pipeline.sources.local import open_below, walk
+from pipeline.sources.local import Walked, open_below, walk
 from pipeline.sources.names import is_safe, to_text
 from pipeline.sources.slices import InputFile
 
+T = TypeVar("T")
 # What file systems call the state of a file's content, the surest first; a time is only as fine as the store's clock.
 _VERSION_KEYS = ("ETag", "etag", "blob_id", "md5Hash", "checksum", "LastModified", "last_modified", "mtime")
 
@@ -83,7 +84,7 @@ def locate(source: Source) -> Root:
             raise ConfigError(f"{where}: `**` must stand alone between two slashes")
         if pattern and (fs is not None or Path(folder).is_dir()):
             return Root(folder, fs, glob=pattern)
-    raise ConfigError(f"{where} does not exist; expected a folder, a file or a glob")
+    raise ConfigError(f"{where} does not exist; expected a folder, a file or a glob{_of_braces(source)}")
 
 
 def split_glob(path: str, *, is_folder: Callable[[str], bool]) -> tuple[str, str]:
@@ -106,7 +107,7 @@ def list_files(source: Source, *, root: Root, suffixes: tuple[str, ...] = ()) ->
     `suffixes` the files hold rows, and hidden ones are left out (`hidden.py`).
     ConfigError if none is left, because a source without files is a slip.
     """
-    listed, n_links = _list(root, exclude=source.exclude)
+    listed, n_links, _ = list_below(root, exclude=source.exclude)
     files = _chosen(source, listed, root=root, suffixes=suffixes)
     hidden = hides(source, root=root) if suffixes else lambda path: False
     kept = [file for file in files if not hidden(file.path)]
@@ -124,7 +125,7 @@ def hidden_files(source: Source, *, root: Root, suffixes: tuple[str, ...]) -> li
 
     Markers and checksums beside them (`_SUCCESS`, `.crc`) are not among them.
     """
-    listed, _ = _list(root, exclude=source.exclude)
+    listed = list_below(root, exclude=source.exclude).files
     hidden = hides(source, root=root)
     found = [file for file in _chosen(source, listed, root=root, suffixes=suffixes) if hidden(file.path)]
     is_any = root.glob is not None and not root.glob.endswith("*")  # else `*` would mean markers too
@@ -155,10 +156,15 @@ def _none_left(source: Source, *, n_files: int, n_links: int, n_hidden: int, suf
         said += f"; {n_links} links were not followed (a glob as `path` takes them)"
     if n_hidden:
         said += f"; {n_hidden} left out for `.` or `_` in front of a name ('_*' among `include` takes them)"
-    return f"{said}; correct the path"
+    return f"{said}; correct the path{_of_braces(source)}"
 
 
-_LISTED: ContextVar[dict[Any, tuple[list[InputFile], int]] | None] = ContextVar("listed", default=None)
+def _of_braces(source: Source) -> str:
+    """Why a path with braces finds nothing."""
+    return "; a glob knows no braces: write a source for each" * bool(re.search(r"\{[^{}]*,[^{}]*\}", source.path))
+
+
+_LISTED: ContextVar[dict[Any, Any] | None] = ContextVar("listed", default=None)
 
 
 @contextmanager
@@ -171,22 +177,28 @@ def listed_once() -> Iterator[None]:
         _LISTED.reset(token)
 
 
-def _list(root: Root, *, exclude: tuple[str, ...]) -> tuple[list[InputFile], int]:
-    """Files below a root, and how many links were passed over."""
+def kept_listing(key: tuple[Root, object], list_it: Callable[[], T]) -> T:
+    """What was listed under this key within `listed_once`, else what is listed now."""
     kept = _LISTED.get()
     if kept is None:
-        return _walk(root, exclude=exclude)
-    if (root, exclude) not in kept:
-        kept[root, exclude] = _walk(root, exclude=exclude)
-    return kept[root, exclude]
+        return list_it()
+    if key not in kept:
+        kept[key] = list_it()
+    found: T = kept[key]
+    return found
 
 
-def _walk(root: Root, *, exclude: tuple[str, ...]) -> tuple[list[InputFile], int]:
+def list_below(root: Root, *, exclude: tuple[str, ...]) -> Walked:
+    """What lies below a root, but for folders that are excluded."""
+    return kept_listing((root, exclude), lambda: _walk(root, exclude=exclude))
+
+
+def _walk(root: Root, *, exclude: tuple[str, ...]) -> Walked:
     if root.only is not None:
-        return [_one_file(root, name=root.only)], 0
+        return Walked([_one_file(root, name=root.only)])
     max_depth = None if root.glob is None or "**" in root.glob else root.glob.count("/")
     if root.fs is not None:
-        return _list_remote(root, max_depth=max_depth), 0
+        return Walked(_list_remote(root, max_depth=max_depth))
     return walk(root.path, prunes=pruner(exclude), max_depth=max_depth, take_links=root.takes_links)
 
 

@@ -33,6 +33,14 @@ INPUTS = [
         files={"rows/a.json": _ROW},
     ),
     of_input(
+        "braces in a path",
+        "{name: repos, kind: jsonl, path: 'rows/*.{json,jsonl}', pool: code}",
+        "sources.repos.path: ",
+        "rows/*.{json,jsonl} matches",
+        "a glob knows no braces: write a source for each",
+        files={"rows/a.json": _ROW},
+    ),
+    of_input(
         "a file of the wrong kind",
         "{name: repos, kind: parquet, path: rows/a.jsonl, pool: code}",
         "rows/a.jsonl: it is not parquet",

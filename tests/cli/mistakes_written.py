@@ -46,6 +46,11 @@ _OF_A_VALUE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         instead("path: code", "path: code, exclude: '*.md'"),
         ("sources.0.exclude: ", "write ['*.md']"),
     ),
+    (
+        "braces in a pattern",
+        instead("path: code", "path: code, exclude: ['*.md', '*.{py,js}']"),
+        ("line 3: sources.0.exclude: ", "'*.{py,js}' has braces", "write '*.py', '*.js' in its place"),
+    ),
     ("a list without brackets", GOOD + "quality:\n  sets: c4, gopher\n", ("quality.sets: ", "write [c4, gopher]")),
     ("one source without a dash", "name: mine\nsources: {name: a}\n", ("sources: ", "as in - name: NAME")),
 )
