@@ -42,6 +42,7 @@ License = Annotated[str, Known("license")]
 Option = str | int | float | bool | None
 Frac = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+SeqLen = Annotated[int, Field(ge=8, le=2**31 - 1)]  # places in a sequence are 32-bit numbers
 
 
 class Frozen(BaseModel):

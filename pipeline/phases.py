@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from pipeline.features import EXTRA, FEATURES
-from pipeline.fields import Count, Frozen, Known, Name
+from pipeline.fields import Count, Frozen, Known, Name, SeqLen
 
 Shares = dict[Annotated[str, Known("group", others=True)], Annotated[float, Field(gt=0)]]
 MAX_PHASES = 9  # their folders are numbered by one digit, so that they sort as they follow each other
@@ -60,4 +60,4 @@ class Phase(Frozen):
     shares: PhaseShares = Field(default_factory=PhaseShares)
     min_quality: MinQuality = Field(default_factory=MinQuality)
     min_tokens: Count | None = Field(None, description="shorter documents do not enter; null: no bound")
-    seq_len: Annotated[int, Field(ge=8)] | None = Field(None, description="tokens of a sequence; null: pack.seq_len")
+    seq_len: SeqLen | None = Field(None, description="tokens of a sequence; null: pack.seq_len")

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+Number = int | float
 
 _WIDTH = 76  # of a line that is drawn: with the two columns before it, it fits a terminal of 80
 _BEFORE = 50  # of it before the caret, where a line is longer
@@ -108,16 +110,23 @@ def choices_of(found: ErrorDetails) -> list[str]:
     return [one.strip("'") for one in str(found["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
 
 
-def located(found: ErrorDetails, top: Collection[str]) -> tuple[tuple[str | int, ...], str]:
+class Asked(NamedTuple):
+    """What the file itself answers about one place."""
+
+    written: str | None  # as it stands there, before YAML makes a number of it
+    refusal: Callable[[Number], str | None]  # what would be wrong with another value, in pydantic's words
+
+
+def located(found: ErrorDetails, top: Collection[str], asked: Asked) -> tuple[tuple[str | int, ...], str]:
     """The place and words of an error of our own checks: those of a whole file begin with the key that they mean."""
-    loc, message = found["loc"], in_words(found)
+    loc, message = found["loc"], in_words(found, asked)
     key, _, rest = message.partition(": ")
     if loc or found["type"] != "value_error" or key.partition(".")[0] not in top or " " in key:
         return loc, message
     return tuple(int(part) if part.isdecimal() else part for part in key.split(".")), rest
 
 
-def in_words(found: ErrorDetails) -> str:
+def in_words(found: ErrorDetails, asked: Asked) -> str:
     """What pydantic found, what was given, and what to write."""
     kind, given, message = found["type"], found["input"], found["msg"]
     if kind == "value_error":  # our own words, which say what they saw
@@ -132,14 +141,17 @@ def in_words(found: ErrorDetails) -> str:
         message = "Input should be small letters, digits, dots, dashes and _, with a letter or digit first"
     if given is None:
         return f"{message} (got nothing); write a value there, or take the key out"
-    return f"{message} (got {given!r:.80}){_hint(found)}"
+    return f"{message} (got {given!r:.80}){_hint(found, asked)}"
 
 
-def _hint(found: ErrorDetails) -> str:
+def _hint(found: ErrorDetails, asked: Asked) -> str:
     """What to write instead, where what is meant can be seen."""
     kind, given, context = found["type"], found["input"], found.get("ctx", {})
     if kind.startswith(("int_", "float_")):
-        return _number_hint(given, is_whole=kind.startswith("int_"), of_bytes="bytes" in str(found["loc"][-1:]))
+        is_whole, of_bytes = kind.startswith("int_"), "bytes" in str(found["loc"][-1:])
+        hint, number = _number_hint(given, asked, is_whole=is_whole, of_bytes=of_bytes)
+        why = None if number is None else asked.refusal(number)
+        return hint if why is None else f"; that is {number}, which {why.removeprefix('Input ')}"
     if kind in ("string_type", "literal_error") and isinstance(given, bool):
         return f"; YAML reads {_SWITCHES[given]} so: put the word in quotes"
     if kind == "string_type":
@@ -149,7 +161,7 @@ def _hint(found: ErrorDetails) -> str:
             return f"; write [{', '.join(_entry(part.strip()) for part in given.split(','))}]"
         return "; begin each entry with a dash, as in - name: NAME"
     is_share = (context.get("le"), context.get("lt")) in ((1, None), (None, 1))
-    if kind in ("less_than", "less_than_equal") and is_share and 1 < given <= 100:
+    if kind in ("less_than", "less_than_equal") and is_share and 1 < given <= 100 and not asked.refusal(given / 100):
         return f"; for {given:g} % write {given / 100:g}"
     return "; write true or false" if kind == "bool_type" else ""
 
@@ -186,24 +198,38 @@ _TIMES |= {"kb": "1e3", "mb": "1e6", "gb": "1e9", "tb": "1e12", "ki": "1024", "m
 _TIMES |= {f"{unit}b": _TIMES[unit] for unit in ("ki", "mi", "gi")}
 _MEASURED = re.compile(r"[~<>=]*\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,2})?)\s*([a-z]*|%)(?: tokens| bytes)?", re.I)
 _POWER = re.compile(r"(\d{1,3})\s*(?:\^|\*\*)\s*(\d{1,2})")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")
 _FRACTION = re.compile(r"(\d{1,9})\s*/\s*([1-9]\d{0,8})")
 
 
-def _number_hint(given: Any, *, is_whole: bool, of_bytes: bool) -> str:
-    """The number that was meant, in plain digits."""
+def _number_hint(given: Any, asked: Asked, *, is_whole: bool, of_bytes: bool) -> tuple[str, Number | None]:
+    """The number that was meant, in plain digits, in words and as it is."""
     if isinstance(given, bool):
-        return f"; YAML reads {_SWITCHES[given]} so: write a number"
+        return f"; YAML reads {_SWITCHES[given]} so: write a number", None
     if isinstance(given, float):
-        return f"; write {given:.0f}" if math.isfinite(given) and given.is_integer() else "; write a whole number"
+        return _whole_hint(given, asked)
     number = _number(given, of_bytes=of_bytes) if isinstance(given, str) else None
     if number is None:
-        return "; write a number in digits"
+        return "; write a number in digits", None
     if number == number.to_integral_value():
         other = (
             f", or {number / 1000 * 1024:.0f} where k is 1024" if re.fullmatch(r"\d+\s*k", given.strip(), re.I) else ""
         )
-        return f"; YAML reads this as text: write {number:.0f}{other}"
-    return "; write a whole number" if is_whole else f"; YAML reads this as text: write {float(number):.6g}"
+        return f"; YAML reads this as text: write {number:.0f}{other}", int(number)
+    if is_whole:
+        return "; write a whole number", None
+    short = float(f"{float(number):.6g}")
+    return f"; YAML reads this as text: write {short:g}", short
+
+
+def _whole_hint(given: float, asked: Asked) -> tuple[str, Number | None]:
+    """The same of a number with a point where a whole one belongs; three digits behind it are most likely thousands."""
+    if asked.written is not None and _THOUSANDS.fullmatch(asked.written):
+        meant = int(asked.written.replace(".", ""))
+        return f"; a point begins a fraction and parts no thousands: write {meant}", meant
+    if math.isfinite(given) and given.is_integer():
+        return f"; write {given:.0f}", int(given)
+    return "; write a whole number", None
 
 
 def _number(text: str, *, of_bytes: bool) -> Decimal | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.fields import Count, Frac, Frozen, Known
+from pipeline.fields import Count, Frac, Frozen, Known, SeqLen
 
 Weight = Annotated[float, Field(ge=0)]
 CappedMark = Literal["changelog", "documentation", "test_data", "vendored"]  # marks that drop nothing by themselves
@@ -170,7 +170,7 @@ class Forms(Frozen):
 class Pack(Frozen):
     """Fixed-length sequences by best fit, documents never mixed across pools."""
 
-    seq_len: Annotated[int, Field(ge=8)] = Field(4096, description="tokens of a sequence")
+    seq_len: SeqLen = Field(4096, description="tokens of a sequence")
     cut_at: Literal["token", "line"] = Field(
         "token",
         description="where a document longer than a sequence is cut; line: behind the last line end in the last "

@@ -6,12 +6,14 @@ is refused, a name that is not known is answered with the nearest that are, and 
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 import re
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -19,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import ConfigError
-from pipeline.slips import choices_of, located, marked, no_yaml
+from pipeline.slips import Asked, Number, choices_of, located, marked, no_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[str | int, ...]  # keys and numbers of list items, from the top of the file
@@ -61,6 +63,18 @@ class YamlFile:
             else:
                 return line
         return line
+
+    def written(self, loc: Loc) -> str | None:
+        """The value at `loc` as it stands in the file; None where there is none, or no single one."""
+        node = self.root
+        for part in loc:
+            if isinstance(node, yaml.MappingNode):
+                node = next((value for key, value in node.value if key.value == part), None)
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+            else:
+                return None
+        return str(node.value) if isinstance(node, yaml.ScalarNode) else None
 
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Raise ConfigError with all `problems`, in the order of the file; nothing happens where there are none."""
@@ -251,7 +265,7 @@ def build(model: type[Model], file: YamlFile, *, more: Sequence[Problem] = ()) -
         made = model.model_validate_json(json.dumps(file.data))
     except ValidationError as error:
         said = {problem.loc for problem in more}  # `more` knows better what is wrong there
-        found = [p for p in problems_of(error, model) if p.loc not in said]
+        found = [p for p in problems_of(error, model, file) if p.loc not in said]
         file.refuse([*found, *more])
         raise AssertionError("a validation error without errors") from error
     except (TypeError, ValueError) as error:
@@ -260,7 +274,7 @@ def build(model: type[Model], file: YamlFile, *, more: Sequence[Problem] = ()) -
     return made
 
 
-def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
+def problems_of(error: ValidationError, model: type[BaseModel], file: YamlFile) -> Iterator[Problem]:
     """What pydantic found, with the nearest names where a key or a choice is not known."""
     everything = error.errors(include_url=False)
     for found in everything:
@@ -270,7 +284,8 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Prob
         if found["type"] == "extra_forbidden":
             yield Problem(loc, f"there is no such key{_nearest_key(loc, model)}")
             continue
-        loc, message = located(found, model.model_fields)
+        asked = Asked(file.written(loc), partial(_refusal, file.data, loc, model))
+        loc, message = located(found, model.model_fields, asked)
         if found["type"] == "missing":
             message += _about(loc, model)
         elif found["type"] == "too_short":
@@ -283,6 +298,19 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Prob
         elif str(given).lower() in _NO_BOUND and _may_be_null(loc, model):
             message = f"{message.partition('; ')[0]}; write null, or take the key out"
         yield Problem(loc, message)
+
+
+def _refusal(data: Any, loc: Loc, model: type[BaseModel], value: Number) -> str | None:
+    """What pydantic would say of another value at `loc`; None of one that it takes."""
+    here = changed = copy.deepcopy(data)
+    for part in loc[:-1]:
+        here = here[part]
+    here[loc[-1]] = value
+    try:
+        model.model_validate_json(json.dumps(changed))
+    except ValidationError as error:
+        return next((found["msg"] for found in error.errors() if found["loc"] == loc), None)
+    return None
 
 
 def _is_below(loc: Loc, list_loc: Loc) -> bool:

@@ -17,8 +17,6 @@ from pipeline.select.licenses import dropped_class
 from pipeline.targets import PoolBalance
 from pipeline.yaml_file import Loc, Problem, nearest
 
-MAX_SEQ_LEN = 2**31 - 1  # places in a sequence are 32-bit numbers
-
 
 def contradictions(mixture: Mixture) -> Iterator[Problem]:
     """Every contradiction of the mixture; nothing if some input could meet it."""
@@ -201,9 +199,7 @@ def _crossed_in(model: BaseModel, loc: Loc) -> Iterator[Problem]:
 
 
 def _sizes(mixture: Mixture) -> Iterator[Problem]:
-    seq_len, total = mixture.pack.seq_len, mixture.balance.total_tokens
-    if seq_len > MAX_SEQ_LEN:
-        yield Problem(("pack", "seq_len"), f"{seq_len:,} is more than {MAX_SEQ_LEN:,}, the most that a sequence holds")
+    total = mixture.balance.total_tokens
     parts = mixture.balance.code.parts, mixture.balance.text.parts
     if total is not None and total < sum(parts):
         said = f"{parts[0]}:{parts[1]}"
@@ -217,8 +213,6 @@ def _phases(mixture: Mixture) -> Iterator[Problem]:
     able = {s.name for s in able_sources(mixture, "text")}
     for number, (phase, made) in enumerate(zip(mixture.phases, phases_of(mixture), strict=False)):
         where, parts = ("phases", number), made.code_parts + made.text_parts
-        if made.seq_len > MAX_SEQ_LEN:
-            yield Problem((*where, "seq_len"), f"{made.seq_len:,} is more than {MAX_SEQ_LEN:,}")
         if phase.tokens is not None and phase.tokens < parts:
             said = f"{made.code_parts}:{made.text_parts}; the least is {parts}"
             yield Problem((*where, "tokens"), f"{phase.tokens:,} is too few to be divided {said}")
