@@ -13,8 +13,10 @@ A message says what, where (file, key, doc_id), the value seen, what was expecte
 """
 
 import json
+import stat
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 
@@ -28,6 +30,19 @@ def why(error: BaseException) -> str:
     """What a library says, on one line; of the system's errors without their number and the path again."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(str(said).split())
+
+
+def no_file(path: Path) -> str | None:
+    """What stands there in the place of a file, with a remedy: who opens a pipe may wait for ever, and a device have
+    no end. None of a file, and of what fails by itself when it is opened, as a folder does."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # so does opening it, which says why
+        return None
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    kind = "pipe" if stat.S_ISFIFO(mode) else "device or socket"
+    return f"is a {kind} and no file; save what it gives as a file, and name that"
 
 
 def unfit(error: BaseException) -> str:

@@ -110,14 +110,14 @@ def choices_of(found: ErrorDetails) -> list[str]:
     return [one.strip("'") for one in str(found["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
 
 
-class Asked(NamedTuple):
+class Answers(NamedTuple):
     """What the file itself answers about one place."""
 
     written: str | None  # as it stands there, before YAML makes a number of it
     refusal: Callable[[Number], str | None]  # what would be wrong with another value, in pydantic's words
 
 
-def located(found: ErrorDetails, top: Collection[str], asked: Asked) -> tuple[tuple[str | int, ...], str]:
+def located(found: ErrorDetails, top: Collection[str], asked: Answers) -> tuple[tuple[str | int, ...], str]:
     """The place and words of an error of our own checks: those of a whole file begin with the key that they mean."""
     loc, message = found["loc"], in_words(found, asked)
     key, _, rest = message.partition(": ")
@@ -126,7 +126,7 @@ def located(found: ErrorDetails, top: Collection[str], asked: Asked) -> tuple[tu
     return tuple(int(part) if part.isdecimal() else part for part in key.split(".")), rest
 
 
-def in_words(found: ErrorDetails, asked: Asked) -> str:
+def in_words(found: ErrorDetails, asked: Answers) -> str:
     """What pydantic found, what was given, and what to write."""
     kind, given, message = found["type"], found["input"], found["msg"]
     if kind == "value_error":  # our own words, which say what they saw
@@ -144,7 +144,7 @@ def in_words(found: ErrorDetails, asked: Asked) -> str:
     return f"{message} (got {given!r:.80}){_hint(found, asked)}"
 
 
-def _hint(found: ErrorDetails, asked: Asked) -> str:
+def _hint(found: ErrorDetails, asked: Answers) -> str:
     """What to write instead, where what is meant can be seen."""
     kind, given, context = found["type"], found["input"], found.get("ctx", {})
     if kind.startswith(("int_", "float_")):
@@ -202,7 +202,7 @@ _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")
 _FRACTION = re.compile(r"(\d{1,9})\s*/\s*([1-9]\d{0,8})")
 
 
-def _number_hint(given: Any, asked: Asked, *, is_whole: bool, of_bytes: bool) -> tuple[str, Number | None]:
+def _number_hint(given: Any, asked: Answers, *, is_whole: bool, of_bytes: bool) -> tuple[str, Number | None]:
     """The number that was meant, in plain digits, in words and as it is."""
     if isinstance(given, bool):
         return f"; YAML reads {_SWITCHES[given]} so: write a number", None
@@ -222,7 +222,7 @@ def _number_hint(given: Any, asked: Asked, *, is_whole: bool, of_bytes: bool) ->
     return f"; YAML reads this as text: write {short:g}", short
 
 
-def _whole_hint(given: float, asked: Asked) -> tuple[str, Number | None]:
+def _whole_hint(given: float, asked: Answers) -> tuple[str, Number | None]:
     """The same of a number with a point where a whole one belongs; three digits behind it are most likely thousands."""
     if asked.written is not None and _THOUSANDS.fullmatch(asked.written):
         meant = int(asked.written.replace(".", ""))

@@ -20,8 +20,8 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import ConfigError
-from pipeline.slips import Asked, Number, choices_of, located, marked, no_yaml
+from pipeline.errors import ConfigError, no_file
+from pipeline.slips import Answers, Number, choices_of, located, marked, no_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[str | int, ...]  # keys and numbers of list items, from the top of the file
@@ -175,6 +175,8 @@ _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _construct_text)
 
 def read_yaml(path: Path) -> YamlFile:
     """Parse a YAML file safely; ConfigError for unreadable files, bad syntax, duplicate or non-text keys."""
+    if said := no_file(path):  # nor would it have a folder, from which relative paths begin
+        raise ConfigError(f"{path}: {said}")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -284,7 +286,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], file: YamlFile) 
         if found["type"] == "extra_forbidden":
             yield Problem(loc, f"there is no such key{_nearest_key(loc, model)}")
             continue
-        asked = Asked(file.written(loc), partial(_refusal, file.data, loc, model))
+        asked = Answers(file.written(loc), partial(_refusal, file.data, loc, model))
         loc, message = located(found, model.model_fields, asked)
         if found["type"] == "missing":
             message += _about(loc, model)

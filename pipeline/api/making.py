@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from multiprocessing import current_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ from pipeline.api.mixtures import load_mixture
 from pipeline.api.started import input_bytes, started
 from pipeline.config import Mixture, said_sample
 from pipeline.engine.executor import connect
-from pipeline.engine.forking import PRELOADED
+from pipeline.engine.forking import PRELOADED, WORKER_NAME
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.progress import Progress, RunLog
 from pipeline.engine.run import Run
@@ -156,9 +157,12 @@ def make(
 
 
 def _refuse_import() -> None:
-    """ConfigError in a worker process that is only importing its parent's script: it would begin the run again."""
+    """ConfigError in a worker process that is only importing its parent's script: it would begin the run again. One of
+    ours ends without a word, since its driver says it (`_refuse_unguarded`), once for all of them."""
     main, imported = sys.modules.get("__main__"), sys.modules.get("__mp_main__")
     if imported is not None and imported is not main:
+        if current_process().name == WORKER_NAME:
+            sys.exit(1)
         raise ConfigError(
             "curate(...) runs while a worker process imports this script; call it under if __name__ == '__main__':"
         )
@@ -172,11 +176,11 @@ def _refuse_unguarded(executor: Executor) -> None:
         return
     try:
         list(executor.map(abs, [0], name="start"))
-    except WorkerDied as error:
+    except WorkerDied:  # three processes have: that one was at no document says nothing more
         raise ConfigError(
             "worker processes end while they start, most likely because they import this script, which begins the run "
             "again: call curate(...) under if __name__ == '__main__':, or use executor='inline'"
-        ) from error
+        ) from None
 
 
 def _refuse_folder(store: Store, mixture: Mixture, *, is_replaced: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 # What a curation's processes import; the first leaves pandas out, which arrays of plug-ins may be of.
 PRELOADED: Final = ("pipeline.arrays.without_pandas", "pipeline.preloaded")
+WORKER_NAME: Final = "loopmix worker"  # by which a process knows whose it is while it imports its driver's script
 _imports: list[tuple[str, ...]] = []  # of the one server that a process can have
 
 

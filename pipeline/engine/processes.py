@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pipeline.engine.executor import Waiting, failure, number_of, work_on
-from pipeline.engine.forking import begin_server, uninterrupted
+from pipeline.engine.forking import WORKER_NAME, begin_server, uninterrupted
 from pipeline.errors import LoopmixError, StageError, WorkerDied
 
 Item = TypeVar("Item")
@@ -184,7 +184,7 @@ class ProcessExecutor:
     def _start(self) -> _Worker:
         context: Any = get_context(self._method)
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs,), daemon=True)
+        process = context.Process(target=_work, name=WORKER_NAME, args=(theirs,), daemon=True)
         with uninterrupted():
             process.start()
         theirs.close()

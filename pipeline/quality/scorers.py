@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import ConfigError, LoopmixError, StageError
+from pipeline.errors import ConfigError, LoopmixError, StageError, no_file
 from pipeline.filters import Scorer
 from pipeline.quality.datatrove_filter import load_filter, verdicts, versions_here
 from pipeline.quality.fasttext_model import fasttext_scores, load_fasttext
@@ -24,6 +24,8 @@ def hash_of(scorer: Scorer) -> str:
     if scorer.kind == "onnx" and beside.is_file():
         files.append(beside)
     for file in files:
+        if said := no_file(file):
+            raise ConfigError(f"{_where(scorer)}: {file} {said}")
         try:
             with file.open("rb") as opened:
                 digest.update(hashlib.file_digest(opened, "sha256").digest())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from pipeline.config import Source
-from pipeline.errors import ConfigError, LoopmixError, StoreError
+from pipeline.errors import ConfigError, LoopmixError, StoreError, no_file
 from pipeline.globs import chooser, pruner
 from pipeline.sources.hidden import is_hidden, shown_by
 from pipeline.sources.local import Walked, open_below, walk
@@ -84,6 +84,8 @@ def locate(source: Source) -> Root:
             raise ConfigError(f"{where}: `**` must stand alone between two slashes")
         if pattern and (fs is not None or Path(folder).is_dir()):
             return Root(folder, fs, glob=pattern)
+    if fs is None and (said := no_file(Path(path))):
+        raise ConfigError(f"{where} {said}")
     raise ConfigError(f"{where} does not exist; expected a folder, a file or a glob{_of_braces(source)}")
 
 

@@ -166,6 +166,8 @@ def test_a_script_without_a_guard_is_refused_and_no_document_is_suspected(tmp_pa
     done = run_script(script)
     assert done.returncode == 1
     assert "ConfigError: worker processes end while they start" in done.stderr.splitlines()[-1]
+    assert "call curate(...) under if __name__ == '__main__':" in done.stderr.splitlines()[-1]
+    assert done.stderr.count("Traceback") == 1, "Python's own, of the script's call"
     assert not (tmp_path / "run" / "state").exists()
 
 

@@ -241,7 +241,7 @@ def test_planning_fails_when_nothing_is_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no file.*looked at 1 files.*'\*\.c'"):
         plan_slices(_source(tmp_path, include=("*.c",)), shard_bytes=1024)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="does not exist"):
+    with pytest.raises(ConfigError, match="is a pipe and no file"):
         plan_slices(_source(tmp_path / "pipe"), shard_bytes=1024)
 
 
