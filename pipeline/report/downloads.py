@@ -11,6 +11,7 @@ import hashlib
 import io
 import re
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from pipeline.report.table import BAR, ReportTable
 
 # Spreadsheets run what begins with one of these, whatever quotes stand around it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_LINK = re.compile(r' download="([^"]+)"')
 _STYLE = Path(__file__).with_name("page.css")
 _DRAWS_PNG = Path(__file__).with_name("png.js")
 
@@ -44,6 +46,23 @@ def _cell(value: Any) -> Any:
 def file_name(title: str, suffix: str) -> str:
     """A name that every system takes."""
     return f"{re.sub('[^a-z0-9]+', '-', title.lower()).strip('-')[:60] or 'table'}.{suffix}"
+
+
+def numbered(page: str) -> str:
+    """Markup whose links save under names of their own: the second of one name ends in -2, so that a browser, or who
+    moves the files, puts none over another. No text of a run can look like a link: its quotes are escaped."""
+    taken = set(_LINK.findall(page))
+    seen: set[str] = set()
+
+    def one(found: re.Match[str]) -> str:
+        name, (stem, _, suffix) = found[1], found[1].rpartition(".")
+        if name in seen:
+            name = next(new for n in count(2) if (new := f"{stem}-{n}.{suffix}") not in taken)
+            taken.add(name)
+        seen.add(name)
+        return f' download="{name}"'
+
+    return _LINK.sub(one, page)
 
 
 def csv_address(table: ReportTable) -> str:

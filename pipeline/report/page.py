@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.reading.samples import KINDS
-from pipeline.report.downloads import png_script
+from pipeline.report.downloads import numbered, png_script
 from pipeline.report.formats import exact, sample_of, size
 from pipeline.report.markup import Html, element, join
 from pipeline.report.numbers import Numbers
@@ -30,7 +30,7 @@ def document(title: str, body: tuple[Html, ...], *, form_action: str = "'none'")
 
     A page with charts has the one script that saves them, which its policy names by its hash.
     """
-    policy, shown = _POLICY.format(form_action), join(body)
+    policy, shown = _POLICY.format(form_action), Html(numbered(join(body)))
     if _CHART in shown:
         script, allowed = png_script()
         policy, shown = f"{policy}; {allowed}", Html(f"{shown}<script>{script}</script>")

@@ -28,9 +28,11 @@ from pipeline.report import notices, write_report
 from pipeline.report.advice import ADVICE
 from pipeline.report.compute import compute
 from pipeline.report.count_signing import N_REPOSITORIES, spread_of
-from pipeline.report.downloads import csv_of, file_name, svg_file
+from pipeline.report.downloads import csv_of, file_name, numbered, svg_file
 from pipeline.report.identity import MAX_MESSAGE_CHARS, MAX_WARNINGS
+from pipeline.report.markup import draw, figure
 from pipeline.report.numbers import Numbers, schema
+from pipeline.report.page import document
 from pipeline.report.signing import without_passwords
 from pipeline.report.table import COUNT, TEXT, Column, ReportTable
 
@@ -238,6 +240,18 @@ def test_a_csv_does_nothing_in_a_spreadsheet_and_has_every_row() -> None:
     assert [row[0] for row in found[1:7]] == ["'=1+1", "'+x", "'-x", "'@x", "'\tx", "'\rx"]
     assert found[7:] == [["fine, “it”\nis", "6"], ['"q"', "7"], ["x", "-0.5"], ["y", ""]]
     assert file_name("Höhe <of> x/../y: " + "a" * 99, "csv") == f"h-he-of-x-y-{'a' * 48}.csv"
+
+
+def test_no_two_links_of_a_page_save_under_one_name() -> None:
+    charts = [figure(f'<svg viewBox="0 0 9 9" aria-label="Share of each group: {pool}">') for pool in ("code", "text")]
+    tables = [draw(ReportTable("Share of each group", [Column("n", COUNT)], [(n,)])) for n in (1, 2)]
+    names = re.findall(r' download="([^"]+)"', document("it", (*charts, *tables)).decode())
+    assert names == [f"share-of-each-group{end}" for end in (".svg", "-2.svg", ".csv", "-2.csv")]
+
+
+def test_a_name_that_is_taken_gets_the_next_number_that_is_free() -> None:
+    links = "".join(f'<a download="{name}">' for name in ("a.svg", "a.svg", "a-2.svg", "a.csv", "a.svg"))
+    assert re.findall('"(.*?)"', numbered(links)) == ["a.svg", "a-3.svg", "a-2.svg", "a.csv", "a-4.svg"]
 
 
 def test_each_chart_downloads_as_an_image_of_its_own(run: RunFiles, numbers: Numbers) -> None:
