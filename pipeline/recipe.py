@@ -69,7 +69,7 @@ from pipeline.sources import Slice
 from pipeline.sources.cutting import cut_open
 from pipeline.sources.documents import changed_files, ingest, inputs_of, plan, plan_from, read_plan
 
-DOCUMENTS_VERSION = 8  # named, because open slices are read before the stage
+DOCUMENTS_VERSION = 9  # named, because open slices are read before the stage
 SIGNATURES_VERSION = 5  # named, because a run in `against` must have the same
 
 _TEXT = ("doc_id", "content")
