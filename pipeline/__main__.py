@@ -1,6 +1,6 @@
 """`python -m pipeline` is the command `loopmix`."""
 
-from pipeline.cli.main import main
+from pipeline.cli.start import main
 
 if __name__ == "__main__":
-    main(prog_name="loopmix")
+    main()

@@ -99,7 +99,7 @@ def license_of(value: Any) -> str | None:
     """A licence, or several joined with AND: data sets list what a detector found in a file or repository, in no set
     order, and what was found holds, all of it. So no copyleft passes beside an MIT.
 
-    A choice is one text (`MIT OR GPL-2.0`) and stays one, in brackets among others. Doubles and blanks go and the order stays.
+    A choice is one text (`MIT OR GPL-2.0`) and stays one, in brackets among others. Doubles and blanks go, in order.
     """
     if not isinstance(value, list | tuple):
         return text_of(value)
