@@ -279,14 +279,16 @@ def build(model: type[Model], file: YamlFile, *, more: Sequence[Problem] = ()) -
 def problems_of(error: ValidationError, model: type[BaseModel], file: YamlFile) -> Iterator[Problem]:
     """What pydantic found, with the nearest names where a key or a choice is not known."""
     everything = error.errors(include_url=False)
-    for found in everything:
+    for number, found in enumerate(everything):
         loc, given = found["loc"], found["input"]
         if found["type"] == "too_short" and any(_is_below(other["loc"], loc) for other in everything):
             continue  # a list is short of its items that are wrong, and these are said
         if found["type"] == "extra_forbidden":
             yield Problem(loc, f"there is no such key{_nearest_key(loc, model)}")
             continue
-        asked = Answers(file.written(loc), partial(_refusal, file.data, loc, model))
+        # Each answer takes as long as the whole file did, and no more than so many errors are said.
+        refusal = partial(_refusal, file.data, loc, model) if number < MAX_ERRORS else _not_asked
+        asked = Answers(file.written(loc), refusal)
         loc, message = located(found, model.model_fields, asked)
         if found["type"] == "missing":
             message += _about(loc, model)
@@ -313,6 +315,10 @@ def _refusal(data: Any, loc: Loc, model: type[BaseModel], value: Number) -> str 
     except ValidationError as error:
         return next((found["msg"] for found in error.errors() if found["loc"] == loc), None)
     return None
+
+
+def _not_asked(value: Number) -> None:
+    """Nothing is known to be wrong with the value."""
 
 
 def _is_below(loc: Loc, list_loc: Loc) -> bool:

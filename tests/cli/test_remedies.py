@@ -11,6 +11,8 @@ import yaml
 from mistakes import SYNTAX, VALUES, Mistake
 from mistakes_written import WRITTEN
 
+from pipeline import yaml_file
+from pipeline.config import Mixture
 from pipeline.errors import ConfigError
 from pipeline.request.load import load_mixture
 
@@ -100,6 +102,17 @@ def test_a_remedy_that_is_said_loads(mistake: Mistake, tmp_path: Path) -> None:
         load_mixture(tmp_path / "mix.yaml")
     is_read = made or mistake.did in BY_HAND
     assert is_read or not re.search(r"write [-\d['n]|did you mean", said), "a remedy that this test does not read"
+
+
+def test_no_more_remedies_are_tried_than_errors_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Any] = []
+    refusal = yaml_file._refusal
+    monkeypatch.setattr(yaml_file, "_refusal", lambda *asked: (tried.append(asked), refusal(*asked))[1])
+    phases = [{"name": f"p{n}", "tokens": "1k"} for n in range(8)]
+    sources = [{"name": f"s{n}", "kind": "git", "path": "a", "n_slices": "2k"} for n in range(90)]
+    with pytest.raises(ConfigError, match="and 78 more errors"):
+        yaml_file.validate(Mixture, {"name": "m", "sources": sources, "phases": phases}, where="m.yaml")
+    assert len(tried) == yaml_file.MAX_ERRORS
 
 
 @pytest.mark.parametrize("did", BY_HAND)
