@@ -24,7 +24,8 @@ _OF_CATEGORY = {
     # CLA, Commercial, Free Restricted, Patent License, Proprietary Free, Source-available: `other`
 }
 _SAYS_NOTHING = frozenset({
-    "", "unknown", "none", "noassertion", "other", "no", "null", "nan", "n-a", "na", "unspecified", "unlabeled",
+    "", "osi-approved", "unknown", "none", "noassertion", "other", "no", "null", "nan", "n-a", "na", "unspecified",
+    "unlabeled",
 })  # fmt: skip
 
 # Names that differ from SPDX's by more than case, separators and version. Keys are in the form of `_plain`.
@@ -51,6 +52,14 @@ _SAME = {
     "mulan-permissive-software-2-mulanpsl-2.0": "mulanpsl-2.0", "vovida-software-1.0": "vsl-1.0",
     "sil-open-font-1.1-ofl-1.1": "ofl-1.1", "open-software-3.0-osl-3.0": "osl-3.0", "cddl-1.0-cddl-1.0": "cddl-1.0",
     "cea-cnrs-inria-logiciel-libre-2.1-cecill-2.1": "cecill-2.1",
+    # Names without what else they are written with, and with it.
+    "boost-software-1.0": "bsl-1.0", "cc0-1.0-universal": "cc0-1.0", "cc-zero-1.0-universal": "cc0-1.0",
+    "mit-no-by": "mit-0", "apache-2.0-january-2004": "apache-2.0", "edl": "bsd-3-clause", "ibm-public": "ipl-1.0",
+    "sil-open-font-1.1": "ofl-1.1", "cc0-1.0-universal-public-domain-dedication": "cc0-1.0", "sun-public": "spl-1.0",
+    "microsoft-public": "ms-pl", "microsoft-reciprocal": "ms-rl", "qt-public-qpl": "qpl-1.0", "mit-expat": "mit",
+    "three-clause-bsd": "bsd-3-clause", "two-clause-bsd": "bsd-2-clause", "mit-open-source": "mit",
+    "mit-software": "mit", "open-data-commons-open-database": "odbl-1.0",
+    "gnu": "gpl-3.0", "gpled": "gpl-3.0", "copyleft": "gpl-3.0",
     "fdl": "gfdl-1.3", "perl": "artistic-1.0-perl", "same-as-perl": "artistic-1.0-perl", "perl-5": "artistic-1.0-perl",
 }  # fmt: skip
 # Long names of families, the longest first where one holds another. The version behind them stays.
@@ -62,7 +71,7 @@ _FAMILIES = tuple((re.compile(rf"\b{long}\b"), short) for long, short in (
     (r"gnu (?=a?l?gpl|gfdl|fdl)", ""),
     (r"mozilla public(?: licen[sc]e)?", "mpl"),
     (r"eclipse public(?: licen[sc]e)?", "epl"),
-    (r"eclipse distribution(?: licen[sc]e)?", "bsd-3-clause"),
+    (r"eclipse distribution(?: licen[sc]e)?", "edl"),
     (r"common development and distribution(?: licen[sc]e)?", "cddl"),
     (r"common public(?: licen[sc]e)?", "cpl"),
     (r"european union public(?: licen[sc]e)?", "eupl"),
@@ -75,11 +84,22 @@ _NOISE = re.compile(r"\b(?:the|licen[sc]ed?|version|international|unported|gener
 _VERSION = re.compile(r"(?:-niv)?-?v?\d+(?:\.\d+)*[a-z]?(?:\+|-plus|-only|-or-later|-or-newer)?(?:-clauses?)?\Z|\+\Z")
 # Nothing in which a second licence could stand: of a list of addresses or classifiers the last would count for all.
 _ADDRESS = re.compile(r"\A(?:https?://|www\.)(?!\S*://)[^\s,;|&()]+\Z")
-_CLASSIFIER = re.compile(r"\A(?:license\s*::\s*(?:osi approved\s*::\s*)?|osi approved\s*::\s*)(?!.*::)", re.DOTALL)
+_CLASSIFIER = re.compile(r"\A(?:license\s*::\s*(?:osi approved\s*::\s*)?|osi approved\s*::\s*)")
+_ADDRESSES = (
+    ("gnu.org/copyleft/lesser", "lgpl-3.0"),
+    ("gnu.org/software/classpath", "gpl-2.0"),
+    ("mozilla.org/mpl", "mpl-2.0"),
+    ("mozilla.org/en-us/mpl", "mpl-2.0"),
+    ("oracle.com/licenses/cddl", "cddl-1.1"),
+    ("unlicense.org", "unlicense"),
+    ("boost.org/license_1_0", "bsl-1.0"),
+    ("eclipse.org/org/documents/edl", "bsd-3-clause"),
+)
 _VARIANT = re.compile(r"([^\s_~,;/|&()]+)~([^\s_~,;/|&()]+)")  # Debian's BSD-3-clause~Google
 # In brackets or a variant behind a name they take away what the name gives: MIT (non-commercial), BSD (academic use).
 RESTRICTS = re.compile(r"commercial|commons|academic|education|evaluation|internal|personal|proprietary|research|trial"
                        r"|\bnot\b", re.IGNORECASE)  # fmt: skip
+_GNU = re.compile(r"(?<![a-z])[al]?gpl(?![a-z])")
 _MAX_NAME_CHARS = 200  # the longest name in the table has 69; beyond it stands a text, not a name
 
 
@@ -92,6 +112,8 @@ def class_of(name: str) -> int:
     # Behind a permissive one it may (Apache-2.0-commons-clause), so there it remains a licence that nobody knows.
     head = _plain(name)[:_MAX_NAME_CHARS]
     if len(words := name.split()) > 1 and COPYLEFT in map(class_of, words):  # released under GPL-2
+        return COPYLEFT
+    if _GNU.search(head):  # Guile-GPL, CDDL+GPL
         return COPYLEFT
     while "-" in head:
         head = head.rpartition("-")[0]
@@ -144,7 +166,12 @@ def _of_address(address: str) -> str:
         names = {"zero": "cc0", "mark": "public-domain"}
         return " ".join(names.get(p, p if rest[place] == "publicdomain" or i else f"cc-{p}")
                         for i, p in enumerate(rest[place + 1 : place + 3]))  # fmt: skip
+    for piece, name in _ADDRESSES:
+        if piece in address:
+            return name
     last = parts[-1]
+    if not _NOISE.sub("", last):  # example.org/license: one that nobody here has read
+        return address
     return "apache-2.0" if "apache.org" in address and last == "license-2.0" else last
 
 

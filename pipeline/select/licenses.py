@@ -6,6 +6,7 @@ takes only SPDX's and data sets write more: `MIT/Apache-2.0`, `GPL-2+ or Artisti
 """
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any
@@ -20,8 +21,21 @@ __all__ = ["CLASSES", "COPYLEFT", "OTHER", "PERMISSIVE", "UNKNOWN", "dropped_cla
 _MAX_CHARS, _MAX_DEPTH = 4_096, 100
 _LATER = re.compile(r"[\s_,]+(?:or|and)[\s_]+(?:any[\s_]+|\(?at your option\)?[\s_]+any[\s_]+)?(?:later|newer|above)\b"
                     r"(?:[\s_]+versions?)?", re.IGNORECASE)  # fmt: skip
+# What stands around names in the papers of packages, and says no more: License: MIT; CRAN's `MIT + file LICENSE`; the
+# Linux kernel's `Dual BSD/GPL`; a list that was written out as text.
+_AROUND = tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), instead) for pattern, instead in (
+    (r"\A(?:spdx-licen[sc]e-identifier|licen[sc]e)\s*:\s*(?!:)", ""),
+    (r"\A(?:licen[sc]ed|released|distributed)\s+under\s+", ""),
+    (r"\s*[+|]\s*file\s+licen[cs]e\b", ""),
+    (r"\A\[(.*)\]\Z", r"\1"),
+    (r"\Adual[\s-]+(?=[^\s/]+\s*/)", ""),
+    (r"[\s,(]*\bat your option\)?\Z", ""),
+    (r"[\u2010-\u2015\u2212]", "-"),
+    (r"\bexceptions\b", "exception"),
+))  # fmt: skip
 _COMMA_OF_NAME = re.compile(r",\s*(?=v(?:ersion|\.)?\s*\d)", re.IGNORECASE)  # Apache License, Version 2.0
 _TOKEN = re.compile(r"https?://[^\s(),;|&]+|and/or|[(),;/|&]|[^\s(),;/|&]+", re.IGNORECASE)
+_UNDERSCORE = re.compile(r"(https?://[^\s(),;|&]+)|_")  # a space between names, but not in an address
 _OPERATORS = {"and": "AND", "&": "AND", ";": "AND", "or": "OR", "/": "OR", "|": "OR", "and/or": "OR", "with": "WITH"}
 # `other` was all that is neither permissive nor unknown before copyleft had a class of its own; who wrote it down to
 # keep such code out must not let it in by an update.
@@ -40,8 +54,8 @@ def license_class(license_id: str | None) -> int:
 def dropped_class(license_id: str | None, names: Collection[str]) -> str | None:
     """The first of the class names in `drop_licenses` for which a document of this licence may not enter; else None.
 
-    It may enter if one choice that it offers has no part of such a class: `MIT OR GPL-2.0` passes [copyleft],
-    `GPL-2.0 AND LicenseRef-x` does not, though its class is `other`.
+    It may enter if one choice that can be taken has no part of such a class: `MIT OR GPL-2.0` passes [copyleft],
+    `GPL-2.0 AND LicenseRef-x` and `GPL-2.0 OR Commercial` do not.
     """
     tree = _parse(license_id)
     if not names or _may_enter(tree, frozenset().union(*(_DROPPED_BY[name] for name in names))):
@@ -68,13 +82,20 @@ def _may_enter(tree: Tree, dropped: frozenset[int]) -> bool:
     operator, parts = tree
     if operator == "AND":
         return all(_may_enter(part, dropped) for part in parts)
-    said = [part for part in parts if _strictness(part) != UNKNOWN] or parts
-    return any(_may_enter(part, dropped) for part in said)
+    return any(_may_enter(part, dropped) for part in _takeable(parts))
+
+
+def _takeable(parts: tuple[Tree, ...]) -> list[Tree]:
+    """Of the parts of a choice those that someone can take: a commercial licence, or one that nobody knows, frees
+    nothing of copyleft beside it."""
+    classes = [_strictness(part) for part in parts]
+    wanted = [c for c in classes if c in (PERMISSIVE, COPYLEFT)] or _offers(classes)
+    return [part for part, found in zip(parts, classes, strict=True) if found in wanted]
 
 
 @lru_cache(maxsize=65_536)  # a corpus has some thousand spellings
 def _parse(license_id: str | None) -> Tree:
-    text = (license_id or "").strip()
+    text = _without_surroundings((license_id or "").strip())
     whole = find(text)  # names hold commas and operators too: Apache License, Version 2.0; GPL 2 or later
     if whole is not None:
         return whole
@@ -84,6 +105,15 @@ def _parse(license_id: str | None) -> Tree:
     if not _is_expression(words):
         return _all_of(tokens)
     return _tree(_LIBRARY.parse(" ".join(words), simple=True), names)
+
+
+def _without_surroundings(text: str) -> str:
+    if len(text) > _MAX_CHARS:
+        return text
+    text = unicodedata.normalize("NFKC", text)
+    for pattern, instead in _AROUND:
+        text = pattern.sub(instead, text)
+    return text.strip()
 
 
 def _all_of(tokens: list[str]) -> Tree:
@@ -96,7 +126,10 @@ def _tree(parsed: Any, names: list[str]) -> Tree:
     """The library's tree with a class for each name."""
     if isinstance(parsed, license_expression.LicenseWithExceptionSymbol):
         license_name, exception = (names[int(s.key[1:])] for s in parsed.decompose())
-        return _with_exception(class_of(license_name), find(exception))
+        taken = find(exception)
+        if taken is None and class_of(exception) == COPYLEFT:  # MIT with GPL parts
+            taken = COPYLEFT
+        return _with_exception(class_of(license_name), taken)
     if isinstance(parsed, license_expression.LicenseSymbol):
         return class_of(names[int(parsed.key[1:])])
     parts = tuple(_tree(part, names) for part in parsed.args)
@@ -123,7 +156,7 @@ def _tokens(text: str) -> Iterator[str]:
     name: list[str] = []
     explained: list[str] = []
     depth = 0  # inside such an explanation
-    for word in [*_TOKEN.findall(text.replace("_", " ")), ""]:
+    for word in [*_TOKEN.findall(_UNDERSCORE.sub(lambda found: found[1] or " ", text)), ""]:
         lowered = word.lower()
         if word and (depth or (word == "(" and name)):  # the end of the text ends a bracket that nothing closed
             depth += {"(": 1, ")": -1}.get(word, 0)

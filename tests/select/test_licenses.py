@@ -16,13 +16,22 @@ NAMES = {
     "public-domain|Python|Zope|OpenLDAP-2.8|BSD-3-Clause~Google|Apache License, Version 2.0|The MIT License|Apache2|"
     'BSD 3-Clause "New" or "Revised" License|ISC License (ISCL)|License :: OSI Approved :: MIT License|Public Domain|'
     "https://opensource.org/licenses/MIT|http://www.apache.org/licenses/LICENSE-2.0.txt|Boost-1.0|BSL-1.0|CC BY 4.0|"
-    "https://creativecommons.org/licenses/by/4.0/|http://creativecommons.org/publicdomain/zero/1.0/|BSD-2-Clause-FreeBSD",
+    "http://unlicense.org/|Boost Software License 1.0|CC0 1.0 Universal|MIT No Attribution|EDL 1.0|"
+    "Creative Commons Zero v1.0 Universal|Apache License Version 2.0, January 2004|"
+    "Eclipse Distribution License - v 1.0|"
+    "https://www.boost.org/LICENSE_1_0.txt|http://www.eclipse.org/org/documents/edl-v10.php|Microsoft Public License|"
+    "https://creativecommons.org/licenses/by/4.0/|http://creativecommons.org/publicdomain/zero/1.0/|"
+    "BSD-2-Clause-FreeBSD",
     COPYLEFT: "GPL-2.0|GPL-2.0+|GPL-3.0-only|GPL-3.0-or-later|LGPL-2.1|LGPL-2.1+|AGPL-3.0|GPL|LGPL|GPL-1+|GPL-2+|GPLv3|"
     "LGPLv2.1+|MPL-2.0|MPL-1.1|EPL-1.0|CDDL-1.1|CC-BY-SA-4.0|GFDL-NIV-1.3+|GPL-2.0-with-classpath-exception|Artistic-2|"
     "LGPL-2.1-OCaml|GNU General Public License v3 (GPLv3)|Mozilla Public License 2.0 (MPL 2.0)|GNU Affero General "
     "Public License|License :: OSI Approved :: GNU Lesser General Public License v2 or later (LGPLv2+)|"
     "GPL-2.0 or any later version|https://www.gnu.org/licenses/gpl-3.0.html|OFL|released under GPL-2|"
-    "https://creativecommons.org/licenses/by-sa/3.0/",
+    "https://creativecommons.org/licenses/by-sa/3.0/|http://www.gnu.org/copyleft/lesser.html|"
+    "http://mozilla.org/MPL/2.0/|"
+    "https://www.gnu.org/software/classpath/license.html|GNU v3|GNU Public License v3|GPLed|GPL-2/3|Guile-GPL|"
+    "SIL Open Font License 1.1|"
+    "https://oss.oracle.com/licenses/CDDL+GPL-1.1|Microsoft Reciprocal License|Sun Public License|IBM Public License",
     OTHER: "LicenseRef-acme|UNLICENSED|Proprietary|BUSL-1.1|SSPL-1.0|Elastic-2.0|CC-BY-NC-4.0|CC-BY-ND-4.0|"
     "no such thing|Apache-2.0-commons-clause|https://creativecommons.org/licenses/by-nc/4.0/",
     UNKNOWN: "|NOASSERTION|unknown|none|Other|no_license|null|  ",
@@ -82,12 +91,29 @@ def test_nothing_said_is_unknown() -> None:
         ("License :: OSI Approved :: SIL Open Font License 1.1 (OFL-1.1)", COPYLEFT),
         ("License :: CC0 1.0 Universal (CC0 1.0) Public Domain Dedication", PERMISSIVE),
         ("https://opensource.org/licenses/GPL-2.0,https://opensource.org/licenses/MIT", COPYLEFT),
-        ("https://a.org/gpl-3.0+https://b.org/MIT", OTHER),
+        ("https://a.org/gpl-3.0+https://b.org/MIT", COPYLEFT),
         ("MIT with GPL-2.0", COPYLEFT),
         ("() MIT (GPL-2.0", OTHER),  # no expression, but nothing of it is lost
         ("MIT~X AND GPL-2.0", COPYLEFT),
-        ("MIT~GPL-2.0", OTHER),
-        ("MIT~commons-clause", OTHER),
+        ("MIT~GPL-2.0", COPYLEFT),
+        ("MIT~non-commercial", OTHER),
+        ("https://a.org/GPL-2.0,x/MIT", COPYLEFT),
+        ("Apache\u20112.0", PERMISSIVE),
+        ("Apache-2.0 w/ LLVM exception", PERMISSIVE),
+        ("MIT + file LICENSE", PERMISSIVE),
+        ("GPL (>= 2) | file LICENCE", COPYLEFT),
+        ("Dual MIT/GPL", PERMISSIVE),
+        ("SPDX-License-Identifier: MIT", PERMISSIVE),
+        ("License: GPL-2", COPYLEFT),
+        ('["MIT", "GPL-2.0"]', COPYLEFT),
+        ("GPL-2.0 or MIT at your option", PERMISSIVE),
+        ("Apache-2.0 with LLVM Exceptions", PERMISSIVE),
+        ("Licensed under the MIT license", PERMISSIVE),
+        ("GPL2 w/ CPE", COPYLEFT),
+        ("GPL\u20112.0", COPYLEFT),
+        ("\uff27\uff30\uff2c", COPYLEFT),
+        ("License :: OSI Approved", UNKNOWN),
+        ("https://example.org/license", OTHER),  # says something, which nobody here has read
         ("foo 2.0", OTHER),  # a version alone names nothing, though the table has one of ScanCode's keys like it
         ("2.0", OTHER),
     ],
@@ -107,7 +133,11 @@ def test_an_expression_has_the_class_of_its_best_choice(expression: str, wanted:
         ("GPL-2.0 AND LicenseRef-acme", ["copyleft"], "copyleft"),
         ("MIT) AND GPL-2.0", ["copyleft"], "copyleft"),
         ("MIT OR GPL-2.0", ["copyleft"], None),
-        ("GPL-2.0 OR LicenseRef-acme", ["copyleft"], None),
+        ("GPL-2.0 OR LicenseRef-acme", ["copyleft"], "copyleft"),  # which nobody can take
+        ("GPL-2.0 OR (Commercial AND MIT)", ["copyleft"], "copyleft"),
+        ("SSPL-1.0 OR LicenseRef-acme", ["copyleft"], None),
+        ("License :: OSI Approved :: GNU Library or Lesser General Public License (LGPL)", ["copyleft"], "copyleft"),
+        ("MIT with GPL parts", ["copyleft"], "copyleft"),
         ("GPL-2.0 OR NOASSERTION", ["copyleft"], "copyleft"),
         (None, ["unknown"], "unknown"),
         (None, ["copyleft", "other"], None),
@@ -138,13 +168,15 @@ def written(tree: str | tuple[str, list]) -> str:
 
 
 def choices(tree: str | tuple[str, list]) -> set[frozenset[int]]:
-    """Every set of classes that someone who takes the work could be bound by; what is not said is no choice."""
+    """Every set of classes that someone who takes the work could be bound by; what is not said is no choice, nor what
+    nobody can take beside what anybody can."""
     if isinstance(tree, str):
         return {frozenset({LEAVES[tree]})}
     parts = [choices(part) for part in tree[1]]
     if tree[0].upper() == "AND":
         return {frozenset().union(*picked) for picked in itertools.product(*parts)}
-    return set().union(*([part for part in parts if best(part) != UNKNOWN] or parts))
+    free = [part for part in parts if best(part) in (PERMISSIVE, COPYLEFT)]
+    return set().union(*(free or [part for part in parts if best(part) != UNKNOWN] or parts))
 
 
 def best(found: set[frozenset[int]]) -> int:
