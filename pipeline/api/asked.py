@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from operator import index
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pipeline.errors import ConfigError
@@ -18,6 +19,24 @@ def place_of(value: Any, *, what: str) -> str:
     if not isinstance(value, str | os.PathLike) or not isinstance(place := os.fspath(value), str) or not place:
         raise ConfigError(f"{what} {value!r}: expected the folder or URL of a run, as text or as a Path")
     return place
+
+
+def text_of(value: Any, *, what: str) -> str:
+    """A name that a caller gave as `what`, as text or as a Path. ConfigError for anything else."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(name := os.fspath(value), str):
+        raise ConfigError(f"{what} {value!r}: expected text")
+    return name
+
+
+def number_of(value: Any, *, what: str, least: int | None = None) -> int:
+    """A whole number that a caller gave as `what`, of Python or of numpy. ConfigError for anything else."""
+    try:
+        number = index(value)
+    except TypeError:
+        raise ConfigError(f"{what} {value!r}: expected a whole number") from None
+    if least is not None and number < least:
+        raise ConfigError(f"{what} {value!r}: expected {least} or more")
+    return number
 
 
 def at_odds(executor: Where | Executor, ray_address: str | None) -> str | None:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.api.asked import place_of
+from pipeline.api.asked import number_of, place_of, text_of
 from pipeline.api.mixtures import PlainMixture, public
 from pipeline.api.tables import RunTable, table_of
 from pipeline.engine.run_folder import RunFiles
@@ -92,7 +92,7 @@ class FinishedRun:
 
     def table(self, name: str, *, phase: str | None = None) -> RunTable:
         """A table by name; `docs/data.md` has all columns. `phase` is needed for `packed` of a run that has some."""
-        if name not in self.tables:
+        if text_of(name, what="table") not in self.tables:
             raise ConfigError(f"table {name!r}: this run has none of that name{nearest(name, self.tables)}")
         if name == PACKED:
             return self._packed(phase)
@@ -137,18 +137,20 @@ class FinishedRun:
 
     # --- questions ------------------------------------------------------------------------------------------------
 
-    def why(self, document: str, *, text: bool = False, workers: int = 1) -> list[dict[str, Any]]:
+    def why(self, document: str | os.PathLike[str], *, text: bool = False, workers: int = 1) -> list[dict[str, Any]]:
         """What became of the documents of this id, path or path ending, at most 20, as `loopmix why --json` says it.
 
         Raises LoopmixError if there is none.
         """
         with _at_work(workers) as work:
-            return list(why(self._files, document, text=text, work=work))
+            return list(why(self._files, text_of(document, what="document"), text=text, work=work))
 
     def trace(self, sequence: int, *, offset: int | None = None, workers: int = 1) -> list[dict[str, Any]]:
         """Which documents stand in a packed sequence, or at one of its tokens. Raises LoopmixError if there is none."""
+        number = number_of(sequence, what="sequence")
+        token = None if offset is None else number_of(offset, what="offset")
         with _at_work(workers) as work:
-            return trace(self._files, sequence, offset=offset, work=work)
+            return trace(self._files, number, offset=token, work=work)
 
     def verify(self, *, quick: bool = False, workers: int = 1) -> list[Finding]:
         """Recount what the run promises; a broken promise is a Finding whose `kept` is False, and no exception."""
@@ -174,9 +176,8 @@ class FinishedRun:
 
 
 def _at_work(workers: int) -> AbstractContextManager[Work]:
-    if workers < 1:
-        raise ConfigError(f"workers {workers}: expected 1 or more")
-    return working() if workers == 1 else _in_processes(workers)
+    n_workers = number_of(workers, what="workers", least=1)
+    return working() if n_workers == 1 else _in_processes(n_workers)
 
 
 @contextmanager

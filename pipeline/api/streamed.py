@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.api.asked import number_of
 from pipeline.engine.run_folder import RunFiles
 from pipeline.errors import ConfigError
 from pipeline.export.finished import Finished
@@ -13,6 +14,8 @@ from pipeline.sequences import Rows
 
 def sequences_of(run: RunFiles, *, rank: int, n_ranks: int, start: int) -> Iterator[dict[str, Any]]:
     """See `FinishedRun.sequences`. ConfigError now, and not when the first is asked for."""
+    rank, n_ranks = number_of(rank, what="rank"), number_of(n_ranks, what="n_ranks")
+    start = number_of(start, what="start")
     if not 0 <= rank < n_ranks or start < 0:
         raise ConfigError(f"rank {rank} of {n_ranks} from sequence {start}: expected 0 <= rank < n_ranks, start >= 0")
     return _each(Finished.of(run), rank=rank, n_ranks=n_ranks, start=start)

@@ -7,12 +7,14 @@ Nothing is read before somebody asks, and never more than a shard at a time unle
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from pipeline.api.asked import number_of, text_of
 from pipeline.engine.memory import give_back
 from pipeline.engine.store import Store
 from pipeline.errors import SchemaError
@@ -57,7 +59,7 @@ class RunTable:
     def select(self, *columns: str) -> RunTable:
         """The same table with these columns only, in this order: others are not read. SchemaError for unknown names."""
         for name in columns:
-            if name not in self._whole.names:
+            if text_of(name, what="column") not in self._whole.names:
                 raise SchemaError(f"{self.name}: has no column {name!r}{nearest(name, self._whole.names)}")
         return replace(self, schema=pa.schema([self._whole.field(name) for name in columns]))
 
@@ -99,6 +101,7 @@ class RunTable:
     def head(self, n: int = 5) -> list[dict[str, Any]]:
         """The first `n` rows."""
         found: list[dict[str, Any]] = []
+        n = min(number_of(n, what="n", least=0), sys.maxsize)
         for batch in self.batches():
             found += batch.slice(0, n - len(found)).to_pylist()
             if len(found) >= n:

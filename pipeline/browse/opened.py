@@ -82,6 +82,7 @@ def open_document(run: RunFiles, doc_id: str, work: Work, *, first_token: int = 
     (document,) = rows_of(run.tables, shard, [row])
     quality = run.tables.read(QUALITY, shard).slice(row, 1).to_pylist()[0]
     language = run.tables.read(LANGUAGES, shard).slice(row, 1).to_pylist()[0]
+    group_size = run.tables.read(EXACT_DUPS, shard, columns=["doc_id", "group_size"])["group_size"]
     texts = masked_rows(run, shard, [row]) if has_texts(run) else []
     document["findings"] = findings_of(run, shard, row) if texts else []
     document["prose_language"] = quality["prose_language"]
@@ -99,7 +100,7 @@ def open_document(run: RunFiles, doc_id: str, work: Work, *, first_token: int = 
         text=texts[0].safe[:MAX_COMPARED_BYTES] if texts else b"",
         keeper=_keeper(run, document["keeper_id"], work) if document["keeper_id"] else None,
         pairs=_pairs(run, doc_id),
-        n_equal=run.tables.read(EXACT_DUPS, shard, columns=["group_size"])["group_size"][row].as_py() - 1,
+        n_equal=group_size[row].as_py() - 1,
         tokens=_tokens(run, document, place, texts, first_token),
     )
 
@@ -133,7 +134,7 @@ def _tokens(
     if not document["keep"]:
         return TokenPage(0, 0, (), "it was dropped, so there are none")
     shard, row = place
-    ids = run.tables.map(TOKENS, shard, columns=["token_ids"])["token_ids"][row].values
+    ids = run.tables.map(TOKENS, shard, columns=["doc_id", "token_ids"])["token_ids"][row].values
     if ids is None:
         return TokenPage(0, 0, (), "the run has none")
     encoder = held_encoder(run.tokenizer(), where=run.store.full(TOKENIZER_FILE))

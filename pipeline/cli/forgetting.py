@@ -38,15 +38,11 @@ def forget(run: str, listed: Path, allow_missing: bool, rebuild: bool, is_dry: b
     """
     from pipeline.arrays.pandas_unasked import leave_pandas_out
     from pipeline.engine.store import open_store
-    from pipeline.errors import ConfigError, no_file
     from pipeline.forget.forget import forget as take_back
-    from pipeline.forget.listing import read_entries
+    from pipeline.forget.listing import read_list
 
     leave_pandas_out()
-    if said := no_file(listed):
-        raise ConfigError(f"{listed}: {said}")
-    with listed.open(encoding="utf-8", errors="replace") as lines:
-        entries = read_entries(lines, where=str(listed))
+    entries = read_list(listed)
     done = take_back(
         open_store(run),
         entries,

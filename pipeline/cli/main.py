@@ -30,7 +30,7 @@ from pipeline.cli import (
 )
 from pipeline.cli.helping import Grouped
 from pipeline.cli.opening import at_work, open_run, saved, work_options
-from pipeline.cli.output import EXIT_BROKEN, RUN, complain, json_option, say, say_json
+from pipeline.cli.output import EXIT_BROKEN, RUN, complain, json_option, say, say_json, short
 from pipeline.errors import ConfigError, LoopmixError, StoppedError
 
 EXIT_ERROR, EXIT_STOPPED = 1, 130  # 130: what shells give a program that Ctrl-C ended
@@ -66,7 +66,7 @@ class _Commands(Grouped):
             code = super().main(*arguments, **more)
             sys.exit(code if isinstance(code, int) else 0)
         except click.ClickException as error:
-            say(_usage(error), err=True)
+            say(short(_usage(error)), err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             complain("stopped")

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+MAX_LINE_CHARS = 4_000  # of a message: what a screen holds
 SAMPLE_RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 RUN = click.Path(file_okay=False)  # a folder or a URL, as text; shells complete folders for it
 EXIT_BROKEN = 3  # the command did its work and found a broken promise or a failed verdict
@@ -17,9 +18,16 @@ def say(text: str = "", *, err: bool = False) -> None:
     click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
 
 
+def short(line: str) -> str:
+    """A message without its middle where that is too long to read: it quotes a value that fills screens."""
+    left_out = len(line) - MAX_LINE_CHARS
+    half = MAX_LINE_CHARS // 2
+    return line if left_out <= 0 else f"{line[:half]} [{left_out:,} characters left out] {line[-half:]}"
+
+
 def complain(message: str) -> None:
     """One line to stderr, however many the message has."""
-    say(f"loopmix: {' '.join(message.splitlines())}", err=True)
+    say(short(f"loopmix: {' '.join(message.splitlines())}"), err=True)
 
 
 def say_json(value: Any, *, sort_keys: bool = False) -> None:

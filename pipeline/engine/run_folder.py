@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipeline.config import Mixture
 from pipeline.engine.forgotten import refuse_half_forgotten
 from pipeline.engine.manifest import MANIFEST, files_of, read_manifest, tokenizer_of
+from pipeline.engine.same_rows import SameRows
 from pipeline.engine.store import FileEntry, Store
 from pipeline.engine.tables import Tables
 from pipeline.errors import StoreError
@@ -56,6 +57,7 @@ class RunFiles:
 
     store: Store
     is_forgetting: bool = False  # read by the forget that is at work on it
+    is_recounted: bool = False  # read by `verify`, which says itself which tables have other rows
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -106,9 +108,10 @@ class RunFiles:
         """The files of a stage's table, in the order of its shards."""
         return files_of(self.store, self.manifest["stages"][stage])
 
-    @property
+    @cached_property
     def tables(self) -> Tables:
-        return Tables(self.store, self.n_shards)
+        """All of them, for reading."""
+        return Tables(self.store, self.n_shards, same=None if self.is_recounted else SameRows())
 
     def shards(self, table: Table, *, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """Every shard of an aligned table, in order."""

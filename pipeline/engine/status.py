@@ -14,6 +14,7 @@ from typing import Literal
 from pipeline.engine.lease import holder, lives
 from pipeline.engine.logged import LogEvent, events_of, logs_of
 from pipeline.engine.manifest import MANIFEST, read_manifest
+from pipeline.engine.run_folder import STAGES
 from pipeline.engine.store import Store
 from pipeline.errors import StoreError
 
@@ -127,8 +128,8 @@ def status_of(store: Store) -> Status:
     elif told.ended is False:
         state = "failed"
     else:
-        is_whole = told.ended is True or (not told.path and bool(entries))
-        state = "finished" if is_whole and set(done) >= set(told.stages) else "stopped"
+        is_ended = told.ended is True or not told.started  # a log that is lost, or says nothing, speaks for nothing
+        state = "finished" if is_ended and set(done) >= set(told.stages or STAGES) else "stopped"
     problems = [f"{n}: shard {i}: {said}" for n, made in entries.items() for i, said in made["problems"].items()]
     return Status(
         run=store.root,

@@ -1,11 +1,12 @@
 """The tables of one run, and for a stage only those that it declares."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from pipeline.engine.held import held
+from pipeline.engine.same_rows import SameRows
 from pipeline.engine.store import FileEntry, Store, part
 from pipeline.errors import StageError
 from pipeline.schema import Table, check
@@ -24,6 +25,7 @@ class Tables:
     n_shards: int
     stage: str = ""
     declared: frozenset[str] | None = None
+    same: SameRows | None = field(default=None, repr=False, compare=False)  # of a reader who joins tables by rows
 
     def path(self, table: Table, shard: int, *, of: int | None = None, suffix: str = "") -> str:
         """The shard's path inside the run. `of`: how many shards the table has, where it is not aligned; `suffix`: of a
@@ -36,19 +38,28 @@ class Tables:
     def read(
         self, table: Table, shard: int, *, columns: Sequence[str] | None = None, of: int | None = None
     ) -> pa.Table:
-        """Shard `shard` of a table, or some of its columns, checked against its schema."""
+        """Shard `shard` of a table, or some of its columns, checked against its schema, and for `same` against the
+        rows of what was read of this shard just before."""
         path, here = self.path(table, shard, of=of), held()
         if here is not None and columns is not None and of is None and table.aligned:
             found = here.columns(self.store, table, shard, columns, lambda other: self.path(table, other))
             if found is not None:
                 return check(found, pa.schema([table.schema.field(name) for name in columns]), name=path)
         read = self.store.read_mapped if table.mapped else self.store.read_parquet
-        return read(path, schema=table.schema, columns=columns)
+        return self._sound(read(path, schema=table.schema, columns=columns), table, shard, path)
+
+    def _sound(self, data: pa.Table, table: Table, shard: int, path: str) -> pa.Table:
+        if self.same is not None and table.aligned:
+            self.same.refuse_other(data, shard=shard, place=self.store.full(path))
+        return data
 
     def map(self, table: Table, shard: int, *, columns: Sequence[str]) -> pa.Table:
         """Columns of a shard of a mapped table, of which no page is read before it is used: their hashes are not
         compared. For slices of a shard that a step of the same stage has read whole."""
-        return self.store.read_mapped(self.path(table, shard), schema=table.schema, columns=columns, is_checked=False)
+        path = self.path(table, shard)
+        return self._sound(
+            self.store.read_mapped(path, schema=table.schema, columns=columns, is_checked=False), table, shard, path
+        )
 
     def write(self, table: Table, shard: int, *, data: pa.Table, of: int | None = None) -> FileEntry:
         """Commit shard `shard` of the stage's own table."""

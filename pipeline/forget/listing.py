@@ -19,13 +19,16 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, no_file, unfit, why
+from pipeline.globs import is_text
 
 KINDS = ("doc_id", "path", "repo", "content_hash", "sha256", "sha1", "blob")
 HASHED = {"sha256", "sha1", "blob"}  # kinds for which texts must be read
 _SWH = "swh:1:cnt:"  # Software Heritage's name of a file, which is git's
 _HEX_CHARS = {"doc_id": 32, "content_hash": 32, "sha256": 64, "sha1": 40, "blob": 40}
+_MAX_BYTES = 1 << 30  # some ten million entries; as objects they take far more
 _BARE = {64: ("sha256",), 40: ("sha1", "blob"), 32: ("doc_id", "content_hash")}
 
 
@@ -40,6 +43,21 @@ class Listed:
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.text}"
+
+
+def read_list(path: Path) -> list[Listed]:
+    """The entries of a list in a file. ConfigError for a pipe or a device, of which there may be no end, and for a file
+    larger than any list."""
+    where = str(path)
+    try:
+        if said := no_file(path):
+            raise ConfigError(f"{where}: {said}")
+        if (n_bytes := path.stat().st_size) > _MAX_BYTES:
+            raise ConfigError(f"{where}: has {n_bytes:,} bytes, expected a list of at most {_MAX_BYTES:,}; divide it")
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            return read_entries(lines, where=where)
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot be read: {why(error)}; give this user access to it") from error
 
 
 def read_entries(lines: Iterable[str], *, where: str) -> list[Listed]:
@@ -73,8 +91,8 @@ def _entry(number: int, text: str) -> Listed:
 def _conditions(text: str) -> tuple[tuple[str, str], ...]:
     try:
         said = json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"is no JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(unfit(error)) from error
     if not said or not all(isinstance(value, str) for value in said.values()):
         raise ConfigError(f"expected keys among {', '.join(KINDS)} with texts as values, found {text[:100]}")
     if unknown := [key for key in said if key not in KINDS]:
@@ -85,6 +103,8 @@ def _conditions(text: str) -> tuple[tuple[str, str], ...]:
 def _condition(kind: str, value: str) -> tuple[str, str]:
     if not value:
         raise ConfigError(f"{kind}: has no value")
+    if not is_text(value):
+        raise ConfigError(f"{kind}: half a pair of surrogates, as in {value!a:.80}, is no text")
     n_chars = _HEX_CHARS.get(kind)
     if n_chars is None:
         return kind, value

@@ -10,7 +10,7 @@ from pipeline.schema import DOCUMENTS, REDACTED
 def findings_of(run: RunFiles, shard: int, row: int) -> list[dict[str, Any]]:
     """The finds of one document in the order of its bytes; lines and columns are counted from 1, columns in
     characters."""
-    found = run.tables.read(REDACTED, shard, columns=["findings"])["findings"][row].as_py()
+    found = run.tables.read(REDACTED, shard, columns=["doc_id", "findings"])["findings"][row].as_py()
     if not found:
         return []
     content: bytes = run.tables.read(DOCUMENTS, shard, columns=["content"])["content"][row].as_py()

@@ -16,7 +16,8 @@ from pipeline.arrays.columns import one_chunk
 from pipeline.engine.progress import unprinted
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.tables import Tables
-from pipeline.errors import LoopmixError, SchemaError, StoreError
+from pipeline.errors import LoopmixError, SchemaError
+from pipeline.globs import is_text
 from pipeline.language.names import disagrees
 from pipeline.reading.findings import findings_of
 from pipeline.reading.ids import is_id, places_of
@@ -41,6 +42,7 @@ from pipeline.schema import (
     bounds_of_pieces,
     packed_schema,
 )
+from pipeline.sources.names import to_text
 
 MAX_FOUND = 20  # documents that one name may mean; more fill a screen and say that the name is too short
 MAX_DIFF_LINES = 40  # a screen
@@ -101,9 +103,19 @@ def _named(run: RunFiles, name: str, work: Work) -> Iterator[tuple[int, list[int
     if is_id(name) and (found := places_of(run, [name], work)):
         yield from ((shard, [row]) for shard, row in found.values())
         return
-    names = tuple(dict.fromkeys((name, unprinted(name))))
-    for places in work.each(partial(_with_path, run.tables, names), work.shards(run), name="why"):
+    names = _spellings(name)
+    for places in work.each(partial(_with_path, run.tables, names), work.shards(run) if names else [], name="why"):
         yield from places
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """How tables may spell a name. Bytes that are no UTF-8 the system gives as surrogates, and `to_text` spells."""
+    if is_text(name):
+        return tuple(dict.fromkeys((name, unprinted(name))))
+    try:
+        return (to_text(name.encode("utf-8", errors="surrogateescape")),)
+    except UnicodeEncodeError:  # surrogates that stand for no byte: no table holds them
+        return ()
 
 
 def _with_path(tables: Tables, names: tuple[str, ...], span: Span) -> list[tuple[int, list[int]]]:
@@ -126,11 +138,11 @@ def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> lis
     def read(table: Table, *columns: str) -> list[dict[str, Any]]:
         return list(run.tables.read(table, shard, columns=list(columns) or None).take(rows).to_pylist())
 
-    languages = read(LANGUAGES, "confidence", "runner_up", "runner_up_confidence", "content_kind")
+    languages = read(LANGUAGES, "doc_id", "confidence", "runner_up", "runner_up_confidence", "content_kind")
     others = zip(
         _made_from(run, shard, rows),
         languages,
-        read(EXACT_DUPS, "group_size"),
+        read(EXACT_DUPS, "doc_id", "group_size"),
         read(QUALITY),
         read(OVERLAPS),
         strict=True,
@@ -154,9 +166,11 @@ def _joined(run: RunFiles, shard: int, ledger: pa.Table, rows: list[int]) -> lis
 def _made_from(run: RunFiles, shard: int, rows: list[int]) -> list[str | None]:
     """What each text was taken out of. A run may be asked when its texts are gone, or made before this was kept: then
     nothing is known."""
+    if not run.store.exists(run.tables.path(DOCUMENTS, shard)):
+        return [None] * len(rows)
     try:
-        found = run.tables.read(DOCUMENTS, shard, columns=["made_from"])
-    except (StoreError, SchemaError):
+        found = run.tables.read(DOCUMENTS, shard, columns=["doc_id", "made_from"])
+    except SchemaError:
         return [None] * len(rows)
     return list(found["made_from"].take(rows).to_pylist())
 

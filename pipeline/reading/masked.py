@@ -119,8 +119,9 @@ def masked_by_id(run: RunFiles, ids: Sequence[str], work: Work) -> dict[str, Mas
 def masked_of(tables: Tables, shard: int, rows: Sequence[int], *, policies: Mapping[str, Policy]) -> list[MaskedText]:
     """The same for a task that knows the tables alone."""
     wanted = pa.array(np.asarray(rows, np.int64))
-    content = one_chunk(tables.read(DOCUMENTS, shard, columns=["content"])["content"]).take(wanted)
-    found = tables.read(REDACTED, shard, columns=["findings", "content"]).take(wanted)
+    documents = tables.read(DOCUMENTS, shard, columns=["doc_id", "content"])
+    found = tables.read(REDACTED, shard, columns=["doc_id", "findings", "content"]).take(wanted)
+    content = one_chunk(documents["content"]).take(wanted)
     finds, texts = found["findings"].to_pylist(), found["content"].to_pylist()
     return [
         masked(one, mine, redacted=text, policies=policies)

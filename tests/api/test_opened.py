@@ -6,9 +6,10 @@ import dataclasses
 import hashlib
 import importlib
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -311,3 +312,31 @@ def test_no_other_library_is_loaded_by_reading(truth: Truth) -> None:
     root = Path(importlib.import_module("pipeline").__file__ or "").parents[1]
     line = [sys.executable, "-c", code, truth.run.store.root]
     assert subprocess.run(line, capture_output=True, text=True, check=True, cwd=root).stdout.strip() == "[]"
+
+
+REFUSED: dict[str, tuple[Callable[[loopmix.FinishedRun], object], str]] = {
+    "why of nothing": (lambda run: run.why(None), "document None: expected text"),  # type: ignore[arg-type]
+    "why of bytes": (lambda run: run.why(b"a.py"), "document b'a.py': expected text"),  # type: ignore[arg-type]
+    "trace of text": (lambda run: run.trace("0"), "sequence '0': expected a whole number"),  # type: ignore[arg-type]
+    "half a token": (lambda run: run.trace(0, offset=1.5), "offset 1.5: expected a whole number"),  # type: ignore[arg-type]
+    "no rank": (lambda run: run.sequences(rank="0"), "rank '0': expected a whole number"),  # type: ignore[arg-type]
+    "a table of no name": (lambda run: run.table(7), "table 7: expected text"),  # type: ignore[arg-type]
+    "a column of no name": (lambda run: run.ledger.select(None), "column None: expected text"),  # type: ignore[arg-type]
+    "head of text": (lambda run: run.ledger.head("5"), "n '5': expected a whole number"),  # type: ignore[arg-type]
+    "head below nothing": (lambda run: run.ledger.head(-1), "n -1: expected 0 or more"),
+    "no workers": (lambda run: run.why("a.py", workers=None), "workers None: expected a whole number"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("asked", REFUSED)
+def test_what_no_question_asks_for_is_refused_in_words(truth: Truth, asked: str) -> None:
+    ask, said = REFUSED[asked]
+    with pytest.raises(loopmix.ConfigError, match=f"^{re.escape(said)}$"):
+        ask(loopmix.open_run(truth.run.store.root))
+
+
+def test_numbers_of_numpy_and_paths_are_taken_and_more_rows_than_there_are_are_all(truth: Truth) -> None:
+    run = loopmix.open_run(truth.run.store.root)
+    assert run.trace(np.int32(0), offset=np.uint8(1)) == run.trace(0, offset=1)
+    assert run.why(Path("src/a.py")) == run.why("src/a.py")
+    assert len(run.ledger.head(2**70)) == len(run.ledger) == N

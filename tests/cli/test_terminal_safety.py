@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli.main import _show_defect, main
+from pipeline.cli.output import MAX_LINE_CHARS
 
 DATA = Path(__file__).parent.parent / "data"
 # Sets a title, turns the line round, takes it back, and begins another: ESC, CSI, CR, LF, right-to-left override.
@@ -59,6 +60,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_names_are_shown_and_not_sent(place: Path, command: list[str]) -> None:
     _check(_said(*(part.format(here=place, evil=EVIL) for part in command)))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["why", "{here}/run", "{long}"], ["trace", "{here}/run", "{long}"], ["status", "{long}"], ["{long}"]],
+    ids=str,
+)
+def test_a_value_that_fills_screens_is_shortened_and_the_remedy_stays(place: Path, command: list[str]) -> None:
+    long = "x" * 1_000_000
+    (line,) = _said(*(part.format(here=place, long=long) for part in command)).splitlines()
+    assert len(line) < MAX_LINE_CHARS + 100
+    assert "characters left out] xxx" in line
+    assert not line.endswith("x")
 
 
 def test_the_traceback_of_a_defect_is_clean(capsys: pytest.CaptureFixture[str]) -> None:

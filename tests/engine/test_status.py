@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hand_run import hand_run
 from rich.console import Console
 
 from pipeline.cli.main import main
 from pipeline.engine import lease, progress
 from pipeline.engine.executor import InlineExecutor
 from pipeline.engine.lease import BEAT, LEASE, hold
+from pipeline.engine.manifest import read_manifest, write_manifest
 from pipeline.engine.progress import Progress, RunLog
 from pipeline.engine.run import Run
 from pipeline.engine.status import Step, last, status_of
@@ -243,3 +245,19 @@ def test_status_fits_eighty_columns_and_sends_no_control_character(tmp_path: Pat
 def test_only_the_last_lines_are_shown() -> None:
     assert last(["a", "b"], most=2) == ["a", "b"]
     assert last(["a", "b", "c"], most=2) == ["(1 more before these)", "b", "c"]
+
+
+@pytest.mark.parametrize("log", [None, b"", b"\0\xff rubbish\n", b"{}\n"], ids=str)
+@pytest.mark.parametrize(("without", "state"), [(None, "finished"), ("ledger", "stopped")])
+def test_where_the_log_says_nothing_the_stages_do(
+    tmp_path: Path, log: bytes | None, without: str | None, state: str
+) -> None:
+    run = hand_run(tmp_path)
+    if without:
+        manifest = read_manifest(run.store)
+        del manifest["stages"][without]
+        write_manifest(run.store, manifest)
+    if log is not None:
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        (tmp_path / "logs/20260101T000000Z-0.jsonl").write_bytes(log)
+    assert status_of(run.store).state == state

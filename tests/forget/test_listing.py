@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.forget.listing import read_entries
+from pipeline.forget.listing import read_entries, read_list
 
 ID = "0123456789abcdef" * 2
 
@@ -57,6 +62,8 @@ def test_a_line_of_json_asks_for_all_that_it_says() -> None:
         ("{}", "expected keys among doc_id"),
         ('{"path": 3}', "with texts as values"),
         ('{"paht": "a"}', "unknown key 'paht'"),
+        ('{"a":' * 200_000, "nested without end"),
+        ('{"path": "\\ud800"}', "path: half a pair of surrogates, as in '\\ud800', is no text"),
     ],
 )
 def test_an_entry_that_cannot_be_read_is_an_error_with_its_line(line: str, said: str) -> None:
@@ -68,3 +75,58 @@ def test_an_entry_that_cannot_be_read_is_an_error_with_its_line(line: str, said:
 def test_a_list_without_entries_is_an_error() -> None:
     with pytest.raises(ConfigError, match="lists nothing"):
         read_entries(["# only this", ""], where="list.txt")
+
+
+@pytest.fixture
+def limited() -> Iterator[None]:
+    """Who waits for a pipe is ended by a signal, which no test survives unseen."""
+
+    def end(*_: object) -> None:
+        pytest.fail("a list is waited for")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+WRITTEN: dict[str, bytes] = {
+    "a byte order mark": f"\ufeffdoc_id:{ID}\n".encode(),
+    "lines of Windows": f"doc_id:{ID}\r\n".encode(),
+    "lines of old": f"doc_id:{ID}\r".encode(),
+    "no end": f"doc_id:{ID}".encode(),
+    "a byte that is no UTF-8 in a comment": f"# \xff\ndoc_id:{ID}\n".encode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_a_list_is_read_however_its_lines_end(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "list").write_bytes(WRITTEN[kind])
+    assert [entry.choices for entry in read_list(tmp_path / "list")] == [((("doc_id", ID),),)]
+
+
+def _large(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+STANDING: dict[str, tuple[Callable[[Path], object], str]] = {
+    "nothing": (lambda path: path.touch(), "lists nothing; expected one document"),
+    "a pipe": (os.mkfifo, "is no file, but a folder, a pipe or a device; write the list into a file"),
+    "a device": (lambda path: path.symlink_to("/dev/zero"), "is no file, but a folder, a pipe or a device"),
+    "a folder": (lambda path: path.mkdir(), "is no file"),
+    "a terabyte": (_large, "has 1,099,511,627,776 bytes, expected a list of at most 1,073,741,824; divide it"),
+}
+
+
+@pytest.mark.parametrize("kind", STANDING)
+def test_what_stands_in_the_place_of_a_list_is_named_and_not_waited_for(
+    tmp_path: Path, kind: str, limited: None
+) -> None:
+    stand, said = STANDING[kind]
+    stand(tmp_path / "list")
+    with pytest.raises(ConfigError) as error:
+        read_list(tmp_path / "list")
+    assert str(error.value).startswith(f"{tmp_path / 'list'}: ")
+    assert said in str(error.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,11 @@ def test_why_finds_by_id_path_and_ending_and_stops_at_its_limit(tmp_path: Path) 
 def test_why_lists_the_first_sequences_of_a_document(tmp_path: Path) -> None:
     run = hand_run(tmp_path)
     assert [next(why(run, name))["sequences"] for name in ("e.txt", "h.txt", "g.py")] == [[1, 3], [3], []]
+
+
+def test_why_finds_a_name_whose_bytes_are_no_utf8_as_the_system_gives_it(tmp_path: Path) -> None:
+    run = hand_run(tmp_path, shards=[(replace(SHARDS[0][0], path="src/\\xff.py"), *SHARDS[0][1:]), SHARDS[1]])
+    assert [document["path"] for document in why(run, "\udcff.py")] == ["src/\\xff.py"]
+    for name in ("\udcfe.py", "\ud800.py"):
+        with pytest.raises(LoopmixError, match="no document of this run"):
+            list(why(run, name))

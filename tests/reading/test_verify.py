@@ -52,10 +52,11 @@ def broken(run: RunFiles) -> set[str]:
 
 def rewrite(run: RunFiles, table: Table, change: Callable[[Rows], Rows | None]) -> None:
     """Put the rows of the first shard in which `change` finds something to change in the place of the old ones."""
+    tables = Tables(run.store, run.n_shards)
     for shard in range(run.n_shards):
-        rows = run.tables.read(table, shard).to_pylist()
+        rows = tables.read(table, shard).to_pylist()
         if (changed := change(rows)) is not None:
-            run.tables.write(table, shard, data=pa.Table.from_pylist(changed, schema=table.schema))
+            tables.write(table, shard, data=pa.Table.from_pylist(changed, schema=table.schema))
             return
     raise AssertionError(f"nothing in {table.name} to change")
 
