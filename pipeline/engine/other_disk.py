@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pipeline.engine.disk import Entries, Held, hash_whole, read_each, remove_each
 from pipeline.engine.sink import Fill, HashingFile
+from pipeline.errors import ConfigError, why
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class OtherDisk:
     def _found(self) -> tuple[Any, str]:
         import fsspec  # late: it takes a tenth of a second
 
-        found: tuple[Any, str] = fsspec.core.url_to_fs(self.root)
+        try:
+            found: tuple[Any, str] = fsspec.core.url_to_fs(self.root)
+        except (ValueError, ImportError) as error:  # no such protocol, or one whose package is not here
+            raise ConfigError(f"{self.root}: cannot be opened: {why(error)}; correct the URL, or install it") from error
         return found
 
     @property

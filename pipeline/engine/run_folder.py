@@ -36,6 +36,12 @@ from pipeline.yaml_file import validate
 STAGES = (*(table.name for table in TABLES if table is not LEDGER), PACKED, LEDGER.name)
 
 
+def refuse_no_run(store: Store) -> None:
+    """StoreError for a folder without a manifest, before anything, as a lease, is written into it."""
+    if not store.exists(MANIFEST):
+        raise StoreError(f"{store.full(MANIFEST)}: does not exist; make the run with `loopmix curate` first")
+
+
 def _refuse_incomplete(manifest: dict[str, Any], *, where: str) -> None:
     """StoreError for a manifest that names all stages and yet cannot be that of a finished run."""
     stages, wrong = manifest["stages"], None
@@ -61,8 +67,7 @@ class RunFiles:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        if not self.store.exists(MANIFEST):
-            raise StoreError(f"{self.store.full(MANIFEST)}: does not exist; make the run with `loopmix curate` first")
+        refuse_no_run(self.store)
         manifest = read_manifest(self.store)
         if not self.is_forgetting:
             refuse_half_forgotten(self.store, manifest)

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.engine.forgotten import AT_WORK, HISTORY, JOURNAL, PATCHED, drop_made
 from pipeline.engine.lease import hold
 from pipeline.engine.manifest import read_manifest, write_manifest
-from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.run_folder import RunFiles, refuse_no_run
 from pipeline.engine.store import Store
 from pipeline.errors import ConfigError, StageError
 from pipeline.forget.listing import Listed
@@ -56,6 +56,7 @@ def forget(
     Raises StoreError for a run that is not finished or is worked on, ConfigError for entries that match nothing or two
     things, StageError, before anything is changed, where a pool has too little surplus to fill the places.
     """
+    refuse_no_run(store)
     with hold(store) as held:
         completed = None
         if AT_WORK in read_manifest(held):

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from pipeline.arrays.columns import one_chunk
 from pipeline.engine.progress import unprinted
 from pipeline.engine.run_folder import RunFiles
+from pipeline.engine.store_errors import CURATE
 from pipeline.engine.tables import Tables
-from pipeline.errors import LoopmixError, SchemaError
+from pipeline.errors import LoopmixError, SchemaError, StoreError
 from pipeline.globs import is_text
 from pipeline.language.names import disagrees
 from pipeline.reading.findings import findings_of
@@ -37,6 +38,7 @@ from pipeline.schema import (
     LANGUAGES,
     LEDGER,
     OVERLAPS,
+    PACKED,
     QUALITY,
     Table,
     bounds_of_pieces,
@@ -214,9 +216,20 @@ def _diff(run: RunFiles, keeper: str, doc_id: str, work: Work) -> list[str]:
     return lines if left_out <= 0 else [*lines[:MAX_DIFF_LINES], f"... {left_out} more lines"]
 
 
+def _standing(run: RunFiles) -> StreamFiles:
+    """The packed shards. StoreError where one has another size than the manifest says: sequences are numbered over all,
+    and in shards that changed places or come from another run each number is another sequence."""
+    files = list(run.files(PACKED))
+    for file, stands in zip(files, run.store.intact(files, by_hash=False), strict=True):
+        if not stands:
+            where = run.store.full(file.path)
+            raise StoreError(f"{where}: is missing, or has not the {file.n_bytes:,} bytes of the manifest; {CURATE}")
+    return stream_files(run)
+
+
 def _sequences(run: RunFiles, doc_id: str, work: Work, *, limit: int = 5) -> list[int]:
     """Numbers of the first sequences in which the document has a piece."""
-    files, base, found = stream_files(run), 0, list[int]()
+    files, base, found = _standing(run), 0, list[int]()
     for shards in work.each(partial(_with_piece, files, doc_id), files.spans(work, run), name="why.sequences"):
         for n_rows, rows in shards:
             found += [base + row for row in rows]
@@ -241,26 +254,32 @@ def trace(run: RunFiles, sequence: int, *, offset: int | None = None, work: Work
 
     `work` says where shards are searched. LoopmixError if there is no such sequence, or the offset lies in the padding.
     """
-    files, base = stream_files(run), 0
+    files, base = _standing(run), 0
     with working() if work is None else nullcontext(work) as here:
         for number in range(len(files.paths)):
             n_rows = files.read(number, "n_real").num_rows
             if base <= sequence < base + n_rows:
                 columns = [name for name in packed_schema(1, joined=run.joined).names if name != "token_ids"]
                 row = files.read_sound(number, *columns).slice(sequence - base, 1).to_pylist()[0]
-                return _pieces_of(run, row, sequence, offset, here)
+                where = run.store.full(files.paths[number])
+                return _pieces_of(run, row, sequence, offset, here, where=where)
             base += n_rows
     raise LoopmixError(f"sequence {sequence}: the run has sequences 0 to {base - 1}")
 
 
 def _pieces_of(
-    run: RunFiles, row: dict[str, Any], sequence: int, offset: int | None, work: Work
+    run: RunFiles, row: dict[str, Any], sequence: int, offset: int | None, work: Work, *, where: str
 ) -> list[dict[str, Any]]:
     cu = row[bounds_of_pieces(row)]
     if offset is not None and not 0 <= offset < cu[-1]:
         raise LoopmixError(f"sequence {sequence}: token {offset} is not real; it has tokens 0 to {cu[-1] - 1}")
     wanted = [j for j in range(len(cu) - 1) if offset is None or cu[j] <= offset < cu[j + 1]]
-    origin = _origins(run, {row["doc_ids"][j] for j in wanted}, work)
+    ids = {row["doc_ids"][j] for j in wanted}
+    origin = _origins(run, ids, work)
+    if strange := sorted(ids - origin.keys()):
+        raise StoreError(
+            f"{where}: sequence {sequence} names {strange[0]!r}, which no document of this run is; {CURATE}"
+        )
     return [
         {
             "sequence": sequence,

@@ -122,3 +122,17 @@ def test_a_sound_run_is_refused_by_none(sound: Path, tmp_path: Path) -> None:
     for command in ("report", "trace", "select", "status"):
         result = CliRunner().invoke(main, [word if word != "RUN" else str(run) for word in COMMANDS[command]])
         assert result.exit_code == 0, (command, result.output)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("place", ["nothing", "nope://bucket/run"])
+def test_where_no_run_is_every_command_says_so_and_writes_nothing(tmp_path: Path, command: str, place: str) -> None:
+    (tmp_path / "list").write_text("path:a.py\n", encoding="utf-8")
+    run = place if "://" in place else str(tmp_path / place)
+    places = {"RUN": run, "DOC": "0" * 32, "LIST": str(tmp_path / "list"), "OUT": str(tmp_path / "out")}
+    result = CliRunner().invoke(main, [places.get(word, word) for word in COMMANDS[command]])
+    assert isinstance(result.exception, SystemExit), repr(result.exception)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert run in line
+    assert [path.name for path in tmp_path.iterdir()] == ["list"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from hand_run import SHARDS, hand_run
 from handmade import doc_id
 
-from pipeline.errors import LoopmixError
+from pipeline.engine.run_folder import RunFiles
+from pipeline.errors import LoopmixError, StoreError
 from pipeline.reading.lookup import MAX_FOUND, trace, why
 
 
@@ -56,3 +58,34 @@ def test_why_finds_a_name_whose_bytes_are_no_utf8_as_the_system_gives_it(tmp_pat
     for name in ("\udcfe.py", "\ud800.py"):
         with pytest.raises(LoopmixError, match="no document of this run"):
             list(why(run, name))
+
+
+def _swapped(run: RunFiles, first: Path, second: Path) -> None:
+    data = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(data)
+
+
+def _foreign(run: RunFiles, first: Path, second: Path) -> None:
+    """A sequence of a document of another run, in a file of the same size."""
+    first.write_bytes(first.read_bytes().replace(doc_id(0, 0).encode(), b"f" * 32))
+
+
+STREAMS: dict[str, tuple[Callable[[RunFiles, Path, Path], object], str]] = {
+    "swapped": (_swapped, r"is missing, or has not the [\d,]+ bytes of the manifest; curate the run again"),
+    "cut": (lambda run, first, second: second.write_bytes(second.read_bytes()[:-1]), "is missing, or has not the"),
+    "gone": (lambda run, first, second: second.unlink(), "is missing, or has not the"),
+    "foreign": (_foreign, "sequence 0 names 'f{32}', which no document of this run is; curate the run again"),
+}
+
+
+@pytest.mark.parametrize("damage", STREAMS)
+def test_where_the_stream_is_not_that_of_the_run_no_sequence_is_told(tmp_path: Path, damage: str) -> None:
+    run = hand_run(tmp_path)
+    first, second = (Path(run.store.full(file.path)) for file in run.files("packed"))
+    STREAMS[damage][0](run, first, second)
+    with pytest.raises(StoreError, match=rf"packed/part-0000[01]-of-00002\.arrow: {STREAMS[damage][1]}"):
+        trace(run, 0)
+    if damage != "foreign":
+        with pytest.raises(StoreError, match=r"packed/part-0000[01]-of-00002\.arrow: is missing"):
+            list(why(run, "e.txt"))
