@@ -18,6 +18,7 @@ from pipeline.errors import StoreError
 from pipeline.forget.listing import read_entries
 from pipeline.forget.matching import match
 from pipeline.reading.lookup import why
+from pipeline.reading.masked import masked_rows
 from pipeline.reading.work import working
 from pipeline.report import count
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, QUALITY, REDACTED, SIGNATURES, Table
@@ -55,7 +56,8 @@ def opened(run: RunFiles) -> None:
         open_document(run, doc_id(0, 1), work)
 
 
-ASKED: dict[str, Callable[[RunFiles], object]] = {"why": lambda run: list(why(run, doc_id(0, 1))), "browse": opened}
+# Of one that was kept: nobody's text is compared with its own, which would read the tables once more.
+ASKED: dict[str, Callable[[RunFiles], object]] = {"why": lambda run: list(why(run, doc_id(0, 2))), "browse": opened}
 COUNTED: dict[str, Callable[[RunFiles], object]] = {
     "report": count,
     "forget": lambda run: match(run, read_entries(["path:src/a.py"], where="list.txt")),
@@ -86,6 +88,14 @@ def test_what_counts_all_documents_is_refused(tmp_path: Path, counted: str, chan
     CHANGES[change](run, table)
     with pytest.raises(StoreError, match=REFUSED):
         COUNTED[counted](RunFiles(run.store))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_text_is_not_masked_by_the_finds_of_another(tmp_path: Path, change: str) -> None:
+    run = hand_run(tmp_path)
+    CHANGES[change](run, REDACTED)
+    with pytest.raises(StoreError, match=REFUSED):
+        masked_rows(run, 0, [2])
 
 
 def test_the_same_file_read_again_may_have_changed_and_a_task_takes_no_rows_along(tmp_path: Path) -> None:
