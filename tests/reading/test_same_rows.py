@@ -19,6 +19,7 @@ from pipeline.forget.listing import read_entries
 from pipeline.forget.matching import match
 from pipeline.reading.lookup import why
 from pipeline.reading.masked import masked_rows
+from pipeline.reading.verify import verify
 from pipeline.reading.work import working
 from pipeline.report import count
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, LEDGER, QUALITY, REDACTED, SIGNATURES, Table
@@ -96,6 +97,13 @@ def test_a_text_is_not_masked_by_the_finds_of_another(tmp_path: Path, change: st
     CHANGES[change](run, REDACTED)
     with pytest.raises(StoreError, match=REFUSED):
         masked_rows(run, 0, [2])
+
+
+def test_verify_reads_on_and_says_by_itself_which_table_it_is(tmp_path: Path) -> None:
+    run = hand_run(tmp_path)
+    CHANGES["a row less"](run, LANGUAGES)
+    details = {finding.promise: finding.detail for finding in verify(run, quick=True) if finding.kept is False}
+    assert details["alignment"] == "shard 0 of languages has other rows than documents"
 
 
 def test_the_same_file_read_again_may_have_changed_and_a_task_takes_no_rows_along(tmp_path: Path) -> None:
