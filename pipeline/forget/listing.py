@@ -50,7 +50,7 @@ def read_list(path: Path) -> list[Listed]:
     larger than any list."""
     where = str(path)
     try:
-        if said := no_file(path):
+        if said := no_file(path) or ("is a folder and no file; name the list in it" if path.is_dir() else None):
             raise ConfigError(f"{where}: {said}")
         if (n_bytes := path.stat().st_size) > _MAX_BYTES:
             raise ConfigError(f"{where}: has {n_bytes:,} bytes, expected a list of at most {_MAX_BYTES:,}; divide it")

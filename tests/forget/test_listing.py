@@ -115,7 +115,7 @@ STANDING: dict[str, tuple[Callable[[Path], object], str]] = {
     "nothing": (lambda path: path.touch(), "lists nothing; expected one document"),
     "a pipe": (os.mkfifo, "is no file, but a folder, a pipe or a device; write the list into a file"),
     "a device": (lambda path: path.symlink_to("/dev/zero"), "is no file, but a folder, a pipe or a device"),
-    "a folder": (lambda path: path.mkdir(), "is no file"),
+    "a folder": (lambda path: path.mkdir(), "and no file"),
     "a terabyte": (_large, "has 1,099,511,627,776 bytes, expected a list of at most 1,073,741,824; divide it"),
 }
 
