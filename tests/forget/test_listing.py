@@ -113,8 +113,8 @@ def _large(path: Path) -> None:
 
 STANDING: dict[str, tuple[Callable[[Path], object], str]] = {
     "nothing": (lambda path: path.touch(), "lists nothing; expected one document"),
-    "a pipe": (os.mkfifo, "is no file, but a folder, a pipe or a device; write the list into a file"),
-    "a device": (lambda path: path.symlink_to("/dev/zero"), "is no file, but a folder, a pipe or a device"),
+    "a pipe": (os.mkfifo, "is a pipe and no file; save what it gives as a file, and name that"),
+    "a device": (lambda path: path.symlink_to("/dev/zero"), "is a device or socket and no file"),
     "a folder": (lambda path: path.mkdir(), "and no file"),
     "a terabyte": (_large, "has 1,099,511,627,776 bytes, expected a list of at most 1,073,741,824; divide it"),
 }
