@@ -1,7 +1,7 @@
 """A finished run as its readers see it: the manifest and the shards of its tables."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -64,6 +64,12 @@ class RunFiles:
     store: Store
     is_forgetting: bool = False  # read by the forget that is at work on it
     is_recounted: bool = False  # read by `verify`, which says itself which tables have other rows
+
+    def recounted(self) -> "RunFiles":
+        """The same for `verify`, which says itself which tables have other rows. Its manifest is not read again."""
+        other = replace(self, is_recounted=True)
+        vars(other).update({name: vars(self)[name] for name in ("manifest", "mixture") if name in vars(self)})
+        return other
 
     @cached_property
     def manifest(self) -> dict[str, Any]:

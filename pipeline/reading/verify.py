@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import pyarrow as pa
@@ -64,7 +64,7 @@ def verify(run: RunFiles, *, quick: bool = False, work: Work | None = None) -> I
     long at any size of text. `work` says where it is done, by default in this process; what is found is the same.
     Raises StoreError if there is no finished run.
     """
-    run = run if run.is_recounted else replace(run, is_recounted=True)
+    run = run.recounted()
     _ = run.manifest
     with working() if work is None else nullcontext(work) as here:
         for promise, check in _checks(run, quick=quick):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ MARKED = {"a": {"repo": "a/b", "marks": ("vendored",)}, "c": {"repo": None, "mar
 
 def capped(folder: Path, **pools: dict[str, Any]) -> RunFiles:
     """The run as if it had been made under these caps."""
-    run = replace(hand_run(folder, shards=renamed(**MARKED)), is_recounted=True)  # so `verify` keeps this mixture
+    run = hand_run(folder, shards=renamed(**MARKED))
     balance = run.mixture.balance
     none = {"max_frac": {}}
     new = {name: getattr(balance, name).model_copy(update=none | pools.get(name, {})) for name in ("code", "text")}
