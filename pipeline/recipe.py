@@ -121,7 +121,7 @@ def stages(m: Mixture, slices: Sequence[Slice]) -> list[Stage]:
         MapStage(SIGNATURES, SIGNATURES_VERSION, _sign, signing_of(near), _TEXT, (first, (LANGUAGES, ("pool",)), text)),
         ExchangeStage(SIMILAR.name, 2, _find_similar, linking, (DOCUMENTS, LANGUAGES, REDACTED, SIGNATURES)),
         ExchangeStage(NEAR_DUPS.name, 3, _keep_near, threshold, (SIGNATURES, SIMILAR)),
-        ExchangeStage(SELECT.name, 5, _select, selection, judged),
+        ExchangeStage(SELECT.name, 6, _select, selection, judged),
         *_tokens(m),
         ExchangeStage(BALANCE.name, 5, *_balancing(m), (*chosen_from, *beside), seed=m.seed),
         ExchangeStage(PACKED, 4, _pack, packing, (LANGUAGES, TOKENS, BALANCE, *formed), seed=m.seed),

@@ -19,22 +19,12 @@ from pipeline.engine.exchange import Channel, row_of, spread
 from pipeline.engine.markers import Outcome
 from pipeline.engine.tables import Tables
 from pipeline.errors import StageError
-from pipeline.reasons import INGEST_PROBLEMS, JUDGEMENTS, LOSS_KINDS, TAKEN_BACK
+from pipeline.reasons import LOSS_KINDS, REASONS
 from pipeline.schema import DOCUMENTS, LANGUAGES, SELECT
 
-# Reasons that are no loss, because the input or the mixture asks for them.
-NO_LOSS = frozenset(
-    (
-        TAKEN_BACK,
-        *INGEST_PROBLEMS,
-        *JUDGEMENTS,
-        "unknown_language",
-        "dropped_language",
-        "secret",
-        "personal_data",
-        "known_duplicate",
-    )
-)
+# What may be a loss beside rules. Every other reason that is no rule is none, because the input, the mixture or an
+# earlier run asks for it; one that is added to REASONS is so too.
+_DUPLICATES = {"exact_duplicate": 2, "near_duplicate": 3}
 # One family of copies may well be all that a small folder holds; of 40 documents a twentieth are two that must remain.
 MIN_DOCS = 40
 # Of all documents counted, for a repository. Sources and languages are few enough to be looked at one by one; among
@@ -70,7 +60,7 @@ def count_losses(tables: Tables, answers: Channel, out: Channel, shard: int, _: 
 def _lost_to(reasons: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     """Which documents are counted, and what each is lost to first: 0 nothing, 1 a rule, 2 an equal, 3 a near one."""
     coded = reasons.flatten().dictionary_encode()
-    ranks = {"exact_duplicate": 2, "near_duplicate": 3} | dict.fromkeys(NO_LOSS, 0)
+    ranks = dict.fromkeys(REASONS, 0) | _DUPLICATES
     rank = np.array([ranks.get(r, 1) for r in coded.dictionary.to_pylist()] or [0])[np.asarray(coded.indices)]
     parent = np.asarray(pc.list_parent_indices(reasons))
     lost_to = np.full(len(reasons), 4)

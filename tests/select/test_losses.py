@@ -13,7 +13,7 @@ from test_select import choose
 from pipeline.config import Select
 from pipeline.engine.manifest import read_manifest
 from pipeline.errors import StageError
-from pipeline.reasons import LOSS_KINDS
+from pipeline.reasons import LOSS_KINDS, REASONS
 from pipeline.select import losses
 
 
@@ -122,3 +122,12 @@ def test_what_the_mixture_shuts_out_is_no_loss(tmp_path: Path) -> None:
     config = Select(n_partitions=3, drop_licenses=("copyleft",))
     got = choose(make_run(tmp_path), corpus(50, license=["GPL-3.0"] * 50), fired=fired(50), config=config)
     assert sum(row["keep"] for row in got.values()) == 40
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_of_all_reasons_that_are_no_rule_duplicates_alone_are_a_loss(reason: str) -> None:
+    """Of the rest the input, the mixture or an earlier run asks; a rule that fires too makes no loss of it."""
+    ranks = {"exact_duplicate": 2, "near_duplicate": 3}
+    counted, lost_to = losses._lost_to(pa.array([[reason], [reason, "long_line"], ["long_line"], []]))
+    assert counted.tolist() == [reason in ranks] * 2 + [True, True]
+    assert lost_to.tolist() == [ranks.get(reason, 0), int(reason in ranks), 1, 0]
