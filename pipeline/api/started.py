@@ -59,8 +59,16 @@ def _libraries() -> dict[str, str]:
 
 
 def input_bytes(slices: Sequence[Slice]) -> dict[str, int]:
-    """Bytes of the input files of each source, as they lie on disk."""
+    """Bytes of the listed input files of each source as they lie on disk (git: of the tracked files), each file once.
+
+    A source that names no files, such as a plug-in, is left out.
+    """
     found: dict[str, int] = {}
+    cut: set[tuple[str, str]] = set()  # files of which each of several slices holds a part; a group holds whole ones
     for one in slices:
-        found[one.source] = found.get(one.source, 0) + one.n_bytes
+        for file in one.files:
+            if one.is_group or (one.source, file.path) not in cut:
+                found[one.source] = found.get(one.source, 0) + file.size
+            if not one.is_group:
+                cut.add((one.source, file.path))
     return found

@@ -47,7 +47,8 @@ class Identity:
 
 @dataclass(frozen=True)
 class RunStart:
-    """A start of `loopmix curate`, as its log says."""
+    """A start of `loopmix curate`, as its log says. `input_bytes`: of each source the bytes on disk of the files
+    that it listed, each once."""
 
     time: str  # UTC, ISO 8601
     seconds: float  # to the last line of its log
@@ -60,7 +61,7 @@ class RunStart:
     libraries: dict[str, str]  # versions by name; empty: not said
     mixture_file: str  # as it was written, without passwords of URLs; "": not said
     mixture_file_sha256: str
-    input_bytes: dict[str, int]  # of the input files, by source; empty: not said
+    input_bytes: dict[str, int]  # empty: not said
 
 
 @dataclass(frozen=True)

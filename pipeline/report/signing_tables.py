@@ -46,9 +46,8 @@ def inputs_table(numbers: Numbers) -> ReportTable:
     ]
     columns = [Column("source", TEXT), Column("kind", TEXT, 2), Column("path", PATH, 3), Column("input files", SIZE, 1)]
     columns += [_DOCUMENTS, Column("as text", SIZE), _KEPT, _PACKED, _TOKENS]
-    return ReportTable(
-        "Inputs", columns, rows, "input files: bytes on disk that the last start read, packed as they are"
-    )
+    note = "input files: bytes on disk of the files that the last start listed, packed as they are; git: unpacked"
+    return ReportTable("Inputs", columns, rows, note)
 
 
 def stages_table(numbers: Numbers) -> ReportTable:
