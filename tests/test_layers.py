@@ -140,7 +140,7 @@ WITH_CONFIG = {
     "quality": {"datatrove_filter", "extra", "quality", "scorers", "settings", "syntax"},
     "forms": {"settings", "splits", "fim"},
     "dedup": {"against", "benchmark_items", "exact_dups", "settings", "shingling"},
-    "select": {"losses", "own_reasons", "select", "settings"},
+    "select": {"losses", "own_reasons", "select", "settings", "shut_out"},
     "mix": {"balance", "capping", "ledger", "phase_budgets", "phasing", "planned", "settings", "unmet"},
 }
 # Heavy libraries, and the only files that may import them.

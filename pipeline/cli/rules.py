@@ -68,11 +68,16 @@ def _lines(asked: Asked) -> Iterator[str]:
 
 @click.command()
 @click.argument("run", type=RUN)
-@click.option("--against", type=_file, help="Judge by the rules of this mixture instead; nothing is written.")
+@click.option(
+    "--against",
+    type=_file,
+    help="Judge by the rules and select of this mixture instead; writes nothing.",
+)
 @click.option("--examples", is_flag=True, help="Also name ten documents of each rule.")
 @json_option("one JSON object: effects by rule and language, examples, totals")
 def select(run: str, against: Path | None, examples: bool, as_json: bool) -> None:
     """Say by rule and language what goes, alone and beyond the other rules, from what RUN measured."""
+    from pipeline.compare.settings import not_counted
     from pipeline.engine.run_folder import RunFiles
     from pipeline.engine.store import open_store
     from pipeline.reading.rule_effects import effects_of, own_effects
@@ -82,16 +87,17 @@ def select(run: str, against: Path | None, examples: bool, as_json: bool) -> Non
     from pipeline.request.load import load_mixture
 
     opened = RunFiles(open_store(run))
-    quality = load_mixture(against).quality if against else None
-    if quality and quality.measuring() != opened.mixture.quality.measuring():
+    other = load_mixture(against) if against else None
+    if other and other.quality.measuring() != opened.mixture.quality.measuring():
         complain("warning: that mixture measures otherwise than the run did; its rules are put to the run's numbers")
     with working() as work:
-        found = effects_of(opened, quality) if quality else own_effects(opened, work)
+        found = effects_of(opened, other.quality, other.select) if other else own_effects(opened, work)
+    unseen = not_counted(opened.mixture, other) if other else ()
     if as_json:
-        say_json(asdict(found))
+        say_json(asdict(found) | {"not_counted": unseen})
         return
     tables = [rule_tables.by_reason(found), rule_tables.by_language(found, limit=N_LANGUAGES)]
     tables += [rule_tables.examples(found)] if examples else []
     for table in tables:
         say("\n".join([*table_lines(table), ""]))
-    say("\n".join(rule_tables.totals(found)))
+    say("\n".join(rule_tables.totals(found, unseen)))

@@ -10,6 +10,8 @@ from typing import Any
 from pipeline.compare.found import SettingChange
 from pipeline.config import Mixture
 from pipeline.engine.changes import flat
+from pipeline.filters import Measuring
+from pipeline.reading.select_effects import COUNTED
 from pipeline.reasons import SETTINGS
 from pipeline.rules.resolve import WITHOUT, resolve
 
@@ -34,6 +36,21 @@ def setting_changes(a: Mixture, b: Mixture) -> tuple[SettingChange, ...]:
     old, new = (dict(flat(dump)) for dump in dumps)
     found += [SettingChange(k, old.get(k), new.get(k)) for k in old.keys() | new.keys() if old.get(k) != new.get(k)]
     return tuple(sorted(found, key=lambda change: change.key))
+
+
+def not_counted(run: Mixture, other: Mixture) -> tuple[str, ...]:
+    """Keys that differ and of which `loopmix select --against` counts nothing: all but rules and what `select` shuts
+    out. Names, what is published, and into how many parts work and files are divided decide nothing."""
+    return tuple(change.key for change in setting_changes(run, other) if not _is_counted(change.key))
+
+
+def _is_counted(key: str) -> bool:
+    section, _, rest = key.partition(".")
+    if rest in ("n_partitions", "n_shards"):
+        return True
+    if section == "quality":
+        return rest.partition(".")[0] not in Measuring.model_fields
+    return key in COUNTED or section in ("name", "publish")
 
 
 def _brief(entry: dict[str, Any] | None) -> str | None:

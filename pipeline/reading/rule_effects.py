@@ -1,8 +1,8 @@
 """What rules do to a finished run: each by reason and language, beside all others, with documents to look at.
 
 The rules of any mixture can be put to what a run measured, so a moved limit or another set shows its effect without any
-work on text. What is no rule (duplicates, licences, ingest) stays as the run decided it: a document whose keeper would
-go now stays a duplicate here, and only a new run would choose another keeper.
+work on text; so can what its `select` shuts out (`select_effects.py`). What is neither (duplicates, ingest) stays as
+the run decided it: a document whose keeper would go now stays a duplicate here, and only a new run chooses another.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import pyarrow.compute as pc
 
 from pipeline.arrays.columns import doc_words, one_chunk
 from pipeline.arrays.keys import keyed_hash, stage_key
+from pipeline.config import Select
 from pipeline.engine.run_folder import RunFiles
 from pipeline.engine.tables import Tables
 from pipeline.errors import ConfigError
 from pipeline.features import EXTRA
 from pipeline.filters import Quality, Rule
+from pipeline.reading.select_effects import ShutOut, shut_out_anew
 from pipeline.reading.work import Span, Work
 from pipeline.reasons import REASONS
 from pipeline.rules.judge import FeaturesOfShard, judge
@@ -71,9 +73,9 @@ class RuleEffects:
     n_docs: int
     n_kept_docs: int  # by the run
     n_kept_bytes: int
-    n_dropped_docs: int  # kept by the run, hit by these rules
+    n_dropped_docs: int  # kept by the run, and hit now
     n_dropped_bytes: int
-    n_restored_docs: int  # kept out by rules of the run alone, hit by none of these
+    n_restored_docs: int  # kept out by what is judged anew alone, and hit by none of it now
     n_restored_bytes: int
 
 
@@ -157,18 +159,19 @@ def _own(tables: Tables, order: Sequence[str], span: Span) -> _EffectCounts:
     return counts
 
 
-def effects_of(run: RunFiles, quality: Quality) -> RuleEffects:
-    """Put the rules of `quality` to what `run` measured.
+def effects_of(run: RunFiles, quality: Quality, select: Select | None = None) -> RuleEffects:
+    """Put the rules of `quality` to what `run` measured, and what `select` shuts out otherwise than the run did.
 
     Raises ConfigError for a rule that asks for a number that the run did not measure.
     """
     rules = rules_of(quality)
     _refuse_unmeasured(run, rules)
-    own = set(meanings(run.mixture.quality)) - REASONS.keys()
+    anew = shut_out_anew(run, select or run.mixture.select)
+    own = set(meanings(run.mixture.quality)) - REASONS.keys() | set(anew.reasons)
     counts = _EffectCounts()
     for number in range(run.n_shards):
-        counts.add(_judged(run, number, rules, own))
-    return counts.effects(list(dict.fromkeys(rule.reason for rule in rules)))
+        counts.add(_judged(run, number, rules, own, anew))
+    return counts.effects(list(dict.fromkeys((*anew.reasons, *(rule.reason for rule in rules)))))
 
 
 def _refuse_unmeasured(run: RunFiles, rules: Sequence[Rule]) -> None:
@@ -198,8 +201,8 @@ def _decided(ledger: pa.Table, order: Sequence[str]) -> _Shard:
     return _Shard(ledger, mask, values, _kept_out(one_chunk(ledger["reasons"]), set(order)), None)
 
 
-def _judged(run: RunFiles, number: int, rules: Sequence[Rule], own: set[str]) -> _Shard:
-    """A shard by other rules; `own` are the reasons that were rules in the run."""
+def _judged(run: RunFiles, number: int, rules: Sequence[Rule], own: set[str], anew: ShutOut) -> _Shard:
+    """A shard by other rules; `own` are the reasons of the run that are judged anew."""
     read = run.tables.read
     asked = sorted({"is_blank", *columns_for(rules)})
     documents = read(DOCUMENTS, number, columns=["problem", "content_hash"])
@@ -207,8 +210,12 @@ def _judged(run: RunFiles, number: int, rules: Sequence[Rule], own: set[str]) ->
         documents, read(LANGUAGES, number, columns=["pool", "language"]), read(QUALITY, number, columns=asked)
     )
     ledger = read(LEDGER, number, columns=_LEDGER)
+    reasons = one_chunk(ledger["reasons"])
     group = read(EXACT_DUPS, number, columns=["group_position"])["group_position"].to_numpy()
-    return _Shard(ledger, *_hits(rules, measured), _kept_out(one_chunk(ledger["reasons"]), own), group)
+    mask, value = _hits(rules, measured)
+    shut, by_others = anew.of(run.tables, number, reasons)
+    value |= {reason: np.ones(hit.size) for reason, hit in shut.items()}  # it is so: no number was measured
+    return _Shard(ledger, mask | shut, value, _kept_out(reasons, own) | by_others, group)
 
 
 def _hits(rules: Sequence[Rule], measured: FeaturesOfShard) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -1,6 +1,7 @@
 """What rules do, as tables: each reason, each with its languages, and documents to open."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from pipeline.reading.rule_effects import RuleEffect, RuleEffects
 from pipeline.report.formats import measured, size
@@ -15,6 +16,7 @@ _COUNTS = (
     Column("bytes alone", SIZE, 1),
 )
 _NUMBER = Kind(measured)
+_MAX_KEYS = 12  # on one line; --json names all
 _NOTE = (
     "no other rule: documents that no other rule hits; alone: of these, those that nothing else keeps out either, so "
     "they would come back without it"
@@ -55,14 +57,20 @@ def examples(effects: RuleEffects) -> ReportTable:
     return ReportTable("Documents to look at", columns, rows, "their text: loopmix why RUN PATH --text")
 
 
-def totals(effects: RuleEffects) -> list[str]:
-    """What would change against the run itself, as lines."""
-    kept = f"kept by the run: {effects.n_kept_docs:,} of {effects.n_docs:,} documents, {size(effects.n_kept_bytes)}"
-    if not effects.n_dropped_docs and not effects.n_restored_docs:
-        return [kept, "these rules keep the same documents"]
-    return [
-        kept,
-        f"would go too: {effects.n_dropped_docs:,} documents, {size(effects.n_dropped_bytes)}",
-        f"would come back: {effects.n_restored_docs:,} documents, {size(effects.n_restored_bytes)}",
-        "near duplicates of what goes or comes are decided by a new run alone",
-    ]
+def totals(effects: RuleEffects, not_counted: Sequence[str] = ()) -> list[str]:
+    """What would change against the run itself, as lines; `not_counted` are keys that differ and are not looked at."""
+    lines = [f"kept by the run: {effects.n_kept_docs:,} of {effects.n_docs:,} documents, {size(effects.n_kept_bytes)}"]
+    changes = bool(effects.n_dropped_docs or effects.n_restored_docs)
+    if changes or not_counted:
+        lines += [
+            f"would go too: {effects.n_dropped_docs:,} documents, {size(effects.n_dropped_bytes)}",
+            f"would come back: {effects.n_restored_docs:,} documents, {size(effects.n_restored_bytes)}",
+        ]
+    else:
+        lines.append("these rules keep the same documents")
+    if changes:
+        lines.append("duplicates of what goes or comes are decided by a new run alone")
+    if not_counted:
+        more = f" and {len(not_counted) - _MAX_KEYS:,} more" if len(not_counted) > _MAX_KEYS else ""
+        lines.append(f"not counted: {', '.join(not_counted[:_MAX_KEYS])}{more}")
+    return lines

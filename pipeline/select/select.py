@@ -29,9 +29,10 @@ from pipeline.select.keepers import choose_keepers, components, unite
 from pipeline.select.licenses import UNKNOWN
 from pipeline.select.losses import count_losses, refuse_losses, sum_losses
 from pipeline.select.nodes import Nodes
-from pipeline.select.own_reasons import judgements, license_classes, own_reasons
+from pipeline.select.own_reasons import judgements, own_reasons
 from pipeline.select.paths import path_classes
 from pipeline.select.settings import Selection
+from pipeline.select.shut_out import license_classes
 
 # The total order of keepers, ascending is better. Licence first: it decides what may be used at all. Then a source
 # before what was built, copied or generated from it. Then stars and the newest revision, as OpenCoder chooses (arXiv
