@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 _WIDTH = 80
 _INDENT = 10  # of what stands behind the names
+_GO_ON = "; run the same command again to go on"
 _STATES = {
     "working": "working",
-    "dead": "its driver is dead; run the same command again to go on",
-    "stopped": "stopped; run the same command again to go on",
+    "dead": f"its driver is dead{_GO_ON}",
+    "stopped": f"stopped{_GO_ON}",
     "failed": "failed; mend the cause and run the same command again",
     "finished": "finished",
 }
@@ -60,7 +61,7 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
     from pipeline.engine.status import last
 
     yield "run", f"{found.run}, mixture {found.mixture!r}"
-    yield "state", _STATES[found.state]
+    yield "state", f"stopped by whoever ran it{_GO_ON}" if found.by_hand else _STATES[found.state]
     if found.driver:
         yield "driver", found.driver
     if found.stages:

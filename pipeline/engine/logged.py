@@ -59,6 +59,7 @@ class LogEvent:
     message: str = ""  # of warning and error
     kind: str = ""
     ok: bool = False  # of end
+    stopped: bool = False  # of end: by whoever ran it, as with Ctrl-C
 
     def __post_init__(self) -> None:
         if self.event in _OF_A_STEP and not self.step:

@@ -173,14 +173,18 @@ class Progress:
 
     @contextmanager
     def recorded(self, **values: Any) -> Iterator[None]:
-        """Log a start with `values`, and an end with the seconds and what went wrong, if anything did."""
+        """Log a start with `values`, and an end with the seconds and what went wrong, if anything did: to be stopped by
+        whoever runs it is no error."""
         started = time.monotonic()
         self.event("start", **values)
         try:
             yield
+        except KeyboardInterrupt:
+            self.event("end", ok=False, stopped=True, seconds=round(time.monotonic() - started, 3))
+            raise
         except BaseException as error:
             said = {"kind": type(error).__name__, "message": str(error)}
-            if not isinstance(error, LoopmixError | KeyboardInterrupt):  # a defect, or a kill: where was it?
+            if not isinstance(error, LoopmixError):  # a defect, or a kill: where was it?
                 said["traceback"] = "".join(traceback.format_exception(error))
             self.event("error", **said)
             self.event("end", ok=False, seconds=round(time.monotonic() - started, 3))

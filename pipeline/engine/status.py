@@ -58,6 +58,7 @@ class Status:
     problems: tuple[str, ...]  # shards of the input that were skipped
     warnings: tuple[str, ...]
     error: str  # what ended the last start; "" if nothing did
+    by_hand: bool  # whoever ran the last start stopped it, as with Ctrl-C
     log: str
 
     @property
@@ -81,6 +82,7 @@ class _Told:
     warnings: list[str] = field(default_factory=list)
     error: str = ""
     ended: bool | None = None  # well or not; None: it did not end, or was killed
+    by_hand: bool = False  # that end
 
     def take(self, event: LogEvent) -> None:
         """Add one event. Of kinds that a later version may add, none is needed."""
@@ -100,7 +102,7 @@ class _Told:
             case "error":
                 self.error = f"{event.kind}: {event.message}"
             case "end":
-                self.ended = event.ok
+                self.ended, self.by_hand = event.ok, event.stopped
 
 
 def _step(event: LogEvent, *, before: Step | None) -> Step:
@@ -126,7 +128,7 @@ def status_of(store: Store) -> Status:
     if held is not None:
         state = "working" if lives(store, held) else "dead"
     elif told.ended is False:
-        state = "failed"
+        state = "stopped" if told.by_hand else "failed"
     else:
         is_ended = told.ended is True or not told.started  # a log that is lost, or says nothing, speaks for nothing
         state = "finished" if is_ended and set(done) >= set(told.stages or STAGES) else "stopped"
@@ -142,6 +144,7 @@ def status_of(store: Store) -> Status:
         problems=tuple(problems),
         warnings=tuple(told.warnings),
         error=told.error,
+        by_hand=state == "stopped" and told.by_hand,
         log=store.full(told.path) if told.path else "",
     )
 

@@ -86,7 +86,7 @@ def _message(warning: LogEvent) -> str:
 def _start(events: Sequence[LogEvent]) -> RunStart:
     first, last = events[0], events[-1]
     seconds = (datetime.fromisoformat(last.time) - datetime.fromisoformat(first.time)).total_seconds()
-    outcome = ("done" if last.ok else "failed") if last.event == "end" else "open"
+    outcome = ("done" if last.ok else "stopped" if last.stopped else "failed") if last.event == "end" else "open"
     inputs = next((event for event in reversed(events) if event.event == "inputs"), first)
     file = first.mixture_file or MixtureFile()
     return RunStart(

@@ -52,7 +52,7 @@ class RunStart:
 
     time: str  # UTC, ISO 8601
     seconds: float  # to the last line of its log
-    outcome: str  # done, failed, or open: its log does not end, as that of the start that writes the report
+    outcome: str  # done, failed, stopped by whoever ran it, or open: its log does not end, as of who writes the report
     host: str
     version: str
     command: tuple[str, ...]

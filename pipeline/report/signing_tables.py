@@ -74,7 +74,8 @@ def starts_table(numbers: Numbers) -> ReportTable:
     ]
     columns = [Column("start (UTC)", TEXT), Column("outcome", TEXT), Column("time", TIME), Column("host", TEXT)]
     columns += [Column("cores"), Column("workers", TEXT), Column("loopmix", TEXT), Column("command", PATH)]
-    return ReportTable("Starts", columns, rows, "open: its log does not end, as that of the start that wrote this page")
+    note = "stopped: by whoever ran it; open: its log does not end, as that of the start that wrote this page"
+    return ReportTable("Starts", columns, rows, note)
 
 
 def warnings_table(numbers: Numbers) -> ReportTable:

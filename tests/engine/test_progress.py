@@ -51,7 +51,7 @@ def test_log_holds_every_event_when_written_to_any_store(tmp_path: Path, root: s
 
 @pytest.mark.parametrize(
     ("error", "traced"),
-    [(StoreError("disk is full"), False), (ValueError("a defect"), True), (KeyboardInterrupt(), False)],
+    [(StoreError("disk is full"), False), (ValueError("a defect"), True), (SystemExit(), True)],
 )
 def test_log_says_what_ended_a_run_when_it_fails(tmp_path: Path, error: BaseException, traced: bool) -> None:
     store = open_store(str(tmp_path))
@@ -61,7 +61,17 @@ def test_log_says_what_ended_a_run_when_it_fails(tmp_path: Path, error: BaseExce
     *_, said, end = events(store)
     assert (said["event"], said["kind"], said["message"]) == ("error", type(error).__name__, str(error))
     assert ("traceback" in said) == traced
-    assert (end["event"], end["ok"]) == ("end", False)
+    assert (end["event"], end["ok"], "stopped" in end) == ("end", False, False)
+
+
+def test_log_of_a_run_that_was_stopped_ends_so_and_says_no_error(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    progress = Progress(Console(quiet=True), log=RunLog(store, pytest.fail))
+    with pytest.raises(KeyboardInterrupt), progress.recorded(), progress.step("tokens", n_items=1, n_done=0):
+        raise KeyboardInterrupt
+    *before, end = events(store)
+    assert [e["event"] for e in before] == ["start", "step"]
+    assert (end["event"], end["ok"], end["stopped"]) == ("end", False, True)
 
 
 def test_log_is_readable_line_by_line_when_the_run_still_works(tmp_path: Path) -> None:

@@ -140,6 +140,18 @@ def test_what_ended_the_last_start_is_said(tmp_path: Path, ok: bool, state: str)
     assert (found.state, found.error) == (state, "" if ok else "StageError: tokens failed on item 3")
 
 
+@pytest.mark.parametrize(("stopped", "said"), [(True, "stopped by whoever ran it"), (False, "failed; mend the cause")])
+def test_a_start_that_was_stopped_has_not_failed(tmp_path: Path, stopped: bool, said: str) -> None:
+    told(tmp_path, "20260101T000000Z-0.jsonl", *working("d" * 32), event("end", ok=False, stopped=stopped))
+    result = CliRunner().invoke(main, ["status", str(tmp_path)])
+    rows = {line[:10].rstrip(): line[10:] for line in result.output.splitlines()}
+    assert rows["state"].startswith(said) and rows["state"].endswith(" run the same command again to go on") == stopped
+    assert ("step" in rows) == stopped, "where it goes on"
+    assert "error" not in rows
+    as_json = json.loads(CliRunner().invoke(main, ["status", str(tmp_path), "--json"]).output)
+    assert (as_json["state"], as_json["by_hand"]) == (("stopped", True) if stopped else ("failed", False))
+
+
 def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
     told(tmp_path, "20260101T000000Z-0.jsonl", *working("d" * 32))
     with (tmp_path / "logs" / "20260101T000000Z-0.jsonl").open("a") as log:

@@ -151,16 +151,20 @@ def test_a_run_without_logs_has_no_record_and_one_with_logs_says_who_made_it(tmp
         {"time": "2026-01-02T03:04:15.500+00:00", "event": "end", "ok": True},
     ]  # fmt: skip
     lines = "".join(json.dumps(event) + "\n" for event in events)
-    for name, text in (("1", lines), ("2", lines[:-20])):  # the second was killed while it wrote
+    ends = (("1", lines), ("2", lines[:-20]))  # the second was killed while it wrote
+    ends += tuple((str(n), f'{lines[:-6]}false, "stopped": {said}}}\n') for n, said in ((3, "false"), (4, "true")))
+    for name, text in ends:
         run.store.write_bytes(f"logs/20260102T030405Z-0000000{name}.jsonl", text.encode())
     found = compute(run).record
     assert [(s.outcome, s.seconds, s.host, s.n_cpus, s.workers) for s in found.starts] == [
         ("done", 10.5, "<h>", 4, "inline"),
         ("open", 10.0, "<h>", 4, "inline"),
+        ("failed", 10.5, "<h>", 4, "inline"),
+        ("stopped", 10.5, "<h>", 4, "inline"),
     ]
-    assert [(s.step, s.n_starts, s.n_items, s.seconds) for s in found.steps] == [("tokens", 2, 6, 5.0)]
+    assert [(s.step, s.n_starts, s.n_items, s.seconds) for s in found.steps] == [("tokens", 4, 12, 10.0)]
     assert [(w.message, w.n_starts) for w in found.warnings] == [
-        ("<w> ftp://...@h/x", 2), ("y" * MAX_MESSAGE_CHARS + "…", 2)]  # fmt: skip
+        ("<w> ftp://...@h/x", 4), ("y" * MAX_MESSAGE_CHARS + "…", 4)]  # fmt: skip
     page = Path(write_report(run)[1]).read_text(encoding="utf-8")
     assert "&lt;h&gt;" in page and "name: x" in page and "&lt;w&gt; ftp://...@h/x" in page
 
