@@ -68,7 +68,9 @@ class _Commands(Grouped):
         except click.ClickException as error:
             say(short(_usage(error)), err=True)
             sys.exit(error.exit_code)
-        except click.Abort:
+        except click.Abort as abort:
+            if isinstance(abort.__cause__, EOFError):  # which click takes for Ctrl-D; nothing here reads a terminal
+                raise abort.__cause__ from None
             complain("stopped")
             sys.exit(EXIT_STOPPED)
 

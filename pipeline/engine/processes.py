@@ -29,6 +29,8 @@ Result = TypeVar("Result")
 
 # Of one item, before it is tried with no other beside it; once more there.
 MAX_DEATHS = 2
+# Of one process. One that the server forks is lost with it, and a server that was ended takes a moment to be gone.
+MAX_STARTS, _AGAIN_SECONDS = 3, 0.2
 # A task peaks at 0.9 GB with shards of 64 MB, and holds as many times more or less with others (docs/speed.md).
 TASK_BYTES_PER_SHARD_BYTE = 14
 
@@ -183,14 +185,26 @@ class ProcessExecutor:
 
     def _start(self) -> _Worker:
         context: Any = get_context(self._method)
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, name=WORKER_NAME, args=(theirs,), daemon=True)
-        with uninterrupted():
-            process.start()
-        theirs.close()
-        worker = _Worker(process, ours)
-        self._alive.add(worker)
-        return worker
+        for _ in range(MAX_STARTS):
+            # New ends each time: a process that was forked just before its server ended has the old ones.
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, name=WORKER_NAME, args=(theirs,), daemon=True)
+            try:
+                with uninterrupted():
+                    process.start()  # begins the server again where it has ended
+            except (EOFError, ConnectionError):
+                ours.close()
+                time.sleep(_AGAIN_SECONDS)
+                continue
+            finally:
+                theirs.close()
+            worker = _Worker(process, ours)
+            self._alive.add(worker)
+            return worker
+        raise StageError(
+            f"no worker process begins: the server that they are forked from ended {MAX_STARTS} times, killed or for "
+            "want of memory (the kernel's log says which); run the same line again, or with the executor inline"
+        )
 
     def _end(self, worker: _Worker) -> None:
         if worker in self._alive:

@@ -104,6 +104,18 @@ def test_a_stop_is_answered_with_the_line_that_goes_on(
     assert f"stopped; run the same line {hint} go on" in stopped.output
 
 
+def test_an_end_of_file_that_nobody_expected_is_a_defect_and_no_stop(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise EOFError("unexpected EOF")
+
+    monkeypatch.setattr("pipeline.recipe.work_off", fail)
+    failed = curate(copy / "mix.yaml", copy / "run")
+    assert (failed.exit_code, repr(failed.exception)) == (1, "EOFError('unexpected EOF')")
+    assert "stopped" not in failed.output
+
+
 def test_a_run_of_other_sources_stays_untouched(copy: Path, made: Path) -> None:
     text = (copy / "mix.yaml").read_text()
     for name in ("code", "text"):

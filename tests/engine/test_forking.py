@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.engine import forking
+from pipeline.engine.processes import MAX_STARTS
 
 PACKAGE = Path(forking.__file__).parents[1]
 _SCRIPT = """
+import os
 import signal
 import sys
 from multiprocessing import forkserver
@@ -41,6 +43,25 @@ def in_worker(*preload):
     with processes(1, preload=preload) as executor:
         ((_, found),) = executor.map(held, [("wave", "colorsys")], name="t")
     return executor._method, found
+
+
+def lose(n):
+    # What begins next waits for a server that is killed before it answers, n times.
+    server, read, left = forkserver._forkserver, forkserver.read_signed, [n]
+    ensure_running = server.ensure_running
+
+    def hold():
+        ensure_running()
+        if left[0]:
+            os.kill(server._forkserver_pid, signal.SIGSTOP)
+
+    def read_lost(fd):
+        if left[0]:
+            left[0] -= 1
+            os.kill(server._forkserver_pid, signal.SIGKILL)
+        return read(fd)
+
+    server.ensure_running, forkserver.read_signed = hold, read_lost
 
 
 if __name__ == "__main__":
@@ -95,6 +116,16 @@ def test_an_interrupted_command_says_so_in_one_line(tmp_path: Path) -> None:
 def test_a_server_that_somebody_ended_begins_again(tmp_path: Path) -> None:
     body = 'print(in_worker("wave"))\nforkserver._forkserver._stop()\nprint(in_worker("wave"))'
     assert said(tmp_path, body) == ["('forkserver', [True, False])"] * 2
+
+
+def test_a_server_that_is_lost_with_what_it_was_to_begin_begins_again(tmp_path: Path) -> None:
+    assert said(tmp_path, f'lose({MAX_STARTS - 1})\nprint(in_worker("wave"))') == ["('forkserver', [True, False])"]
+
+
+def test_a_server_that_is_lost_each_time_is_one_error_that_says_so(tmp_path: Path) -> None:
+    tried = f"lose({MAX_STARTS})\ntry:\n    in_worker()\nexcept StageError as error:\n    print(error)"
+    (line,) = said(tmp_path, f"from pipeline.errors import StageError\n{tried}")
+    assert f"the server that they are forked from ended {MAX_STARTS} times" in line
 
 
 def test_nothing_of_ours_is_imported_before_the_server_begins() -> None:
