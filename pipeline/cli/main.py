@@ -52,6 +52,13 @@ def _usage(error: click.ClickException) -> str:
     return f"{command}: {said.removesuffix('.')} (see `{command} --help`)"
 
 
+def _stop() -> SystemExit:
+    """The end after Ctrl-C. Python notes where that strikes within an `exec` of text, of which imports have many, and
+    `python -m pipeline` would end by the signal at last, and not with the code; the next `exec` clears the note."""
+    exec("")  # noqa: S102 - of nothing
+    return SystemExit(EXIT_STOPPED)
+
+
 class _Commands(Grouped):
     """Prints our own errors on one line; anything else is a defect and keeps its traceback."""
 
@@ -72,7 +79,7 @@ class _Commands(Grouped):
             if isinstance(abort.__cause__, EOFError):  # which click takes for Ctrl-D; nothing here reads a terminal
                 raise abort.__cause__ from None
             complain("stopped")
-            sys.exit(EXIT_STOPPED)
+            raise _stop() from None
 
     def invoke(self, ctx: click.Context) -> Any:
         # The same line with --replace would remove what it is to go on from.
@@ -91,7 +98,7 @@ class _Commands(Grouped):
             raise SystemExit(EXIT_ERROR) from None
         except KeyboardInterrupt:
             complain(f"stopped; run the same line again{hint} to go on")
-            raise SystemExit(EXIT_STOPPED) from None
+            raise _stop() from None
 
 
 @click.group(cls=_Commands)

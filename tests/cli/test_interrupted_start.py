@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -45,6 +46,23 @@ def test_a_command_that_is_interrupted_while_it_starts_says_one_line(at: str, be
 def test_later_the_command_itself_hears_it(tmp_path: Path) -> None:
     said = ended("pipeline.api.making", "curate", "nothing.yaml", "--out", str(tmp_path / "run"))
     assert said == (130, "loopmix: stopped; run the same line again to go on\n")
+
+
+def test_it_ends_with_the_code_and_not_by_the_signal_wherever_it_was_struck(tmp_path: Path) -> None:
+    """Within an `exec` of text, as of a class of data, with none after it; only `-m` shows it."""
+    (tmp_path / "sitecustomize.py").write_text("""
+import sys
+class Interrupts:
+    @staticmethod
+    def find_spec(name, path, target=None):
+        if name == "pipeline.arrays.pandas_unasked":
+            exec("raise KeyboardInterrupt")
+sys.meta_path.insert(0, Interrupts)
+""")
+    command = [sys.executable, "-m", "pipeline", "curate", "nothing.yaml", "--out", str(tmp_path / "run")]
+    paths = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=paths)
+    assert (done.returncode, done.stderr) == (130, "loopmix: stopped; run the same line again to go on\n")
 
 
 def test_a_command_that_is_to_ignore_it_does() -> None:
