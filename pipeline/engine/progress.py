@@ -13,10 +13,10 @@ import secrets
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ LINE_SECONDS = 10.0  # how often a console that is no terminal, and the log, get
 PUT_SECONDS = 5.0  # how often a log on an object store is written while steps come and go
 # A lone surrogate is no text that a table could hold.
 _ESCAPE = re.compile(r"\\(?:[tnr]|x[0-9a-f]{2}|u(?!d[89a-f])[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})")
+_STAMP = "%Y%m%dT%H%M%SZ"
 _OFTEN = ("step", "step_end", "progress", "skipped", "said")
 
 
@@ -58,7 +59,8 @@ def unprinted(text: str) -> str:
 
 @dataclass
 class RunLog:
-    """RUN/logs/<start>-<random>.jsonl: two drivers that start in the same second write two files.
+    """RUN/logs/<start>-<random>.jsonl: two drivers that start in the same second write two files. Names are in the
+    order of the starts, also where the clock was set back between two.
 
     A local file grows line by line. Object stores cannot append, so there the whole file is written again: for steps
     and their progress every few seconds, for all else at once. It stays small, as steps are events and items are not.
@@ -68,7 +70,7 @@ class RunLog:
     store: Store
     complain: Callable[[str], None]
     hear: Callable[[str, dict[str, Any]], None] | None = None  # gets each event too; what it raises ends the run
-    path: str = field(default_factory=lambda: f"logs/{_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.jsonl")
+    path: str = ""  # until the first event
     _lines: list[str] = field(default_factory=list)
     _broken: bool = False
     _last: str = ""
@@ -103,6 +105,7 @@ class RunLog:
             if self._broken:
                 return
             try:
+                self.path = self.path or f"logs/{_stamp(self.store.files('logs'))}-{secrets.token_hex(4)}.jsonl"
                 if self.store.is_local:
                     file = Path(self.store.full(self.path))
                     file.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +116,9 @@ class RunLog:
                     self.store.write_bytes(self.path, "".join(self._lines).encode())
             except Exception as error:  # noqa: BLE001 - storage clients raise kinds of their own, and no log is worth a run
                 self._broken = True
-                self.complain(f"the log {self.path} cannot be written ({error}); the run goes on without it")
+                self.complain(
+                    f"the log {self.path or 'of this start'} cannot be written ({error}); the run goes on without it"
+                )
 
 
 @dataclass(frozen=True)
@@ -236,6 +241,15 @@ class Progress:
 def silent() -> Progress:
     """For tests and library use."""
     return Progress(Console(quiet=True), quiet=True)
+
+
+def _stamp(names: Iterable[str]) -> str:
+    """The time that a new log beside those of `names` is named by: now, or a second after the last of them."""
+    said = _now()
+    for name in names:
+        with suppress(ValueError, OverflowError):  # no log's name, or the last second that there is
+            said = max(said, datetime.strptime(f"{name.partition('-')[0]}+0000", f"{_STAMP}%z") + timedelta(seconds=1))
+    return said.strftime(_STAMP)
 
 
 def _now() -> datetime:

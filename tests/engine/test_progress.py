@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from pipeline.engine import progress as progress_module
+from pipeline.engine.logged import logs_of
 from pipeline.engine.progress import Progress, RunLog, printable
 from pipeline.engine.store import Store, open_store
 from pipeline.errors import StoreError
@@ -86,6 +89,28 @@ def test_two_logs_do_not_mix_when_they_begin_at_once(tmp_path: Path) -> None:
     for _ in range(2):
         RunLog(store, pytest.fail).write("start")
     assert len(store.files("logs")) == 2
+
+
+@pytest.mark.parametrize("root", ["{}", "memory://{}"])
+def test_logs_are_in_the_order_of_their_starts_when_the_clock_is_set_back(
+    tmp_path: Path, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, started = open_store(root.format(tmp_path)), []
+    for year in (2026, 2031, 2026, 2026, 2032):
+        monkeypatch.setattr(progress_module, "_now", lambda year=year: datetime(year, 5, 6, 7, 8, 9, tzinfo=UTC))
+        log = RunLog(store, pytest.fail)
+        log.write("start")
+        log.write("end")
+        started.append(log.path)
+    assert logs_of(store) == started
+    times = [path.removeprefix("logs/").partition("-")[0] for path in started]
+    assert times == [f"{time}Z" for time in ("20260506T070809", "20310506T070809", "20310506T070810",
+                                             "20310506T070811", "20320506T070809")]  # fmt: skip
+
+
+def test_a_log_is_named_by_the_clock_beside_what_is_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "_now", lambda: datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC))
+    assert progress_module._stamp(["notes.txt", "99991231T235959Z-0.jsonl"]) == "20260506T070809Z"
 
 
 @pytest.mark.parametrize("root", ["{}", "memory://{}"])
