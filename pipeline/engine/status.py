@@ -144,7 +144,7 @@ def status_of(store: Store) -> Status:
         problems=tuple(problems),
         warnings=tuple(told.warnings),
         error=told.error,
-        by_hand=state == "stopped" and told.by_hand,
+        by_hand=told.by_hand,
         log=store.full(told.path) if told.path else "",
     )
 
