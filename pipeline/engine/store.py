@@ -9,9 +9,8 @@
     RUN/work/<stage>/<fingerprint>/        what an exchange passes on; removed when its stage is done
     RUN/lease.json                         who works on the run
 
-A write is atomic, see `local_disk.py` and `object_disk.py`. Whoever writes the same name twice writes the same bytes,
-so a repeated task is harmless. Every parquet page carries a checksum that is verified on read: without it one flipped
-bit in a page reads as wrong data.
+A write is atomic (`local_disk.py`, `object_disk.py`), and whoever writes a name twice writes the same bytes: a repeated
+task is harmless. Every parquet page has a checksum that is verified on read, or a flipped bit would be wrong data.
 """
 
 from __future__ import annotations
