@@ -61,7 +61,9 @@ def _rows(found: Status) -> Iterator[tuple[str, str]]:
     from pipeline.engine.status import last
 
     yield "run", f"{found.run}, mixture {found.mixture!r}"
-    yield "state", f"stopped by whoever ran it{_GO_ON}" if found.by_hand else _STATES[found.state]
+    state = f"stopped by whoever ran it{_GO_ON}" if found.by_hand else _STATES[found.state]
+    # The same line would remove what it is to go on from.
+    yield "state", state.replace("same command", "same command without --replace") if found.replaces else state
     if found.driver:
         yield "driver", found.driver
     if found.stages:

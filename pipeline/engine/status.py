@@ -59,6 +59,7 @@ class Status:
     warnings: tuple[str, ...]
     error: str  # what ended the last start; "" if nothing did
     by_hand: bool  # whoever ran the last start stopped it, as with Ctrl-C
+    replaces: bool  # the last start was one with --replace, which begins anew
     log: str
 
     @property
@@ -83,12 +84,14 @@ class _Told:
     error: str = ""
     ended: bool | None = None  # well or not; None: it did not end, or was killed
     by_hand: bool = False  # that end
+    replaces: bool = False
 
     def take(self, event: LogEvent) -> None:
         """Add one event. Of kinds that a later version may add, none is needed."""
         match event.event:
             case "start":
                 self.host, self.started, self.mixture = event.host, event.time, event.mixture
+                self.replaces = "--replace" in event.command
             case "lease":
                 self.driver = event.driver
             case "stages":
@@ -145,6 +148,7 @@ def status_of(store: Store) -> Status:
         warnings=tuple(told.warnings),
         error=told.error,
         by_hand=told.by_hand,
+        replaces=told.replaces,
         log=store.full(told.path) if told.path else "",
     )
 

@@ -152,6 +152,15 @@ def test_a_start_that_was_stopped_has_not_failed(tmp_path: Path, stopped: bool, 
     assert (as_json["state"], as_json["by_hand"]) == (("stopped", True) if stopped else ("failed", False))
 
 
+@pytest.mark.parametrize("end", [[], [{"ok": False}], [{"ok": False, "stopped": True}]])
+def test_no_command_that_begins_anew_is_advised_to_go_on(tmp_path: Path, end: list[dict[str, Any]]) -> None:
+    command = ["loopmix", "curate", "m.yaml", "--out", "run", "--replace"]
+    start = event("start", host="h", mixture="m", command=command)
+    told(tmp_path, "20260101T000000Z-0.jsonl", start, *(event("end", **one) for one in end))
+    said = CliRunner().invoke(main, ["status", str(tmp_path)]).output
+    assert " ".join(said.split()).count("run the same command without --replace") == 1
+
+
 def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
     told(tmp_path, "20260101T000000Z-0.jsonl", *working("d" * 32))
     with (tmp_path / "logs" / "20260101T000000Z-0.jsonl").open("a") as log:
