@@ -51,6 +51,12 @@ class Saver:
             cause = " ".join(str(error).split())[-300:]
             raise CheckpointError(f"{final}: cannot be written ({cause}); free the space or fix access, then run again")
 
+    def settle(self) -> None:
+        """Return when nothing is written any more, well or not: whoever takes the folder up next, in this process too,
+        clears half a checkpoint away."""
+        if self._pending is not None:
+            self._pending.exception()  # no news beside the error that ends the training
+
     def restore(self, progress: TrainProgress) -> None:
         """Fill model and optimiser from the checkpoint of `progress`, whatever number of processes wrote it."""
         checkpoint = checkpoint_of(self._folder.path, step=progress.step)

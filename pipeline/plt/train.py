@@ -112,7 +112,10 @@ def train(
             if folder.resume is None and config.run.warm_start is not None:
                 on_event(Noted(warm_start(place.model, Path(config.run.warm_start), tokenizer=tokenizer)))
             trainer = _Trainer(config, split=split, folder=folder, place=place, on_event=on_event)
-            trainer.run()
+            try:
+                trainer.run()
+            finally:
+                trainer.saver.settle()
             result = trainer.result()
             ranks.wait()
             return result or read_result(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from safetensors.torch import save_file
 
 from pipeline.errors import CheckpointError
 from pipeline.plt import Noted, Saved, Started, Stepped, export, load, train
-from pipeline.plt.checkpoint import read_counters
+from pipeline.plt.checkpoint import Draft, read_counters
 from pipeline.plt.distributed import Ranks
 from pipeline.plt.pieces import Piece, PiecedTensor, PieceIndex, read_index, read_pieces
 from pipeline.results import to_json
@@ -114,6 +115,23 @@ def test_training_in_pieces_when_killed_after_any_event_resumes_to_the_same_byte
         break
     assert lives >= 3
     assert _files(out) == _files(tmp_path / "undisturbed")
+
+
+def test_nothing_is_written_into_a_folder_that_was_given_back(run, tmp_path, in_pieces, monkeypatch):
+    commit = Draft.commit
+
+    def late(draft, hashes):
+        time.sleep(0.3)
+        commit(draft, hashes)
+
+    def die_beside_it(event):
+        if isinstance(event, Stepped) and event.step.step == 4:
+            raise KilledError
+
+    monkeypatch.setattr(Draft, "commit", late)
+    with pytest.raises(KilledError):
+        train(CONFIG, data=run, out=tmp_path / "model", on_event=die_beside_it)
+    assert [p.name for p in (tmp_path / "model/checkpoints").iterdir()] == ["step-00000003"]
 
 
 @pytest.mark.parametrize("name", ["pieces.json", "pieces-00000-of-00001.safetensors", "state.json", "config.json"])
