@@ -24,7 +24,7 @@ _OF_CATEGORY = {
     # CLA, Commercial, Free Restricted, Patent License, Proprietary Free, Source-available: `other`
 }
 _SAYS_NOTHING = frozenset({
-    "", "osi-approved", "unknown", "none", "noassertion", "other", "no", "null", "nan", "n-a", "na", "unspecified",
+    "", "osi-approved", "unknown", "none", "noassertion", "no", "null", "nan", "n-a", "na", "unspecified",
     "unlabeled",
 })  # fmt: skip
 

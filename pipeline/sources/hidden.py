@@ -9,12 +9,14 @@ kinds whose files are documents nothing is hidden: `.github/` and `__init__.py` 
 from collections.abc import Iterable
 
 _SIGNS = (".", "_")
+_HERE = (".", "..")  # no name: `./part-0.jsonl`
 
 
 def shown_by(patterns: Iterable[str]) -> frozenset[str]:
     """The signs that some of these patterns write in front of a name, and so mean."""
     wanted = (pattern for pattern in patterns if not pattern.startswith("!"))
-    return frozenset(part[0] for pattern in wanted for part in pattern.split("/") if part.startswith(_SIGNS))
+    parts = (part for pattern in wanted for part in pattern.split("/"))
+    return frozenset(part[0] for part in parts if part.startswith(_SIGNS) and part not in _HERE)
 
 
 def is_hidden(path: str, *, shown: frozenset[str]) -> bool:

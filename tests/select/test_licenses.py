@@ -33,8 +33,8 @@ NAMES = {
     "SIL Open Font License 1.1|"
     "https://oss.oracle.com/licenses/CDDL+GPL-1.1|Microsoft Reciprocal License|Sun Public License|IBM Public License",
     OTHER: "LicenseRef-acme|UNLICENSED|Proprietary|BUSL-1.1|SSPL-1.0|Elastic-2.0|CC-BY-NC-4.0|CC-BY-ND-4.0|"
-    "no such thing|Apache-2.0-commons-clause|https://creativecommons.org/licenses/by-nc/4.0/",
-    UNKNOWN: "|NOASSERTION|unknown|none|Other|no_license|null|  ",
+    "no such thing|Other|Apache-2.0-commons-clause|https://creativecommons.org/licenses/by-nc/4.0/",
+    UNKNOWN: "|NOASSERTION|unknown|none|no_license|null|  ",
 }  # fmt: skip
 
 

@@ -68,6 +68,7 @@ def test_who_writes_the_sign_means_it(tmp_path: Path, kind: str) -> None:
     assert names(source(tmp_path, kind, include=("*", "_*"))) == {*READ, "_temporary/0/a", "more/_tmp"}
     assert names(source(tmp_path, kind, include=("*", "!_*"))) == {"a", "more/c"}
     assert names(source(tmp_path, kind, include=("*", "!/more/_none"))) == set(READ), "taken back, not meant"
+    assert names(source(tmp_path, kind, include=("*", "./a*", "../x/*"))) == set(READ), "a way, no name"
     assert names(source(tmp_path / "more" / "_*", kind)) == {"_tmp"}
     assert names(source(tmp_path / "more" / f".x=y.{kind}", kind)) == {".x=y"}
     assert names(source(tmp_path / "_temporary" / "0", kind)) == {"a"}, "a folder that is named whole"
