@@ -17,7 +17,7 @@ from itertools import islice, pairwise
 # Tokens of a translated pattern: what stays (an escaped character, all but a slash), another class, the end.
 _TOKEN = re.compile(r"(\\.|\[\^/\])|(\[\^?\]?[^\]]*\])|(\$)", re.DOTALL)
 # What a shell would make several patterns of, and gitignore takes for a name; and what is blanked out before the look.
-_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _MEANT = re.compile(r"\\.|\[[^]]+\]", re.DOTALL)
 _MAX_WRITTEN = 8
 _NAME_ESCAPE = re.compile(r"(?<!\\)\\(?=x[0-9a-f]{2})")
@@ -58,7 +58,7 @@ def _refuse_braces(pattern: str) -> None:
 def _without_braces(pattern: str) -> Iterator[str]:
     """The patterns that a shell would make of one; innermost braces first."""
     blanked = _MEANT.sub(lambda found: "\0" * len(found[0]), pattern)
-    found = _BRACES.search(blanked)
+    found = BRACES.search(blanked)
     if found is None:
         yield pattern
         return

@@ -50,31 +50,28 @@ class YamlFile:
 
     def line(self, loc: Loc) -> int | None:
         """The line of the last part of `loc` that stands in the file, from 1; None where nothing of it does."""
-        node, line = self.root, None
+        lines = [line for line, _ in self._parts(loc)]
+        return lines[-1] if lines else None
+
+    def written(self, loc: Loc) -> str | None:
+        """The value at `loc` as it stands in the file; None where there is none, or no single one."""
+        nodes = [self.root, *(node for _, node in self._parts(loc))]
+        return str(nodes[-1].value) if len(nodes) > len(loc) and isinstance(nodes[-1], yaml.ScalarNode) else None
+
+    def _parts(self, loc: Loc) -> Iterator[tuple[int, yaml.Node]]:
+        """The line, from 1, and the value of each part of `loc`, as far as they stand in the file."""
+        node = self.root
         for part in loc:
             if isinstance(node, yaml.MappingNode):
                 found = next(((k, v) for k, v in node.value if k.value == part), None)
                 if found is None:
-                    return line
-                line, node = found[0].start_mark.line + 1, found[1]
+                    return
+                at, node = found
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-                line = node.start_mark.line + 1
+                at = node = node.value[part]
             else:
-                return line
-        return line
-
-    def written(self, loc: Loc) -> str | None:
-        """The value at `loc` as it stands in the file; None where there is none, or no single one."""
-        node = self.root
-        for part in loc:
-            if isinstance(node, yaml.MappingNode):
-                node = next((value for key, value in node.value if key.value == part), None)
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-            else:
-                return None
-        return str(node.value) if isinstance(node, yaml.ScalarNode) else None
+                return
+            yield at.start_mark.line + 1, node
 
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Raise ConfigError with all `problems`, in the order of the file; nothing happens where there are none."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,21 +15,8 @@ from pipeline.filters import Scorer
 from pipeline.quality.scorers import hash_of
 from pipeline.sources.roots import locate
 
+pytestmark = pytest.mark.usefixtures("limited")
 SAID = "is a pipe and no file; save what it gives as a file, and name that"
-
-
-@pytest.fixture(autouse=True)
-def _limited() -> Iterator[None]:
-    """Who waits for a pipe is ended by a signal, which no test survives unseen."""
-
-    def end(*_: object) -> None:
-        pytest.fail("somebody waits for ever")
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -67,8 +67,9 @@ def input_bytes(slices: Sequence[Slice]) -> dict[str, int]:
     cut: set[tuple[str, str]] = set()  # files of which each of several slices holds a part; a group holds whole ones
     for one in slices:
         for file in one.files:
-            if one.is_group or (one.source, file.path) not in cut:
-                found[one.source] = found.get(one.source, 0) + file.size
             if not one.is_group:
+                if (one.source, file.path) in cut:
+                    continue
                 cut.add((one.source, file.path))
+            found[one.source] = found.get(one.source, 0) + file.size
     return found

@@ -66,7 +66,7 @@ class RunFiles:
     is_recounted: bool = False  # read by `verify`, which says itself which tables have other rows
 
     def recounted(self) -> "RunFiles":
-        """The same for `verify`, which says itself which tables have other rows. Its manifest is not read again."""
+        """The same for `verify`. Its manifest is not read again."""
         other = replace(self, is_recounted=True)
         vars(other).update({name: vars(self)[name] for name in ("manifest", "mixture") if name in vars(self)})
         return other

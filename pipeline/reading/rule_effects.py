@@ -213,7 +213,7 @@ def _judged(run: RunFiles, number: int, rules: Sequence[Rule], own: set[str], an
     reasons = one_chunk(ledger["reasons"])
     group = read(EXACT_DUPS, number, columns=["group_position"])["group_position"].to_numpy()
     mask, value = _hits(rules, measured)
-    shut, by_others = anew.of(run.tables, number, reasons)
+    shut, by_others = anew.of(run.tables, number, reasons, group.astype(np.int64))
     value |= {reason: np.ones(hit.size) for reason, hit in shut.items()}  # it is so: no number was measured
     return _Shard(ledger, mask | shut, value, _kept_out(reasons, own) | by_others, group)
 

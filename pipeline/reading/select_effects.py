@@ -20,7 +20,7 @@ from pipeline.engine.tables import Tables
 from pipeline.reasons import SETTINGS
 from pipeline.schema import DOCUMENTS, EXACT_DUPS, LANGUAGES, QUALITY
 from pipeline.select.licenses import UNKNOWN
-from pipeline.select.shut_out import asks_prose_language, license_classes, shut_out
+from pipeline.select.shut_out import asks_prose_language, license_classes, may_enter, shut_out
 
 _SECTION = "select."
 _GROUP = ["group_position", "group_size"]
@@ -30,6 +30,9 @@ COUNTED = {s.key: s.reason for s in SETTINGS if s.key and s.key.startswith(_SECT
 }
 
 
+_Measured = tuple[pa.Table, pa.Table, pa.Table | None]  # of a shard, what `shut_out` looks at
+
+
 @dataclass(frozen=True)
 class _Judge:
     """One mixture's settings; `shared` are the groups of equal bytes that a licence shuts out as a whole, int64 [n]."""
@@ -37,15 +40,10 @@ class _Judge:
     config: Select
     shared: np.ndarray
 
-    def masks(self, tables: Tables, shard: int) -> dict[str, np.ndarray]:
-        """By reason whom it drops, bool [n]."""
-        documents = tables.read(DOCUMENTS, shard, columns=["license", "problem"])
-        languages = tables.read(LANGUAGES, shard, columns=["pool", "language", "group", "content_kind"])
-        asks = asks_prose_language(self.config)
-        told = tables.read(QUALITY, shard, columns=["prose_language"]) if asks else None
-        masks = shut_out(documents, languages, told, self.config)
+    def masks(self, measured: _Measured, group: np.ndarray) -> dict[str, np.ndarray]:
+        """By reason whom it drops of a shard, bool [n]; `group` as in `ShutOut.of`."""
+        masks = shut_out(*measured, self.config)
         if self.shared.size:
-            group, _ = _groups(tables, shard)
             masks["dropped_license"] = masks["dropped_license"] | np.isin(group, self.shared)
         return masks
 
@@ -58,15 +56,23 @@ class ShutOut:
     before: _Judge
     after: _Judge
 
-    def of(self, tables: Tables, shard: int, decided: pa.ListArray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    def of(
+        self, tables: Tables, shard: int, decided: pa.ListArray, group: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """By reason whom the other settings shut out; and whom the run dropped for such a reason by another document.
 
-        `decided` are the reasons of the run, from its ledger.
+        `decided` are the reasons of the run, from its ledger; `group` of each document is that of its equals, int64.
         """
         if not self.reasons:
             return {}, np.zeros(len(decided), bool)
         nobody = np.zeros(len(decided), bool)
-        before, after = self.before.masks(tables, shard), self.after.masks(tables, shard)
+        asks = any(asks_prose_language(judge.config) for judge in (self.before, self.after))
+        measured = (
+            tables.read(DOCUMENTS, shard, columns=["license", "problem"]),
+            tables.read(LANGUAGES, shard, columns=["pool", "language", "group", "content_kind"]),
+            tables.read(QUALITY, shard, columns=["prose_language"]) if asks else None,
+        )
+        before, after = self.before.masks(measured, group), self.after.masks(measured, group)
         shared, parents = nobody.copy(), np.asarray(pc.list_parent_indices(decided))
         for reason in self.reasons:
             has = nobody.copy()
@@ -93,19 +99,13 @@ def _of(select: Select, key: str) -> object:
 def _judged_groups(run: RunFiles, config: Select) -> np.ndarray:
     """Groups of equal documents of which one bears a licence that may not enter, and none frees the others."""
     judged, states = set[int](), set[int]()
-    only = Select(drop_licenses=config.drop_licenses, drop_unknown=False)
     for shard in range(run.n_shards if config.drop_licenses else 0):
-        documents = run.tables.read(DOCUMENTS, shard, columns=["license", "problem"])
-        languages = run.tables.read(LANGUAGES, shard, columns=["language"])
-        dropped = shut_out(documents, languages, None, only)["dropped_license"]
-        group, size = _groups(run.tables, shard)
-        speaks = (license_classes(documents["license"]) != UNKNOWN) & (size > 1)
-        judged |= set(group[speaks & dropped].tolist())
-        states |= set(group[speaks & ~dropped].tolist())
+        licenses = run.tables.read(DOCUMENTS, shard, columns=["license"])["license"]
+        enters = may_enter(licenses, config.drop_licenses)
+        group, size = columns(run.tables.read(EXACT_DUPS, shard, columns=_GROUP), *_GROUP)
+        group = group.astype(np.int64)
+        speaks = (license_classes(licenses) != UNKNOWN) & (size > 1)
+        judged |= set(group[speaks & ~enters].tolist())
+        states |= set(group[speaks & enters].tolist())
     found = judged - states if config.license_of_equals == "freest" else judged
     return np.array(sorted(found), np.int64)
-
-
-def _groups(tables: Tables, shard: int) -> tuple[np.ndarray, np.ndarray]:
-    group, size = columns(tables.read(EXACT_DUPS, shard, columns=_GROUP), *_GROUP)
-    return group.astype(np.int64), size

@@ -38,7 +38,7 @@ def shut_out(
         if config.keep_prose_languages:
             found["other_prose_language"] = told.is_valid().to_numpy() & ~_is(told, *config.keep_prose_languages)
     if config.drop_licenses:
-        found["dropped_license"] = ~_may_enter(documents["license"], config.drop_licenses)
+        found["dropped_license"] = ~may_enter(documents["license"], config.drop_licenses)
     return found
 
 
@@ -64,7 +64,8 @@ def license_classes(column: pa.ChunkedArray) -> np.ndarray:
     return _by_spelling(column, license_class).astype(np.int64)
 
 
-def _may_enter(column: pa.ChunkedArray, dropped: Sequence[str]) -> np.ndarray:
+def may_enter(column: pa.ChunkedArray, dropped: Sequence[str]) -> np.ndarray:
+    """Whether each licence has a choice of none of the dropped classes, bool [n]; each spelling is judged once."""
     return _by_spelling(column, lambda x: dropped_class(x, dropped) is None).astype(bool)
 
 

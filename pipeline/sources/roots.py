@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from pipeline.config import Source
 from pipeline.errors import ConfigError, LoopmixError, StoreError, no_file
-from pipeline.globs import chooser, pruner
+from pipeline.globs import BRACES, chooser, pruner
 from pipeline.sources.hidden import is_hidden, shown_by
 from pipeline.sources.local import Walked, open_below, walk
 from pipeline.sources.names import is_safe, to_text
@@ -163,7 +163,7 @@ def _none_left(source: Source, *, n_files: int, n_links: int, n_hidden: int, suf
 
 def _of_braces(source: Source) -> str:
     """Why a path with braces finds nothing."""
-    return "; a glob knows no braces: write a source for each" * bool(re.search(r"\{[^{}]*,[^{}]*\}", source.path))
+    return "; a glob knows no braces: write a source for each" * bool(BRACES.search(source.path))
 
 
 _LISTED: ContextVar[dict[Any, Any] | None] = ContextVar("listed", default=None)

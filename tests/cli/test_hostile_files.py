@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,20 +41,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = curate(write(folder), folder / "run")
     assert result.exit_code == 0, result.output
     return folder / "run"
-
-
-@pytest.fixture
-def limited() -> Iterator[None]:
-    """Who waits for a pipe is ended by a signal, which no test survives unseen."""
-
-    def end(*_: object) -> None:
-        pytest.fail("a command waits for ever")
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def refused(run: Path, command: str) -> str:

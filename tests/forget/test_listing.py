@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,20 +74,6 @@ def test_an_entry_that_cannot_be_read_is_an_error_with_its_line(line: str, said:
 def test_a_list_without_entries_is_an_error() -> None:
     with pytest.raises(ConfigError, match="lists nothing"):
         read_entries(["# only this", ""], where="list.txt")
-
-
-@pytest.fixture
-def limited() -> Iterator[None]:
-    """Who waits for a pipe is ended by a signal, which no test survives unseen."""
-
-    def end(*_: object) -> None:
-        pytest.fail("a list is waited for")
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 WRITTEN: dict[str, bytes] = {

@@ -70,25 +70,26 @@ JOINED = [(name, table) for name, tables in (
 REFUSED = r"/tables/.*part-0000\d-of-00002\.parquet: has .* in .*/tables/.*parquet; .*; curate the run again"
 
 
+def refused(folder: Path, question: Callable[[RunFiles], object], change: str, table: Table) -> None:
+    """What is answered of a sound run is refused of one that was changed."""
+    run = hand_run(folder)
+    question(RunFiles(run.store))
+    CHANGES[change](run, table)
+    with pytest.raises(StoreError, match=REFUSED):
+        question(RunFiles(run.store))
+
+
 @pytest.mark.parametrize("table", [DOCUMENTS, LANGUAGES, EXACT_DUPS, QUALITY, REDACTED], ids=lambda table: table.name)
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("question", ASKED)
 def test_a_question_about_a_document_is_refused(tmp_path: Path, question: str, change: str, table: Table) -> None:
-    run = hand_run(tmp_path)
-    ASKED[question](RunFiles(run.store))
-    CHANGES[change](run, table)
-    with pytest.raises(StoreError, match=REFUSED):
-        ASKED[question](RunFiles(run.store))
+    refused(tmp_path, ASKED[question], change, table)
 
 
 @pytest.mark.parametrize(("counted", "table"), JOINED, ids=str)
 @pytest.mark.parametrize("change", ["two shards swapped", "a row less"])
 def test_what_counts_all_documents_is_refused(tmp_path: Path, counted: str, change: str, table: Table) -> None:
-    run = hand_run(tmp_path)
-    COUNTED[counted](RunFiles(run.store))
-    CHANGES[change](run, table)
-    with pytest.raises(StoreError, match=REFUSED):
-        COUNTED[counted](RunFiles(run.store))
+    refused(tmp_path, COUNTED[counted], change, table)
 
 
 @pytest.mark.parametrize("change", CHANGES)

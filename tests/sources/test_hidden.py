@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.cli.main import main
 from pipeline.config import Mixture, Source
 from pipeline.errors import ConfigError
 from pipeline.request.lint_inputs import lint
-from pipeline.sources import passed_over, plan_slices, roots
+from pipeline.sources import passed_over, plan_slices
 
 APPLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "  # how the files begin that macOS writes beside others
 READ = ("a", "_lang=go/b", "more/c")
@@ -116,25 +117,12 @@ def test_lint_names_what_is_passed_over_until_it_is_excluded_or_read(tmp_path: P
 
 
 def test_a_run_says_what_it_passes_over_and_lists_no_folder_twice_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, walked: list[str], mixture_of: Callable[[str], Path]
 ) -> None:
-    listed: list[str] = []
-    walk = roots.walk
-
-    def counted(path: str, **more: Any) -> Any:
-        listed.append(path)
-        return walk(path, **more)
-
-    monkeypatch.setattr(roots, "walk", counted)
     files(tmp_path / "in", "jsonl")
-    (tmp_path / "text.jsonl").write_text('{"content": "A tide comes in and goes out."}\n')
-    mixture = tmp_path / "m.yaml"
-    mixture.write_text(
-        "name: m\nsources:\n  - {name: it, kind: jsonl, path: in, pool: code}\n"
-        "  - {name: other, kind: jsonl, path: text.jsonl, pool: text}\n"
-    )
+    mixture = mixture_of("kind: jsonl, path: in, pool: code")
     said = CliRunner().invoke(main, ["curate", str(mixture), "--out", str(tmp_path / "run")]).output
     assert (
         "warning: source it: 5 files are passed over, with `.` or `_` in front of a name: .ipynb_checkpoints/" in said
     )
-    assert listed == [str(tmp_path / "in")]
+    assert walked == [str(tmp_path / "in")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,24 +92,13 @@ def test_lint_names_source_and_pattern_but_no_folder_that_a_run_may_make(tmp_pat
     assert key == "sources.it.include" and seen.endswith("'*.mdx', beside those in folders that others leave out")
 
 
-def test_a_run_says_it_and_lists_no_folder_twice_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed: list[str] = []
-    walk = roots.walk
-
-    def counted(path: str, **more: Any) -> Any:
-        listed.append(path)
-        return walk(path, **more)
-
-    monkeypatch.setattr(roots, "walk", counted)
+def test_a_run_says_it_and_lists_no_folder_twice_for_it(
+    tmp_path: Path, walked: list[str], mixture_of: Callable[[str], Path]
+) -> None:
     write(tmp_path / "in")
-    (tmp_path / "text.jsonl").write_text('{"content": "A tide comes in and goes out."}\n')
-    mixture = tmp_path / "m.yaml"
-    mixture.write_text(
-        "name: m\nsources:\n  - {name: it, kind: directory, path: in, pool: code, exclude: ['*.mdx']}\n"
-        "  - {name: other, kind: jsonl, path: text.jsonl, pool: text}\n"
-    )
+    mixture = mixture_of("kind: directory, path: in, pool: code, exclude: ['*.mdx']")
     said = CliRunner().invoke(main, ["curate", str(mixture), "--out", str(tmp_path / "run")]).output
     assert "warning: source it: exclude: no file matches '*.mdx'\n" in said
-    assert listed == [str(tmp_path / "in")]
+    assert walked == [str(tmp_path / "in")]
     CliRunner().invoke(main, ["lint", str(mixture)])
-    assert listed == [str(tmp_path / "in")] * 2
+    assert walked == [str(tmp_path / "in")] * 2
