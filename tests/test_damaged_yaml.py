@@ -47,3 +47,23 @@ def test_aliases_in_aliases_are_refused_before_they_are_laid_out(tmp_path: Path)
         load_mixture(path)
     path.write_text("a: &a [1, 2]\nb: [*a, *a]\n")
     assert read_yaml(path).data == {"a": [1, 2], "b": [[1, 2], [1, 2]]}
+
+
+@pytest.mark.parametrize(
+    ("loc", "line", "written"),
+    [
+        (("pack", "seq_len"), 2, "1.000"),
+        (("pack", "seq_len", "int"), 2, None),  # no value stands for what is below it
+        (("pack",), 1, None),
+        (("pack", "none"), 1, None),
+        (("list", 1), 5, "b"),
+        (("list", 2), 3, None),
+        (("none",), None, None),
+    ],
+)
+def test_a_place_has_the_line_of_what_stands_and_its_own_value(
+    tmp_path: Path, loc: tuple[str | int, ...], line: int | None, written: str | None
+) -> None:
+    (tmp_path / "a.yaml").write_text("pack:\n  seq_len: 1.000\nlist:\n- a\n- b\n")
+    file = read_yaml(tmp_path / "a.yaml")
+    assert (file.line(loc), file.written(loc)) == (line, written)
